@@ -1,0 +1,116 @@
+"""The contract of a backend: it compresses and decompresses batches of guest pages, and knows nothing else.
+
+A backend is one class in one file and one line in ``backends/registry.py`` (or one entry point in the group
+``pageferry.backends``). ``backends.conformance.check(cls)`` says whether it keeps the contract:
+
+* ``decompress(compress(data), len(data)) == data`` for every ``data`` of 0 bytes up to ``MAX_BATCH_BYTES``.
+* Input is any C-contiguous buffer of bytes and is not kept after the call; output is ``bytes`` (or a buffer of bytes
+  that the caller owns from then on).
+* ``decompress`` never produces more than ``raw_bytes`` and raises ``BackendError`` on short, trailing or damaged input.
+* Native work releases the GIL. One instance serves one thread; several instances work side by side.
+* A backend never falls back to another by itself: falling back is the caller's decision, configured and counted.
+* ``compress`` may return more bytes than it was given (a stored frame is the caller's business).
+* Import and construction open no device; ``probe`` does.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+__all__ = ["MAX_BATCH_BYTES", "Backend", "BackendError", "BackendInfo", "BackendUnavailable", "Buffer"]
+
+Buffer = bytes | bytearray | memoryview
+
+MAX_BATCH_BYTES = 4 << 20
+"""No batch is larger than this many bytes of pages."""
+
+
+class BackendError(Exception):
+    """A call failed: damaged input, wrong size, a device's error. The message names the backend, the place and the value."""
+
+
+class BackendUnavailable(BackendError):
+    """This backend cannot work on this machine. ``missing`` names the piece, ``remedy`` what to do about it."""
+
+    def __init__(self, name: str, missing: str, remedy: str) -> None:
+        super().__init__(f"backend {name!r} is not available: {missing}; {remedy}")
+        self.name = name
+        self.missing = missing
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class BackendInfo:
+    """What a backend says of itself.
+
+    ``levels`` is inclusive, or None where there are none. ``batch_bytes`` is the batch size it likes best.
+    ``decompress_share`` is how many decompression threads it needs per compression thread (measured; zlib's classic
+    4:1 rule is 0.25). ``stateful``: it keeps history between batches, so that they must be decoded in order.
+    ``format`` names a standard container ("zlib", "deflate", "gzip", "lz4-block", "zstd") or None.
+    ``needs`` is the distribution to install, ``extra`` the pageferry extra that brings it.
+    """
+
+    name: str
+    device: str = "cpu"
+    levels: tuple[int, int] | None = None
+    default_level: int | None = None
+    batch_bytes: int = 256 << 10
+    decompress_share: float = 1.0
+    stateful: bool = False
+    deterministic: bool = True
+    format: str | None = None
+    needs: str | None = None
+    extra: str | None = None
+
+
+class Backend(abc.ABC):
+    """One codec instance, owned by one thread."""
+
+    info: ClassVar[BackendInfo]
+
+    def __init__(self, level: int | None = None) -> None:
+        """:raises BackendError: ``level`` is outside ``info.levels``."""
+        self.level = self._checked_level(level)
+
+    @classmethod
+    @abc.abstractmethod
+    def probe(cls) -> str:
+        """The version of the library or driver behind this backend. :raises BackendUnavailable: it cannot work here."""
+
+    @abc.abstractmethod
+    def compress(self, data: Buffer) -> Buffer:
+        """Compress one batch."""
+
+    @abc.abstractmethod
+    def decompress(self, data: Buffer, raw_bytes: int) -> Buffer:
+        """Exactly ``raw_bytes`` bytes. :raises BackendError: the data is damaged, short, or has bytes behind its end."""
+
+    def compress_many(self, batches: Sequence[Buffer]) -> list[Buffer]:
+        """One submission for several batches; a device overrides this."""
+        return [self.compress(batch) for batch in batches]
+
+    def decompress_many(self, batches: Sequence[tuple[Buffer, int]]) -> list[Buffer]:
+        """One submission for several ``(data, raw_bytes)``; a device overrides this."""
+        return [self.decompress(data, raw_bytes) for data, raw_bytes in batches]
+
+    def counters(self) -> Mapping[str, int | float]:
+        """What this instance counted; summed over threads into the run's counters."""
+        return {}
+
+    def close(self) -> None:
+        """Give back what ``compress`` or ``decompress`` opened. Called once, by the owning thread."""
+
+    @classmethod
+    def _checked_level(cls, level: int | None) -> int | None:
+        info = cls.info
+        if level is None:
+            return info.default_level
+        if info.levels is None:
+            raise BackendError(f"backend {info.name!r} has no levels, but level {level} was asked for")
+        low, high = info.levels
+        if not low <= level <= high:
+            raise BackendError(f"backend {info.name!r}: level {level} is outside {low}..{high}")
+        return level

@@ -1,0 +1,79 @@
+"""Every error that pageferry raises on purpose. Whose fault it is decides the class, and the class the exit status.
+
+PageferryError
+├── UserError              2  the command line or a scenario file
+│   └── ScenarioError      2  names file, key, value and remedy
+├── MissingError           3  this machine lacks something (QEMU, root, a library); says what to install
+├── QemuError              4  a QEMU process or its QMP said no, or died
+├── PeerError              5  the other half of the pair, or the link between
+│   └── FrameError         5  bytes on the link that are not our frames
+├── CodecError             6  a backend failed or decoded wrongly
+└── ResultError            7  a result file cannot be read or written
+
+Backends raise ``backends.api.BackendError`` and ``BackendUnavailable``; the migrator turns them into CodecError and
+MissingError where they cross into the harness. 0 is success, 1 is "it ran, but a run failed", 130 is Ctrl-C.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CodecError",
+    "FrameError",
+    "MissingError",
+    "PageferryError",
+    "PeerError",
+    "QemuError",
+    "ResultError",
+    "ScenarioError",
+    "UserError",
+]
+
+
+class PageferryError(Exception):
+    """One line for the user: place, value, remedy. ``exit_status`` is what the command ends with."""
+
+    exit_status = 1
+
+
+class UserError(PageferryError):
+    """The command line or an input file is wrong."""
+
+    exit_status = 2
+
+
+class ScenarioError(UserError):
+    """A scenario file is wrong; the message starts with ``FILE: KEY:``."""
+
+
+class MissingError(PageferryError):
+    """Something is not on this machine; the message says what to install or allow."""
+
+    exit_status = 3
+
+
+class QemuError(PageferryError):
+    """QEMU refused, failed or died; the message carries QEMU's own words."""
+
+    exit_status = 4
+
+
+class PeerError(PageferryError):
+    """The other half of the pair, or the link to it, failed."""
+
+    exit_status = 5
+
+
+class FrameError(PeerError):
+    """Bytes on the link are not a valid frame; the message names the frame and the field."""
+
+
+class CodecError(PageferryError):
+    """A backend failed, or its output did not match the digest of what went in."""
+
+    exit_status = 6
+
+
+class ResultError(PageferryError):
+    """A result cannot be saved or loaded; the message names the file."""
+
+    exit_status = 7

@@ -1,0 +1,155 @@
+"""What a scenario's runs showed: plain data with units, and its JSON. Schema 1: fields are added, never renamed.
+
+Knows nothing of how a run is made. Durations are seconds, sizes bytes; ``None`` means "not measured" or "does not apply".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.errors import ResultError
+
+__all__ = ["SCHEMA", "CpuSeconds", "MetricSummary", "Result", "Run", "Sample", "Status", "load_result", "save_result"]
+
+SCHEMA = 1
+Status = Literal["completed", "failed", "timeout", "skipped"]
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at a migration in progress. ``t_s`` counts from the ``migrate`` command (or the first byte of a replay).
+
+    ``passes`` is QEMU's dirty-sync-count, ``remaining_bytes`` and ``dirty_rate_bytes_per_s`` are QEMU's own.
+    ``wire_bytes`` is the link's counter. ``cpu_s`` is cumulative, by process.
+    """
+
+    t_s: float
+    wire_bytes: int
+    passes: int | None = None
+    remaining_bytes: int | None = None
+    dirty_rate_bytes_per_s: float | None = None
+    cpu_s: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CpuSeconds:
+    """CPU time, user and system, of each process from the start of a migration to its end."""
+
+    source_qemu: float | None = None
+    destination_qemu: float | None = None
+    sender: float | None = None
+    receiver: float | None = None
+
+    @property
+    def total(self) -> float:
+        """Sum of what was measured."""
+        return sum(v for v in (self.source_qemu, self.destination_qemu, self.sender, self.receiver) if v is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One migration by one method.
+
+    ``downtime_s``: source STOP to destination RESUME, by one clock. ``downtime_reported_s``: QEMU's own claim.
+    ``heartbeat_gap_s``: the longest silence the guest's 100 Hz heartbeat showed. ``wire_bytes``: source to destination,
+    counted outside both parties. ``stream_bytes``: what the source produced. ``ratio``: stream_bytes / wire_bytes.
+    ``parameters``: read back from QEMU or reported by the pair, flat. ``counters``: the backend's and the policy's own.
+    ``verification``: one line per check that was made, in words. ``warnings``: a sentence for each doubtful number.
+    """
+
+    method: str
+    repeat: int
+    warmup: bool
+    status: Status
+    reason: str | None = None
+    started_at: str | None = None
+    total_time_s: float | None = None
+    downtime_s: float | None = None
+    downtime_reported_s: float | None = None
+    heartbeat_gap_s: float | None = None
+    wire_bytes: int | None = None
+    stream_bytes: int | None = None
+    ratio: float | None = None
+    passes: int | None = None
+    cpu_s: CpuSeconds = field(default_factory=CpuSeconds)
+    verified: bool | None = None
+    verification: tuple[str, ...] = ()
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    counters: Mapping[str, int | float] = field(default_factory=dict)
+    samples: tuple[Sample, ...] = ()
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSummary:
+    """Median over completed, counted runs, with its 95 % bootstrap interval.
+
+    ``vs_baseline`` is the ratio of medians (None for the baseline itself); ``p_value`` is of a two-sided test.
+    """
+
+    median: float
+    ci95: tuple[float, float]
+    n: int
+    vs_baseline: float | None = None
+    p_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All runs of one scenario on one machine.
+
+    ``scenario`` is the scenario as run, in TOML's shape with every default filled in and numbers in base units
+    (keys end in ``_bytes``, ``_bytes_per_s``, ``_s``). ``environment`` is flat: what ``pageferry doctor`` knows.
+    ``memory_classes``: per page class, share of RAM, declared and measured zlib-1 ratio.
+    ``summary[method][metric]``: metric is a Run field's name, CPU as ``cpu_source_s``, ``cpu_destination_s``, ``cpu_total_s``.
+    """
+
+    scenario: Mapping[str, Any]
+    environment: Mapping[str, Scalar]
+    runs: tuple[Run, ...] = ()
+    summary: Mapping[str, Mapping[str, MetricSummary]] = field(default_factory=dict)
+    memory_classes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    schema: int = SCHEMA
+
+
+_RESULT: TypeAdapter[Result] = TypeAdapter(Result)
+
+
+def save_result(result: Result, path: Path) -> None:
+    """Write ``path`` whole or not at all: a temporary file beside it replaces it. :raises ResultError: disk full, no access."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(_RESULT.dump_json(result, indent=1))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as exc:
+        temporary.unlink(missing_ok=True)
+        raise ResultError(f"{path}: cannot save the result: {exc.strerror}; free space or choose another --out") from exc
+
+
+def load_result(path: Path) -> Result:
+    """Read a ``result.json`` (or a folder that holds one). :raises ResultError: with the file and the first thing wrong."""
+    file = path / "result.json" if path.is_dir() else path
+    try:
+        result = _RESULT.validate_json(file.read_bytes())
+    except OSError as exc:
+        raise ResultError(f"{file}: cannot read the result: {exc.strerror}") from exc
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ResultError(f"{file}: not a pageferry result: {where}: {first['msg']}") from exc
+    if result.schema > SCHEMA:
+        raise ResultError(f"{file}: schema {result.schema} is newer than {SCHEMA}; upgrade pageferry to read it")
+    return result

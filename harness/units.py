@@ -1,0 +1,90 @@
+"""Text with units <-> integers. Used where a human writes or reads: TOML, the command line, reports.
+
+Inside the program every quantity is a plain number whose name carries its unit, and "no limit" is ``None``, spelled
+"unlimited" outside.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = [
+    "MIB",
+    "format_bandwidth",
+    "format_bytes",
+    "format_duration",
+    "parse_bandwidth",
+    "parse_bytes",
+    "parse_duration",
+    "parse_rate",
+]
+
+MIB = 1 << 20
+
+_BINARY = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_DECIMAL = {"kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_BYTES = _BINARY | _DECIMAL
+_BITS = {"bit/s": 1, "kbit/s": 10**3, "Kbit/s": 10**3, "Mbit/s": 10**6, "Gbit/s": 10**9}
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z/]+)\s*")
+
+
+def _parse(text: str, what: str, factors: dict[str, float]) -> float:
+    known = ", ".join(factors)
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a {what}: write a number and a unit ({known})")
+    number, unit = match.groups()
+    if unit not in factors:
+        raise ValueError(f"{text!r}: unknown unit {unit!r} for a {what}; known: {known}")
+    return float(number) * factors[unit]
+
+
+def parse_bytes(text: str) -> int:
+    """``"512MiB"`` -> bytes. :raises ValueError: with the value and the known units."""
+    return round(_parse(text, "size", dict(_BYTES)))
+
+
+def parse_rate(text: str) -> int:
+    """``"20MiB/s"`` -> bytes per second. :raises ValueError: with the value and the known units."""
+    return round(_parse(text, "rate", {f"{unit}/s": factor for unit, factor in _BYTES.items()}))
+
+
+def parse_bandwidth(text: str) -> int | None:
+    """``"1Gbit/s"`` or ``"100MB/s"`` -> bytes per second; ``"unlimited"`` -> None. :raises ValueError: as above."""
+    if text == "unlimited":
+        return None
+    per_second = {unit: bits / 8 for unit, bits in _BITS.items()} | {f"{u}/s": f for u, f in _BYTES.items()}
+    value = round(_parse(text, 'bandwidth (or "unlimited")', per_second))
+    if value <= 0:
+        raise ValueError(f"{text!r}: a bandwidth must be above zero")
+    return value
+
+
+def parse_duration(text: str) -> float:
+    """``"300ms"`` -> seconds. :raises ValueError: with the value and the known units."""
+    return _parse(text, "duration", _SECONDS)
+
+
+def format_bytes(count: float) -> str:
+    """Binary units, three significant digits: ``format_bytes(3 << 20) == "3 MiB"``."""
+    for unit, factor in reversed(_BINARY.items()):
+        if count >= factor:
+            return f"{count / factor:.3g} {unit}" if count / factor < 1000 else f"{count / factor:.0f} {unit}"
+    return f"{count:.3g} B"
+
+
+def format_bandwidth(bytes_per_s: float | None) -> str:
+    """Bits per second as networks are named: ``format_bandwidth(125_000_000) == "1 Gbit/s"``."""
+    if bytes_per_s is None:
+        return "unlimited"
+    bits = bytes_per_s * 8
+    for unit, factor in reversed(list(_BITS.items())):
+        if bits >= factor:
+            return f"{bits / factor:.3g} {unit}"
+    return f"{bits:.3g} bit/s"
+
+
+def format_duration(seconds: float) -> str:
+    """Milliseconds below ten seconds, seconds above."""
+    return f"{seconds * 1e3:.0f} ms" if seconds < 10 else f"{seconds:.1f} s"
