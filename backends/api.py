@@ -9,8 +9,11 @@ A backend is one class in one file and one line in ``backends/registry.py`` (or 
 * ``decompress`` never produces more than ``raw_bytes`` and raises ``BackendError`` on short, trailing or damaged input.
 * Native work releases the GIL. One instance serves one thread; several instances work side by side.
 * A backend never falls back to another by itself: falling back is the caller's decision, configured and counted.
+* An error is one ``BackendError`` of one line that names the backend and the values. The instance works on after it.
 * ``compress`` may return more bytes than it was given (a stored frame is the caller's business).
-* Import and construction open no device; ``probe`` does.
+* A setting beyond the level is an option: named in ``info.options``, given as a keyword, found in ``self.options``.
+  ``decompress`` needs none: the receiver constructs ``cls()``.
+* Import and construction open no device (construction may load the library); ``probe`` does.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ class BackendError(Exception):
     """A call failed: damaged input, wrong size, a device's error. The message names the backend, the place and the value."""
 
 
-class BackendUnavailable(BackendError):
+class BackendUnavailable(BackendError):  # noqa: N818 - a state of the machine, told like one
     """This backend cannot work on this machine. ``missing`` names the piece, ``remedy`` what to do about it."""
 
     def __init__(self, name: str, missing: str, remedy: str) -> None:
@@ -50,7 +53,8 @@ class BackendInfo:
     ``decompress_share`` is how many decompression threads it needs per compression thread (measured; zlib's classic
     4:1 rule is 0.25). ``stateful``: it keeps history between batches, so that they must be decoded in order.
     ``format`` names a standard container ("zlib", "deflate", "gzip", "lz4-block", "zstd") or None.
-    ``needs`` is the distribution to install, ``extra`` the pageferry extra that brings it.
+    ``needs`` is the distribution to install, ``extra`` the pageferry extra that brings it. ``options`` are the names of
+    the keywords that the constructor takes besides ``level``.
     """
 
     name: str
@@ -64,6 +68,7 @@ class BackendInfo:
     format: str | None = None
     needs: str | None = None
     extra: str | None = None
+    options: tuple[str, ...] = ()
 
 
 class Backend(abc.ABC):
@@ -71,9 +76,10 @@ class Backend(abc.ABC):
 
     info: ClassVar[BackendInfo]
 
-    def __init__(self, level: int | None = None) -> None:
-        """:raises BackendError: ``level`` is outside ``info.levels``."""
+    def __init__(self, level: int | None = None, **options: object) -> None:
+        """:raises BackendError: ``level`` is outside ``info.levels``, or an option is not in ``info.options``."""
         self.level = self._checked_level(level)
+        self.options = self._checked_options(options)
 
     @classmethod
     @abc.abstractmethod
@@ -100,7 +106,7 @@ class Backend(abc.ABC):
         """What this instance counted; summed over threads into the run's counters."""
         return {}
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most backends open nothing
         """Give back what ``compress`` or ``decompress`` opened. Called once, by the owning thread."""
 
     @classmethod
@@ -109,8 +115,28 @@ class Backend(abc.ABC):
         if level is None:
             return info.default_level
         if info.levels is None:
-            raise BackendError(f"backend {info.name!r} has no levels, but level {level} was asked for")
+            raise cls._error(f"has no levels, but level {level} was asked for")
         low, high = info.levels
         if not low <= level <= high:
-            raise BackendError(f"backend {info.name!r}: level {level} is outside {low}..{high}")
+            raise cls._error(f"level {level} is outside {low}..{high}")
         return level
+
+    @classmethod
+    def _checked_options(cls, options: Mapping[str, object]) -> Mapping[str, object]:
+        for name in options:
+            if name not in cls.info.options:
+                known = ", ".join(cls.info.options) or "none"
+                raise cls._error(f"unknown option {name!r}; known: {known}")
+        return options
+
+    @classmethod
+    def _checked_raw_bytes(cls, raw_bytes: int) -> int:
+        """Call it before anything is allocated for ``raw_bytes``. :raises BackendError: no batch has this size."""
+        if not 0 <= raw_bytes <= MAX_BATCH_BYTES:
+            raise cls._error(f"cannot restore {raw_bytes} bytes: a batch has 0..{MAX_BATCH_BYTES}")
+        return raw_bytes
+
+    @classmethod
+    def _error(cls, problem: str) -> BackendError:
+        """The one line of an error: this backend's name, then the problem with its values."""
+        return BackendError(f"backend {cls.info.name!r}: {problem}")

@@ -1,0 +1,21 @@
+"""Loads the Python package behind a backend, or says which distribution to install. Knows no codec."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from backends.api import BackendInfo, BackendUnavailable
+
+__all__ = ["load_library"]
+
+
+def load_library(info: BackendInfo, module: str) -> ModuleType:
+    """The imported ``module``. :raises BackendUnavailable: it is not installed, or does not load on this machine."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as exc:
+        absent = isinstance(exc, ModuleNotFoundError)
+        reason = " ".join(str(exc).split())
+        missing = f"the distribution {info.needs!r} " + ("is not installed" if absent else f"does not load ({reason})")
+        raise BackendUnavailable(info.name, missing, f'pip install "pageferry[{info.extra}]"') from exc
