@@ -1,0 +1,200 @@
+"""The parser: its batches are exactly the stream, whatever the stream and wherever it is cut; and it finds every page."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import pytest
+import streams
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.wire.batch import PageBatch
+from harness.wire.qstream import Mode, QStreamParser
+
+
+def feed(parser: QStreamParser, data: bytes, cuts: list[int]) -> list[PageBatch]:
+    batches: list[PageBatch] = []
+    for start, end in pairwise([0, *sorted(cuts), len(data)]):
+        batches += parser.receive_data(data[start:end])
+    if (last := parser.finish()) is not None:
+        batches.append(last)
+    return batches
+
+
+def page_offsets(batches: list[PageBatch]) -> list[int]:
+    """Where each page lies in the whole stream."""
+    found, base = [], 0
+    for batch in batches:
+        for offset, count in batch.runs:
+            found += [base + offset + i * (batch.page_bytes + 8) for i in range(count)]
+        base += batch.raw_bytes
+    return found
+
+
+def reference_offsets(data: bytes, page_bytes: int = 4096) -> list[int]:
+    items = streams.parse(data, page_size=page_bytes)
+    return [offset + length - page_bytes for kind, offset, length in items if kind == "page"]
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    cuts=st.lists(st.integers(0, 400_000), max_size=12),
+    size=st.sampled_from([16384, 50_001, 262144]),
+)
+@settings(max_examples=60, deadline=None)
+def test_batches_are_the_stream_and_hold_every_page_wherever_it_is_cut(seed: int, cuts: list[int], size: int) -> None:
+    data = streams.small_stream(seed, sections=3)
+    parser = QStreamParser(size)
+    batches = feed(parser, data, [cut % len(data) for cut in cuts])
+    assert b"".join(batch.raw for batch in batches) == data
+    assert page_offsets(batches) == reference_offsets(data)
+    assert parser.opaque_reason is None
+
+
+def test_one_byte_at_a_time_finds_the_same_pages() -> None:
+    data = streams.small_stream(3, sections=1, records=6)
+    batches = feed(QStreamParser(16384), data, list(range(1, len(data))))
+    assert b"".join(batch.raw for batch in batches) == data
+    assert page_offsets(batches) == reference_offsets(data)
+
+
+@given(flush_after=st.lists(st.integers(1, 9000), min_size=1, max_size=40), seed=st.integers(0, 100))
+@settings(max_examples=40, deadline=None)
+def test_flushing_at_any_time_loses_nothing(flush_after: list[int], seed: int) -> None:
+    data = streams.small_stream(seed, sections=2, records=20)
+    parser, batches, at, turn = QStreamParser(32768), [], 0, 0
+    while at < len(data):
+        count = flush_after[turn % len(flush_after)]
+        batches += parser.receive_data(data[at : at + count])
+        if (batch := parser.flush()) is not None:
+            batches.append(batch)
+        at, turn = at + count, turn + 1
+    if (last := parser.finish()) is not None:
+        batches.append(last)
+    assert b"".join(batch.raw for batch in batches) == data
+    assert page_offsets(batches) == reference_offsets(data)
+
+
+@given(garbage=st.binary(max_size=5000), prefix=st.integers(0, 3000), seed=st.integers(0, 50))
+@settings(max_examples=80, deadline=None)
+def test_garbage_at_any_place_is_carried_and_never_raises(garbage: bytes, prefix: int, seed: int) -> None:
+    data = streams.small_stream(seed, sections=1, records=5)[:prefix] + garbage
+    batches = feed(QStreamParser(16384), data, [prefix // 2])
+    assert b"".join(batch.raw for batch in batches) == data
+
+
+@given(seed=st.integers(0, 200), at=st.integers(0, 200_000), value=st.integers(0, 255))
+@settings(max_examples=80, deadline=None)
+def test_one_changed_byte_is_carried_like_any_other(seed: int, at: int, value: int) -> None:
+    data = bytearray(streams.small_stream(seed, sections=2))
+    data[at % len(data)] = value
+    batches = feed(QStreamParser(65536), bytes(data), [])
+    assert b"".join(batch.raw for batch in batches) == data
+
+
+def ram(*parts: bytes, before: bytes = b"") -> bytes:
+    return streams.header() + streams.config() + before + streams.start_ram([("pc.ram", 1 << 30)]) + b"".join(parts)
+
+
+PAGE = streams.raw_page(0, bytes(range(256)) * 16, "pc.ram")
+
+
+@pytest.mark.parametrize(
+    ("stream", "reason"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", "not a QEMU migration stream"),
+        (streams.header(2) + bytes(50), "not a QEMU migration stream of version 3"),
+        (ram(before=streams.full_section(9, "vfio", b"x" * 99)), "section 'vfio'"),
+        (ram(streams.full_section(9, "dirty-bitmap", b"x" * 99), streams.part(PAGE)), "section 'dirty-bitmap'"),
+        (ram(streams.part(streams.hook())), "unknown record flags 0x80"),
+        (ram(streams.part(streams.u64(0x801))), "unknown record flags 0x801"),
+        (ram(streams.part(PAGE, section_id=7)), "a part of section 7"),
+        (ram(streams.part(PAGE, foot=False), streams.part(PAGE)), "no footer"),
+        (ram(streams.command(streams.POSTCOPY_LISTEN)), "postcopy"),
+        (ram(streams.packaged(b"z" * 70)), "postcopy"),
+        (ram(b"\x55" * 70), "unknown item type 0x55"),
+        (streams.header() + b"\x07\xff\xff\xff\xff" + bytes(64), "the machine's name claims"),
+        (ram(streams.part(streams.u64(0x120) + b"\xff\xff\xff\xff")), "a compressed page claims"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_what_is_not_understood_is_carried_with_the_reason(stream: bytes, reason: str) -> None:
+    data = stream + random.Random(1).randbytes(40_000)
+    parser = QStreamParser(16384)
+    batches = feed(parser, data, [])
+    assert b"".join(batch.raw for batch in batches) == data
+    assert parser.mode is Mode.OPAQUE
+    assert parser.opaque_reason is not None
+    assert reason in parser.opaque_reason
+    assert "at byte" in parser.opaque_reason
+
+
+def test_the_tail_after_the_end_of_ram_is_opaque_without_a_reason() -> None:
+    data = ram(streams.part(PAGE), streams.end()) + streams.device_state(random.Random(1)) + streams.eof()
+    parser = QStreamParser()
+    feed(parser, data, [])
+    assert parser.mode is Mode.OPAQUE
+    assert parser.opaque_reason is None
+    assert parser.counts.opaque_bytes > 0
+    assert parser.counts.raw_pages == 1
+
+
+def test_larger_target_pages_are_found() -> None:
+    page = random.Random(1).randbytes(65536)
+    records = [streams.raw_page(i * 65536, page, None if i else "mach-virt.ram") for i in range(20)]
+    data = (
+        streams.header()
+        + streams.config("virt-7.2", [streams.target_page_bits(16)])
+        + streams.start_ram([("mach-virt.ram", 20 * 65536)])
+        + streams.part(*records)
+        + streams.end()
+    )
+    parser = QStreamParser(300_000)
+    batches = feed(parser, data, [5000, 70_000])
+    assert b"".join(batch.raw for batch in batches) == data
+    assert (parser.page_bytes, parser.counts.raw_pages, parser.opaque_reason) == (65536, 20, None)
+    assert page_offsets(batches) == reference_offsets(data, 65536)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "sizes"),
+    [
+        (["postcopy-ram"], {}),
+        (["postcopy-ram"], {"page_sizes": {"a": 2 << 20, "b": 2 << 20}}),
+        (["x-ignore-shared"], {"ignore_shared": True}),
+        (["x-ignore-shared", "postcopy-ram"], {"ignore_shared": True, "page_sizes": {"a": 2 << 20, "b": 2 << 20}}),
+    ],
+    ids=["postcopy", "postcopy-huge", "shared", "both"],
+)
+def test_block_lists_of_every_shape_are_read(capabilities: list[str], sizes: dict[str, object]) -> None:
+    data = (
+        streams.header()
+        + streams.config(subsections=[streams.capabilities(capabilities)])
+        + streams.start_ram([("a", 64 << 20), ("b", 2 << 20)], **sizes)
+        + streams.part(streams.raw_page(0, bytes(4096), "a"))
+        + streams.end()
+    )
+    parser = QStreamParser()
+    feed(parser, data, [])
+    assert parser.opaque_reason is None
+    assert parser.counts.raw_pages == 1
+    assert parser.total_ram_bytes == 66 << 20
+
+
+def test_a_record_torn_by_the_end_of_the_stream_is_not_lost() -> None:
+    data = ram(streams.part(PAGE))[:-3000]
+    parser = QStreamParser()
+    assert b"".join(batch.raw for batch in feed(parser, data, [])) == data
+    assert "ended inside a record" in (parser.opaque_reason or "")
+
+
+def test_a_changed_batch_size_holds_from_the_next_batch_on() -> None:
+    data = ram(streams.part(PAGE, *(streams.raw_page(4096 * i, bytes(4096)) for i in range(200))))
+    parser = QStreamParser(262144)
+    parser.receive_data(data[:100])
+    parser.batch_bytes = 65536
+    sizes = [batch.raw_bytes for batch in parser.receive_data(data[100:])]
+    assert sizes[0] > 200_000
+    assert all(60_000 < size <= 65536 for size in sizes[1:])
