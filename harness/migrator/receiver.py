@@ -1,0 +1,254 @@
+"""The destination's half of the pair: takes frames from the sender, restores the stream, writes it to the destination QEMU.
+
+    link -> reader (this thread) -> window -> codec threads -> ordered writer -> QEMU; an ACK for every batch it took
+    QEMU's return path -> back thread -> link
+
+Nothing reaches QEMU before its digest was checked. If anything fails, the socket to QEMU closes in mid-stream, the
+destination guest never runs, and the sender is told why.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import xxhash
+
+from backends import registry
+from backends.api import Backend, BackendError
+from harness.errors import CodecError, FrameError, MissingError, PeerError
+from harness.migrator.address import Address, connect, listen, require_private
+from harness.migrator.codec import Decoder, Restored
+from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
+from harness.migrator.session import FrameLink, close_all, hello, own_usage, parse_greeting
+from harness.wire.frame import Frame, Kind, control
+
+__all__ = ["ReceiveConfig", "run_receiver"]
+
+_GREETING_TIMEOUT_S = 10.0
+_CLOSING_TIMEOUT_S = 60.0
+_MAX_CODECS = 32
+_MAX_IN_FLIGHT_BYTES = 64 << 20
+"""What a sender may make us hold, whatever window it keeps itself."""
+
+_RETURN_BYTES = 32 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveConfig:
+    """``threads`` None: what the sender's backend needs for the sender's threads, at most as many as cores."""
+
+    listen: Address
+    target: Address
+    threads: int | None = None
+    timeout_s: float | None = None
+    insecure: bool = False
+
+
+def run_receiver(config: ReceiveConfig, on_ready: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Carry one migration, then give its statistics. ``on_ready`` gets one line once a sender may connect.
+
+    A peer that does not greet as a sender is refused, with a line on stderr, and the next one is waited for.
+    :raises UserError: addresses. :raises PeerError: sender, link or QEMU. :raises CodecError: data decoded wrongly.
+    """
+    require_private(config.listen, "--listen", insecure=config.insecure)
+    with listen(config.listen, "--listen") as listener:
+        port = listener.getsockname()[1] if config.listen.path is None else 0
+        on_ready(f"ready: listening on {Address(config.listen.path, config.listen.host, port)}")
+        link, greeting = _accept_sender(listener, config.timeout_s)
+    try:
+        codecs = _agree(greeting)
+        target = connect(
+            config.target, "--to", "start the destination QEMU with -incoming there first", _GREETING_TIMEOUT_S
+        )
+        with target:
+            threads = config.threads or min(_decompress_threads(greeting), len(os.sched_getaffinity(0)))
+            return _Receiver(link, target, codecs, threads, str(greeting.get("session"))).run()
+    except BaseException as exc:
+        link.send_error(exc)
+        raise
+    finally:
+        close_all(link.socket)
+
+
+def _accept_sender(listener: socket.socket, timeout_s: float | None) -> tuple[FrameLink, Mapping[str, Any]]:
+    listener.settimeout(timeout_s)
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except TimeoutError as exc:
+            raise PeerError(f"no sender connected within {timeout_s} s") from exc
+        link = FrameLink(connection, "sender")
+        try:
+            return link, parse_greeting(link.first_frame(Kind.HELLO, _GREETING_TIMEOUT_S), "sender")
+        except PeerError as exc:
+            print(f"pageferry: refused a connection: {exc}", file=sys.stderr, flush=True)  # noqa: T201
+            link.send_error(exc)
+            close_all(connection)
+
+
+def _agree(greeting: Mapping[str, Any]) -> tuple[Callable[[], Backend], ...]:
+    """Factories of the codecs that HELLO names. :raises MissingError: one that is not here, with the remedy."""
+    names = greeting.get("codecs")
+    if not isinstance(names, list) or not 0 < len(names) <= _MAX_CODECS or not all(isinstance(n, str) for n in names):
+        raise FrameError("the sender's greeting names no codecs")
+    return tuple(_opener(name) for name in names)
+
+
+def _opener(name: str) -> Callable[[], Backend]:
+    try:
+        cls = registry.load(name)
+        cls.probe()
+    except BackendError as exc:
+        raise MissingError(f"on the receiver: {exc}") from exc
+    return cls
+
+
+def _decompress_threads(greeting: Mapping[str, Any]) -> int:
+    asked = greeting.get("decompress_threads")
+    return asked if isinstance(asked, int) and 1 <= asked <= 256 else 1
+
+
+class _Receiver:
+    """One migration. Threads: the caller's (reader), codecs, writer, back."""
+
+    def __init__(
+        self,
+        link: FrameLink,
+        target: socket.socket,
+        codecs: tuple[Callable[[], Backend], ...],
+        threads: int,
+        session: str,
+    ) -> None:
+        self._link = link
+        self._target = target
+        self._codecs = codecs
+        self._threads = threads
+        self._session = session
+        self._window = Window(_MAX_IN_FLIGHT_BYTES)
+        self._failure = Failure(self._stop)
+        self._pipeline: OrderedPipeline[Frame, Restored] = OrderedPipeline(
+            "decompress", threads, self._open_decoder, self._deliver, self._failure
+        )
+        self._decoders: list[Decoder] = []
+        self._digest = xxhash.xxh3_128()
+        self._batches = 0
+        self._delivered_bytes = 0
+        self._target_closed = threading.Event()
+
+    def run(self) -> dict[str, Any]:
+        back = spawn("back", self._back, self._failure)
+        self._link.send(hello(Kind.WELCOME, session=self._session, threads=self._threads))
+        self._pipeline.start()
+        end: Frame | None = None
+        try:
+            end = self._read()
+        except BaseException as exc:  # kept as the first failure and raised below, after the threads ended
+            self._failure.set(exc)
+        self._pipeline.stop()
+        try:
+            self._pipeline.join()
+            assert end is not None  # noqa: S101 - for the type checker: no failure, so the end was seen
+            self._finish(end)
+        except BaseException as exc:  # the first failure explains all that follow it
+            self._failure.set(exc)
+            raise (self._failure.error or exc) from None
+        finally:
+            close_all(self._target)
+            back.join(timeout=5)
+        statistics = self._statistics()
+        self._link.send(hello(Kind.DONE, **statistics))
+        return statistics
+
+    def _stop(self) -> None:
+        close_all(self._target)
+        self._window.close()
+        self._pipeline.stop()
+        self._target_closed.set()
+        if self._failure.error is not None:
+            self._link.send_error(self._failure.error)
+        close_all(self._link.socket)
+
+    def _read(self) -> Frame:
+        """Frames to the codecs until END. :raises FrameError: out of order, unknown here, or no END."""
+        for expected, frame in enumerate(self._link.frames()):
+            header = frame.header
+            if header.kind is Kind.END:
+                return frame
+            if header.kind is not Kind.BATCH:
+                raise FrameError(f"the sender sent a {header.kind.name} frame, which only a receiver may")
+            if header.sequence != expected:
+                raise FrameError(f"batch {header.sequence} came where {expected} was due")
+            if not self._window.acquire(header.raw_bytes):
+                break
+            self._pipeline.submit(frame)
+        raise PeerError("the sender closed the link before the end of the stream")
+
+    def _open_decoder(self) -> tuple[Callable[[Frame], Restored], Callable[[], None]]:
+        decoder = Decoder(self._codecs)
+        self._decoders.append(decoder)
+        return decoder.decode, decoder.close
+
+    def _deliver(self, restored: Restored) -> None:
+        try:
+            self._target.sendall(restored.raw)
+        except OSError as exc:
+            raise PeerError(
+                f"the destination QEMU closed its connection at byte {self._delivered_bytes}: {exc.strerror or exc}; "
+                "its log says why"
+            ) from exc
+        count = restored.header.raw_bytes
+        self._digest.update(restored.header.raw_digest.to_bytes(8, "little"))
+        self._delivered_bytes += count
+        self._batches += 1
+        self._window.release(count)
+        self._link.send(control(Kind.ACK, sequence=self._batches, delivered_bytes=self._delivered_bytes))
+
+    def _finish(self, end: Frame) -> None:
+        """The stream is whole: check its digest, end it towards QEMU, and wait until QEMU has closed."""
+        header = end.header
+        claimed = (header.sequence, header.raw_digest, bytes(end.body))
+        if claimed != (self._batches, self._delivered_bytes, self._digest.digest()):
+            raise CodecError(
+                f"the stream's end names {header.sequence} batches and {header.raw_digest} bytes; "
+                f"{self._batches} and {self._delivered_bytes} were delivered, or their digests differ"
+            )
+        try:
+            self._target.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # QEMU was faster: it has all it wants and closed
+        if not self._target_closed.wait(_CLOSING_TIMEOUT_S):
+            raise PeerError(f"the destination QEMU did not close within {_CLOSING_TIMEOUT_S:.0f} s of the stream's end")
+        self._failure.check()
+
+    def _back(self) -> None:
+        """QEMU's return path, as it is."""
+        while True:
+            try:
+                data = self._target.recv(_RETURN_BYTES)
+            except OSError:
+                data = b""
+            if not data:
+                break
+            self._link.send(control(Kind.RETURN, data))
+        self._target_closed.set()
+        if self._failure.error is None:
+            self._link.send(control(Kind.RETURN_END))
+
+    def _statistics(self) -> dict[str, Any]:
+        return {
+            "role": "receiver",
+            "session": self._session,
+            "threads": self._threads,
+            "stream_bytes": self._delivered_bytes,
+            "batches": self._batches,
+            "codec_cpu_s": sum(decoder.codec_cpu_s for decoder in self._decoders),
+            "window_peak_bytes": self._window.peak_bytes,
+            "stream_digest": self._digest.hexdigest(),
+            **own_usage(),
+        }

@@ -1,0 +1,138 @@
+"""What both halves of the pair do alike: read frames from the link, write to sockets whole, close them, count themselves.
+
+Knows sockets and frames; knows neither QEMU's stream nor codecs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.errors import FrameError, PageferryError, PeerError
+from harness.wire.frame import PROTOCOL, Frame, FrameDecoder, Kind, control
+
+__all__ = ["FrameLink", "close_all", "hello", "own_usage", "parse_greeting"]
+
+_ERROR_TEXT_BYTES = 2000
+
+
+class FrameLink:
+    """One TCP connection between the halves, carrying frames both ways. Any thread may send; one thread reads."""
+
+    def __init__(self, connection: socket.socket, other: str) -> None:
+        self.socket = connection
+        self.other = other
+        self.sent_bytes = 0
+        self._lock = threading.Lock()
+        self._decoder = FrameDecoder()
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def send(self, *parts: bytes | memoryview) -> None:
+        """Send one whole frame, given in parts. :raises PeerError: the link broke."""
+        with self._lock:
+            try:
+                self.sent_bytes += _send_whole(self.socket, parts)
+            except OSError as exc:
+                raise PeerError(f"the link to the {self.other} broke while sending: {exc.strerror or exc}") from exc
+
+    def frames(self) -> Iterator[Frame]:
+        """Every frame until the other half closes. :raises PeerError: it said why it stopped, or the link broke."""
+        decoder, receive = self._decoder, self.socket.recv_into
+        while True:
+            try:
+                count = receive(decoder.get_buffer())
+            except OSError as exc:
+                raise PeerError(f"the link to the {self.other} broke while receiving: {exc.strerror or exc}") from exc
+            if count == 0:
+                break
+            decoder.buffer_updated(count)
+            frame = decoder.next_frame()
+            if frame is None:
+                continue
+            if frame.header.kind is Kind.ERROR:
+                raise PeerError(f"the {self.other} stopped: {bytes(frame.body).decode('utf-8', 'replace')}")
+            yield frame
+        if not decoder.idle:
+            raise FrameError(f"the link to the {self.other} ended inside a frame")
+
+    def first_frame(self, kind: Kind, timeout_s: float) -> Frame:
+        """The greeting. :raises PeerError: another kind, none in time, or none at all."""
+        self.socket.settimeout(timeout_s)
+        frame = next(self.frames(), None)
+        if frame is None or frame.header.kind is not kind:
+            got = "the end of the connection" if frame is None else f"a {frame.header.kind.name} frame"
+            raise PeerError(f"expected {kind.name} from the {self.other}, got {got}")
+        self.socket.settimeout(None)
+        return frame
+
+    def send_error(self, error: BaseException) -> None:
+        """Tell the other half why we stop, if it still listens and nobody is in the middle of a frame."""
+        text = str(error) if isinstance(error, PageferryError) else f"{type(error).__name__}: {error}"
+        if not self._lock.acquire(timeout=0.2):
+            return
+        try:
+            with contextlib.suppress(OSError):
+                self.socket.settimeout(0.5)
+                self.socket.sendall(control(Kind.ERROR, text.encode()[:_ERROR_TEXT_BYTES]))
+        finally:
+            self._lock.release()
+
+
+def _send_whole(connection: socket.socket, parts: tuple[bytes | memoryview, ...]) -> int:
+    """sendmsg until every part is out: one system call where the socket takes it all, and no joined copy."""
+    views = [view for part in parts if len(view := memoryview(part))]
+    total = 0
+    while views:
+        sent = connection.sendmsg(views)
+        total += sent
+        while views and sent >= len(views[0]):
+            sent -= len(views.pop(0))
+        if views and sent:
+            views[0] = views[0][sent:]
+    return total
+
+
+def hello(kind: Kind, **fields: object) -> bytes:
+    """A HELLO or WELCOME frame: JSON with the protocol's version."""
+    return control(kind, json.dumps({"protocol": PROTOCOL, **fields}).encode())
+
+
+def parse_greeting(frame: Frame, other: str) -> Mapping[str, Any]:
+    """The JSON of a HELLO or WELCOME. :raises FrameError: not JSON, or another protocol version."""
+    try:
+        fields = json.loads(bytes(frame.body))
+    except ValueError as exc:
+        raise FrameError(f"the {other}'s greeting is not JSON: {exc}") from exc
+    if not isinstance(fields, dict) or fields.get("protocol") != PROTOCOL:
+        version = fields.get("protocol") if isinstance(fields, dict) else None
+        raise FrameError(
+            f"the {other} speaks protocol {version!r}, this is {PROTOCOL}; install the same pageferry on both sides"
+        )
+    return fields
+
+
+def close_all(*sockets: socket.socket | None) -> None:
+    """Shut down and close: threads blocked on them wake up."""
+    for item in sockets:
+        if item is not None:
+            with contextlib.suppress(OSError):
+                item.shutdown(socket.SHUT_RDWR)
+            item.close()
+
+
+def own_usage() -> dict[str, int | float]:
+    """CPU seconds and peak memory of this process, from the kernel."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "cpu_s": usage.ru_utime + usage.ru_stime,
+        "peak_rss_bytes": usage.ru_maxrss * 1024,
+        "threads_seen": len(os.listdir("/proc/self/task")),  # noqa: PTH208
+    }

@@ -1,0 +1,446 @@
+"""Sender and receiver together, over real sockets: what leaves is what entered, and a failure anywhere reaches both ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import re
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import streams
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backends import registry
+from backends.api import Backend, BackendError, BackendInfo
+from harness.errors import CodecError, FrameError, MissingError, PageferryError, PeerError, UserError
+from harness.migrator import codec
+from harness.migrator.address import Address
+from harness.migrator.receiver import ReceiveConfig, run_receiver
+from harness.migrator.sender import SendConfig, run_sender
+from harness.wire.frame import Header, Kind, Layout, control, digest, encode
+
+AVAILABLE = [status.name for status in registry.survey() if status.available and status.origin == "pageferry"]
+
+
+@dataclass
+class Half:
+    """One half in a thread, as a process would run it."""
+
+    ready: threading.Event = field(default_factory=threading.Event)
+    line: str = ""
+    result: dict[str, Any] | None = None
+    error: BaseException | None = None
+    thread: threading.Thread | None = None
+
+    def start(self, run, config) -> Half:
+        def on_ready(line: str) -> None:
+            self.line = line
+            self.ready.set()
+
+        def body() -> None:
+            try:
+                self.result = run(config, on_ready)
+            except BaseException as exc:
+                self.error = exc
+            self.ready.set()
+
+        self.thread = threading.Thread(target=body)
+        self.thread.start()
+        assert self.ready.wait(10)
+        return self
+
+    def join(self) -> Half:
+        assert self.thread is not None
+        self.thread.join(20)
+        assert not self.thread.is_alive(), "this half hangs"
+        return self
+
+
+class Pair:
+    """A pair between two unix sockets that the test holds in place of the QEMUs."""
+
+    def __init__(self, tmp_path, backend: str = "zlib", *, receive: dict[str, Any] | None = None, **send: Any) -> None:
+        self.destination_listener = socket.socket(socket.AF_UNIX)
+        self.destination_listener.bind(str(tmp_path / "d"))
+        self.destination_listener.listen(1)
+        target = Address(path=str(tmp_path / "d"))
+        self.receiver = Half().start(
+            run_receiver, ReceiveConfig(Address(host="127.0.0.1", port=0), target, **(receive or {"threads": 2}))
+        )
+        assert self.receiver.error is None, self.receiver.error
+        self.port = int(self.receiver.line.rpartition(":")[2])
+        config = SendConfig(
+            Address(path=str(tmp_path / "s")),
+            Address(host="127.0.0.1", port=self.port),
+            backend,
+            **{"threads": 2, **send},
+        )
+        self.sender = Half().start(run_sender, config)
+        self.source = socket.socket(socket.AF_UNIX)
+        self.source.settimeout(20)
+        assert self.sender.error is None, self.sender.error
+        self.source.connect(str(tmp_path / "s"))
+        self.destination, _ = self.destination_listener.accept()
+        self.destination.settimeout(20)
+
+    def __enter__(self) -> Pair:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for item in (self.source, self.destination, self.destination_listener):
+            item.close()
+        self.sender.join()
+        self.receiver.join()
+
+    def drain(self) -> bytes:
+        """Everything that reaches the destination, until its end."""
+        parts = []
+        with contextlib.suppress(ConnectionResetError):
+            while data := self.destination.recv(1 << 20):
+                parts.append(data)
+        return b"".join(parts)
+
+
+def carry(pair: Pair, data: bytes, cuts: list[int]) -> bytes:
+    def write() -> None:
+        at = 0
+        for cut in [*sorted(cuts), len(data)]:
+            pair.source.sendall(data[at:cut])
+            at = max(at, cut)
+        pair.source.shutdown(socket.SHUT_WR)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    received = pair.drain()
+    pair.destination.close()
+    writer.join()
+    return received
+
+
+@pytest.mark.parametrize("backend", AVAILABLE)
+def test_what_leaves_is_what_entered(tmp_path, backend):
+    data = streams.small_stream(11, sections=12)
+    with Pair(tmp_path, backend) as pair:
+        assert carry(pair, data, [1, 7, 5000, 70_000]) == data
+    assert pair.sender.error is None
+    assert pair.receiver.error is None
+    assert pair.sender.result["stream_digest"] == pair.receiver.result["stream_digest"]
+    assert pair.sender.result["stream_bytes"] == pair.receiver.result["stream_bytes"] == len(data)
+    assert pair.sender.result["opaque_reason"] is None
+
+
+@given(
+    seed=st.integers(0, 1000),
+    cuts=st.lists(st.integers(0, 300_000), max_size=6),
+    batch_bytes=st.sampled_from([65536, 262144]),
+    inflight_bytes=st.sampled_from([None, 1, 300_000]),
+    junk=st.one_of(st.none(), st.binary(max_size=2000)),
+)
+@settings(max_examples=15, deadline=None)
+def test_any_stream_cut_anywhere_arrives_unchanged(tmp_path_factory, seed, cuts, batch_bytes, inflight_bytes, junk):
+    data = streams.small_stream(seed, sections=4) if junk is None else junk
+    with Pair(tmp_path_factory.mktemp("p"), "zlib", batch_bytes=batch_bytes, inflight_bytes=inflight_bytes) as pair:
+        assert carry(pair, data, [cut % (len(data) + 1) for cut in cuts]) == data
+    assert pair.sender.error is None
+    assert pair.receiver.error is None
+
+
+def test_incompressible_data_is_stored_and_costs_only_headers(tmp_path):
+    data = random.Random(1).randbytes(3 << 20)
+    with Pair(tmp_path, "zlib") as pair:
+        assert carry(pair, data, []) == data
+    result = pair.sender.result
+    assert result["stored_batches"] == result["batches"]
+    assert result["sent_bytes"] <= len(data) + 64 * (result["batches"] + 2) + 400
+
+
+def test_the_return_path_is_carried_both_ways_while_the_stream_pauses(tmp_path):
+    head = streams.header() + streams.config() + streams.command(streams.OPEN_RETURN_PATH) + streams.ping(7)
+    with Pair(tmp_path) as pair:
+        pair.source.sendall(head)
+        assert pair.destination.recv(1 << 16) == head
+        pair.destination.sendall(b"PONG 7")
+        assert pair.source.recv(100) == b"PONG 7"
+        pair.source.sendall(streams.start_ram([("pc.ram", 1 << 20)]))
+        assert pair.destination.recv(1 << 16) == streams.start_ram([("pc.ram", 1 << 20)])
+        pair.destination.shutdown(socket.SHUT_WR)
+        assert pair.source.recv(100) == b""
+        pair.source.close()
+        assert pair.drain() == b""
+
+
+def test_a_half_written_record_is_not_held_back_for_ever(tmp_path):
+    torn = (
+        streams.header()
+        + streams.config()
+        + streams.start_ram([("pc.ram", 1 << 20)])
+        + streams.part(b"x")[:5]
+        + b"\0\0"
+    )
+    with Pair(tmp_path) as pair:
+        pair.source.sendall(torn)
+        got = b""
+        while len(got) < len(torn):
+            got += pair.destination.recv(1 << 16)
+        assert got == torn
+        pair.source.close()
+    assert "stalled inside a record" in pair.sender.result["opaque_reason"]
+
+
+def test_bytes_in_flight_stay_within_the_window_when_the_destination_stands_still(tmp_path):
+    data = random.Random(2).randbytes(40 << 20)
+    with Pair(tmp_path, "none", inflight_bytes=2 << 20) as pair:
+        pair.source.settimeout(0.5)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < len(data):
+                sent += pair.source.send(data[sent : sent + 65536])
+        # The window, one batch in the reader's hands, and the kernel's buffers of two unix sockets.
+        assert sent < (2 << 20) + (1 << 20) + (2 << 20)
+
+
+class _Planted(Backend):
+    info = BackendInfo("planted")
+    wrong = 0
+
+    @classmethod
+    def probe(cls) -> str:
+        return "1"
+
+    def compress(self, data):
+        return bytes(data)[:-9]
+
+    def decompress(self, data, raw_bytes):
+        return bytes(data) + bytes(9 - self.wrong)
+
+
+class _Short(_Planted):
+    wrong = 1
+
+
+class _Raises(_Planted):
+    def decompress(self, data, raw_bytes):
+        raise BackendError("planted: the device is gone")
+
+
+class _RaisesCompressing(_Planted):
+    def compress(self, data):
+        raise BackendError("planted: the device is gone")
+
+
+class _Crashes(_Planted):
+    def decompress(self, data, raw_bytes):
+        raise ZeroDivisionError("planted bug")
+
+
+@pytest.fixture
+def plant(monkeypatch):
+    def install(cls):
+        load, create = registry.load, registry.create
+        monkeypatch.setattr(registry, "load", lambda name: cls if name == "planted" else load(name))
+        monkeypatch.setattr(
+            registry, "create", lambda n, level=None, **o: cls(level) if n == "planted" else create(n, level, **o)
+        )
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("cls", "sender_says", "receiver_error"),
+    [
+        (_Planted, "restored .* bytes that are not the", CodecError),
+        (_Short, "restored|batch", PageferryError),
+        (_Raises, "the device is gone", CodecError),
+        (_Crashes, "planted bug", ZeroDivisionError),
+        (_RaisesCompressing, "the device is gone", PeerError),
+    ],
+)
+def test_a_codec_that_fails_or_lies_stops_both_and_nothing_wrong_is_delivered(
+    tmp_path, plant, cls, sender_says, receiver_error
+):
+    plant(cls)
+    data = streams.small_stream(5, sections=8)
+    with Pair(tmp_path, "planted") as pair:
+        with contextlib.suppress(OSError):
+            pair.source.sendall(data)
+        received = pair.drain()
+        assert data.startswith(received)
+        assert len(received) < len(data)
+        with contextlib.suppress(ConnectionResetError):
+            assert pair.source.recv(100) == b""
+    assert isinstance(pair.sender.error, PageferryError)
+    assert isinstance(pair.receiver.error, receiver_error)
+
+    assert re.search(sender_says, str(pair.sender.error))
+
+
+def test_without_the_digest_check_a_lying_codec_would_get_through(tmp_path, plant, monkeypatch):
+    """The check above is what holds: with it off, wrong bytes do arrive."""
+    plant(_Planted)
+    monkeypatch.setattr(codec, "check_restored", lambda *_: None)
+    data = streams.small_stream(5, sections=8)
+    with Pair(tmp_path, "planted") as pair:
+        received = carry(pair, data, [])
+    assert len(received) == len(data)
+    assert received != data
+
+
+def test_a_destination_that_dies_stops_the_source(tmp_path):
+    with Pair(tmp_path) as pair:
+        pair.destination.close()
+        with contextlib.suppress(OSError):
+            for _ in range(200):
+                pair.source.sendall(random.Random(1).randbytes(65536))
+                time.sleep(0.001)
+    assert isinstance(pair.receiver.error, PeerError)
+    assert "destination QEMU closed its connection at byte" in str(pair.receiver.error)
+    assert "destination QEMU closed its connection" in str(pair.sender.error)
+
+
+def test_a_source_that_dies_ends_the_destinations_stream_early_and_cleanly(tmp_path):
+    data = streams.small_stream(5, sections=8)
+    with Pair(tmp_path) as pair:
+        pair.source.sendall(data[:100_000])
+        pair.source.close()
+        assert pair.drain() == data[:100_000]
+
+
+class TestReceiverAgainstHostilePeers:
+    @pytest.fixture
+    def receiver(self, tmp_path):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(tmp_path / "d"))
+        listener.listen(1)
+        config = ReceiveConfig(
+            Address(host="127.0.0.1", port=0), Address(path=str(tmp_path / "d")), threads=1, timeout_s=15
+        )
+        half = Half().start(run_receiver, config)
+        half.listener = listener
+        yield half
+        listener.close()
+        half.join()
+
+    def connect(self, half: Half) -> socket.socket:
+        peer = socket.create_connection(("127.0.0.1", int(half.line.rpartition(":")[2])))
+        peer.settimeout(10)
+        return peer
+
+    def greet(self, half: Half, codecs: tuple[str, ...] = ("none", "zlib")) -> tuple[socket.socket, socket.socket]:
+
+        peer = self.connect(half)
+        peer.sendall(control(Kind.HELLO, json.dumps({"protocol": 1, "codecs": codecs, "session": "x"}).encode()))
+        guest, _ = half.listener.accept()
+        guest.settimeout(10)
+        return peer, guest
+
+    def test_a_stranger_is_refused_and_the_next_sender_is_served(self, receiver, capsys):
+        with self.connect(receiver) as stranger:
+            stranger.sendall(b"GET / HTTP/1.1\r\n" * 20)
+            with contextlib.suppress(ConnectionResetError):
+                while stranger.recv(1000):
+                    pass
+        peer, guest = self.greet(receiver)
+        peer.close()
+        assert guest.recv(10) == b""
+        guest.close()
+        receiver.join()
+        assert "refused a connection" in capsys.readouterr().err
+
+    def test_a_codec_that_is_not_here_is_named(self, receiver):
+
+        with self.connect(receiver) as peer:
+            peer.sendall(control(Kind.HELLO, json.dumps({"protocol": 1, "codecs": ["none", "nosuch"]}).encode()))
+            assert b"nosuch" in peer.recv(2000)
+        receiver.join()
+        assert isinstance(receiver.error, MissingError)
+
+    @pytest.mark.parametrize(
+        ("frame", "error"),
+        [
+            (control(Kind.ACK), "which only a receiver may"),
+            (
+                encode(Header(Kind.BATCH, 4, 0, Layout.STORED, 12, 3, 3, 0, 0, digest(b"abc"), digest(b"abc")))
+                + b"abc",
+                "batch 4 came",
+            ),
+            (
+                encode(Header(Kind.BATCH, 0, 0, Layout.STORED, 12, 3, 3, 0, 0, digest(b"abc"), digest(b"abc")))
+                + b"abd",
+                "damaged",
+            ),
+            (
+                encode(Header(Kind.BATCH, 0, 9, Layout.PACKED, 12, 9, 3, 0, 0, 0, digest(b"abc") ^ digest(b"")))
+                + b"abc",
+                "codec 9",
+            ),
+            (
+                encode(Header(Kind.BATCH, 0, 1, Layout.PACKED, 12, 9, 3, 0, 0, 0, digest(b"abc") ^ digest(b"")))
+                + b"abc",
+                "zlib",
+            ),
+            (control(Kind.END, b"x" * 16, sequence=3, delivered_bytes=5), "the stream's end names 3 batches"),
+            (bytes(200), "not a pageferry frame"),
+        ],
+        ids=["kind", "order", "damaged", "codec", "undecodable", "end", "junk"],
+    )
+    def test_a_hostile_frame_stops_it_before_a_byte_reaches_the_guest(self, receiver, frame, error):
+        peer, guest = self.greet(receiver)
+        with peer, guest:
+            peer.sendall(frame)
+            assert guest.recv(100) == b""
+        receiver.join()
+        assert isinstance(receiver.error, (FrameError, CodecError, PeerError))
+        assert error in str(receiver.error)
+
+    def test_a_link_that_ends_inside_a_frame_is_an_error(self, receiver):
+        peer, guest = self.greet(receiver)
+        with guest:
+            peer.sendall(control(Kind.END, b"x" * 16)[:-3])
+            peer.close()
+            assert guest.recv(100) == b""
+        receiver.join()
+        assert isinstance(receiver.error, PeerError)
+
+
+def test_the_sender_says_what_to_start_when_nobody_listens(tmp_path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        config = SendConfig(
+            Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=unused.getsockname()[1]), "none"
+        )
+        with pytest.raises(PeerError, match="start `pageferry receive` there first"):
+            run_sender(config)
+
+
+@pytest.mark.parametrize(("backend", "level", "error"), [("nosuch", None, "nosuch"), ("zlib", 77, "77")])
+def test_an_unknown_backend_or_level_is_the_users_error(tmp_path, backend, level, error):
+    config = SendConfig(Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=1), backend, level)
+    with pytest.raises(UserError, match=error):
+        run_sender(config)
+
+
+def test_a_receiver_that_goes_away_before_the_migration_is_noticed(tmp_path):
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = Address(host="127.0.0.1", port=listener.getsockname()[1])
+    half = Half()
+
+    def serve() -> None:
+        peer, _ = listener.accept()
+        peer.recv(4096)
+        peer.sendall(control(Kind.WELCOME, b'{"protocol": 1}'))
+        half.ready.wait(10)
+        peer.close()
+
+    server = threading.Thread(target=serve)
+    server.start()
+    half.start(run_sender, SendConfig(Address(path=str(tmp_path / "s")), address, "none")).join()
+    server.join()
+    listener.close()
+    assert "closed the link before the migration began" in str(half.error)

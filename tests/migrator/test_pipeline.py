@@ -1,0 +1,114 @@
+"""Order is kept, the window bounds, and one failed thread stops all of them and reaches the caller."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
+
+
+def make(work, deliver, workers=4, on_failure=lambda: None):
+    failure = Failure(on_failure)
+    pipeline = OrderedPipeline("test", workers, lambda: (work, lambda: None), deliver, failure)
+    pipeline.start()
+    return pipeline, failure
+
+
+def test_results_are_delivered_in_the_order_of_submission():
+    seen: list[int] = []
+
+    def work(item: int) -> int:
+        time.sleep(0.002 * (item % 3))
+        return item
+
+    pipeline, _ = make(work, seen.append)
+    for item in range(60):
+        pipeline.submit(item)
+    pipeline.stop()
+    pipeline.join()
+    assert seen == list(range(60))
+
+
+@pytest.mark.parametrize("place", ["work", "deliver", "open"])
+def test_a_failure_anywhere_reaches_the_caller_and_ends_every_thread(place):
+    before = threading.active_count()
+    stopped = threading.Event()
+
+    def fail(where: str, item: int) -> int:
+        if place == where and item == 5:
+            raise RuntimeError(f"planted in {where}")
+        return item
+
+    def open_worker():
+        if place == "open":
+            raise RuntimeError("planted in open")
+        return (lambda item: fail("work", item)), (lambda: None)
+
+    failure = Failure(lambda: (stopped.set(), pipeline.stop()))
+    pipeline = OrderedPipeline("test", 3, open_worker, lambda item: fail("deliver", item), failure)
+    pipeline.start()
+    for item in range(20):
+        pipeline.submit(item)
+    pipeline.stop()
+    with pytest.raises(RuntimeError, match=f"planted in {place}"):
+        pipeline.join()
+    assert stopped.is_set()
+    assert threading.active_count() == before
+
+
+def test_every_worker_is_closed_once():
+    closed: list[int] = []
+    failure = Failure(lambda: None)
+    pipeline = OrderedPipeline("test", 5, lambda: ((lambda i: i), lambda: closed.append(1)), lambda _: None, failure)
+    pipeline.start()
+    pipeline.stop()
+    pipeline.join()
+    assert len(closed) == 5
+
+
+def test_only_the_first_failure_is_kept():
+    calls: list[int] = []
+    failure = Failure(lambda: calls.append(1))
+    failure.set(ValueError("first"))
+    failure.set(ValueError("second"))
+    with pytest.raises(ValueError, match="first"):
+        failure.check()
+    assert calls == [1]
+
+
+def test_a_spawned_thread_hands_its_exception_over():
+    failure = Failure(lambda: None)
+    spawn("dies", lambda: (_ for _ in ()).throw(OSError("planted")), failure).join()
+    assert isinstance(failure.error, OSError)
+
+
+def test_the_window_blocks_until_bytes_arrive_and_always_lets_one_batch_pass():
+    window = Window(100)
+    assert window.acquire(500)
+    waited = threading.Event()
+
+    def second() -> None:
+        window.acquire(60)
+        waited.set()
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    assert not waited.wait(0.05)
+    window.release(500)
+    assert waited.wait(5)
+    thread.join()
+    assert (window.in_flight_bytes, window.peak_bytes) == (60, 500)
+
+
+def test_closing_the_window_wakes_who_waits():
+    window = Window(10)
+    window.acquire(10)
+    results: list[bool] = []
+    thread = threading.Thread(target=lambda: results.append(window.acquire(10)))
+    thread.start()
+    window.close()
+    thread.join(timeout=5)
+    assert results == [False]

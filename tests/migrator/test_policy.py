@@ -1,0 +1,52 @@
+"""The window follows the rate that the destination takes, within bounds, and batches follow the window."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.migrator.policy import FlightPolicy
+
+
+def fed(rate_bytes_per_s: float, seconds: float = 1.0, **settings: int) -> FlightPolicy:
+    policy = FlightPolicy(256 << 10, 2, **settings)
+    for step in range(int(seconds * 200)):
+        policy.delivered(step / 200, round(rate_bytes_per_s * step / 200))
+    return policy
+
+
+def test_the_window_is_25_ms_of_the_delivered_rate() -> None:
+    assert fed(400e6).window_bytes == round(400e6 * 0.025)
+
+
+def test_a_slow_link_gets_small_batches_and_a_small_window() -> None:
+    policy = fed(3e6)
+    assert policy.window_bytes == 256 << 10
+    assert policy.batch_bytes == 64 << 10
+
+
+def test_a_fast_link_gets_whole_batches() -> None:
+    assert fed(1e9).batch_bytes == 256 << 10
+
+
+def test_a_fixed_window_stays() -> None:
+    policy = fed(3e6, fixed_window_bytes=5 << 20)
+    assert policy.window_bytes == 5 << 20
+
+
+def test_a_tenfold_drop_is_followed_within_half_a_second() -> None:
+    policy, total = FlightPolicy(256 << 10, 2), 0
+    for step in range(400):
+        total += round((500e6 if step < 300 else 50e6) / 200)
+        policy.delivered(step / 200, total)
+    assert policy.window_bytes == round(50e6 * 0.025)
+
+
+@given(steps=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 10**9)), max_size=60))
+def test_the_window_never_leaves_its_bounds(steps: list[tuple[float, int]]) -> None:
+    policy, now, total = FlightPolicy(1 << 20, 12), 0.0, 0
+    for wait, count in steps:
+        now, total = now + wait, total + count
+        policy.delivered(now, total)
+        assert 256 << 10 <= policy.window_bytes <= 32 << 20
+        assert 64 << 10 <= policy.batch_bytes <= 1 << 20
