@@ -25,7 +25,7 @@ from harness.errors import CodecError, FrameError, MissingError, PeerError
 from harness.migrator.address import Address, connect, listen, require_private
 from harness.migrator.codec import Decoder, Restored
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
-from harness.migrator.session import FrameLink, close_all, hello, own_usage, parse_greeting
+from harness.migrator.session import FrameLink, close_all, hello, keep_freed_memory, own_usage, parse_greeting
 from harness.wire.frame import Frame, Kind, control
 
 __all__ = ["ReceiveConfig", "run_receiver"]
@@ -56,6 +56,7 @@ def run_receiver(config: ReceiveConfig, on_ready: Callable[[str], None] = lambda
     A peer that does not greet as a sender is refused, with a line on stderr, and the next one is waited for.
     :raises UserError: addresses. :raises PeerError: sender, link or QEMU. :raises CodecError: data decoded wrongly.
     """
+    keep_freed_memory()
     require_private(config.listen, "--listen", insecure=config.insecure)
     with listen(config.listen, "--listen") as listener:
         port = listener.getsockname()[1] if config.listen.path is None else 0

@@ -27,7 +27,7 @@ from harness.migrator.address import Address, connect, listen, require_private
 from harness.migrator.codec import Encoder, Packed
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
 from harness.migrator.policy import FlightPolicy
-from harness.migrator.session import FrameLink, close_all, hello, own_usage, parse_greeting
+from harness.migrator.session import FrameLink, close_all, hello, keep_freed_memory, own_usage, parse_greeting
 from harness.wire.batch import PageBatch
 from harness.wire.frame import Frame, Kind, control
 from harness.wire.qstream import QStreamParser
@@ -65,6 +65,7 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
     :raises UserError: addresses. :raises MissingError: the backend. :raises PeerError: receiver or link.
     :raises CodecError: a backend failed here or there.
     """
+    keep_freed_memory()
     require_private(config.target, "--to", insecure=config.insecure)
     if config.source.path is None:
         require_private(config.source, "--from", insecure=config.insecure)

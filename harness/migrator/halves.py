@@ -1,0 +1,151 @@
+"""Runs sender and receiver as the processes that users run, ``pageferry send`` and ``pageferry receive``, and reads what
+they leave behind: a ready line, statistics, CPU time as the kernel counted it, and on failure their one line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness.errors import CodecError, MissingError, PageferryError, PeerError, UserError
+
+__all__ = ["Half", "Spawn", "python_module"]
+
+Spawn = Callable[..., "subprocess.Popen[bytes]"]
+"""``spawn(argv, log=..., prefix=...)``: a child that cannot outlive the harness."""
+
+_READY = re.compile(r"^pageferry: ready: (.*)$", re.MULTILINE)
+_ERROR = re.compile(r"^pageferry: error: (.*)$", re.MULTILINE)
+_START_TIMEOUT_S = 20.0
+_BY_STATUS: Mapping[int, type[PageferryError]] = {2: UserError, 3: MissingError, 5: PeerError, 6: CodecError}
+
+
+def python_module(module: str, *arguments: str) -> list[str]:
+    """The argv that runs one of our modules with this interpreter."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+class Half:
+    """``pageferry send`` or ``receive`` in its own process. ``name`` is "sender" or "receiver"."""
+
+    def __init__(
+        self, name: str, arguments: Sequence[str], *, run_dir: Path, prefix: Sequence[str], spawn: Spawn
+    ) -> None:
+        self.name = name
+        self.log = run_dir / f"{name}.log"
+        self._stats = run_dir / f"{name}.json"
+        self._argv = python_module("harness.cli", *arguments, "--stats", str(self._stats))
+        self._prefix = prefix
+        self._spawn = spawn
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._cpu_end_s: float | None = None
+        self._cpu_begin_s = 0.0
+
+    @property
+    def pid(self) -> int:
+        """Process id of the started half."""
+        assert self._popen is not None  # noqa: S101 - started by __enter__
+        return self._popen.pid
+
+    def start(self) -> str:
+        """Start it and wait for its ready line, which is returned. :raises PageferryError: its own error."""
+        self.log.unlink(missing_ok=True)
+        self._popen = self._spawn(self._argv, log=self.log, prefix=self._prefix)
+        deadline_s = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            if (ready := _READY.search(self._log_text())) is not None:
+                return ready[1]
+            if self._reap(block=False):
+                raise self._failure()
+            time.sleep(0.01)
+        raise PeerError(f"{self.name}: not ready after {_START_TIMEOUT_S:.0f} s; last line: {self._last_line()}")
+
+    def mark_begin(self) -> None:
+        """The migration begins: CPU time counts from here."""
+        self._cpu_begin_s = self.cpu_s()
+
+    def cpu_s(self) -> float:
+        """User and system time so far; the kernel's final count once it has ended."""
+        if self._cpu_end_s is not None:
+            return self._cpu_end_s
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = psutil.Process(self.pid).cpu_times()
+            return float(times.user + times.system)
+        return 0.0
+
+    def migration_cpu_s(self) -> float:
+        """CPU time since ``mark_begin``."""
+        return self.cpu_s() - self._cpu_begin_s
+
+    def failed(self) -> PageferryError | None:
+        """Its error, if it has ended with one."""
+        if self._popen is not None and self._reap(block=False) and self._popen.returncode != 0:
+            return self._failure()
+        return None
+
+    def finish(self, timeout_s: float = 15.0) -> dict[str, Any]:
+        """Wait for its end; its statistics. :raises PageferryError: it failed, or does not end."""
+        deadline_s = time.monotonic() + timeout_s
+        while not self._reap(block=False):
+            if time.monotonic() > deadline_s:
+                raise PeerError(f"{self.name}: still running {timeout_s:.0f} s after the migration's end")
+            time.sleep(0.005)
+        if self._popen is not None and self._popen.returncode != 0:
+            raise self._failure()
+        statistics: dict[str, Any] = json.loads(self._stats.read_text())
+        return statistics
+
+    def stop(self) -> None:
+        """End it if it still runs: SIGTERM, then SIGKILL."""
+        if self._popen is None:
+            return
+        for ask in (signal.SIGTERM, signal.SIGKILL):
+            if self._reap(block=False):
+                return
+            self._popen.send_signal(ask)
+            deadline_s = time.monotonic() + 3.0
+            while time.monotonic() < deadline_s and not self._reap(block=False):
+                time.sleep(0.01)
+
+    def _reap(self, *, block: bool) -> bool:
+        """Whether it has ended. Reaped by hand, because only wait4 gives the kernel's count of its CPU time."""
+        popen = self._popen
+        assert popen is not None  # noqa: S101 - callers start it first
+        if popen.returncode is not None:
+            return True
+        try:
+            pid, status, usage = os.wait4(popen.pid, 0 if block else os.WNOHANG)
+        except ChildProcessError:
+            popen.returncode = -1
+            return True
+        if pid == 0:
+            return False
+        popen.returncode = os.waitstatus_to_exitcode(status)
+        self._cpu_end_s = usage.ru_utime + usage.ru_stime
+        return True
+
+    def _failure(self) -> PageferryError:
+        status = self._popen.returncode if self._popen is not None else -1
+        found = _ERROR.findall(self._log_text())
+        words = found[-1] if found else f"ended with status {status}; last line: {self._last_line()}"
+        return _BY_STATUS.get(status, PeerError)(f"{self.name}: {words}")
+
+    def _log_text(self) -> str:
+        with contextlib.suppress(OSError):
+            return self.log.read_text(errors="replace")
+        return ""
+
+    def _last_line(self) -> str:
+        lines = self._log_text().strip().splitlines()
+        return lines[-1] if lines else "(nothing)"
