@@ -26,6 +26,7 @@ _DECIMAL = {"kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _BYTES = _BINARY | _DECIMAL
 _BITS = {"bit/s": 1, "kbit/s": 10**3, "Kbit/s": 10**3, "Mbit/s": 10**6, "Gbit/s": 10**9}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+_LARGEST = float(1 << 60)
 _QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z/]+)\s*")
 
 
@@ -37,7 +38,10 @@ def _parse(text: str, what: str, factors: dict[str, float]) -> float:
     number, unit = match.groups()
     if unit not in factors:
         raise ValueError(f"{text!r}: unknown unit {unit!r} for a {what}; known: {known}")
-    return float(number) * factors[unit]
+    value = float(number) * factors[unit]
+    if value > _LARGEST:
+        raise ValueError(f"{text!r} is too large for a {what}")
+    return value
 
 
 def parse_bytes(text: str) -> int:

@@ -1,0 +1,19 @@
+"""The scenarios that come with pageferry, and where to find them. Knows their files, not what is in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["find", "names"]
+
+_FOLDER = Path(__file__).parent
+
+
+def names() -> tuple[str, ...]:
+    """Names of the shipped scenarios, sorted."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+
+
+def find(name: str) -> Path | None:
+    """The file of the shipped scenario ``name`` (without ``.toml``), or None."""
+    return _FOLDER / f"{name}.toml" if name in names() else None
