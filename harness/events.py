@@ -1,0 +1,42 @@
+"""What the runner tells of a scenario while it runs. Whoever shows progress subscribes; the runner knows nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.result import Run
+
+__all__ = ["Event", "RunFinished", "RunProgress", "RunStarted"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run begins, set-up included. ``index`` counts from 1 to ``total`` over all methods, repeats and warm-ups."""
+
+    method: str
+    repeat: int
+    index: int
+    total: int
+    warmup: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """A look at the migration in progress. ``elapsed_s`` counts from the ``migrate`` command; None is "not known"."""
+
+    method: str
+    elapsed_s: float
+    passes: int | None = None
+    wire_bytes: int | None = None
+    wire_bytes_per_s: float | None = None
+    stream_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """A run ended, one way or another; ``run.status`` says which."""
+
+    run: Run
+
+
+Event = RunStarted | RunProgress | RunFinished
