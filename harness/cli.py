@@ -1,0 +1,193 @@
+"""The command ``pageferry``: arguments in, exit status out. Each command is a module of ``harness.commands``.
+
+Command modules are imported when they are used, and import what is heavy when they run, so that ``--help`` is quick.
+Exit statuses are drawn in ``harness.errors``; 70 is a bug of ours, 130 Ctrl-C, 141 a reader of our output that went away,
+143 SIGTERM.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+import click
+
+from harness.errors import PageferryError
+
+__all__ = ["main"]
+
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+EXIT_TERMINATED = 143
+
+_COMMANDS = {
+    "run": "harness.commands.run",
+    "list": "harness.commands.listing",
+    "doctor": "harness.commands.doctor",
+    "send": "harness.commands.send",
+    "receive": "harness.commands.receive",
+    "record": "harness.commands.record",
+    "report": "harness.commands.report",
+    "compare": "harness.commands.compare",
+}
+
+_EPILOG = """\b
+Examples:
+  pageferry doctor
+  pageferry run throttled --out out/throttled
+  pageferry run unlimited throttled --set guest.memory=2GiB --out out/both
+
+\b
+Exit status:
+  0 done                    4 QEMU failed
+  1 a run failed            5 the other side or the link failed
+  2 arguments or scenario   6 a codec failed
+  3 missing on this machine 7 a result file; 130 Ctrl-C
+"""
+
+
+@dataclass(slots=True)
+class Settings:
+    """What the options that every command has were set to."""
+
+    debug: bool = False
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: cleaned up after like Ctrl-C."""
+
+
+class _Commands(click.Group):
+    """Commands by name, each imported on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        module = _COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command = importlib.import_module(module).command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}.command is not a click command")
+        if not any(parameter.name == "debug" for parameter in command.params):
+            command.params.append(_debug_option())
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"{args[0]!r}: no such command; known: {', '.join(_COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.find_object(Settings).debug = True  # type: ignore[union-attr]
+        logging.basicConfig(
+            level=logging.DEBUG, format="%(relativeCreated)8.0f ms %(threadName)s %(name)s: %(message)s"
+        )
+
+
+def _debug_option() -> click.Option:
+    return click.Option(
+        ["--debug"], is_flag=True, expose_value=False, callback=_set_debug, help="Log details; show errors in full."
+    )
+
+
+def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        metadata = importlib.import_module("importlib.metadata")
+        click.echo(f"pageferry {metadata.version('pageferry')}")
+        ctx.exit()
+
+
+_CLI = _Commands(
+    name="pageferry",
+    help="Moves the memory of a running QEMU/KVM guest, compressed, with an unmodified QEMU, and measures what that bought.",
+    epilog=_EPILOG,
+    params=[
+        _debug_option(),
+        click.Option(
+            ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version."
+        ),
+    ],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line ``args`` (default: the process's own) and give its exit status."""
+    settings = Settings()
+    try:
+        with _sigterm_interrupts():
+            status = _CLI.main(args, prog_name="pageferry", obj=settings, standalone_mode=False)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more at its end; without this it would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except BaseException as exc:  # every error ends as one line and a status; --debug shows the rest
+        if settings.debug and not isinstance(exc, click.ClickException):
+            traceback.print_exc()
+        return _report(exc)
+    return status if isinstance(status, int) else 0
+
+
+def _report(exc: BaseException) -> int:
+    """Say ``exc`` in one line on stderr, and give the exit status for it."""
+    if isinstance(exc, SystemExit):
+        raise exc
+    if isinstance(exc, (KeyboardInterrupt, click.Abort)):
+        terminated = isinstance(exc, Terminated)
+        click.echo("pageferry: terminated" if terminated else "pageferry: interrupted", err=True)
+        return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED
+    if isinstance(exc, click.exceptions.NoArgsIsHelpError):
+        click.echo(exc.format_message(), err=True)
+        return exc.exit_code
+    if isinstance(exc, click.UsageError):
+        command = exc.ctx.command_path if exc.ctx is not None else "pageferry"
+        message = exc.format_message().replace("\n", " ").rstrip(".")
+        click.echo(f"pageferry: error: {message}; see `{command} --help`", err=True)
+        return exc.exit_code
+    if isinstance(exc, click.ClickException):
+        click.echo(f"pageferry: error: {exc.format_message()}", err=True)
+        return exc.exit_code
+    if isinstance(exc, PageferryError):
+        click.echo(f"pageferry: error: {exc}", err=True)
+        return exc.exit_status
+    words = " ".join(f"{type(exc).__name__}: {exc}".split())
+    click.echo(f"pageferry: error: a bug in pageferry: {words}; run again with --debug and report the output", err=True)
+    return EXIT_BUG
+
+
+@contextlib.contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM ends the program the way Ctrl-C does: guests stopped, links removed, results saved."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread: whoever embeds us handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

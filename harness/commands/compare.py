@@ -1,0 +1,68 @@
+"""``pageferry compare``: two saved results side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from harness.result import Result
+
+__all__ = ["command"]
+
+_METRICS = (("total ms", "total_time_s", 1e3), ("downtime ms", "downtime_s", 1e3), ("data KB", "wire_bytes", 1e-3))
+
+_EPILOG = """\b
+Examples:
+  pageferry compare out/before out/after
+  pageferry compare out/amd out/intel --out out/compare.html
+"""
+
+
+@click.command(epilog=_EPILOG, short_help="Compare two saved results.")
+@click.argument("first", type=click.Path(path_type=Path), metavar="A")
+@click.argument("second", type=click.Path(path_type=Path), metavar="B")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page there as well."
+)
+def command(*, first: Path, second: Path, out: Path | None) -> None:
+    """Compare the methods that results A and B have in common: medians, and the change from A to B."""
+    from harness.console import make_console
+    from harness.result import load_result
+    from reports.html import write_comparison
+
+    a, b = load_result(first), load_result(second)
+    make_console().print(_table(a, b, str(first), str(second)))
+    if out is not None:
+        write_comparison(a, b, out, (str(first), str(second)))
+        click.echo(f"comparison: {out}")
+
+
+def _table(a: Result, b: Result, first: str, second: str) -> Table:
+    """:raises UserError: the two have no method in common."""
+    from rich.markup import escape
+
+    from harness.console import make_table
+    from harness.errors import UserError
+
+    methods = [method for method in a.summary if method in b.summary]
+    if not methods:
+        raise UserError(f"{first} and {second} have no completed method in common; compare results of like scenarios")
+    title = f"A = {escape(first)}, B = {escape(second)}: medians A -> B"
+    table = make_table(title, "method", *[name for name, _, _ in _METRICS], numbers=True)
+    for method in methods:
+        cells = [_change(a, b, method, metric, factor) for _, metric, factor in _METRICS]
+        table.add_row(escape(method), *cells)
+    return table
+
+
+def _change(a: Result, b: Result, method: str, metric: str, factor: float) -> str:
+    before, after = a.summary[method].get(metric), b.summary[method].get(metric)
+    if before is None or after is None:
+        return "-"
+    change = f" ({(after.median / before.median - 1) * 100:+.0f} %)" if before.median else ""
+    return f"{before.median * factor:.0f} -> {after.median * factor:.0f}{change}"

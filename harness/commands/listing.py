@@ -1,0 +1,88 @@
+"""``pageferry list``: which backends, scenarios and guests there are, and why what is missing is missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["command"]
+
+_EPILOG = """\b
+Examples:
+  pageferry list
+  pageferry list backends
+"""
+
+
+@click.command(name="list", epilog=_EPILOG, short_help="List backends, scenarios and guests.")
+@click.argument("what", required=False, type=click.Choice(["backends", "scenarios", "guests"]))
+def command(*, what: str | None) -> None:
+    """List backends, scenarios or guests (all three when not told), and why what is missing is missing."""
+    from harness.console import make_console
+
+    console = make_console()
+    tables = {"backends": _backends, "scenarios": _scenarios, "guests": _guests}
+    for name, table in tables.items():
+        if what in (None, name):
+            console.print(table())
+
+
+def _backends() -> Table:
+    from rich.markup import escape
+
+    from backends.registry import survey
+    from harness.console import make_table
+
+    table = make_table(
+        "backends", "name", "here", "levels", "default", "device", "from", "version, or why it is missing"
+    )
+    for backend in survey():
+        levels = "-" if backend.levels is None else f"{backend.levels[0]} to {backend.levels[1]}"
+        why = backend.version if backend.available else f"{backend.reason}; {backend.remedy}"
+        default = "-" if backend.default_level is None else str(backend.default_level)
+        here = "[green]yes[/]" if backend.available else "[red]no[/]"
+        table.add_row(
+            backend.name, here, levels, default, backend.device or "-", escape(backend.origin), escape(why or "")
+        )
+    return table
+
+
+def _scenarios() -> Table:
+    from rich.markup import escape
+
+    import scenarios
+    from harness.console import make_table
+    from harness.scenario import load_scenario
+    from harness.units import format_bandwidth
+
+    table = make_table("scenarios (pageferry run NAME)", "name", "methods", "repeats", "guest", "link", "description")
+    for name in scenarios.names():
+        scenario = load_scenario(name)
+        link = format_bandwidth(scenario.link.bandwidth_bytes_per_s)
+        cells = (str(len(scenario.methods)), str(scenario.repeats), scenario.guest.kind, link)
+        table.add_row(name, *cells, escape(scenario.description))
+    return table
+
+
+def _guests() -> Table:
+    from rich.markup import escape
+
+    from harness.console import make_table
+    from harness.environment import kvm_problem, qemu_version
+
+    qemu = qemu_version("qemu-system-x86_64")
+    problem = kvm_problem()
+    speed = "under KVM if a probe boot works" if problem is None else f"under TCG, for {problem}"
+    live = f"QEMU {qemu}, {speed}" if qemu else "qemu-system-x86_64 is not on PATH; apt install qemu-system-x86"
+    table = make_table("guests (guest.kind of a scenario)", "kind", "here", "what it is", "runs on, or why not")
+    here = "[green]yes[/]" if qemu else "[red]no[/]"
+    table.add_row("stress", here, "a bare-metal guest that dirties its memory at a set rate", escape(live))
+    table.add_row(
+        "stream", "[green]yes[/]", "a recorded migration stream (guest.path), replayed into a hashing sink", "-"
+    )
+    table.add_row("synthetic", "[green]yes[/]", "a generated migration stream, replayed into a hashing sink", "-")
+    return table

@@ -1,0 +1,80 @@
+"""What several commands share: option types that speak pageferry's units, and statistics written as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.errors import ResultError
+from harness.units import parse_bytes, parse_duration
+
+__all__ = ["DURATION", "SIZE", "announce", "check_writable", "write_statistics"]
+
+
+class _Size(click.ParamType[Any]):
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            count = parse_bytes(str(value))
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+        if count <= 0:
+            self.fail(f"{value!r}: must be above zero", param, ctx)
+        return count
+
+
+class _Duration(click.ParamType[Any]):
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            seconds = parse_duration(str(value))
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+        if seconds <= 0:
+            self.fail(f"{value!r}: must be above zero", param, ctx)
+        return seconds
+
+
+SIZE = _Size()
+DURATION = _Duration()
+
+
+def announce(line: str) -> None:
+    """A line for whoever waits for it (a person, a script): at once, on stderr, for stdout may carry data."""
+    click.echo(f"pageferry: {line}", err=True)
+
+
+def check_writable(path: Path | None) -> None:
+    """Find out before the migration that its statistics could not be written after it. :raises ResultError: so it is."""
+    if path is None:
+        return
+    folder = path.parent
+    if path.is_dir():
+        raise ResultError(f"{path}: cannot write the statistics there: it is a folder; name a file")
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        reason = "may not be written to" if folder.is_dir() else "is not a folder"
+        raise ResultError(f"{path}: cannot write the statistics there: {folder} {reason}; choose another place")
+
+
+def write_statistics(statistics: Mapping[str, Any], path: Path | None) -> None:
+    """As JSON to ``path``, whole or not at all. :raises ResultError: it cannot be written."""
+    if path is None:
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(statistics, indent=1, sort_keys=True) + "\n")
+        temporary.replace(path)
+    except OSError as exc:
+        temporary.unlink(missing_ok=True)
+        raise ResultError(f"{path}: cannot write the statistics: {exc.strerror}; free space or choose another") from exc

@@ -1,0 +1,45 @@
+"""``pageferry receive``: the destination's half of the pair, alone, for any QEMU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.commands.options import DURATION, announce, check_writable, write_statistics
+
+__all__ = ["command"]
+
+_EPILOG = """\b
+Example, with the destination QEMU started first (qemu-system-x86_64 ... -incoming unix:/run/pf-dst.sock):
+  pageferry receive --listen tcp:127.0.0.1:4444 --to unix:/run/pf-dst.sock
+
+Every batch is checked before QEMU sees it; a damaged one ends the migration and the destination guest never runs.
+"""
+
+
+@click.command(epilog=_EPILOG, short_help="Decompress one migration, beside the destination QEMU.")
+@click.option("--listen", required=True, metavar="tcp:HOST:PORT", help="Wait here for `pageferry send`.")
+@click.option(
+    "--to", "target", required=True, metavar="unix:PATH", help="Where the destination QEMU's -incoming listens."
+)
+@click.option("--threads", type=click.IntRange(1, 256), metavar="N", help="Decompression threads [as the sender asks].")
+@click.option("--stats", type=click.Path(path_type=Path), metavar="FILE", help="Write statistics there as JSON.")
+@click.option("--timeout", type=DURATION, help="Give up when no sender came within this time, such as 60s [never].")
+@click.option("--insecure", is_flag=True, help="Allow unencrypted memory beyond this machine.")
+def command(
+    *, listen: str, target: str, threads: int | None, stats: Path | None, timeout: float | None, insecure: bool
+) -> None:
+    """Take one migration from `pageferry send`, decompress it, and hand it to the destination QEMU."""
+    from harness.migrator.address import parse_address
+    from harness.migrator.receiver import ReceiveConfig, run_receiver
+
+    check_writable(stats)
+    config = ReceiveConfig(
+        listen=parse_address(listen, "--listen"),
+        target=parse_address(target, "--to"),
+        threads=threads,
+        timeout_s=timeout,
+        insecure=insecure,
+    )
+    write_statistics(run_receiver(config, announce), stats)

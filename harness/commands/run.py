@@ -1,0 +1,91 @@
+"""``pageferry run``: scenarios in, results, reports and a summary table out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.result import Result
+    from harness.scenario import Scenario
+
+__all__ = ["command"]
+
+_EPILOG = """\b
+Examples:
+  pageferry run throttled
+  pageferry run throttled --set guest.memory=2GiB --set repeats=10 --out out/2g
+  pageferry run unlimited throttled --only 'zstd-*' --out out/both
+  pageferry run my/scenario.toml --set method.isal-1.threads=4
+
+\b
+One scenario fills DIR; several fill DIR/NAME each, and DIR/index.html leads to them. An earlier result there is replaced.
+Exit status 0: every run completed and verified, or was skipped with its reason. 1: a run failed.
+"""
+
+
+@click.command(epilog=_EPILOG, short_help="Run scenarios, measure, and write their reports.")
+@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for results [out/SCENARIO].")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenarios.")
+@click.option("--only", multiple=True, metavar="METHOD", help="Run this method (or shell pattern) and the baseline.")
+def command(*, scenarios: tuple[str, ...], out: Path | None, overrides: tuple[str, ...], only: tuple[str, ...]) -> None:
+    """Run each SCENARIO (a shipped one by name, or a TOML file), measure it, and write result.json, report.html and pyperf/."""
+    from harness.console import make_console
+    from harness.scenario import load_scenario
+    from reports.site import write_site
+
+    plan = _plan([load_scenario(name, overrides, only) for name in scenarios], out)
+    console = make_console()
+    results = [_run(console, scenario, folder) for scenario, folder in plan]
+    if len(plan) > 1:
+        parent = plan[0][1].parent
+        write_site([(scenario.name, result) for (scenario, _), result in zip(plan, results, strict=True)], parent)
+        console.print(f"index: {parent / 'index.html'}", soft_wrap=True, highlight=False)
+    if any(_went_wrong(result) for result in results):
+        click.get_current_context().exit(1)
+
+
+def _plan(scenarios: list[Scenario], out: Path | None) -> list[tuple[Scenario, Path]]:
+    """A folder for each scenario. :raises UserError: two scenarios of one name would share a folder."""
+    from harness.errors import UserError
+
+    names = [scenario.name for scenario in scenarios]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{name}: two scenarios of one name would fill one folder; run them apart or rename a file")
+    if len(scenarios) == 1 and out is not None:
+        return [(scenarios[0], out)]
+    return [(scenario, (out or Path("out")) / scenario.name) for scenario in scenarios]
+
+
+def _run(console: Console, scenario: Scenario, folder: Path) -> Result:
+    from harness.measure.pyperf_export import write_pyperf
+    from harness.progress import progress
+    from harness.runner import run_scenario
+    from harness.summary import print_summary
+    from reports.html import write_report
+
+    console.print(f"[bold]{scenario.name}[/]: {scenario.description}", highlight=False, soft_wrap=True)
+    try:
+        with progress(console, scenario.name) as on_event:
+            result = run_scenario(scenario, folder, on_event)
+    except KeyboardInterrupt:
+        if (folder / "result.json").exists():
+            click.echo(f"pageferry: what finished is in {folder / 'result.json'}", err=True)
+        raise
+    write_pyperf(result, folder / "pyperf")
+    report = folder / "report.html"
+    write_report(result, report)
+    print_summary(console, result)
+    console.print(f"result: {folder / 'result.json'}\nreport: {report}\n", soft_wrap=True, highlight=False)
+    return result
+
+
+def _went_wrong(result: Result) -> bool:
+    """A run that neither completed nor was skipped, or whose memory did not arrive."""
+    return any(run.status not in ("completed", "skipped") or run.verified is False for run in result.runs)

@@ -1,0 +1,63 @@
+"""``pageferry send``: the source's half of the pair, alone, for any QEMU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.commands.options import SIZE, announce, check_writable, write_statistics
+
+__all__ = ["command"]
+
+_EPILOG = """\b
+Example, with the receiver started first on the other host (here through an ssh tunnel):
+  pageferry send --from unix:/run/pf-src.sock --to tcp:127.0.0.1:4444 --backend zstd
+and then in the source QEMU's monitor:
+  migrate -d unix:/run/pf-src.sock
+
+If anything fails the migration fails in QEMU too, and the source guest runs on.
+"""
+
+
+@click.command(epilog=_EPILOG, short_help="Compress one migration, beside the source QEMU.")
+@click.option("--from", "source", required=True, metavar="unix:PATH", help="Listen here for the source QEMU's migrate.")
+@click.option("--to", "target", required=True, metavar="tcp:HOST:PORT", help="Where `pageferry receive` listens.")
+@click.option("--backend", required=True, metavar="NAME", help="See `pageferry list backends`.")
+@click.option("--level", type=int, help="Compression level [the backend's default].")
+@click.option("--threads", type=click.IntRange(1, 256), metavar="N", help="Compression threads [cores].")
+@click.option("--decompress-threads", type=click.IntRange(1, 256), metavar="N", help="Ask the receiver for so many.")
+@click.option("--batch", type=SIZE, help="Bytes of pages compressed at once, such as 256KiB [the backend's choice].")
+@click.option("--inflight", type=SIZE, help="Most bytes under way, such as 4MiB [from the link's measured rate].")
+@click.option("--stats", type=click.Path(path_type=Path), metavar="FILE", help="Write statistics there as JSON.")
+@click.option("--insecure", is_flag=True, help="Allow unencrypted memory beyond this machine.")
+def command(
+    *,
+    source: str,
+    target: str,
+    backend: str,
+    level: int | None,
+    threads: int | None,
+    decompress_threads: int | None,
+    batch: int | None,
+    inflight: int | None,
+    stats: Path | None,
+    insecure: bool,
+) -> None:
+    """Take one migration from the source QEMU, compress it, and carry it to `pageferry receive`."""
+    from harness.migrator.address import parse_address
+    from harness.migrator.sender import SendConfig, run_sender
+
+    check_writable(stats)
+    config = SendConfig(
+        source=parse_address(source, "--from"),
+        target=parse_address(target, "--to"),
+        backend=backend,
+        level=level,
+        threads=threads,
+        decompress_threads=decompress_threads,
+        batch_bytes=batch,
+        inflight_bytes=inflight,
+        insecure=insecure,
+    )
+    write_statistics(run_sender(config, announce), stats)
