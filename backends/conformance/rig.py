@@ -50,7 +50,11 @@ class Rig:
 
     def restores(self, packed: Buffer, data: bytes, what: str) -> None:
         """:raises Violation: ``packed`` does not decompress to ``data``."""
-        require_equal(self.unpack(packed, len(data)), data, what)
+        try:
+            raw = self.unpack(packed, len(data))
+        except Exception as exc:
+            raise Violation(f"{what}: {type(exc).__name__}: {exc}") from exc
+        require_equal(raw, data, what)
 
     def refuses(self, packed: Buffer, raw_bytes: int, what: str) -> None:
         """:raises Violation: decompressing ``packed`` gives anything but a well-formed ``BackendError``."""

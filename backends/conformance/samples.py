@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import zlib
 
@@ -19,11 +20,19 @@ def sample(kind: str, size_bytes: int, seed: int = 0) -> bytes:
     """``size_bytes`` of ``kind``, the same on every machine."""
     if kind == "zero":
         return bytes(size_bytes)
-    rng = random.Random(f"{kind}-{seed}")  # noqa: S311 - test data, not secrets
     if kind == "random":
-        return rng.randbytes(size_bytes)
-    period = _PERIODIC[kind](rng, min(size_bytes, _PERIOD_BYTES))
-    return (period * (size_bytes // max(len(period), 1) + 1))[:size_bytes]
+        return _rng(kind, seed).randbytes(size_bytes)
+    period = _period(kind, seed, min(size_bytes, _PERIOD_BYTES))
+    return (period * (size_bytes // len(period) + 1))[:size_bytes]
+
+
+@functools.lru_cache(maxsize=64)
+def _period(kind: str, seed: int, size_bytes: int) -> bytes:
+    return _PERIODIC[kind](_rng(kind, seed), size_bytes)
+
+
+def _rng(kind: str, seed: int) -> random.Random:
+    return random.Random(f"{kind}-{seed}")  # noqa: S311 - test data, not secrets
 
 
 def _runs(rng: random.Random, size_bytes: int) -> bytes:
