@@ -17,7 +17,17 @@ import numpy.typing as npt
 
 from harness.errors import QemuError
 
-__all__ = ["Check", "Comparison", "MemoryRange", "Monitor", "Verification", "compare_memory", "read_memory", "verify"]
+__all__ = [
+    "Check",
+    "Comparison",
+    "MemoryRange",
+    "Monitor",
+    "Verdict",
+    "Verification",
+    "compare_memory",
+    "read_memory",
+    "verify",
+]
 
 PAGE_BYTES = 4096
 CHUNK_BYTES = 64 << 20
@@ -38,6 +48,18 @@ class MemoryRange:
 
     start: int
     length_bytes: int
+
+
+class Verdict(Protocol):
+    """A check that was made: ``Check`` is one, and so is what a guest found out by itself."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it passed."""
+
+    @property
+    def line(self) -> str:
+        """What was checked and found, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +105,7 @@ def verify(
     ranges: Sequence[MemoryRange],
     dump_dir: Path,
     *,
-    guest_checks: Iterable[Check] = (),
+    guest_checks: Iterable[Verdict] = (),
 ) -> Verification:
     """Stop the destination's guest, compare ``ranges`` of both RAMs byte for byte, and join that with the guest's checks.
 
@@ -92,7 +114,7 @@ def verify(
 
     :raises QemuError: memory cannot be read. A difference is no error: it is the answer.
     """
-    checks = list(guest_checks)
+    checks: list[Verdict] = list(guest_checks)
     if not ranges:
         checks.append(Check(ok=False, line="no memory was compared: the guest's layout names no range for it"))
     destination.execute("stop")

@@ -1,0 +1,158 @@
+"""Reads the consoles of the source's and the destination's guest in one thread, and types on them.
+
+Knows no guest: what the bytes mean is told by the feeds that it is handed.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import QemuError
+
+__all__ = ["ConsoleEvent", "Feed", "HeartbeatReader"]
+
+Feed = Callable[[bytes], Iterable[object]]
+READ_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleEvent:
+    """One thing that a guest said, with the monotonic time at which its bytes arrived. ``console``: "source" ..."""
+
+    console: str
+    at_s: float
+    event: object
+
+
+class HeartbeatReader:
+    """One thread that reads all consoles as soon as bytes arrive, so that arrivals compare.
+
+    ``feeds`` turns each console's bytes into events; ``is_beat`` tells heartbeats from the rest, which are kept apart.
+    """
+
+    def __init__(self, feeds: Mapping[str, Feed], is_beat: Callable[[object], bool]) -> None:
+        self._feeds = dict(feeds)
+        self._is_beat = is_beat
+        self._sockets: dict[str, socket.socket] = {}
+        self._beats: dict[str, list[float]] = {name: [] for name in feeds}
+        self._said: list[ConsoleEvent] = []
+        self._closed: set[str] = set()
+        self._changed = threading.Condition()
+        self._wake, self._woken = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, name="heartbeat-reader", daemon=True)
+        self._failure: BaseException | None = None
+
+    def connect(self, paths: Mapping[str, Path]) -> None:
+        """Connect each console's unix socket and start reading. :raises QemuError: QEMU does not listen there."""
+        for name, path in paths.items():
+            console = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._sockets[name] = console
+            try:
+                console.connect(str(path))
+            except OSError as exc:
+                self.close()
+                raise QemuError(f"{name}: {path}: cannot reach the guest's console: {exc.strerror}") from exc
+        self._thread.start()
+
+    def beats_at_s(self, console: str | None = None) -> list[float]:
+        """Arrival times of the heartbeats of one console, or of all, ascending."""
+        with self._changed:
+            return sorted(at_s for name, beats in self._beats.items() if console in (None, name) for at_s in beats)
+
+    def send(self, console: str, data: bytes) -> None:
+        """Type ``data`` on a console. :raises QemuError: its QEMU is gone."""
+        try:
+            self._sockets[console].sendall(data)
+        except OSError as exc:
+            raise QemuError(f"{console}: the guest's console is closed: {exc.strerror}") from exc
+
+    def wait_beats(self, console: str, count: int, timeout_s: float, *, since_s: float = 0.0) -> None:
+        """Wait for ``count`` heartbeats that arrive after ``since_s``. :raises QemuError: too few, with their number."""
+
+        def heard() -> int:
+            beats = self._beats[console]
+            return len(beats) - bisect_left(beats, since_s)
+
+        if not self._wait(lambda: heard() >= count, console, timeout_s):
+            raise QemuError(f"{console}: the guest sent {heard()} of {count} heartbeats within {timeout_s:g} s")
+
+    def wait_said(self, console: str, wanted: Callable[[object], bool], timeout_s: float, *, since_s: float) -> object:
+        """The first event after ``since_s`` that is ``wanted``. :raises QemuError: none came, and what came last."""
+
+        def found() -> list[object]:
+            said = (s for s in self._said if s.console == console and s.at_s >= since_s)
+            return [s.event for s in said if wanted(s.event)]
+
+        if not self._wait(lambda: bool(found()), console, timeout_s):
+            last = next((s.event for s in reversed(self._said) if s.console == console), "nothing")
+            raise QemuError(f"{console}: the guest did not answer within {timeout_s:g} s; it last said {last}")
+        return found()[0]
+
+    def said(self, console: str) -> list[ConsoleEvent]:
+        """Everything but heartbeats that came from a console so far."""
+        with self._changed:
+            return [s for s in self._said if s.console == console]
+
+    def close(self) -> None:
+        """Stop reading, join the thread, close the sockets. Safe to call twice."""
+        if self._thread.is_alive():
+            self._wake.send(b"x")
+            self._thread.join()
+        for end in (*self._sockets.values(), self._wake, self._woken):
+            end.close()
+
+    def _wait(self, done: Callable[[], bool], console: str, timeout_s: float) -> bool:
+        deadline_s = time.monotonic() + timeout_s
+        with self._changed:
+            while not done():
+                left_s = deadline_s - time.monotonic()
+                if self._failure is not None:
+                    raise QemuError(f"{console}: reading the guests' consoles failed") from self._failure
+                if left_s <= 0 or console in self._closed:
+                    return False
+                self._changed.wait(left_s)
+        return True
+
+    def _run(self) -> None:
+        try:
+            self._read_all()
+        except BaseException as exc:
+            with self._changed:
+                self._failure = exc
+                self._changed.notify_all()
+
+    def _read_all(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._woken, selectors.EVENT_READ, None)
+            for name, console in self._sockets.items():
+                selector.register(console, selectors.EVENT_READ, name)
+            while True:
+                for key, _ in selector.select():
+                    if key.data is None:
+                        return
+                    if not self._take(str(key.data)):
+                        selector.unregister(key.fileobj)
+
+    def _take(self, name: str) -> bool:
+        try:
+            data = self._sockets[name].recv(READ_BYTES)
+        except ConnectionError:
+            data = b""
+        at_s = time.monotonic()
+        with self._changed:
+            if not data:
+                self._closed.add(name)
+            for event in self._feeds[name](data) if data else ():
+                if self._is_beat(event):
+                    self._beats[name].append(at_s)
+                else:
+                    self._said.append(ConsoleEvent(name, at_s, event))
+            self._changed.notify_all()
+        return bool(data)

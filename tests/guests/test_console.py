@@ -1,0 +1,94 @@
+"""The console reader over plain sockets."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from harness.errors import QemuError
+from harness.guests.console import HeartbeatReader
+
+
+def words(data: bytes) -> list[str]:
+    return data.decode().split()
+
+
+@pytest.fixture
+def consoles(tmp_path):
+    """A reader connected to two listening sockets, and the guests' ends of them."""
+    listeners, ends = {}, {}
+    for name in ("source", "destination"):
+        listeners[name] = socket.socket(socket.AF_UNIX)
+        listeners[name].bind(str(tmp_path / name))
+        listeners[name].listen()
+    reader = HeartbeatReader(dict.fromkeys(listeners, words), lambda event: event == "beat")
+    reader.connect({name: tmp_path / name for name in listeners})
+    for name, listener in listeners.items():
+        ends[name], _ = listener.accept()
+    yield reader, ends
+    reader.close()
+    for end in (*listeners.values(), *ends.values()):
+        end.close()
+    assert "heartbeat-reader" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_beats_of_both_consoles_are_stamped_in_order_of_arrival(consoles):
+    reader, ends = consoles
+    began_s = time.monotonic()
+    ends["source"].send(b"beat ")
+    reader.wait_beats("source", 1, 5.0)
+    ends["destination"].send(b"beat ")
+    reader.wait_beats("destination", 1, 5.0)
+    first, second = reader.beats_at_s()
+    assert began_s < first < second < time.monotonic()
+    assert reader.beats_at_s("destination") == [second]
+
+
+def test_answers_are_kept_apart_from_beats(consoles):
+    reader, ends = consoles
+    since_s = time.monotonic()
+    reader.send("source", b"v")
+    assert ends["source"].recv(1) == b"v"
+    ends["source"].send(b"beat noise ok ")
+    assert reader.wait_said("source", lambda event: event == "ok", 5.0, since_s=since_s) == "ok"
+    assert [said.event for said in reader.said("source")] == ["noise", "ok"]
+
+
+def test_an_answer_from_before_is_not_taken_for_the_new_one(consoles):
+    reader, ends = consoles
+    ends["source"].send(b"ok ")
+    reader.wait_said("source", lambda event: event == "ok", 5.0, since_s=0.0)
+    with pytest.raises(QemuError, match=r"source: the guest did not answer within 0\.05 s; it last said ok"):
+        reader.wait_said("source", lambda event: event == "ok", 0.05, since_s=time.monotonic())
+
+
+def test_a_console_that_closes_ends_the_wait_at_once(consoles):
+    reader, ends = consoles
+    ends["source"].close()
+    began_s = time.monotonic()
+    with pytest.raises(QemuError, match="sent 0 of 1 heartbeats"):
+        reader.wait_beats("source", 1, 30.0)
+    assert time.monotonic() - began_s < 5
+
+
+def test_a_parser_that_fails_reaches_whoever_waits(tmp_path):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "s"))
+    listener.listen()
+    reader = HeartbeatReader({"source": lambda data: [1 // 0]}, bool)
+    reader.connect({"source": tmp_path / "s"})
+    end, _ = listener.accept()
+    end.send(b"x")
+    with pytest.raises(QemuError, match="consoles failed") as caught:
+        reader.wait_beats("source", 1, 5.0)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    reader.close()
+    end.close()
+    listener.close()
+
+
+def test_a_console_that_is_not_there_is_named(tmp_path):
+    reader = HeartbeatReader({"source": words}, bool)
+    with pytest.raises(QemuError, match=r"source: .*/absent: cannot reach the guest's console: No such file"):
+        reader.connect({"source": tmp_path / "absent"})
