@@ -1,0 +1,127 @@
+"""What a result says about its own set-up, in words: the guest, the link, each method, when and where.
+
+Reads the scenario and environment mappings of any schema-1 result; a key that an older result lacks leaves its words out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.result import Result
+from harness.units import format_bandwidth, format_bytes, format_duration
+from reports.numbers import plural
+
+__all__ = [
+    "baseline_name",
+    "date_text",
+    "declared_methods",
+    "guest_text",
+    "is_replay",
+    "limited",
+    "link_text",
+    "machine_text",
+    "method_text",
+    "plan_text",
+    "scenario_text",
+]
+
+_MACHINE_KEYS = ("cpu_model", "machine")  # of the environment, the first that is known
+
+
+def _part(result: Result, name: str) -> Mapping[str, Any]:
+    part = result.scenario.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def scenario_text(result: Result, key: str, default: str) -> str:
+    """A text field of the scenario, such as its name or description."""
+    value = result.scenario.get(key)
+    return str(value) if value else default
+
+
+def declared_methods(result: Result) -> dict[str, Mapping[str, Any]]:
+    """The scenario's methods by name."""
+    return {str(m["name"]): m for m in result.scenario.get("methods", ()) if isinstance(m, Mapping) and "name" in m}
+
+
+def baseline_name(result: Result) -> str | None:
+    """The method that the others are compared with."""
+    return next((name for name, method in declared_methods(result).items() if method.get("baseline")), None)
+
+
+def is_replay(result: Result) -> bool:
+    """Whether a recorded or generated stream was moved instead of a live guest: no downtime, equal work."""
+    return _part(result, "guest").get("kind") in ("stream", "synthetic")
+
+
+def limited(result: Result) -> bool:
+    """Whether the link had a bandwidth limit."""
+    return _part(result, "link").get("bandwidth_bytes_per_s") is not None
+
+
+def link_text(result: Result) -> str:
+    """``1 Gbit/s (netns)``."""
+    link = _part(result, "link")
+    if "bandwidth_bytes_per_s" not in link:
+        return "not recorded"
+    bandwidth = format_bandwidth(link["bandwidth_bytes_per_s"])
+    return f"{bandwidth} ({link['kind']})" if link.get("kind") else bandwidth
+
+
+def guest_text(result: Result) -> str:
+    """``512 MiB stress guest, 64 MiB working set dirtied at 20 MiB/s``, or what was replayed instead."""
+    guest = _part(result, "guest")
+    kind = guest.get("kind", "unknown")
+    memory = format_bytes(guest["memory_bytes"]) if "memory_bytes" in guest else ""
+    if kind == "stream":
+        return f"recorded stream {guest.get('path') or ''}".strip()
+    if kind == "synthetic":
+        return f"generated stream of a {memory} guest".replace("  ", " ")
+    words = f"{memory} {kind} guest".strip()
+    if "working_set_bytes" in guest and "dirty_rate_bytes_per_s" in guest:
+        rate = format_bytes(guest["dirty_rate_bytes_per_s"])
+        words += f", {format_bytes(guest['working_set_bytes'])} working set dirtied at {rate}/s"
+    return words
+
+
+def plan_text(result: Result) -> str:
+    """``5 interleaved repeats, 1 warm-up, downtime limit 300 ms``."""
+    scenario = result.scenario
+    words = []
+    if "repeats" in scenario:
+        words.append(plural(scenario["repeats"], "interleaved repeat"))
+    if scenario.get("warmups"):
+        words.append(plural(scenario["warmups"], "warm-up"))
+    if "downtime_limit_s" in scenario and not is_replay(result):
+        words.append(f"downtime limit {format_duration(scenario['downtime_limit_s'])}")
+    return ", ".join(words)
+
+
+def method_text(method: Mapping[str, Any]) -> str:
+    """One line on how a method works: ``pageferry, isal level 1, 12/3 threads`` or ``QEMU, compress``."""
+    if method.get("engine") != "pageferry":
+        return ", ".join(["QEMU", *[str(name) for name in method.get("capabilities", ())]])
+    words = f"pageferry, {method.get('backend') or 'default backend'}"
+    if method.get("level") is not None:
+        words += f" level {method['level']}"
+    threads, decompress = method.get("threads"), method.get("decompress_threads")
+    if threads is not None or decompress is not None:
+        words += f", {threads or 'default'}/{decompress or 'default'} threads"
+    return words
+
+
+def date_text(result: Result) -> str:
+    """When the first run started, to the minute, as recorded; else the environment's date, else a dash."""
+    stamps = sorted(run.started_at for run in result.runs if run.started_at)
+    if not stamps and result.environment.get("date"):
+        stamps = [str(result.environment["date"])]
+    return stamps[0][:16].replace("T", " ") if stamps else "\u2013"
+
+
+def machine_text(result: Result) -> str:
+    """The machine in a few words, from the environment."""
+    environment = result.environment
+    named = next((str(environment[key]) for key in _MACHINE_KEYS if environment.get(key)), "machine not recorded")
+    cores = environment.get("cores")
+    return f"{named}, {cores} cores" if cores else named

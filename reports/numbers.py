@@ -1,0 +1,119 @@
+"""Numbers -> text for a reader: fixed units per metric, three or more significant digits, no arithmetic left for templates.
+
+Knows metrics' names and units, not results. A value that is missing or not finite is a dash.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = [
+    "DASH",
+    "METRICS",
+    "MINUS",
+    "Metric",
+    "amount",
+    "effect_percent",
+    "interval_text",
+    "p_text",
+    "percent",
+    "plural",
+    "scaled",
+]
+
+DASH = "\u2013"
+MINUS = "\u2212"
+_GROUP = "\u202f"  # a narrow space that does not break: 1 234 567 without commas that half the world reads as a point
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """How one field of a summary is shown. ``factor`` turns the stored unit into the shown one."""
+
+    name: str
+    title: str
+    unit: str
+    factor: float = 1.0
+    digits: int = 0
+    more_is_better: bool = False
+
+    @property
+    def heading(self) -> str:
+        """Title and unit, as a column is headed."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+
+# KB is 1024 bytes here: that is what QEMU prints as "kbytes" and what the published tables hold.
+_ALL = (
+    Metric("total_time_s", "Total time", "ms", 1e3),
+    Metric("downtime_s", "Downtime", "ms", 1e3, 0),
+    Metric("wire_bytes", "Data transferred", "KB", 1 / 1024),
+    Metric("ratio", "Wire ratio", "", 1.0, 2, more_is_better=True),
+    Metric("cpu_source_s", "CPU, source", "s", 1.0, 2),
+    Metric("cpu_destination_s", "CPU, destination", "s", 1.0, 2),
+    Metric("cpu_total_s", "CPU, both", "s", 1.0, 2),
+    Metric("downtime_reported_s", "Downtime as QEMU says", "ms", 1e3, 0),
+    Metric("heartbeat_gap_s", "Guest's silence", "ms", 1e3, 0),
+    Metric("stream_bytes", "Stream", "KB", 1 / 1024),
+    Metric("passes", "Passes", ""),
+)
+METRICS = {metric.name: metric for metric in _ALL}
+
+
+def amount(value: float | None, digits: int = 0) -> str:
+    """``amount(307783)`` -> ``307 783`` (a narrow space groups thousands); a dash for what is not a number."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    return f"{value:,.{digits}f}".replace(",", _GROUP).replace("-", MINUS)
+
+
+def _shown_digits(metric: Metric, value: float) -> int:
+    """Small figures get one more digit: a downtime of 3.4 ms is not 3 ms."""
+    return metric.digits + 1 if metric.factor == 1e3 and 0 < value < 10 else metric.digits
+
+
+def scaled(metric: Metric, value: float | None) -> str:
+    """The stored ``value`` in the metric's shown unit, without the unit's name."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    shown = value * metric.factor
+    return amount(shown, _shown_digits(metric, shown))
+
+
+def _range_text(low: float, high: float, show: Callable[[float], str]) -> str | None:
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return None
+    return f"{show(low)} to {show(high)}"
+
+
+def interval_text(metric: Metric, interval: tuple[float, float] | None) -> str | None:
+    """``1 380 to 1 431``; None where there is no interval."""
+    return None if interval is None else _range_text(*interval, lambda value: scaled(metric, value))
+
+
+def percent(change: float) -> str:
+    """A change in percent with its sign: whole from ten on, one decimal below.."""
+    digits = 0 if abs(change) >= 9.95 else 1
+    text = amount(abs(change), digits)
+    if not text.strip("0."):
+        return "±0\u00a0%"
+    return f"{MINUS if change < 0 else '+'}{text}\u00a0%"
+
+
+def effect_percent(ratio: float | None) -> str | None:
+    """A ratio against the baseline as a change in percent; None where there is none."""
+    return None if ratio is None or not math.isfinite(ratio) else percent((ratio - 1) * 100)
+
+
+def p_text(p_value: float | None) -> str | None:
+    """``p = 0.008``, ``p < 0.001``."""
+    if p_value is None or not math.isfinite(p_value):
+        return None
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+
+
+def plural(count: int, noun: str) -> str:
+    """``plural(2, "run")`` -> ``2 runs``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

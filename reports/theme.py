@@ -1,0 +1,86 @@
+"""The charts' look: colours are CSS variables, so that one SVG follows light, dark and print. Knows no data.
+
+Every variable carries its light value as a fallback, for a chart that is taken out of its page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+__all__ = ["CONFIG", "HEAT_INK", "HEAT_RANGE", "NEUTRAL", "colour_scale", "shape_scale", "value_scale"]
+
+NEUTRAL = "var(--c0, #5f6b7a)"
+_PALETTE = (
+    "var(--c1, #0b63c4)",
+    "var(--c2, #b4540a)",
+    "var(--c3, #1a7f4b)",
+    "var(--c4, #7d4fd1)",
+    "var(--c5, #b4235f)",
+    "var(--c6, #0e7c86)",
+    "var(--c7, #806000)",
+    "var(--c8, #4a4fc4)",
+    "var(--c9, #a0402a)",
+)
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
+HEAT_RANGE = ("#dbe9f6", "#08519c")
+HEAT_INK = ("#12181f", "#ffffff")  # on the light part of HEAT_RANGE, on the dark part
+_LOG_SPAN = 20  # a linear axis squeezes what is twenty times smaller than the largest into its first 5 %
+
+_INK, _MUTED, _GRID = "var(--ink, #1b2430)", "var(--muted, #55606e)", "var(--grid, #e3e7ec)"
+_FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif"
+
+CONFIG: dict[str, Any] = {
+    "aria": False,  # the figure around a chart carries its description; a mark-by-mark reading helps nobody
+    "background": None,
+    "font": _FONT,
+    "view": {"stroke": None},
+    "axis": {
+        "domainColor": _MUTED,
+        "gridColor": _GRID,
+        "labelColor": _MUTED,
+        "labelFontSize": 12,
+        "labelLimit": 190,
+        "tickColor": _GRID,
+        "titleColor": _INK,
+        "titleFontSize": 12,
+        "titleFontWeight": 500,
+        "titlePadding": 8,
+    },
+    "axisY": {"domain": False},
+    "legend": {
+        "columns": 4,
+        "labelColor": _INK,
+        "labelFontSize": 12,
+        "labelLimit": 230,
+        "orient": "bottom",
+        "offset": 12,
+        "symbolSize": 90,
+        "symbolStrokeWidth": 0,
+        "title": None,
+        "titleColor": _INK,
+    },
+    "line": {"strokeWidth": 2},
+    "text": {"color": _INK, "font": _FONT, "fontSize": 12},
+}
+
+
+def colour_scale(series: Sequence[str], baseline: str | None = None) -> alt.Scale:
+    """A colour per series: the baseline neutral, the others by the palette in their order."""
+    others = [name for name in series if name != baseline]
+    colours = [NEUTRAL if name == baseline else _PALETTE[others.index(name) % len(_PALETTE)] for name in series]
+    return alt.Scale(domain=list(series), range=colours)
+
+
+def shape_scale(series: Sequence[str]) -> alt.Scale:
+    """A shape per series, so that colour is never the only difference."""
+    return alt.Scale(domain=list(series), range=[_SHAPES[index % len(_SHAPES)] for index in range(len(series))])
+
+
+def value_scale(values: Sequence[float]) -> alt.Scale:
+    """Linear from zero; logarithmic only where the smallest value would vanish otherwise."""
+    if values and min(values) > 0 and max(values) / min(values) > _LOG_SPAN:
+        return alt.Scale(type="log", nice=True)
+    return alt.Scale(zero=True, nice=True)

@@ -1,0 +1,288 @@
+"""The first screen's data: a row per method with its figures and effects, and the sentence that they add up to.
+
+Result -> dataclasses of text. Knows no HTML. Methods without a figure keep their row, with the reason in it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.result import MetricSummary, Result, Run
+from reports import facts
+from reports.effects import SIGNIFICANT_P, counted_runs, method_names, ratio_interval, summary_of, values
+from reports.numbers import (
+    DASH,
+    METRICS,
+    Metric,
+    amount,
+    effect_percent,
+    interval_text,
+    p_text,
+    percent,
+    plural,
+    scaled,
+)
+from reports.published import PUBLISHED_SETUP, Published, published_for
+
+__all__ = ["Cell", "PublishedRows", "Row", "Verdict", "verdict"]
+
+Tone = Literal["better", "worse", "unclear", "plain"]
+Mark = Literal["yes", "no", "partly", "unknown"]
+_LIVE = ("total_time_s", "downtime_s", "wire_bytes", "ratio", "cpu_source_s", "cpu_destination_s")
+_WITHOUT_EFFECT = ("ratio",)  # the data column says it already
+_REPLAY = ("total_time_s", "wire_bytes", "ratio", "cpu_source_s", "cpu_destination_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One figure: the median, its change against the baseline, what is known about both.
+
+    ``effect`` is empty where a column has effects but this cell has none, and None in columns without.
+    """
+
+    heading: str
+    value: str
+    effect: str | None = None
+    tone: Tone = "plain"
+    interval: str | None = None
+    p: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method. ``state`` is empty when every counted run completed; else it says what happened, and why.
+
+    ``blank``: no cell holds a figure, so that ``state`` may take their place.
+    """
+
+    method: str
+    how: str
+    baseline: bool
+    best: bool
+    blank: bool
+    cells: tuple[Cell, ...]
+    n: str
+    verified: Mark
+    verified_text: str
+    state: str
+    warnings: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRows:
+    """Figures by others, in the columns of the table that they stand in."""
+
+    title: str
+    rows: tuple[tuple[str, str, tuple[Cell, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The table, the sentences above it and the notes below."""
+
+    headings: tuple[str, ...]
+    rows: tuple[Row, ...]
+    sentences: tuple[str, ...]
+    notes: tuple[str, ...]
+    published: PublishedRows | None
+    figures: int
+    span: int
+
+
+def tone_of(metric: Metric, summary: MetricSummary) -> Tone:
+    """Better or worse only where the test says so; else unclear."""
+    if summary.vs_baseline is None:
+        return "plain"
+    if summary.p_value is None or not summary.p_value < SIGNIFICANT_P or summary.vs_baseline == 1:
+        return "unclear"
+    return "better" if (summary.vs_baseline > 1) == metric.more_is_better else "worse"
+
+
+def _cell(metric: Metric, summary: MetricSummary | None) -> Cell:
+    plain = metric.name in _WITHOUT_EFFECT
+    if summary is None:
+        return Cell(metric.heading, DASH, None if plain else "")
+    return Cell(
+        heading=metric.heading,
+        value=scaled(metric, summary.median),
+        effect=None if plain else effect_percent(summary.vs_baseline) or "",
+        tone="plain" if plain else tone_of(metric, summary),
+        interval=interval_text(metric, summary.ci95) if summary.n > 1 else None,
+        p=p_text(summary.p_value),
+    )
+
+
+def _verified(runs: tuple[Run, ...]) -> tuple[Mark, str]:
+    """A mark and its words for a method's completed runs."""
+    good = sum(run.verified is True for run in runs)
+    if any(run.verified is False for run in runs):
+        return "no", f"{sum(run.verified is False for run in runs)} of {len(runs)} wrong"
+    if not runs or not good:
+        return "unknown", "not checked" if runs else DASH
+    return ("yes", f"{good} of {len(runs)}") if good == len(runs) else ("partly", f"{good} of {len(runs)}")
+
+
+def _state(runs: list[Run]) -> str:
+    """``2 of 5 failed: the reason``, for every status but completed."""
+    if not runs:
+        return "not run"
+    counted = [run for run in runs if not run.warmup] or runs
+    parts = []
+    for status, count in Counter(run.status for run in counted if run.status != "completed").items():
+        reasons = dict.fromkeys(run.reason or run.error or "no reason given" for run in counted if run.status == status)
+        share = status if count == len(counted) else f"{count} of {len(counted)} {status}"
+        parts.append(f"{share}: {'; '.join(reasons)}")
+    if not parts and all(run.warmup for run in runs):
+        return "only its warm-up has run"
+    return ". ".join(parts)
+
+
+def _row(result: Result, name: str, columns: tuple[str, ...], best: str | None) -> Row:
+    counted = counted_runs(result, name)
+    mark, words = _verified(counted)
+    method = facts.declared_methods(result).get(name, {})
+    own = [run for run in result.runs if run.method == name]
+    summaries = [summary_of(result, name, column) for column in columns]
+    doubts = len({text for run in own for text in run.warnings})
+    return Row(
+        method=name,
+        how=facts.method_text(method) if method else "",
+        baseline=bool(method.get("baseline")),
+        best=name == best,
+        blank=not any(summaries),
+        cells=tuple(_cell(METRICS[column], summary) for column, summary in zip(columns, summaries, strict=True)),
+        n=str(len(counted)),
+        verified=mark,
+        verified_text=words,
+        state=_state(own),
+        warnings=plural(doubts, "warning") if doubts else "",
+    )
+
+
+def _published_cells(row: Published, base: Published, columns: tuple[str, ...]) -> tuple[Cell, ...]:
+    pairs = {
+        "total_time_s": (row.total_ms, base.total_ms),
+        "downtime_s": (row.downtime_ms, base.downtime_ms),
+        "wire_bytes": (row.transferred_kb, base.transferred_kb),
+    }
+    cells = []
+    for column in columns:
+        value, reference = pairs.get(column, (None, None))
+        effect = percent((value / reference - 1) * 100) if value and reference and row is not base else ""
+        cells.append(Cell(METRICS[column].heading, amount(value), None if column in _WITHOUT_EFFECT else effect))
+    return tuple(cells)
+
+
+def _published(result: Result, columns: tuple[str, ...]) -> PublishedRows | None:
+    if facts.is_replay(result):
+        return None
+    situation, (original, compressed) = published_for(limited=facts.limited(result))
+    rows = (
+        ("original", "QEMU alone", _published_cells(original, original, columns)),
+        ("multi-thread compression", "QEMU, compress", _published_cells(compressed, original, columns)),
+    )
+    title = f"For reference, {situation}: published by others, on other hardware ({PUBLISHED_SETUP})"
+    return PublishedRows(title, rows)
+
+
+def _best(result: Result) -> str | None:
+    """The method with the lowest median total time, the baseline left out."""
+    baseline = facts.baseline_name(result)
+    timed = [
+        (summary.median, name)
+        for name in method_names(result)
+        if name != baseline and (summary := summary_of(result, name, "total_time_s")) is not None
+    ]
+    return min(timed)[1] if timed else None
+
+
+def _against_baseline(result: Result, best: str, base: str) -> str:
+    summary, reference = summary_of(result, best, "total_time_s"), summary_of(result, base, "total_time_s")
+    if summary is None or reference is None or summary.vs_baseline is None:
+        return f"{best} was the fastest of the others, but {base} has no total time to compare it with."
+    metric = METRICS["total_time_s"]
+    times = f"{scaled(metric, summary.median)}\u00a0ms against {scaled(metric, reference.median)}\u00a0ms for {base}"
+    span = ratio_interval(
+        values(counted_runs(result, best), "total_time_s"), values(counted_runs(result, base), "total_time_s")
+    )
+    known = [f"95\u00a0% interval {percent((span[0] - 1) * 100)} to {percent((span[1] - 1) * 100)}"] if span else []
+    known += [text for text in (p_text(summary.p_value),) if text]
+    known.append(f"n\u00a0=\u00a0{summary.n} and {reference.n}")
+    effect = f"{effect_percent(summary.vs_baseline)} ({', '.join(known)})"
+    if tone_of(metric, summary) == "unclear":
+        few = " With so few runs no difference can be shown." if min(summary.n, reference.n) < 4 else ""
+        return f"No significant difference in total time: {best}, the fastest, took {times}, {effect}.{few}"
+    if summary.vs_baseline > 1:
+        return f"No method beat {base}. The closest, {best}, took {times}, {effect}."
+    return f"{best} finished fastest: {times}, {effect}."
+
+
+def _price(result: Result, best: str, base: str) -> str | None:
+    """What the fastest method did to the other figures."""
+    words = []
+    for name, label in (("downtime_s", "downtime"), ("wire_bytes", "data"), ("cpu_total_s", "CPU on both sides")):
+        metric, new, old = METRICS[name], summary_of(result, best, name), summary_of(result, base, name)
+        if new is None or old is None or new.vs_baseline is None:
+            continue
+        doubt = ", not significant" if tone_of(metric, new) == "unclear" else ""
+        change = f"{scaled(metric, old.median)} \u2192 {scaled(metric, new.median)}\u00a0{metric.unit}"
+        words.append(f"{label} {change} ({effect_percent(new.vs_baseline)}{doubt})")
+    return f"With it: {', '.join(words)}." if words else None
+
+
+def _trust(result: Result) -> str:
+    """One sentence on verification, over every counted run."""
+    runs = [run for name in method_names(result) for run in counted_runs(result, name)]
+    if not runs:
+        return "No counted run completed, so there is nothing to compare."
+    wrong = sum(run.verified is False for run in runs)
+    good = sum(run.verified is True for run in runs)
+    if wrong:
+        return f"Verification found wrong memory in {wrong} of {plural(len(runs), 'run')}. Do not trust these figures."
+    what = "stream" if facts.is_replay(result) else "memory"
+    if not good:
+        return f"Nothing was verified: no run checked that the {what} arrived intact."
+    if good < len(runs):
+        return f"Only {good} of {plural(len(runs), 'completed run')} had their {what} verified."
+    return f"All {plural(len(runs), 'completed run')} had their {what} verified."
+
+
+def _sentences(result: Result, best: str | None) -> tuple[str, ...]:
+    base = facts.baseline_name(result)
+    lines: list[str | None] = []
+    if best and base:
+        lines = [_against_baseline(result, best, base), _price(result, best, base)]
+    elif best:
+        lines = [f"{best} was the fastest; no method is marked as the baseline, so no effect is given."]
+    elif base and summary_of(result, base, "total_time_s"):
+        lines = [f"Only {base}, the baseline, has figures; there is nothing to compare it with."]
+    without = [name for name in method_names(result) if not counted_runs(result, name)]
+    missing = f"{plural(len(without), 'method')} without a figure: {', '.join(without)}." if without else None
+    return tuple(line for line in [*lines, _trust(result), missing] if line)
+
+
+def _notes(result: Result) -> tuple[str, ...]:
+    notes = [
+        "Medians of the counted runs; the change is against the baseline, the small line is the median's 95\u00a0% "
+        f"interval. A change without colour is not significant (p \u2265 {SIGNIFICANT_P}). 1 KB is 1024 bytes, as QEMU prints it."
+    ]
+    if facts.is_replay(result):
+        notes.append("A stream was replayed, not a live guest: every method did equal work and there is no downtime.")
+    return tuple(notes)
+
+
+def verdict(result: Result) -> Verdict:
+    """The verdict on one result."""
+    columns = _REPLAY if facts.is_replay(result) else _LIVE
+    best = _best(result)
+    return Verdict(
+        headings=tuple(METRICS[column].heading for column in columns),
+        rows=tuple(_row(result, name, columns, best) for name in method_names(result)),
+        sentences=_sentences(result, best),
+        notes=_notes(result),
+        published=_published(result, columns),
+        figures=len(columns),
+        span=len(columns) + 3,
+    )

@@ -1,0 +1,309 @@
+"""Plausible results with fixed seeds, shaped as the runner saves them: for the reports' tests, and to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from harness.result import CpuSeconds, MetricSummary, Result, Run, Sample
+
+MIB = 1 << 20
+ENVIRONMENT = {
+    "cpu_model": "AMD EPYC 7B13",
+    "cores": 2,
+    "kernel": "6.1.0-18-amd64",
+    "qemu": "7.2.22",
+    "kvm": "can be opened",
+    "governor": None,
+    "smt": True,
+    "date": "2026-11-22T21:08:50+00:00",
+    "load_1min": 0.42,
+    "python": "3.11.2",
+    "backend_isal": "1.8.0",
+}
+# name: method fields, then medians: total ms, downtime ms, wire MB, stream MB, passes, CPU of the four processes
+LIVE: dict[str, tuple[dict[str, Any], tuple[float, ...]]] = {
+    "original": ({"engine": "qemu", "baseline": True}, (2832, 276, 338, 338, 4, 0.62, 0.48, 0, 0)),
+    "qemu-compress-zlib-1": (
+        {"engine": "qemu", "capabilities": ["compress"]},
+        (9614, 159, 187, 187, 17, 16.4, 3.1, 0, 0),
+    ),
+    "zlib-1": ({"engine": "pageferry", "backend": "zlib", "level": 1}, (2410, 231, 118, 352, 5, 0.5, 0.46, 3.9, 1.2)),
+    "isal-1": (
+        {"engine": "pageferry", "backend": "isal", "level": 1},
+        (1361, 187, 104, 341, 4, 0.48, 0.44, 1.21, 0.62),
+    ),
+    "zstd-1": (
+        {"engine": "pageferry", "backend": "zstd", "level": 1},
+        (1273, 174, 97.5, 340, 4, 0.49, 0.45, 1.08, 0.55),
+    ),
+}
+SUMMARISED = (
+    "total_time_s",
+    "downtime_s",
+    "downtime_reported_s",
+    "heartbeat_gap_s",
+    "wire_bytes",
+    "stream_bytes",
+    "ratio",
+    "passes",
+)
+
+
+def scenario(methods: Sequence[dict[str, Any]], **over: Any) -> dict[str, Any]:
+    guest = {
+        "kind": "stress",
+        "accel": "auto",
+        "memory_bytes": 512 * MIB,
+        "working_set_bytes": 64 * MIB,
+        "dirty_rate_bytes_per_s": 20 * MIB,
+        "pattern": "sequential",
+        "fill": {"zero": 0.4, "text": 0.2, "code": 0.15, "heap": 0.15, "random": 0.1},
+    }
+    empty = {
+        "baseline": False,
+        "capabilities": [],
+        "backend": None,
+        "level": None,
+        "threads": None,
+        "decompress_threads": None,
+    }
+    base = {
+        "name": "throttled",
+        "description": "1 Gbit/s: does compression shorten a migration that the link holds back, and at what price in CPU?",
+        "repeats": 5,
+        "warmups": 1,
+        "downtime_limit_s": 0.3,
+        "timeout_s": 120.0,
+        "guest": guest,
+        "link": {"kind": "netns", "bandwidth_bytes_per_s": 125_000_000},
+        "methods": [{**empty, **method} for method in methods],
+    }
+    return {**base, **over}
+
+
+def samples(total_s: float, wire_bytes: float, passes: int, cpu_s: float) -> tuple[Sample, ...]:
+    steps = max(4, int(total_s / 0.05))
+    found = []
+    for step in range(steps + 1):
+        share = step / steps
+        found.append(
+            Sample(
+                t_s=share * total_s,
+                wire_bytes=int(wire_bytes * share**0.92),
+                passes=1 + int((passes - 1) * max(0.0, share - 0.6) / 0.4),
+                remaining_bytes=int((1 - share) * 512 * MIB),
+                cpu_s={"source_qemu": share * cpu_s},
+            )
+        )
+    return tuple(found)
+
+
+def run(random: np.random.Generator, method: str, repeat: int, figures: Sequence[float], warmup: bool = False) -> Run:
+    total, down, wire, stream, passes, src, dst, send, recv = (f * random.normal(1, 0.02) for f in figures)
+    passes = round(passes)
+    pair = bool(send)
+    return Run(
+        method=method,
+        repeat=repeat,
+        warmup=warmup,
+        status="completed",
+        started_at=f"2026-11-22T21:{10 + repeat:02d}:07+00:00",
+        total_time_s=total / 1e3,
+        downtime_s=down / 1e3 if down else None,
+        downtime_reported_s=down * random.uniform(0.6, 0.95) / 1e3 if down else None,
+        heartbeat_gap_s=(down + random.uniform(4, 14)) / 1e3 if down else None,
+        wire_bytes=int(wire * 1e6),
+        stream_bytes=int(stream * 1e6),
+        ratio=stream / wire,
+        passes=passes if down else None,
+        cpu_s=CpuSeconds(src or None, dst or None, send if pair else None, recv if pair else None),
+        verified=True,
+        verification=(
+            "114 688 pages outside the working set: equal byte for byte",
+            "16 384 working-set pages: sequence and checksum good",
+        ),
+        parameters={
+            "max-bandwidth": 134217728000,
+            "downtime-limit": 300,
+            **({"threads": 12, "level": 1} if pair else {}),
+        },
+        counters={"fallbacks": 0, "stored_batches": int(random.integers(20, 60))} if pair else {},
+        samples=samples(total / 1e3, wire * 1e6, passes, src),
+    )
+
+
+def _summary(new: Sequence[float], old: Sequence[float] | None, p_value: float) -> MetricSummary:
+    ratio = None if old is None or not median(old) else median(new) / median(old)
+    return MetricSummary(median(new), (min(new), max(new)), len(new), ratio, None if old is None else p_value)
+
+
+def _measured(runs: Sequence[Run]) -> dict[str, list[float]]:
+    found = {name: [v for r in runs if (v := getattr(r, name)) is not None] for name in SUMMARISED}
+    found["cpu_source_s"] = [(r.cpu_s.source_qemu or 0) + (r.cpu_s.sender or 0) for r in runs]
+    found["cpu_destination_s"] = [(r.cpu_s.destination_qemu or 0) + (r.cpu_s.receiver or 0) for r in runs]
+    found["cpu_total_s"] = [r.cpu_s.total for r in runs]
+    return {name: values for name, values in found.items() if values}
+
+
+def summarised(result: Result, p_value: float = 0.0079) -> Result:
+    """With a summary as simple as a test needs: the interval is the range, p is given."""
+    base = next((m["name"] for m in result.scenario["methods"] if m["baseline"]), None)
+    counted = {
+        m: [r for r in result.runs if r.method == m and r.status == "completed" and not r.warmup]
+        for m in {r.method for r in result.runs}
+    }
+    measured = {method: _measured(runs) for method, runs in counted.items() if runs}
+    summary = {
+        method: {
+            name: _summary(values, measured.get(base, {}).get(name) if base and method != base else None, p_value)
+            for name, values in found.items()
+        }
+        for method, found in measured.items()
+    }
+    return replace(result, summary=summary)
+
+
+def live(
+    repeats: int = 5, *, extras: bool = True, bandwidth: int | None = 125_000_000, p_value: float = 0.0079
+) -> Result:
+    """The throttled scenario; ``extras`` adds a skipped method, one that failed, one that failed in part, and warnings."""
+    random = np.random.default_rng(7)
+    methods = [{"name": name, **fields} for name, (fields, _) in LIVE.items()]
+    for method in methods:
+        if method["engine"] == "pageferry":
+            method |= {"threads": 12, "decompress_threads": 3}
+    runs = [run(random, name, 0, figures, warmup=True) for name, (_, figures) in LIVE.items()]
+    runs += [run(random, name, n, figures) for n in range(1, repeats + 1) for name, (_, figures) in LIVE.items()]
+    if extras:
+        methods += [
+            {"name": "multifd-zstd-1", "engine": "qemu", "capabilities": ["multifd"]},
+            {"name": "card-9", "engine": "pageferry", "backend": "card", "level": 9},
+        ]
+        runs.append(Run("multifd-zstd-1", 1, warmup=False, status="skipped", reason="this QEMU was built without zstd"))
+        failed = Run(
+            "card-9",
+            1,
+            warmup=False,
+            status="failed",
+            reason="CodecError: batch 17 decoded wrongly",
+            error="at frame 17\n  digest",
+        )
+        runs += [replace(failed, repeat=n) for n in range(1, repeats + 1)]
+        late = next(i for i, r in enumerate(runs) if r.method == "zlib-1" and r.repeat == 2)
+        runs[late] = replace(
+            runs[late],
+            warnings=("The load was 3.1 on 2 cores when this run began.",),
+            parameters={"max-bandwidth": 1, "level": 1},
+        )
+    warnings = ("The CPU governor could not be read; clock changes cannot be ruled out.",) if extras else ()
+    classes = {
+        "zero": {"share": 0.4, "declared": 157.5, "measured": 157.4},
+        "text": {"share": 0.2, "declared": 2.62, "measured": 2.6},
+        "code": {"share": 0.15, "declared": 2.05, "measured": 2.08},
+        "heap": {"share": 0.15, "declared": 3.9, "measured": 3.86},
+        "random": {"share": 0.1, "declared": 1.0, "measured": 1.0},
+    }
+    link = {"kind": "netns", "bandwidth_bytes_per_s": bandwidth}
+    result = Result(scenario(methods, link=link), ENVIRONMENT, tuple(runs), memory_classes=classes, warnings=warnings)
+    return summarised(result, p_value)
+
+
+def empty() -> Result:
+    """Interrupted before its first run."""
+    return Result(
+        scenario([{"name": "original", "engine": "qemu", "baseline": True}, {"name": "isal-1", "engine": "pageferry"}]),
+        {},
+    )
+
+
+def all_failed() -> Result:
+    """No method has a figure."""
+    runs = tuple(
+        Run(name, 1, warmup=False, status="failed", reason="QEMU said no", error="exit status 1") for name in LIVE
+    )
+    return replace(live(extras=False), runs=runs, summary={})
+
+
+def one_method() -> Result:
+    """Only the baseline."""
+    whole = live(extras=False)
+    kept = tuple(r for r in whole.runs if r.method == "original")
+    declared = {**whole.scenario, "methods": [m for m in whole.scenario["methods"] if m["name"] == "original"]}
+    return summarised(replace(whole, scenario=declared, runs=kept))
+
+
+def _replayed(
+    name: str, description: str, methods: Sequence[dict[str, Any]], figures: Sequence[tuple[float, float]]
+) -> Result:
+    """``figures``: MB/s of the stream and its ratio, for each method."""
+    random = np.random.default_rng(11)
+    runs = []
+    for method, (speed, ratio) in zip(methods, figures, strict=True):
+        total_ms, pair = 346 / speed * 1e3, method["engine"] == "pageferry"
+        cpu = 346 / speed * 1.8
+        whole = (total_ms, 0, 346 / ratio, 346, 0, 0, 0, cpu if pair else 0, cpu / 4 if pair else 0)
+        runs += [
+            replace(run(random, method["name"], n, whole), stream_bytes=346_000_000, ratio=ratio) for n in range(1, 4)
+        ]
+    guest = {"kind": "stream", "path": "linux-1GiB.stream", "memory_bytes": 1024 * MIB}
+    shape = scenario(
+        methods,
+        name=name,
+        description=description,
+        guest=guest,
+        repeats=3,
+        link={"kind": "relay", "bandwidth_bytes_per_s": None},
+    )
+    return summarised(Result(shape, ENVIRONMENT, tuple(runs)))
+
+
+def codecs() -> Result:
+    """Backends and levels on one replayed stream."""
+    table = {
+        "zlib": [(1, 160, 2.79), (6, 62, 2.98), (9, 24, 3.0)],
+        "isal": [(0, 810, 2.86), (1, 760, 3.2), (2, 640, 3.28), (3, 410, 3.4)],
+        "lz4": [(1, 950, 2.42)],
+        "zstd": [(-5, 900, 2.5), (1, 640, 3.4), (3, 430, 3.66), (9, 92, 3.95)],
+        "libdeflate": [(1, 400, 3.38), (6, 190, 3.55)],
+    }
+    methods: list[dict[str, Any]] = [{"name": "raw", "engine": "qemu", "baseline": True}]
+    figures = [(1450.0, 1.0)]
+    for backend, levels in table.items():
+        for level, speed, ratio in levels:
+            methods.append({"name": f"{backend}-{level}", "engine": "pageferry", "backend": backend, "level": level})
+            figures.append((speed, ratio))
+    return _replayed(
+        "codecs", "Which backend and level moves one recorded stream fastest, and how small?", methods, figures
+    )
+
+
+def threads() -> Result:
+    """Compression by decompression threads, two backends."""
+    methods: list[dict[str, Any]] = [{"name": "raw", "engine": "qemu", "baseline": True}]
+    figures = [(1450.0, 1.0)]
+    for backend, level, compress, decompress, ratio in (("isal", 1, 440, 900, 3.2), ("zlib", 1, 88, 350, 2.8)):
+        for many in (1, 2, 4, 8, 12):
+            for few in (1, 2, 3, 4):
+                name = f"{backend}-{level} {many}x{few}"
+                methods.append(
+                    {
+                        "name": name,
+                        "engine": "pageferry",
+                        "backend": backend,
+                        "level": level,
+                        "threads": many,
+                        "decompress_threads": few,
+                    }
+                )
+                figures.append((min(compress * many**0.85, decompress * few**0.9, 2400), ratio))
+    return _replayed(
+        "threads",
+        "How many decompression threads does each compression thread need: where does 4:1 hold?",
+        methods,
+        figures,
+    )
