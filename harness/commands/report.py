@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 __all__ = ["command"]
 
+_RESULT = "result.json"
+
 _EPILOG = """\b
 Examples:
   pageferry report out/throttled --out out/page
-  pageferry report out/bench/* --out out/bench/site
+  pageferry report out/before out/after --out out/page
+  pageferry report out/bench --out out/bench/site     (every result in a folder of out/bench)
 """
 
 
@@ -19,10 +23,23 @@ Examples:
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the pages.")
 def command(*, folders: tuple[Path, ...], out: Path) -> None:
-    """Write one report for each result in DIR... (a folder with result.json, or the file) and an index page over them all."""
+    """Write a report for each result and an index page over them all.
+
+    DIR is a folder with a result.json, or a folder of such folders; the file itself will do as well.
+    """
     from harness.result import load_result
     from reports.site import write_site
 
-    results = [(folder.parent.name if folder.is_file() else folder.name, load_result(folder)) for folder in folders]
+    files = [file for folder in folders for file in _result_files(folder)]
+    results = [(file.absolute().parent.name, load_result(file)) for file in files]
     write_site(results, out)
     click.echo(f"index: {out / 'index.html'}")
+
+
+def _result_files(path: Path) -> Iterator[Path]:
+    """What ``path`` stands for; a folder without any result gives the file that is missing, for the error to name."""
+    if not path.is_dir() or (path / _RESULT).exists():
+        yield path / _RESULT if path.is_dir() else path
+        return
+    within = sorted(path.glob(f"*/{_RESULT}"))
+    yield from within or [path / _RESULT]

@@ -1,0 +1,50 @@
+## make demo   both published situations on a real guest: a table and report.html, within ten minutes on two cores
+## make test   lint, types, layers, tests
+## Both set up what they need first: see .ci/setup. PYTHON=... chooses the interpreter, REPEATS=... the demo's repeats.
+
+BIN := .venv/bin
+REPEATS ?= 3
+OUT ?= out/demo
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types layers format clean
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+demo:
+	@.ci/setup demo
+	@if PATH="$$PATH:/usr/sbin" command -v qemu-system-x86_64 >/dev/null; then \
+	  $(BIN)/pageferry run unlimited throttled --set repeats=$(REPEATS) --out $(OUT); \
+	else \
+	  echo "demo: no qemu-system-x86_64 here: replaying a generated stream instead of migrating a guest,"; \
+	  echo "demo: so without downtime and without QEMU's own compression"; \
+	  $(BIN)/pageferry run unlimited throttled --set repeats=$(REPEATS) --set guest.kind=synthetic \
+	    --only original --only zlib-1 --only isal-1 --only zstd-1 --out $(OUT); \
+	fi
+
+# All four are run, so that one look shows all that is wrong; pytest comes last.
+test:
+	@.ci/setup test
+	@failed=""; \
+	for step in lint types layers; do $(MAKE) --no-print-directory -s $$step || failed="$$failed $$step"; done; \
+	$(BIN)/python -m pytest || failed="$$failed pytest"; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
+
+lint:
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo "ruff format: run make format"; exit 1; }
+
+types:
+	@$(BIN)/mypy
+
+layers:
+	@$(BIN)/lint-imports --no-cache --quiet 2>&1 || { $(BIN)/lint-imports --no-cache; exit 1; }
+
+format:
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .tox build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
