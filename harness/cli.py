@@ -131,8 +131,12 @@ def main(args: Sequence[str] | None = None) -> int:
     settings = Settings()
     try:
         with _sigterm_interrupts():
-            status = _CLI.main(args, prog_name="pageferry", obj=settings, standalone_mode=False)
+            # Not click's own main(): it swallows Ctrl-C and broken pipes.
+            with _CLI.make_context("pageferry", list(sys.argv[1:] if args is None else args), obj=settings) as ctx:
+                _CLI.invoke(ctx)
             sys.stdout.flush()
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
     except BrokenPipeError:
         # Python flushes stdout once more at its end; without this it would complain then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -141,14 +145,14 @@ def main(args: Sequence[str] | None = None) -> int:
         if settings.debug and not isinstance(exc, click.ClickException):
             traceback.print_exc()
         return _report(exc)
-    return status if isinstance(status, int) else 0
+    return 0
 
 
 def _report(exc: BaseException) -> int:
     """Say ``exc`` in one line on stderr, and give the exit status for it."""
     if isinstance(exc, SystemExit):
         raise exc
-    if isinstance(exc, (KeyboardInterrupt, click.Abort)):
+    if isinstance(exc, KeyboardInterrupt):
         terminated = isinstance(exc, Terminated)
         click.echo("pageferry: terminated" if terminated else "pageferry: interrupted", err=True)
         return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED

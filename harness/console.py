@@ -13,9 +13,16 @@ __all__ = ["make_console", "make_table"]
 _PLAIN_WIDTH = 140
 
 
+class _Console(Console):
+    """Leaves a reader that went away to the command line, which knows the exit status for it."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def make_console() -> Console:
     """Stdout. Without a terminal there is no width to keep to; rich would take 80 and break the tables' cells."""
-    console = Console(highlight=False)
+    console = _Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PLAIN_WIDTH
     return console

@@ -1,0 +1,165 @@
+"""The environment is flat and says None for what it cannot tell; doctor says for every check what it means."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from backends.registry import BackendStatus
+from harness import doctor as doctor_module
+from harness import environment
+from harness.doctor import Check, doctor, nothing_runs
+from harness.errors import QemuError
+
+
+@pytest.fixture
+def fake_root(tmp_path: Path) -> Path:
+    files = {
+        "proc/cpuinfo": "processor : 0\nmodel name\t: AMD EPYC\nflags\t: fpu vme hypervisor avx2\n",
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "powersave\n",
+        "sys/devices/system/cpu/cpu1/cpufreq/scaling_governor": "performance\n",
+        "sys/devices/system/cpu/smt/active": "1\n",
+        "sys/class/dmi/id/sys_vendor": "QEMU\n",
+        ".dockerenv": "",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def test_collect_is_flat_json():
+    facts = environment.collect()
+    assert all(value is None or isinstance(value, str | int | float | bool) for value in facts.values())
+    assert json.loads(json.dumps(facts)) == facts
+    for key in ("cpu_model", "cores", "kernel", "memory_bytes", "python", "pageferry", "backend_zlib", "kvm", "root"):
+        assert facts[key] is not None, key
+
+
+def test_collect_without_that_qemu_says_none():
+    assert environment.collect("no-such-qemu")["qemu"] is None
+
+
+def test_facts_are_read_where_linux_tells_them(fake_root):
+    assert environment.cpu_model(fake_root) == "AMD EPYC"
+    assert environment.governor(fake_root) == "powersave, performance"
+    assert environment.smt_active(fake_root) is True
+    assert environment.virtualised(fake_root) == "container in a virtual machine (QEMU)"
+
+
+def test_a_machine_that_tells_nothing(tmp_path):
+    assert environment.cpu_model(tmp_path) is None
+    assert environment.governor(tmp_path) is None
+    assert environment.smt_active(tmp_path) is None
+    assert environment.virtualised(tmp_path) == "no"
+
+
+def test_qemu_version_survives_a_program_that_is_not_qemu(tmp_path):
+    program = tmp_path / "not-qemu"
+    program.write_text("#!/bin/sh\nexit 3\n")
+    assert environment.qemu_version(str(program)) is None
+    program.chmod(0o755)
+    assert environment.qemu_version(str(program)) is None
+
+
+def test_kvm_problem_names_the_device(tmp_path):
+    assert environment.kvm_problem(tmp_path / "kvm") == f"{tmp_path / 'kvm'}: No such file or directory"
+    (tmp_path / "kvm").write_bytes(b"")
+    assert environment.kvm_problem(tmp_path / "kvm") is None
+
+
+def test_doctor_looks_at_everything_and_explains_it():
+    checks = {check.id: check for check in doctor()}
+    expected = {
+        "kvm",
+        "qemu",
+        "netns",
+        "backend none",
+        "backend zlib",
+        "opencl",
+        "governor",
+        "smt",
+        "load",
+        "memory",
+        "shm",
+    }
+    assert expected <= set(checks)
+    for check in checks.values():
+        assert check.found
+        assert check.means
+        assert check.status == "ok" or check.mend, f"{check.id} says no remedy"
+    assert not nothing_runs(checks.values())
+
+
+def _only(look, *, check_id: str) -> Check:
+    return next(check for check in look() if check.id == check_id)
+
+
+def test_doctor_without_kvm(monkeypatch):
+    monkeypatch.setattr(environment, "kvm_problem", lambda: "/dev/kvm: Permission denied")
+    check = _only(doctor_module._kvm, check_id="kvm")
+    assert check.status == "warn"
+    assert "group kvm" in check.mend
+
+
+def test_doctor_without_qemu(monkeypatch):
+    monkeypatch.setattr(doctor_module.shutil, "which", lambda _: None)
+    check = _only(doctor_module._qemu, check_id="qemu")
+    assert (check.status, check.mend) == ("missing", "apt install qemu-system-x86")
+
+
+def test_doctor_with_a_broken_qemu(monkeypatch):
+    def broken(_: str) -> None:
+        raise QemuError("survey: QEMU ended: exit status 1: no BIOS")
+
+    monkeypatch.setattr(doctor_module.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(doctor_module, "survey", broken)
+    check = _only(doctor_module._qemu, check_id="qemu")
+    assert check.status == "missing"
+    assert "no BIOS" in check.found
+
+
+def test_doctor_without_root(monkeypatch):
+    monkeypatch.setattr(doctor_module.os, "geteuid", lambda: 1000)
+    check = _only(doctor_module._links, check_id="netns")
+    assert check.status == "warn"
+    assert "relay" in check.means
+
+
+def test_doctor_reports_a_refused_namespace_and_leaves_nothing(monkeypatch):
+    ran = []
+
+    def refuse(*commands: str) -> str | None:
+        ran.extend(commands)
+        return f"{commands[0]}: Operation not permitted"
+
+    monkeypatch.setattr(doctor_module.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(doctor_module.shutil, "which", lambda name: f"/sbin/{name}")
+    monkeypatch.setattr(doctor_module, "_try_commands", refuse)
+    check = _only(doctor_module._links, check_id="netns")
+    assert "Operation not permitted" in check.found
+    assert len(ran) == 1, "nothing was made, so nothing is removed"
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("performance", "ok"), (None, "ok"), ("powersave", "warn")], ids=["fixed", "none", "scaling"]
+)
+def test_doctor_judges_the_governor(monkeypatch, name, status):
+    monkeypatch.setattr(environment, "governor", lambda: name)
+    assert _only(doctor_module._governor, check_id="governor").status == status
+
+
+def test_doctor_judges_load_and_memory(monkeypatch):
+    monkeypatch.setattr(doctor_module.os, "getloadavg", lambda: (99.0, 99.0, 99.0))
+    assert _only(doctor_module._load, check_id="load").status == "warn"
+    monkeypatch.setattr(doctor_module, "NEEDED_MEMORY_BYTES", 1 << 60)
+    assert _only(doctor_module._memory, check_id="memory").status == "warn"
+
+
+def test_nothing_runs_only_without_the_backend_that_needs_nothing(monkeypatch):
+    gone = BackendStatus("none", "pageferry", available=False, reason="broken", remedy="reinstall")
+    monkeypatch.setattr(doctor_module.registry, "survey", lambda: [gone])
+    checks = doctor_module._codecs()
+    assert nothing_runs(checks)
+    assert (checks[0].status, checks[0].mend) == ("missing", "reinstall")
