@@ -102,9 +102,10 @@ _CODECS = _Plan(
 def _plans(result: Result) -> tuple[list[_Plan], list[str]]:
     if not is_replay(result):
         return [_TIME, _PROGRESS, _DOWNTIME, _CPU, _CLASSES], []
-    return [_CODECS, _TIME, _PROGRESS, _CPU, _CLASSES], [
-        "No chart of downtime: a stream was replayed, nothing was stopped."
-    ]
+    stopped = "No chart of downtime: a stream was replayed, nothing was stopped."
+    if grids(result):
+        return [_TIME, _PROGRESS, _CPU, _CLASSES], [stopped, "No chart of ratio against speed: only threads vary here."]
+    return [_CODECS, _TIME, _PROGRESS, _CPU, _CLASSES], [stopped]
 
 
 def _heat_plans(result: Result) -> list[_Plan]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from harness.result import Result
+from harness.units import format_bandwidth
 from reports import facts
 from reports.effects import counted_runs, method_names, ratio_interval, summary_of, values
 from reports.numbers import DASH, METRICS, Metric, effect_percent, interval_text, percent, plural, scaled
@@ -130,6 +131,8 @@ def _flat(value: Any, where: str = "") -> dict[str, str]:  # noqa: ANN401 -- a s
     if where == "methods" and isinstance(value, list | tuple):
         named = {str(part.get("name")): part for part in value if isinstance(part, Mapping)}
         return {k: v for name, part in named.items() for k, v in _flat(part, f"method {name}").items()}
+    if where.endswith("bandwidth_bytes_per_s"):
+        return {where: format_bandwidth(value)}
     return {where: DASH if value is None else str(value)}
 
 

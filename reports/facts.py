@@ -16,6 +16,7 @@ __all__ = [
     "baseline_name",
     "date_text",
     "declared_methods",
+    "family",
     "guest_text",
     "is_replay",
     "limited",
@@ -96,6 +97,11 @@ def plan_text(result: Result) -> str:
     if "downtime_limit_s" in scenario and not is_replay(result):
         words.append(f"downtime limit {format_duration(scenario['downtime_limit_s'])}")
     return ", ".join(words)
+
+
+def family(name: str, method: Mapping[str, Any]) -> str:
+    """What a method is drawn as where methods are too many to tell apart: its backend, or itself."""
+    return str(method.get("backend") or name)
 
 
 def method_text(method: Mapping[str, Any]) -> str:

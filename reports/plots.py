@@ -13,7 +13,7 @@ import altair as alt
 
 from harness.result import Result, Sample
 from reports.effects import counted_runs, medians_run, method_names, summary_of
-from reports.facts import baseline_name, declared_methods
+from reports.facts import baseline_name, declared_methods, family
 from reports.theme import colour_scale, shape_scale, value_scale
 
 __all__ = ["Datum", "Spec", "classes", "cpu", "data", "downtime", "progress", "texts", "time_and_bytes"]
@@ -21,7 +21,9 @@ __all__ = ["Datum", "Spec", "classes", "cpu", "data", "downtime", "progress", "t
 Datum = dict[str, Any]
 Spec = dict[str, Any]
 _MOST_SERIES = 10
-_MOST_POINTS = 240  # per line: more than a screen has pixels for
+_ROOMY_BANDS = 10
+_MOST_POINTS = 240  # of a line: more than half a screen has pixels for
+_ALL_POINTS = 3000  # of all lines: what keeps a page with many methods small
 _MB = 1e6
 _CPU = (
     ("source_qemu", "source QEMU"),
@@ -48,7 +50,7 @@ def texts(rows: Sequence[Datum], field: str) -> list[str]:
 
 def _band_height(bands: Sequence[str], pixels: int) -> int:
     """The height of a chart with a band of so many pixels each. Not Vega's own step: it does not go with a fluid width."""
-    return max(2, len(bands)) * pixels
+    return max(2, len(bands)) * (pixels if len(bands) <= _ROOMY_BANDS else max(15, pixels // 2))
 
 
 def _methods(result: Result) -> list[str]:
@@ -61,9 +63,7 @@ def _series(result: Result) -> dict[str, str]:
     if len(methods) <= _MOST_SERIES:
         return {name: name for name in methods}
     declared = declared_methods(result)
-    return {
-        name: str(declared.get(name, {}).get("backend") or declared.get(name, {}).get("engine", "")) for name in methods
-    }
+    return {name: family(name, declared.get(name, {})) for name in methods}
 
 
 def _colour(result: Result, names: Sequence[str]) -> alt.Color:
@@ -132,9 +132,9 @@ def cpu(result: Result) -> Spec | None:
     labels = [label for _, label in _CPU if any(row["series"] == label for row in rows)]
     spec: Spec = (
         alt.Chart(data(rows))
-        .mark_bar(stroke="var(--paper, #fff)", strokeWidth=1, size=18)
+        .mark_bar(stroke="var(--paper, #fff)", strokeWidth=1)
         .encode(
-            y=alt.Y("method:N", title=None, sort=_methods(result)),
+            y=alt.Y("method:N", title=None, sort=_methods(result), scale=alt.Scale(padding=0.35)),
             x=alt.X("s:Q", title="CPU time (s), median per process", stack="zero"),
             color=alt.Color("series:N", scale=colour_scale(labels), legend=alt.Legend(title=None)),
             order=alt.Order("order:Q"),
@@ -144,7 +144,7 @@ def cpu(result: Result) -> Spec | None:
                 alt.Tooltip("s:Q", title="CPU s", format=".2f"),
             ],
         )
-        .properties(height=_band_height(texts(rows, "method"), 34))
+        .properties(height=_band_height(texts(rows, "method"), 44))
         .to_dict()
     )
     return spec
@@ -192,14 +192,15 @@ def downtime(result: Result) -> Spec | None:
     )
 
 
-def _thinned(samples: Sequence[Sample]) -> list[Sample]:
-    step = max(1, -(-len(samples) // _MOST_POINTS))
+def _thinned(samples: Sequence[Sample], most: int) -> list[Sample]:
+    step = max(1, -(-len(samples) // most))
     return [sample for index, sample in enumerate(samples) if index % step == 0 or index == len(samples) - 1]
 
 
 def progress(result: Result) -> Spec | None:
     """Bytes on the wire over time of each method's median run; a mark where QEMU began another pass over memory."""
     series = _series(result)
+    most = min(_MOST_POINTS, max(8, _ALL_POINTS // max(1, len(series))))
     lines: list[Datum] = []
     marks: list[Datum] = []
     for method in series:
@@ -207,7 +208,9 @@ def progress(result: Result) -> Spec | None:
         if run is None or not run.samples:
             continue
         who = {"method": method, "series": series[method]}
-        lines += [{**who, "s": round(s.t_s, 4), "mb": round(s.wire_bytes / _MB, 3)} for s in _thinned(run.samples)]
+        lines += [
+            {**who, "s": round(s.t_s, 4), "mb": round(s.wire_bytes / _MB, 3)} for s in _thinned(run.samples, most)
+        ]
         for before, after in zip(run.samples, run.samples[1:], strict=False):
             if after.passes is not None and after.passes > (before.passes or 0):
                 marks.append(

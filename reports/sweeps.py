@@ -8,7 +8,7 @@ import altair as alt
 
 from harness.result import Result
 from reports.effects import summary_of
-from reports.facts import declared_methods
+from reports.facts import declared_methods, family
 from reports.grid import Grid, throughput_mb_per_s
 from reports.plots import Datum, Spec, data, texts
 from reports.theme import HEAT_INK, HEAT_RANGE, colour_scale, shape_scale, value_scale
@@ -69,7 +69,7 @@ def ratio_and_speed(result: Result) -> Spec | None:
         ratio, speed = summary_of(result, name, "ratio"), throughput_mb_per_s(result, name)
         if ratio and speed is not None:
             level = method.get("level")
-            backend = str(method.get("backend") or method.get("engine"))
+            backend = family(name, method)
             rows.append(
                 {
                     "series": backend,

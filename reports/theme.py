@@ -27,10 +27,11 @@ _PALETTE = (
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
 HEAT_RANGE = ("#dbe9f6", "#08519c")
 HEAT_INK = ("#12181f", "#ffffff")  # on the light part of HEAT_RANGE, on the dark part
+_LOG_MARGIN = 1.3
 _LOG_SPAN = 20  # a linear axis squeezes what is twenty times smaller than the largest into its first 5 %
 
 _INK, _MUTED, _GRID = "var(--ink, #1b2430)", "var(--muted, #55606e)", "var(--grid, #e3e7ec)"
-_FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif"
+_FONT = "Arial, Liberation Sans, Helvetica, sans-serif"  # one set of metrics everywhere: labels keep the room measured for them
 
 CONFIG: dict[str, Any] = {
     "aria": False,  # the figure around a chart carries its description; a mark-by-mark reading helps nobody
@@ -49,19 +50,23 @@ CONFIG: dict[str, Any] = {
         "titleFontWeight": 500,
         "titlePadding": 8,
     },
+    "axisX": {"tickCount": 8, "labelOverlap": True},
     "axisY": {"domain": False},
     "legend": {
+        "columnPadding": 18,  # a reader's font may be wider than the one that the static SVG was measured with
         "columns": 4,
         "labelColor": _INK,
         "labelFontSize": 12,
         "labelLimit": 230,
         "orient": "bottom",
         "offset": 12,
+        "symbolOpacity": 1,
         "symbolSize": 90,
         "symbolStrokeWidth": 0,
         "title": None,
         "titleColor": _INK,
     },
+    "locale": {"number": {"decimal": ".", "thousands": "\u202f", "grouping": [3], "currency": ["", ""]}},
     "line": {"strokeWidth": 2},
     "text": {"color": _INK, "font": _FONT, "fontSize": 12},
 }
@@ -82,5 +87,5 @@ def shape_scale(series: Sequence[str]) -> alt.Scale:
 def value_scale(values: Sequence[float]) -> alt.Scale:
     """Linear from zero; logarithmic only where the smallest value would vanish otherwise."""
     if values and min(values) > 0 and max(values) / min(values) > _LOG_SPAN:
-        return alt.Scale(type="log", nice=True)
+        return alt.Scale(type="log", nice=False, domain=[min(values) / _LOG_MARGIN, max(values) * _LOG_MARGIN])
     return alt.Scale(zero=True, nice=True)

@@ -49,6 +49,11 @@ class Cell:
     interval: str | None = None
     p: str | None = None
 
+    @property
+    def known(self) -> bool:
+        """Whether there is a figure at all."""
+        return self.value != DASH
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -213,7 +218,7 @@ def _against_baseline(result: Result, best: str, base: str) -> str:
     effect = f"{effect_percent(summary.vs_baseline)} ({', '.join(known)})"
     if tone_of(metric, summary) == "unclear":
         few = " With so few runs no difference can be shown." if min(summary.n, reference.n) < 4 else ""
-        return f"No significant difference in total time: {best}, the fastest, took {times}, {effect}.{few}"
+        return f"No significant difference in total time: {best}, the fastest of the others, took {times}, {effect}.{few}"
     if summary.vs_baseline > 1:
         return f"No method beat {base}. The closest, {best}, took {times}, {effect}."
     return f"{best} finished fastest: {times}, {effect}."
@@ -277,9 +282,11 @@ def verdict(result: Result) -> Verdict:
     """The verdict on one result."""
     columns = _REPLAY if facts.is_replay(result) else _LIVE
     best = _best(result)
+    total = summary_of(result, best, "total_time_s") if best else None
+    winner = best if total and tone_of(METRICS["total_time_s"], total) == "better" else None
     return Verdict(
         headings=tuple(METRICS[column].heading for column in columns),
-        rows=tuple(_row(result, name, columns, best) for name in method_names(result)),
+        rows=tuple(_row(result, name, columns, winner) for name in method_names(result)),
         sentences=_sentences(result, best),
         notes=_notes(result),
         published=_published(result, columns),
