@@ -192,7 +192,7 @@ def downtime(result: Result) -> Spec | None:
     )
 
 
-def _thinned(samples: Sequence[Sample], most: int) -> list[Sample]:
+def thinned(samples: Sequence[Sample], most: int) -> list[Sample]:
     step = max(1, -(-len(samples) // most))
     return [sample for index, sample in enumerate(samples) if index % step == 0 or index == len(samples) - 1]
 
@@ -208,9 +208,7 @@ def progress(result: Result) -> Spec | None:
         if run is None or not run.samples:
             continue
         who = {"method": method, "series": series[method]}
-        lines += [
-            {**who, "s": round(s.t_s, 4), "mb": round(s.wire_bytes / _MB, 3)} for s in _thinned(run.samples, most)
-        ]
+        lines += [{**who, "s": round(s.t_s, 4), "mb": round(s.wire_bytes / _MB, 3)} for s in thinned(run.samples, most)]
         for before, after in zip(run.samples, run.samples[1:], strict=False):
             if after.passes is not None and after.passes > (before.passes or 0):
                 marks.append(

@@ -218,7 +218,9 @@ def _against_baseline(result: Result, best: str, base: str) -> str:
     effect = f"{effect_percent(summary.vs_baseline)} ({', '.join(known)})"
     if tone_of(metric, summary) == "unclear":
         few = " With so few runs no difference can be shown." if min(summary.n, reference.n) < 4 else ""
-        return f"No significant difference in total time: {best}, the fastest of the others, took {times}, {effect}.{few}"
+        return (
+            f"No significant difference in total time: {best}, the fastest of the others, took {times}, {effect}.{few}"
+        )
     if summary.vs_baseline > 1:
         return f"No method beat {base}. The closest, {best}, took {times}, {effect}."
     return f"{best} finished fastest: {times}, {effect}."

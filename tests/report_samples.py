@@ -307,3 +307,39 @@ def threads() -> Result:
         methods,
         figures,
     )
+
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+def renamed(result: Result, old: str, new: str) -> Result:
+    """With one method called something else."""
+    declared = [{**m, "name": new if m["name"] == old else m["name"]} for m in result.scenario["methods"]]
+    runs = tuple(replace(r, method=new) if r.method == old else r for r in result.runs)
+    return summarised(replace(result, scenario={**result.scenario, "methods": declared}, runs=runs))
+
+
+def hostile() -> Result:
+    """Markup wherever a result holds text."""
+    result = renamed(live(), "isal-1", HOSTILE)
+    runs = tuple(
+        replace(
+            r,
+            reason=HOSTILE,
+            error=HOSTILE,
+            verification=(HOSTILE,),
+            warnings=(HOSTILE,),
+            parameters={HOSTILE: HOSTILE},
+            counters={HOSTILE: 1},
+            started_at=HOSTILE,
+        )
+        for r in result.runs
+    )
+    return replace(
+        result,
+        scenario={**result.scenario, "name": HOSTILE, "description": HOSTILE},
+        environment={HOSTILE: HOSTILE, "cpu_model": HOSTILE},
+        runs=runs,
+        memory_classes={HOSTILE: {"share": 1.0, "declared": 2.0, "measured": 2.0}},
+        warnings=(HOSTILE,),
+    )

@@ -1,0 +1,165 @@
+import base64
+import gzip
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+import report_samples as samples
+
+from harness.errors import ResultError
+from harness.result import load_result
+from reports import html
+
+VOID = {"meta", "link", "br", "img", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Holds a page to balanced elements and remembers what it is made of."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.tags, self.scripts, self.text, self.links = [], [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == [], f"unclosed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append([dict(attrs).get("type"), ""])
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "script":
+            self.scripts[-1][1] += data
+        elif "style" not in self.open:
+            self.text.append(data)
+
+    def words(self):
+        return " ".join(" ".join(self.text).split())
+
+
+def policy(page):
+    return next(attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy")
+
+
+CASES = ["live", "empty", "all_failed", "one_method", "codecs", "threads"]
+
+
+@pytest.fixture(scope="module")
+def pages():
+    return {name: html.render_report(getattr(samples, name)()) for name in CASES}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_kind_of_result_renders_balanced_and_without_nan(pages, name):
+    page = Page(pages[name])
+    assert not re.search(r"\b(nan|None|undefined|inf)\b", page.words())
+    for spec in (text for kind, text in page.scripts if kind):
+        assert not re.search(r":(NaN|-?Infinity)", spec)
+    assert len(pages[name]) < 3_000_000
+
+
+def test_a_page_holds_one_bundle_and_a_spec_per_chart(pages):
+    page = Page(pages["live"])
+    assert [kind for kind, _ in page.scripts] == ["application/json"] * 5 + [None]
+    for kind, text in page.scripts[:-1]:
+        assert kind == "application/json"
+        assert json.loads(text)["width"] == "container"
+
+
+def test_a_page_without_charts_has_no_script(pages):
+    assert Page(pages["empty"]).scripts == []
+    assert "script-src 'none'" in policy(Page(pages["empty"]))
+
+
+def test_nothing_on_a_page_comes_from_elsewhere(pages):
+    for tag, attrs in Page(pages["live"]).tags:
+        for name in ("src", "href", "action", "data", "srcset"):
+            assert not str(attrs.get(name, "")).startswith(("http", "//")), (tag, attrs)
+    assert policy(Page(pages["live"])).startswith("default-src 'none'; script-src 'sha256-")
+
+
+def test_the_raw_result_can_be_taken_from_the_page(pages, tmp_path):
+    link = next(a for tag, a in Page(pages["live"]).tags if tag == "a" and "download" in a)
+    kind, data = link["href"].split(";base64,")
+    assert (link["download"], kind) == ("result.json", "data:application/json")
+    (tmp_path / "result.json").write_bytes(base64.b64decode(data))
+    assert load_result(tmp_path) == samples.live()
+
+
+def test_a_large_raw_result_is_packed(tmp_path):
+    result = samples.live(extras=False)
+    big = replace(result, environment={"note": "x" * 1_100_000})
+    link = next(a for tag, a in Page(html.render_report(big)).tags if tag == "a" and "download" in a)
+    assert link["download"] == "result.json.gz"
+    (tmp_path / "result.json").write_bytes(gzip.decompress(base64.b64decode(link["href"].split(";base64,")[1])))
+    assert load_result(tmp_path) == big
+
+
+def test_hostile_text_is_inert_everywhere():
+    page = Page(html.render_report(samples.hostile()))
+    assert [kind for kind, _ in page.scripts] == ["application/json"] * 5 + [None]
+    assert not [tag for tag, _ in page.tags if tag in ("img", "iframe", "object")]
+    assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
+    assert samples.HOSTILE in page.words()
+    assert samples.HOSTILE not in "".join(text for _, text in page.scripts)
+    assert any(samples.HOSTILE in str(json.loads(text)) for kind, text in page.scripts if kind)
+
+
+def test_hostile_text_is_inert_in_a_comparison():
+    page = Page(html.render_comparison(samples.hostile(), samples.hostile(), (samples.HOSTILE, "b")))
+    assert page.scripts == []
+    assert samples.HOSTILE in page.words()
+
+
+def test_json_in_a_script_cannot_end_it():
+    text = html.script_json({"a": "</script><!-- & \u2028"})
+    assert not re.search("[<>&\u2028]", text)
+    assert json.loads(text) == {"a": "</script><!-- & \u2028"}
+
+
+def test_tables_have_scoped_headers_and_charts_a_description(pages):
+    tags = Page(pages["live"]).tags
+    assert all(attrs.get("scope") for tag, attrs in tags if tag == "th")
+    drawn = [attrs for tag, attrs in tags if attrs.get("role") == "img"]
+    assert len(drawn) == 5
+    assert all(len(attrs["aria-label"]) > 40 for attrs in drawn)
+
+
+def test_a_report_is_written_whole(tmp_path):
+    path = tmp_path / "new" / "report.html"
+    html.write_report(samples.empty(), path)
+    assert path.read_text(encoding="utf-8") == html.render_report(samples.empty())
+    assert [p.name for p in path.parent.iterdir()] == ["report.html"]
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("reports.html.os.fsync", full)
+    with pytest.raises(ResultError, match=r"report\.html: cannot write the page: No space left on device; free space"):
+        html.write_report(samples.empty(), path)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_comparison_shows_both_labels_and_warns(tmp_path):
+    html.write_comparison(samples.live(), samples.live(bandwidth=None), tmp_path / "c.html", ("before", "after"))
+    words = Page((tmp_path / "c.html").read_text(encoding="utf-8")).words()
+    assert "after against before" in words
+    assert "this is not one experiment made twice" in words
