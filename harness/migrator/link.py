@@ -1,0 +1,161 @@
+"""Makes the link that every method of a scenario crosses: network namespaces as root, a userspace relay otherwise.
+
+Start here: ``with open_link(kind, bandwidth) as link``. Knows nothing of QEMU or of what crosses the link.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import harness
+from harness.errors import MissingError, PeerError
+from harness.migrator.link_api import Link, LinkCounters
+from harness.migrator.netns import NetnsLink, remove_leftovers
+from harness.migrator.relay import COUNTERS_BYTES, buffer_bytes, chunk_bytes
+from harness.units import format_bandwidth
+
+__all__ = ["Link", "LinkCounters", "NetnsLink", "RelayLink", "choose_link", "open_link", "remove_leftovers"]
+
+LinkKind = Literal["auto", "netns", "relay"]
+_HOST = "127.0.0.1"
+_ANSWER_TIMEOUT_MS = 10_000
+_END_TIMEOUT_S = 5.0
+
+
+class RelayLink(Link):
+    """A relay process on loopback that both directions pass. Needs no rights; takes CPU from the parties it serves."""
+
+    kind = "relay"
+    counts = "payload of TCP connections that the relay handed on: no headers"
+
+    def __init__(self, bandwidth_bytes_per_s: int | None, reason: str | None = None) -> None:
+        super().__init__(bandwidth_bytes_per_s, reason)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._shared: mmap.mmap | None = None
+        self._ports: dict[int, int] = {}
+
+    @property
+    def destination_listen_host(self) -> str:
+        """Loopback."""
+        return _HOST
+
+    @property
+    def description(self) -> str:
+        """Kind, rate, and what shapes it."""
+        if self.bandwidth_bytes_per_s is None:
+            return "relay: a userspace relay on loopback, unlimited; it shares the CPU with both parties"
+        chunk, buffer = chunk_bytes(self.bandwidth_bytes_per_s), buffer_bytes(self.bandwidth_bytes_per_s)
+        rate = format_bandwidth(self.bandwidth_bytes_per_s)
+        shape = f"one token bucket each way, {chunk} B at once, socket buffers {buffer} B"
+        return f"relay: a userspace relay on loopback, {rate} ({shape}); it shares the CPU with both parties"
+
+    def open(self) -> None:
+        """Start the relay's process."""
+        descriptor = os.memfd_create("pageferry-relay")
+        try:
+            os.ftruncate(descriptor, COUNTERS_BYTES)
+            self._shared = mmap.mmap(descriptor, COUNTERS_BYTES)
+            command = [sys.executable, "-m", "harness.migrator.relay", "--counters-fd", str(descriptor)]
+            if self.bandwidth_bytes_per_s is not None:
+                command += ["--bytes-per-s", str(self.bandwidth_bytes_per_s)]
+            # A session of its own: Ctrl-C is the harness's to handle. Its end is that of its standard input.
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[descriptor],
+                start_new_session=True,
+                env=os.environ | {"PYTHONPATH": _import_path()},
+            )
+        finally:
+            os.close(descriptor)
+
+    def connect_address(self, destination_port: int) -> tuple[str, int]:
+        """The relay's port for it; the first call for a port makes the relay listen. :raises PeerError: it does not."""
+        if destination_port not in self._ports:
+            self._ports[destination_port] = self._ask(destination_port)
+        return _HOST, self._ports[destination_port]
+
+    def _ask(self, destination_port: int) -> int:
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None:
+            raise PeerError("link: the relay is not open")
+        with contextlib.suppress(BrokenPipeError):  # what it died of is read below
+            process.stdin.write(f"{destination_port}\n".encode())
+            process.stdin.flush()
+        waiting = select.poll()
+        waiting.register(process.stdout, select.POLLIN)
+        if not waiting.poll(_ANSWER_TIMEOUT_MS):
+            raise PeerError(
+                f"link: the relay (process {process.pid}) did not answer in {_ANSWER_TIMEOUT_MS / 1000:g} s"
+            )
+        answer = process.stdout.readline()
+        if not answer:
+            raise PeerError(f"link: the relay died: {self._last_words(process)}")
+        return int(answer)
+
+    def counters(self) -> LinkCounters:
+        """Bytes handed on so far; read from shared memory, so nothing is asked of the relay."""
+        if self._shared is None or self._process is None:
+            raise PeerError("link: the relay is not open")
+        if self._process.poll() is not None:
+            raise PeerError(f"link: the relay died: {self._last_words(self._process)}")
+        with memoryview(self._shared) as view, view.cast("Q") as both:
+            return LinkCounters(both[0], both[1])
+
+    @staticmethod
+    def _last_words(process: subprocess.Popen[bytes]) -> str:
+        _, said = process.communicate(timeout=_END_TIMEOUT_S)
+        lines = said.decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"exit status {process.returncode}"
+
+    def close(self) -> None:
+        """End the relay: its connections are reset."""
+        process, self._process = self._process, None
+        if process is not None:
+            try:
+                process.communicate(timeout=_END_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
+        self._ports.clear()
+
+
+def choose_link(kind: LinkKind, bandwidth_bytes_per_s: int | None) -> Link:
+    """The link to enter. ``auto`` makes a trial of namespaces and falls back to the relay, saying why in ``reason``."""
+    if kind == "netns":
+        return NetnsLink(bandwidth_bytes_per_s, 'link.kind = "netns"')
+    if kind == "relay":
+        return RelayLink(bandwidth_bytes_per_s, 'link.kind = "relay"')
+    try:
+        with NetnsLink(bandwidth_bytes_per_s):
+            pass
+    except (MissingError, PeerError) as exc:
+        return RelayLink(bandwidth_bytes_per_s, f"auto: no network namespaces here: {exc}")
+    return NetnsLink(bandwidth_bytes_per_s, "auto: root, and a trial of network namespaces worked")
+
+
+@contextlib.contextmanager
+def open_link(kind: LinkKind, bandwidth_bytes_per_s: int | None) -> Iterator[Link]:
+    """Choose, make, give and remove a link. :raises MissingError: this machine cannot make the kind asked for."""
+    with choose_link(kind, bandwidth_bytes_per_s) as link:
+        yield link
+
+
+def _import_path() -> str:
+    """The relay imports this very tree, also in a bare checkout."""
+    root = str(Path(harness.__file__).parent.parent)
+    inherited = os.environ.get("PYTHONPATH")
+    return f"{root}{os.pathsep}{inherited}" if inherited else root

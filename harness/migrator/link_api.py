@@ -1,0 +1,78 @@
+"""What every link between the source and the destination of a migration gives. Knows no concrete link."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from types import TracebackType
+from typing import ClassVar, Self
+
+__all__ = ["Link", "LinkCounters"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCounters:
+    """Bytes that crossed the link since it was made, from source to destination and back, as the link counts them."""
+
+    forward_wire_bytes: int
+    return_wire_bytes: int
+
+
+class Link(abc.ABC):
+    """A context manager: entering makes the link, leaving removes it, however the run ends.
+
+    ``source_prefix`` and ``destination_prefix`` go before the argv of each side's processes. The destination listens at
+    ``destination_listen_host`` on any port; ``connect_address`` says where the source reaches that port.
+    ``reason`` says why this kind was chosen, where it was chosen for the user.
+    """
+
+    kind: ClassVar[str]
+    counts: ClassVar[str]
+    """What ``counters`` counts, in words for the report."""
+
+    def __init__(self, bandwidth_bytes_per_s: int | None, reason: str | None = None) -> None:
+        self.bandwidth_bytes_per_s = bandwidth_bytes_per_s
+        self.reason = reason
+        self.source_prefix: list[str] = []
+        self.destination_prefix: list[str] = []
+
+    @property
+    @abc.abstractmethod
+    def destination_listen_host(self) -> str:
+        """The address on which the destination's side listens."""
+
+    @property
+    @abc.abstractmethod
+    def description(self) -> str:
+        """One sentence for the report: kind, rate and its parameters."""
+
+    @abc.abstractmethod
+    def connect_address(self, destination_port: int) -> tuple[str, int]:
+        """Where the source's side connects to reach ``destination_port``. Call it on an entered link."""
+
+    @abc.abstractmethod
+    def counters(self) -> LinkCounters:
+        """Cheap enough for 50 looks a second (well below 1 ms). :raises PeerError: the link has gone."""
+
+    @abc.abstractmethod
+    def open(self) -> None:
+        """Make the link. :raises MissingError: this machine cannot."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Remove the link. May be called twice."""
+
+    def __enter__(self) -> Self:
+        """Make the link; nothing is left of one that could not be made whole."""
+        try:
+            self.open()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Remove the link."""
+        self.close()

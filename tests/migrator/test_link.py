@@ -1,0 +1,184 @@
+"""Links: made, counted, removed; and what a killed run left is found."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.errors import MissingError, PeerError
+from harness.migrator import link as links
+from harness.migrator import netns
+from harness.migrator.link import NetnsLink, RelayLink, choose_link, open_link, remove_leftovers
+from harness.migrator.netns import tbf_settings
+
+NAMESPACES = Path("/run/netns")
+SINK = """
+import socket, sys
+server = socket.create_server((sys.argv[1], 0))
+print(server.getsockname()[1], flush=True)
+connection, total = server.accept()[0], 0
+while part := connection.recv(1 << 20):
+    total += len(part)
+print(total)
+"""
+FEED = """
+import socket, sys
+connection = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+connection.sendall(bytes(int(sys.argv[3])))
+connection.close()
+"""
+
+
+@pytest.fixture(scope="module")
+def needs_netns():
+    try:
+        with NetnsLink(None):
+            pass
+    except MissingError as exc:
+        pytest.skip(str(exc))
+
+
+def push(link, count):
+    """``count`` bytes from a process on the source's side to one on the destination's; seconds it took."""
+    sink = [*link.destination_prefix, sys.executable, "-c", SINK, link.destination_listen_host]
+    with subprocess.Popen(sink, stdout=subprocess.PIPE, text=True) as process:
+        host, port = link.connect_address(int(process.stdout.readline()))
+        began_s = time.monotonic()
+        feed = [*link.source_prefix, sys.executable, "-c", FEED, host, str(port), str(count)]
+        subprocess.run(feed, check=True, timeout=60)
+        assert int(process.stdout.read()) == count
+    return time.monotonic() - began_s
+
+
+def test_relay_counts_payload_exactly():
+    with open_link("relay", None) as link:
+        push(link, 5_000_001)
+        assert link.counters() == links.LinkCounters(5_000_001, 0)
+    assert "relay" in link.description
+
+
+def test_relay_leaves_no_process():
+    with RelayLink(None) as link:
+        pid = link._process.pid
+        assert Path(f"/proc/{pid}").exists()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_relay_ends_with_its_harness_even_when_that_is_killed():
+    code = (
+        "from harness.migrator.link import RelayLink; import time\n"
+        "link = RelayLink(None); link.open(); print(link._process.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        pid = int(process.stdout.readline())
+        process.kill()
+    deadline_s = time.monotonic() + 5
+    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
+def test_dead_relay_is_an_error_with_its_last_words():
+    with RelayLink(None) as link:
+        os.kill(link._process.pid, signal.SIGKILL)
+        link._process.wait()
+        with pytest.raises(PeerError, match="relay died"):
+            link.connect_address(1)
+        with pytest.raises(PeerError, match="relay died"):
+            link.counters()
+
+
+def test_closed_links_say_so():
+    for link in (RelayLink(None), NetnsLink(None)):
+        link.close()
+        with pytest.raises(PeerError, match="not open"):
+            link.counters()
+
+
+def test_auto_takes_the_relay_and_says_why_without_root(monkeypatch):
+    monkeypatch.setattr(netns.os, "geteuid", lambda: 1000)
+    link = choose_link("auto", 125_000_000)
+    assert isinstance(link, RelayLink)
+    assert "needs root" in link.reason
+    with pytest.raises(MissingError, match=r'link\.kind = "relay"'), open_link("netns", None):
+        pass
+
+
+def test_tbf_settings_scale_with_the_rate():
+    slow, fast = tbf_settings(3_125_000), tbf_settings(1_250_000_000)
+    assert slow.arguments() == ["tbf", "rate", "25000000bit", "burst", "4096b", "limit", "32768b"]
+    assert fast.arguments() == ["tbf", "rate", "10000000000bit", "burst", "1250000b", "limit", "5000000b"]
+
+
+@pytest.mark.netns
+def test_namespaces_count_frames_with_their_headers(needs_netns):
+    count = 8_000_000
+    with open_link("netns", 125_000_000) as link:
+        before = link.counters()
+        took_s = push(link, count)
+        after = link.counters()
+        names = [link.source_prefix[-1], link.destination_prefix[-1]]
+        assert all((NAMESPACES / name).exists() for name in names)
+    wire_bytes = after.forward_wire_bytes - before.forward_wire_bytes
+    assert 1.04 * count < wire_bytes < 1.07 * count  # 1514 bytes of frame carry 1448; some segments are short
+    assert after.return_wire_bytes - before.return_wire_bytes < 0.05 * count
+    assert took_s > wire_bytes / 125_000_000 * 0.95
+    assert not any((NAMESPACES / name).exists() for name in names)
+
+
+@pytest.mark.netns
+def test_reading_namespace_counters_is_cheap(needs_netns):
+    with open_link("netns", None) as link:
+        samples_s = []
+        for _ in range(100):
+            began_s = time.monotonic()
+            link.counters()
+            samples_s.append(time.monotonic() - began_s)
+    assert sorted(samples_s)[50] < 0.001
+
+
+@pytest.mark.netns
+def test_two_links_stand_side_by_side(needs_netns):
+    with open_link("netns", None) as one, open_link("netns", None) as other:
+        push(one, 1_000_000)
+        assert one.counters().forward_wire_bytes > 1_000_000 > other.counters().forward_wire_bytes
+
+
+@pytest.mark.netns
+def test_a_link_that_fails_halfway_leaves_nothing(needs_netns, monkeypatch):
+    monkeypatch.setattr(netns, "_COUNTING_QUEUE", ["nosuchqdisc"])
+    link = NetnsLink(None)
+    with pytest.raises(MissingError, match="nosuchqdisc"), link:
+        pass
+    assert not (NAMESPACES / link.source_prefix[-1]).exists()
+    assert not (NAMESPACES / link.destination_prefix[-1]).exists()
+
+
+@pytest.mark.netns
+def test_leftovers_of_the_dead_are_removed_and_those_of_the_living_stay(needs_netns):
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    left = f"pf-{dead.pid}-{random.randrange(1000, 9999)}-a"
+    subprocess.run(["ip", "netns", "add", left], check=True)
+    with open_link("netns", None) as link:
+        assert left in remove_leftovers()
+        assert not (NAMESPACES / left).exists()
+        assert (NAMESPACES / link.source_prefix[-1]).exists()
+        link.counters()
+
+
+@pytest.mark.netns
+def test_namespaces_go_when_the_program_ends_without_closing(needs_netns):
+    code = "from harness.migrator.netns import NetnsLink\nlink = NetnsLink(None); link.open(); print(link.source_prefix[-1])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not (NAMESPACES / done.stdout.strip()).exists()
+
+
+def test_relay_has_one_port_for_each_destination_port():
+    with RelayLink(None) as link:
+        assert link.connect_address(4001) == link.connect_address(4001) != link.connect_address(4002)
