@@ -19,6 +19,7 @@ import psutil
 from backends import registry
 from harness import environment
 from harness.errors import PageferryError
+from harness.guests.accel import Accel, probe_accel
 from harness.guests.survey import survey
 from harness.units import format_bytes
 
@@ -59,9 +60,18 @@ def _kvm() -> list[Check]:
         mend = "use a Linux host, or replay streams: guest kind synthetic"
         return [Check("kvm", title, "missing", f"{sys.platform} is not Linux", "no guest runs here", mend)]
     problem = environment.kvm_problem()
+    if problem is None and shutil.which(QEMU) is None:
+        return [
+            Check("kvm", title, "ok", "/dev/kvm can be opened", "a guest would show whether it works; QEMU is missing")
+        ]
     if problem is None:
-        means = "guests run at the processor's speed, if the probe boot before the first run succeeds"
-        return [Check("kvm", title, "ok", "/dev/kvm can be opened", means)]
+        try:
+            accel = probe_accel(QEMU)
+        except PageferryError as exc:
+            accel = Accel("tcg", "", str(exc))
+        if accel.name == "kvm":
+            return [Check("kvm", title, "ok", accel.reason, "guests run at the processor's speed")]
+        problem = accel.reason
     means = "guests run under TCG, which takes cores from the codecs: their times are no measure of KVM guests"
     mend = "load kvm_amd or kvm_intel, enable virtualisation in the firmware or nesting in the outer hypervisor"
     if "denied" in problem:
