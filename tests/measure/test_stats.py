@@ -1,0 +1,133 @@
+"""Medians, intervals, effects and doubts over made-up runs."""
+
+import re
+
+import pytest
+
+from harness.measure.stats import METRICS, doubts, summarise
+from harness.result import CpuSeconds, Run
+
+
+def run(method, total, repeat=1, **fields):
+    known = {"status": "completed", "warmup": False, "verified": True} | fields
+    return Run(method, repeat, total_time_s=total, **known)
+
+
+def several(method, totals, **fields):
+    return [run(method, total, repeat, **fields) for repeat, total in enumerate(totals, start=1)]
+
+
+def test_every_declared_metric_is_summarised():
+    cpu = CpuSeconds(source_qemu=1.0, destination_qemu=2.0, sender=4.0, receiver=8.0)
+    fields = dict.fromkeys(("downtime_s", "downtime_reported_s", "heartbeat_gap_s", "ratio"), 0.5)
+    counts = dict.fromkeys(("wire_bytes", "stream_bytes", "passes"), 7)
+    found = summarise([run("a", 1.0, cpu_s=cpu, **fields, **counts)], "a")["a"]
+    assert set(found) == set(METRICS)
+    assert [found[f"cpu_{side}_s"].median for side in ("source", "destination", "total")] == [5.0, 10.0, 15.0]
+    assert found["wire_bytes"].median == 7
+
+
+def test_warm_ups_and_runs_that_did_not_complete_are_not_counted():
+    runs = [
+        *several("a", [1.0, 2.0, 3.0]),
+        run("a", 99.0, warmup=True),
+        run("a", 99.0, status="timeout"),
+        run("a", 99.0, status="failed"),
+        run("b", None, status="skipped"),
+    ]
+    found = summarise(runs, "a")
+    assert found["a"]["total_time_s"].n == 3
+    assert found["a"]["total_time_s"].median == 2.0
+    assert "b" not in found
+
+
+def test_a_metric_nobody_measured_is_absent():
+    assert "downtime_s" not in summarise([run("a", 1.0)], "a")["a"]
+
+
+def test_the_interval_holds_the_median_and_stays_within_the_runs():
+    totals = [1.0, 1.1, 1.2, 1.3, 1.4, 1.9, 2.0]
+    found = summarise(several("a", totals), "a")["a"]["total_time_s"]
+    low, high = found.ci95
+    assert min(totals) <= low < found.median < high <= max(totals)
+
+
+@pytest.mark.parametrize("totals", [[1.5], [1.5, 1.5, 1.5, 1.5, 1.5]], ids=["one", "constant"])
+def test_an_interval_without_spread_is_the_value(totals):
+    found = summarise(several("a", totals), "a")["a"]["total_time_s"]
+    assert found.ci95 == (1.5, 1.5)
+    assert found.n == len(totals)
+
+
+def test_two_runs_give_their_range():
+    assert summarise(several("a", [1.0, 2.0]), "a")["a"]["total_time_s"].ci95 == (1.0, 2.0)
+
+
+def test_the_same_runs_give_the_same_interval_in_any_order():
+    totals = [1.0, 1.3, 1.1, 1.9, 1.4, 1.2]
+    forth = summarise(several("a", totals), "a")["a"]["total_time_s"]
+    back = summarise(several("a", totals[::-1]), "a")["a"]["total_time_s"]
+    assert forth == back
+
+
+def test_effect_is_the_ratio_of_medians_and_the_baseline_has_none():
+    runs = several("base", [10.0, 11.0, 12.0, 10.5, 11.5]) + several("fast", [5.0, 5.5, 6.0, 5.2, 5.7])
+    found = summarise(runs, "base")
+    assert found["base"]["total_time_s"].vs_baseline is None
+    assert found["base"]["total_time_s"].p_value is None
+    assert found["fast"]["total_time_s"].vs_baseline == pytest.approx(0.5)
+    assert found["fast"]["total_time_s"].p_value == pytest.approx(2 / 252)  # the smallest that 5 against 5 can give
+
+
+def test_equal_methods_do_not_differ():
+    runs = several("base", [1.0, 1.0, 1.0], passes=3) + several("same", [1.0, 1.0, 1.0], passes=3)
+    found = summarise(runs, "base")["same"]
+    assert found["total_time_s"].p_value == pytest.approx(1.0)
+    assert found["passes"].vs_baseline == 1.0
+
+
+def test_one_run_each_has_an_effect_but_no_p_value():
+    found = summarise([run("base", 2.0), run("fast", 1.0)], "base")["fast"]["total_time_s"]
+    assert (found.vs_baseline, found.p_value) == (0.5, None)
+
+
+def test_no_effect_against_a_baseline_that_is_missing_or_zero():
+    assert summarise([run("fast", 1.0)], "base")["fast"]["total_time_s"].vs_baseline is None
+    runs = [run("base", 1.0, downtime_s=0.0), run("fast", 1.0, downtime_s=0.1)]
+    assert summarise(runs, "base")["fast"]["downtime_s"].vs_baseline is None
+
+
+def test_quiet_runs_raise_no_doubts():
+    runs = several("base", [10.0, 10.1, 10.2, 10.1, 10.0], passes=3) + several("x", [5.0, 5.1, 5.0, 5.1, 5.0], passes=3)
+    assert doubts(runs) == []
+
+
+@pytest.mark.parametrize(
+    ("runs", "words"),
+    [
+        pytest.param(several("a", [1.0, 1.0, 1.0]), "a: only 3 runs; .* 75 %", id="few"),
+        pytest.param(several("a", [1.0]), "a: only one run", id="one"),
+        pytest.param(several("a", [1.0, 1.5, 2.0, 1.2, 1.9]), "a: total time varies widely", id="spread"),
+        pytest.param(several("a", [1.0, 1.01, 0.99, 1.0, 1.2]), "a: repeat 5 is an outlier: 1.200 s", id="outlier"),
+        pytest.param(several("a", [1.0] * 5, verified=None), "a: memory was not verified in 5 of 5", id="unverified"),
+        pytest.param(
+            [*several("a", [1.0] * 5), run("a", None, status="timeout", reason="120 s were over")],
+            r"a: 1 of 6 runs did not complete .*120 s were over",
+            id="timeout",
+        ),
+        pytest.param(
+            several("a", [1.0] * 5, passes=3) + several("b", [1.0] * 5, passes=9),
+            "not do equal work: .* from a 3 to b 9",
+            id="passes",
+        ),
+    ],
+)
+def test_each_doubt_has_its_sentence(runs, words):
+    found = doubts(runs)
+    assert len(found) == 1
+    assert re.search(words, found[0])
+
+
+def test_warm_ups_raise_no_doubts():
+    runs = [*several("a", [1.0] * 5), run("a", 9.0, warmup=True, verified=None)]
+    assert doubts(runs) == []
