@@ -7,15 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from statistics import median
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.result import MetricSummary, Result, Run
+from reports.numbers import Metric
 
-__all__ = ["SIGNIFICANT_P", "counted_runs", "medians_run", "method_names", "ratio_interval", "summary_of", "values"]
+__all__ = [
+    "SIGNIFICANT_P",
+    "Tone",
+    "counted_runs",
+    "medians_run",
+    "method_names",
+    "ratio_interval",
+    "summary_of",
+    "tone_of",
+    "values",
+]
 
 SIGNIFICANT_P = 0.05
+Tone = Literal["better", "worse", "unclear", "plain"]
 _RESAMPLES = 10_000
 _FEWEST = 3  # below three runs a bootstrap only repeats them
 
@@ -61,6 +74,15 @@ _DERIVED: dict[str, Callable[[Run], float | None]] = {
 def values(runs: Sequence[Run], metric: str) -> tuple[float, ...]:
     """What the runs measured of a summary's metric; runs without it are left out."""
     return tuple(float(value) for run in runs if (value := _DERIVED[metric](run)) is not None)
+
+
+def tone_of(metric: Metric, summary: MetricSummary) -> Tone:
+    """Better or worse only where the test says so; else unclear."""
+    if summary.vs_baseline is None:
+        return "plain"
+    if summary.p_value is None or not summary.p_value < SIGNIFICANT_P or summary.vs_baseline == 1:
+        return "unclear"
+    return "better" if (summary.vs_baseline > 1) == metric.more_is_better else "worse"
 
 
 def medians_run(runs: Sequence[Run]) -> Run | None:

@@ -1,4 +1,4 @@
-"""The first screen's data: a row per method with its figures and effects, and the sentence that they add up to.
+"""The first screen's data: a row per method with its figures and effects, with the sentences that they add up to.
 
 Result -> dataclasses of text. Knows no HTML. Methods without a figure keep their row, with the reason in it.
 """
@@ -11,7 +11,7 @@ from typing import Literal
 
 from harness.result import MetricSummary, Result, Run
 from reports import facts
-from reports.effects import SIGNIFICANT_P, counted_runs, method_names, ratio_interval, summary_of, values
+from reports.effects import SIGNIFICANT_P, Tone, counted_runs, method_names, summary_of, tone_of
 from reports.numbers import (
     DASH,
     METRICS,
@@ -25,10 +25,10 @@ from reports.numbers import (
     scaled,
 )
 from reports.published import PUBLISHED_SETUP, Published, published_for
+from reports.sentences import fastest, sentences
 
 __all__ = ["Cell", "PublishedRows", "Row", "Verdict", "verdict"]
 
-Tone = Literal["better", "worse", "unclear", "plain"]
 Mark = Literal["yes", "no", "partly", "unknown"]
 _LIVE = ("total_time_s", "downtime_s", "wire_bytes", "ratio", "cpu_source_s", "cpu_destination_s")
 _WITHOUT_EFFECT = ("ratio",)  # the data column says it already
@@ -59,6 +59,7 @@ class Cell:
 class Row:
     """One method. ``state`` is empty when every counted run completed; else it says what happened, and why.
 
+    ``trouble``: a run failed or ran out of time; a skipped method is only missing.
     ``blank``: no cell holds a figure, so that ``state`` may take their place.
     """
 
@@ -72,6 +73,7 @@ class Row:
     verified: Mark
     verified_text: str
     state: str
+    trouble: bool
     warnings: str
 
 
@@ -94,15 +96,6 @@ class Verdict:
     published: PublishedRows | None
     figures: int
     span: int
-
-
-def tone_of(metric: Metric, summary: MetricSummary) -> Tone:
-    """Better or worse only where the test says so; else unclear."""
-    if summary.vs_baseline is None:
-        return "plain"
-    if summary.p_value is None or not summary.p_value < SIGNIFICANT_P or summary.vs_baseline == 1:
-        return "unclear"
-    return "better" if (summary.vs_baseline > 1) == metric.more_is_better else "worse"
 
 
 def _cell(metric: Metric, summary: MetricSummary | None) -> Cell:
@@ -162,6 +155,7 @@ def _row(result: Result, name: str, columns: tuple[str, ...], best: str | None) 
         verified=mark,
         verified_text=words,
         state=_state(own),
+        trouble=any(run.status in ("failed", "timeout") for run in own),
         warnings=plural(doubts, "warning") if doubts else "",
     )
 
@@ -192,84 +186,6 @@ def _published(result: Result, columns: tuple[str, ...]) -> PublishedRows | None
     return PublishedRows(title, rows)
 
 
-def _best(result: Result) -> str | None:
-    """The method with the lowest median total time, the baseline left out."""
-    baseline = facts.baseline_name(result)
-    timed = [
-        (summary.median, name)
-        for name in method_names(result)
-        if name != baseline and (summary := summary_of(result, name, "total_time_s")) is not None
-    ]
-    return min(timed)[1] if timed else None
-
-
-def _against_baseline(result: Result, best: str, base: str) -> str:
-    summary, reference = summary_of(result, best, "total_time_s"), summary_of(result, base, "total_time_s")
-    if summary is None or reference is None or summary.vs_baseline is None:
-        return f"{best} was the fastest of the others, but {base} has no total time to compare it with."
-    metric = METRICS["total_time_s"]
-    times = f"{scaled(metric, summary.median)}\u00a0ms against {scaled(metric, reference.median)}\u00a0ms for {base}"
-    span = ratio_interval(
-        values(counted_runs(result, best), "total_time_s"), values(counted_runs(result, base), "total_time_s")
-    )
-    known = [f"95\u00a0% interval {percent((span[0] - 1) * 100)} to {percent((span[1] - 1) * 100)}"] if span else []
-    known += [text for text in (p_text(summary.p_value),) if text]
-    known.append(f"n\u00a0=\u00a0{summary.n} and {reference.n}")
-    effect = f"{effect_percent(summary.vs_baseline)} ({', '.join(known)})"
-    if tone_of(metric, summary) == "unclear":
-        few = " With so few runs no difference can be shown." if min(summary.n, reference.n) < 4 else ""
-        return (
-            f"No significant difference in total time: {best}, the fastest of the others, took {times}, {effect}.{few}"
-        )
-    if summary.vs_baseline > 1:
-        return f"No method beat {base}. The closest, {best}, took {times}, {effect}."
-    return f"{best} finished fastest: {times}, {effect}."
-
-
-def _price(result: Result, best: str, base: str) -> str | None:
-    """What the fastest method did to the other figures."""
-    words = []
-    for name, label in (("downtime_s", "downtime"), ("wire_bytes", "data"), ("cpu_total_s", "CPU on both sides")):
-        metric, new, old = METRICS[name], summary_of(result, best, name), summary_of(result, base, name)
-        if new is None or old is None or new.vs_baseline is None:
-            continue
-        doubt = ", not significant" if tone_of(metric, new) == "unclear" else ""
-        change = f"{scaled(metric, old.median)} \u2192 {scaled(metric, new.median)}\u00a0{metric.unit}"
-        words.append(f"{label} {change} ({effect_percent(new.vs_baseline)}{doubt})")
-    return f"With it: {', '.join(words)}." if words else None
-
-
-def _trust(result: Result) -> str:
-    """One sentence on verification, over every counted run."""
-    runs = [run for name in method_names(result) for run in counted_runs(result, name)]
-    if not runs:
-        return "No counted run completed, so there is nothing to compare."
-    wrong = sum(run.verified is False for run in runs)
-    good = sum(run.verified is True for run in runs)
-    if wrong:
-        return f"Verification found wrong memory in {wrong} of {plural(len(runs), 'run')}. Do not trust these figures."
-    what = "stream" if facts.is_replay(result) else "memory"
-    if not good:
-        return f"Nothing was verified: no run checked that the {what} arrived intact."
-    if good < len(runs):
-        return f"Only {good} of {plural(len(runs), 'completed run')} had their {what} verified."
-    return f"All {plural(len(runs), 'completed run')} had their {what} verified."
-
-
-def _sentences(result: Result, best: str | None) -> tuple[str, ...]:
-    base = facts.baseline_name(result)
-    lines: list[str | None] = []
-    if best and base:
-        lines = [_against_baseline(result, best, base), _price(result, best, base)]
-    elif best:
-        lines = [f"{best} was the fastest; no method is marked as the baseline, so no effect is given."]
-    elif base and summary_of(result, base, "total_time_s"):
-        lines = [f"Only {base}, the baseline, has figures; there is nothing to compare it with."]
-    without = [name for name in method_names(result) if not counted_runs(result, name)]
-    missing = f"{plural(len(without), 'method')} without a figure: {', '.join(without)}." if without else None
-    return tuple(line for line in [*lines, _trust(result), missing] if line)
-
-
 def _notes(result: Result) -> tuple[str, ...]:
     notes = [
         "Medians of the counted runs; the change is against the baseline, the small line is the median's 95\u00a0% "
@@ -283,13 +199,13 @@ def _notes(result: Result) -> tuple[str, ...]:
 def verdict(result: Result) -> Verdict:
     """The verdict on one result."""
     columns = _REPLAY if facts.is_replay(result) else _LIVE
-    best = _best(result)
+    best = fastest(result)
     total = summary_of(result, best, "total_time_s") if best else None
     winner = best if total and tone_of(METRICS["total_time_s"], total) == "better" else None
     return Verdict(
         headings=tuple(METRICS[column].heading for column in columns),
         rows=tuple(_row(result, name, columns, winner) for name in method_names(result)),
-        sentences=_sentences(result, best),
+        sentences=sentences(result, best),
         notes=_notes(result),
         published=_published(result, columns),
         figures=len(columns),

@@ -154,7 +154,8 @@ def test_charts_fit_a_phone(visit):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_keeps_its_contrast(visit, scheme):
     page = visit("live.html", color_scheme=scheme).page
-    for selector in (".said p", ".how", ".interval", ".effect.better", ".effect.worse", ".state", ".note", ".contents a",
+    for selector in (".said p", ".how", ".interval", ".effect.better", ".effect.worse", ".state",
+                     ".state.trouble", ".note", ".contents a",
                      ".published .name", ".published th", ".warnings li", ".differs em", ".live svg text"):  # fmt: skip
         found = page.evaluate(CONTRAST, selector)
         assert found, selector

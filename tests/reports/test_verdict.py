@@ -108,7 +108,7 @@ def test_failed_and_skipped_methods_keep_their_row_and_reason():
     skipped, failed = row(result, "multifd-zstd-1"), row(result, "card-9")
     assert skipped.state == "skipped: this QEMU was built without zstd"
     assert failed.state == "failed: CodecError: batch 17 decoded wrongly"
-    assert skipped.blank
+    assert (skipped.blank, skipped.trouble, failed.trouble) == (True, False, True)
     assert failed.n == "0"
     assert "2 methods without a figure: multifd-zstd-1, card-9." in verdict(result).sentences
 
