@@ -1,8 +1,11 @@
 """Medians, intervals, effects and doubts over made-up runs."""
 
+import random
 import re
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from harness.measure.stats import METRICS, doubts, summarise
 from harness.result import CpuSeconds, Run
@@ -28,13 +31,8 @@ def test_every_declared_metric_is_summarised():
 
 
 def test_warm_ups_and_runs_that_did_not_complete_are_not_counted():
-    runs = [
-        *several("a", [1.0, 2.0, 3.0]),
-        run("a", 99.0, warmup=True),
-        run("a", 99.0, status="timeout"),
-        run("a", 99.0, status="failed"),
-        run("b", None, status="skipped"),
-    ]
+    others = [run("a", 99.0, warmup=True), run("a", 99.0, status="timeout"), run("a", 99.0, status="failed")]
+    runs = [*several("a", [1.0, 2.0, 3.0]), *others, run("b", None, status="skipped")]
     found = summarise(runs, "a")
     assert found["a"]["total_time_s"].n == 3
     assert found["a"]["total_time_s"].median == 2.0
@@ -131,3 +129,21 @@ def test_each_doubt_has_its_sentence(runs, words):
 def test_warm_ups_raise_no_doubts():
     runs = [*several("a", [1.0] * 5), run("a", 9.0, warmup=True, verified=None)]
     assert doubts(runs) == []
+
+
+@pytest.mark.parametrize("count", [5, 30], ids=["exact", "large"])
+def test_p_values_agree_with_scipy(count):
+    rng = random.Random(3)
+    a, b = ([round(rng.gauss(mean, 1), 1) for _ in range(count)] for mean in (1.0, 2.0))
+    found = summarise(several("a", a) + several("b", b), "b")["a"]["total_time_s"].p_value
+    method = stats.PermutationMethod() if count == 5 else "asymptotic"
+    assert found == pytest.approx(stats.mannwhitneyu(a, b, method=method).pvalue)
+
+
+def test_intervals_agree_with_scipy():
+    totals = [1.0, 1.3, 1.1, 1.9, 1.4, 1.2, 1.7, 1.45]
+    low, high = summarise(several("a", totals), "a")["a"]["total_time_s"].ci95
+    theirs = stats.bootstrap(
+        (totals,), np.median, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert (low, high) == pytest.approx(tuple(theirs), abs=0.051)
