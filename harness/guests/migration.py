@@ -235,7 +235,7 @@ def _give_up(watch: _Watch, last: MigrationStatus, ended: str, timeout_s: float)
     reason = (
         f"no end within {timeout_s:g} s: pass {last.passes}, {last.remaining_bytes} bytes left, "
         f"guest dirties {last.dirty_rate_bytes_per_s:.0f} bytes/s; {ended}, "
-        f"the guest {'runs on' if runs else 'does not run'} on the source"
+        f"the source's guest {'goes on running' if runs else 'does not run'}"
     )
     return MigrationOutcome(
         status="timeout",
@@ -268,4 +268,4 @@ def _why_failed(watch: _Watch, last: MigrationStatus) -> str:
             said = raw.get("error-desc") or watch.destination.last_words()
             words.append(f"destination: {said or 'said nothing'}")
     runs = _source_runs(watch)
-    return "; ".join([*words, f"the guest {'runs on' if runs else 'does not run'} on the source"])
+    return "; ".join([*words, f"the source's guest {'goes on running' if runs else 'does not run'}"])

@@ -20,8 +20,10 @@ from harness.errors import QemuError
 __all__ = [
     "Check",
     "Comparison",
-    "MemoryRange",
+    "MemoryLayout",
     "Monitor",
+    "Piece",
+    "Range",
     "Verdict",
     "Verification",
     "compare_memory",
@@ -38,16 +40,53 @@ Bytes = npt.NDArray[np.uint8]
 class Monitor(Protocol):
     """A QMP connection: ``guests.qmp.Qmp`` is one."""
 
-    def execute(self, command: str, /, **arguments: object) -> object:
-        """Run one command."""
+    def execute(self, command: str, /, *, timeout_s: float = ..., **arguments: object) -> object:
+        """Run one command; it has ``timeout_s`` for its answer."""
+
+
+class Range(Protocol):
+    """Guest-physical memory from ``start`` on, ``bytes`` long."""
+
+    @property
+    def start(self) -> int:
+        """The first address."""
+
+    @property
+    def bytes(self) -> int:
+        """How many."""
+
+
+class MemoryLayout(Protocol):
+    """Which memory changes while the guest runs; ``guests.stress.Layout`` is one. All ranges are of whole pages.
+
+    ``compare``: never. ``working_set``: each page's first ``page_changed_bytes``. The last of ``private``: a table of
+    32-bit counters, one for each page of the working set, that only grow.
+    """
+
+    @property
+    def compare(self) -> Sequence[Range]:
+        """See the class."""
+
+    @property
+    def working_set(self) -> Sequence[Range]:
+        """See the class."""
+
+    @property
+    def private(self) -> Sequence[Range]:
+        """See the class."""
+
+    @property
+    def page_changed_bytes(self) -> int:
+        """See the class."""
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryRange:
-    """Guest-physical memory from ``start`` on."""
+class Piece:
+    """Memory to compare; the first ``skip_bytes`` of each page are not."""
 
     start: int
-    length_bytes: int
+    bytes: int
+    skip_bytes: int = 0
 
 
 class Verdict(Protocol):
@@ -102,68 +141,96 @@ class Verification:
 def verify(
     source: Monitor,
     destination: Monitor,
-    ranges: Sequence[MemoryRange],
+    layout: MemoryLayout,
     dump_dir: Path,
     *,
     guest_checks: Iterable[Verdict] = (),
 ) -> Verification:
-    """Stop the destination's guest, compare ``ranges`` of both RAMs byte for byte, and join that with the guest's checks.
+    """Stop the destination's guest, compare both RAMs byte for byte, and join that with what the guest found itself.
 
-    The source is paused since its migration completed, so its RAM is what had to arrive. ``ranges`` are what the guest
-    does not write. ``guest_checks`` are consumed first, while the guest still runs and can answer.
+    The source is paused since its migration completed, so its RAM is what had to arrive. Left to ``guest_checks`` is
+    only what the guest goes on writing; they are consumed first, while the guest still runs and can answer.
 
     :raises QemuError: memory cannot be read. A difference is no error: it is the answer.
     """
     checks: list[Verdict] = list(guest_checks)
-    if not ranges:
-        checks.append(Check(ok=False, line="no memory was compared: the guest's layout names no range for it"))
     destination.execute("stop")
-    checks.append(compare_memory(source, destination, ranges, dump_dir).check("outside the working set"))
+    outside = [Piece(part.start, part.bytes) for part in layout.compare]
+    inside = [Piece(part.start, part.bytes, layout.page_changed_bytes) for part in layout.working_set]
+    checks.append(compare_memory(source, destination, outside, dump_dir).check("outside the working set"))
+    checks.append(compare_memory(source, destination, inside, dump_dir).check("of working-set pages' unwritten parts"))
+    checks.append(_check_counters(source, destination, layout.private[-1], dump_dir))
     return Verification(all(check.ok for check in checks), tuple(check.line for check in checks))
 
 
 def compare_memory(
     source: Monitor,
     destination: Monitor,
-    ranges: Sequence[MemoryRange],
+    pieces: Sequence[Piece],
     dump_dir: Path,
     chunk_bytes: int = CHUNK_BYTES,
 ) -> Comparison:
-    """Compare guest-physical ranges of two paused guests, ``chunk_bytes`` at a time through files in ``dump_dir``."""
+    """Compare the pieces of two paused guests' memories, ``chunk_bytes`` (whole pages) at a time, by files in ``dump_dir``."""
     compared = differing = 0
     first: tuple[int, str, str] | None = None
     with ThreadPoolExecutor(2, thread_name_prefix="verify") as pool:
-        for chunk in _chunks(ranges, chunk_bytes):
-            files = (dump_dir.resolve() / f"{name}.ram" for name in ("source", "destination"))
-            expected, actual = pool.map(read_memory, (source, destination), (chunk, chunk), files)
-            compared += chunk.length_bytes
-            if np.array_equal(expected, actual):
+        for chunk in _chunks(pieces, chunk_bytes):
+            expected, actual = _both(source, destination, chunk, dump_dir, pool)
+            expected_parts, actual_parts = (_written_never(data, chunk.skip_bytes) for data in (expected, actual))
+            compared += expected_parts.size
+            if np.array_equal(expected_parts, actual_parts):
                 continue
-            offsets = np.flatnonzero(expected != actual)
-            differing += len(np.unique((offsets + chunk.start) // PAGE_BYTES))
+            pages, offsets = np.nonzero(expected_parts != actual_parts)
+            differing += len(np.unique(pages))
             if first is None:
-                here = slice(int(offsets[0]), int(offsets[0]) + CONTEXT_BYTES)
-                first = (chunk.start + here.start, expected[here].tobytes().hex(), actual[here].tobytes().hex())
+                at = int(pages[0]) * PAGE_BYTES + chunk.skip_bytes + int(offsets[0])
+                here = slice(at, at + CONTEXT_BYTES)
+                first = (chunk.start + at, expected[here].tobytes().hex(), actual[here].tobytes().hex())
     return Comparison(compared, differing, *(first or (None,)))
 
 
-def read_memory(monitor: Monitor, where: MemoryRange, file: Path) -> Bytes:
+def _both(source: Monitor, destination: Monitor, where: Range, dump_dir: Path, pool: ThreadPoolExecutor) -> list[Bytes]:
+    files = (dump_dir.resolve() / f"{name}.ram" for name in ("source", "destination"))
+    return list(pool.map(read_memory, (source, destination), (where, where), files))
+
+
+def _written_never(data: Bytes, skip_bytes: int) -> Bytes:
+    return data.reshape(-1, PAGE_BYTES)[:, skip_bytes:]
+
+
+def _check_counters(source: Monitor, destination: Monitor, table: Range, dump_dir: Path) -> Check:
+    """No page of the working set is older at the destination than it was at the source when that stopped."""
+    with ThreadPoolExecutor(2, thread_name_prefix="verify") as pool:
+        before, after = (data.view("<u4") for data in _both(source, destination, table, dump_dir, pool))
+    older = np.flatnonzero(after < before)
+    if len(older):
+        page = int(older[0])
+        return Check(
+            ok=False,
+            line=f"{len(older)} working-set pages went back in time, first page {page}: write {before[page]} at the source, "
+            f"{after[page]} at the destination",
+        )
+    writes = (int(counters.sum(dtype=np.uint64)) for counters in (before, after))
+    return Check(
+        ok=True, line="working set: {:,} writes at the source's stop, {:,} at the end: none lost".format(*writes)
+    )
+
+
+def read_memory(monitor: Monitor, where: Range, file: Path) -> Bytes:
     """Guest-physical memory through ``pmemsave`` and ``file``, which is removed. :raises QemuError: too little came."""
     try:
-        monitor.execute("pmemsave", val=where.start, size=where.length_bytes, filename=str(file))
+        monitor.execute("pmemsave", val=where.start, size=where.bytes, filename=str(file))
         data = np.fromfile(file, dtype=np.uint8)
     except OSError as exc:
         raise QemuError(f"{file}: cannot read the guest memory that QEMU saved: {exc.strerror}") from exc
     finally:
         file.unlink(missing_ok=True)
-    if len(data) != where.length_bytes:
-        raise QemuError(
-            f"{file}: QEMU saved {len(data)} of {where.length_bytes} bytes from {where.start:#x}; disk full?"
-        )
+    if len(data) != where.bytes:
+        raise QemuError(f"{file}: QEMU saved {len(data)} of {where.bytes} bytes from {where.start:#x}; disk full?")
     return data
 
 
-def _chunks(ranges: Sequence[MemoryRange], chunk_bytes: int) -> Iterable[MemoryRange]:
-    for part in ranges:
-        for offset in range(0, part.length_bytes, chunk_bytes):
-            yield MemoryRange(part.start + offset, min(chunk_bytes, part.length_bytes - offset))
+def _chunks(pieces: Sequence[Piece], chunk_bytes: int) -> Iterable[Piece]:
+    for piece in pieces:
+        for offset in range(0, piece.bytes, chunk_bytes):
+            yield Piece(piece.start + offset, min(chunk_bytes, piece.bytes - offset), piece.skip_bytes)

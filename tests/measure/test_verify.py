@@ -1,10 +1,12 @@
 """The memory comparison finds what differs, and where. A monitor over an array stands in for QEMU."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 from harness.errors import QemuError
-from harness.measure.verify import Check, MemoryRange, compare_memory, read_memory, verify
+from harness.measure.verify import Check, Piece, compare_memory, read_memory, verify
 
 
 class Memory:
@@ -28,25 +30,49 @@ def memory():
     return np.random.default_rng(1).integers(0, 256, 1 << 18, dtype=np.uint8)
 
 
-RANGES = [MemoryRange(0x1000, 0x8000), MemoryRange(0x10000, 0x30000)]
+PIECES = [Piece(0x1000, 0x8000), Piece(0x10000, 0x20000)]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Two ranges that never change, two pages whose first 80 bytes do, a page of counters, and the guest's own rest."""
+
+    compare: tuple[Piece, ...] = tuple(PIECES)
+    working_set: tuple[Piece, ...] = (Piece(0x30000, 0x2000),)
+    private: tuple[Piece, ...] = (Piece(0, 0x1000), Piece(0x3F000, 0x1000))
+    page_changed_bytes: int = 80
+
+
+@pytest.fixture(autouse=True)
+def small_counters(memory):
+    """Far from wrapping, so that adding one makes a counter grow."""
+    memory[0x3F000:].view("<u4")[:] %= 1000
 
 
 def test_equal_memory_is_verified_and_the_bytes_are_counted(memory, tmp_path):
     destination = Memory(memory.copy())
-    found = verify(Memory(memory), destination, RANGES, tmp_path, guest_checks=[Check(ok=True, line="guest: ok")])
+    counters = destination.data[0x3F000:].view("<u4")
+    counters[7] += 5
+    found = verify(Memory(memory), destination, Layout(), tmp_path, guest_checks=[Check(ok=True, line="guest: ok")])
     assert found.ok
-    assert found.lines == ("guest: ok", "compared 229,376 bytes outside the working set: equal")
+    total = int(memory[0x3F000:].view("<u4").sum())
+    assert found.lines == (
+        "guest: ok",
+        "compared 163,840 bytes outside the working set: equal",
+        "compared 8,032 bytes of working-set pages' unwritten parts: equal",
+        f"working set: {total:,} writes at the source's stop, {total + 5:,} at the end: none lost",
+    )
     assert destination.stopped
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("chunk_bytes", [4096, 10000, 1 << 20])
+@pytest.mark.parametrize("chunk_bytes", [4096, 12288, 1 << 20])
 def test_each_flipped_byte_is_found_with_its_address_and_page(memory, tmp_path, chunk_bytes):
     other = memory.copy()
-    for address in (0x10000, 0x10001, 0x23456, 0x3FFFF):
+    for address in (0x10000, 0x10001, 0x23456, 0x2FFFF):
         other[address] ^= 0x40
-    found = compare_memory(Memory(memory), Memory(other), RANGES, tmp_path, chunk_bytes)
-    assert (found.compared_bytes, found.differing_pages, found.first) == (0x38000, 3, 0x10000)
+    found = compare_memory(Memory(memory), Memory(other), PIECES, tmp_path, chunk_bytes)
+    assert (found.compared_bytes, found.differing_pages, found.first) == (0x28000, 3, 0x10000)
     assert found.expected == memory[0x10000 : 0x10000 + len(found.expected) // 2].tobytes().hex()
     assert found.actual == other[0x10000 : 0x10000 + len(found.actual) // 2].tobytes().hex()
 
@@ -54,28 +80,46 @@ def test_each_flipped_byte_is_found_with_its_address_and_page(memory, tmp_path, 
 def test_a_difference_fails_the_verification_in_words(memory, tmp_path):
     other = memory.copy()
     other[0x1234:0x123C] = memory[0x1234:0x123C] ^ 1
-    found = verify(Memory(memory), Memory(other), RANGES, tmp_path)
+    found = verify(Memory(memory), Memory(other), Layout(), tmp_path)
     assert not found.ok
     expected, actual = (data[0x1234:0x123C].tobytes().hex() for data in (memory, other))
     assert found.lines[0].endswith(f"1 pages differ, first at address 0x1234: source {expected}, destination {actual}")
 
 
-def test_a_difference_outside_the_ranges_is_the_guests_own(memory, tmp_path):
+def test_what_the_guest_writes_is_left_to_the_guest(memory, tmp_path):
     other = memory.copy()
-    other[[0, 0xFFF, 0x9000, 0xFFFF]] ^= 1
-    assert verify(Memory(memory), Memory(other), RANGES, tmp_path).ok
+    other[[0, 0xFFF, 0x9000, 0xFFFF, 0x30000, 0x3104F]] ^= 1
+    assert verify(Memory(memory), Memory(other), Layout(), tmp_path).ok
 
 
 def test_a_failed_guest_check_fails_it_although_memory_is_equal(memory, tmp_path):
-    found = verify(Memory(memory), Memory(memory), RANGES, tmp_path, guest_checks=[Check(ok=False, line="page 7: bad")])
+    found = verify(
+        Memory(memory), Memory(memory), Layout(), tmp_path, guest_checks=[Check(ok=False, line="page 7: bad")]
+    )
     assert (found.ok, found.lines[0]) == (False, "page 7: bad")
 
 
-def test_comparing_nothing_is_not_a_verification(memory, tmp_path):
-    assert not verify(Memory(memory), Memory(memory), [], tmp_path).ok
+@pytest.mark.parametrize("address", [0x30050, 0x31FFF])
+def test_a_working_set_page_is_compared_behind_what_the_guest_writes(memory, tmp_path, address):
+    other = memory.copy()
+    other[address] ^= 1
+    found = verify(Memory(memory), Memory(other), Layout(), tmp_path)
+    assert not found.ok
+    assert f"1 pages differ, first at address {address:#x}:" in found.lines[1]
+
+
+def test_a_page_that_went_back_in_time_is_found_by_its_counter(memory, tmp_path):
+    other = memory.copy()
+    memory[0x3F000:].view("<u4")[3] = 9
+    other[0x3F000:].view("<u4")[3] = 8
+    found = verify(Memory(memory), Memory(other), Layout(), tmp_path)
+    assert not found.ok
+    assert found.lines[2] == (
+        "1 working-set pages went back in time, first page 3: write 9 at the source, 8 at the destination"
+    )
 
 
 def test_a_short_dump_is_an_error_and_leaves_no_file(memory, tmp_path):
     with pytest.raises(QemuError, match="saved 4095 of 4096 bytes from 0x1000"):
-        read_memory(Memory(memory, short_by=1), MemoryRange(0x1000, 4096), tmp_path / "x.ram")
+        read_memory(Memory(memory, short_by=1), Piece(0x1000, 4096), tmp_path / "x.ram")
     assert not list(tmp_path.iterdir())

@@ -1,0 +1,114 @@
+"""Which accelerator really runs a guest here: KVM where a probe boot shows it, else TCG, with the reason in words.
+
+/dev/kvm alone proves nothing: nested and restricted hosts open it and then fail on a processor model, an instruction or
+a model-specific register. So the stress guest is booted, and KVM is taken if its heartbeat is heard.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from harness.errors import MissingError, QemuError
+from harness.guests.qemu import QemuProcess
+from harness.guests.stress import Console, GuestFailure, Heartbeat, StressConfig, boot, devices, layout
+
+__all__ = ["Accel", "probe_accel"]
+
+KVM = Path("/dev/kvm")
+PATIENCE_S = 3.0  # the first heartbeat comes after 0.1 s under KVM (2-core AMD EPYC, 2026-11-22, n=10)
+# The host's own processor first, as operators run it; hosts that refuse one of its registers get it without those, and
+# the last is QEMU's smallest 64-bit model.
+CPU_MODELS = ("host", "host,-arch-capabilities", "qemu64")
+PROBE = StressConfig(memory_bytes=16 << 20, working_set_bytes=1 << 20, dirty_rate_bytes_per_s=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Accel:
+    """``cpu`` is what goes behind ``-cpu``; ``reason`` says why this accelerator and not another."""
+
+    name: Literal["kvm", "tcg"]
+    cpu: str
+    reason: str
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """What goes on QEMU's command line beside ``-machine NAME,accel=...``."""
+        return ("-cpu", self.cpu)
+
+
+def probe_accel(qemu: str, wanted: Literal["auto", "kvm", "tcg"] = "auto") -> Accel:
+    """The accelerator for ``qemu`` on this machine; probes once per process.
+
+    :raises MissingError: KVM was asked for and does not work; says why.
+    """
+    if wanted == "tcg":
+        return Accel("tcg", "qemu64", "asked for")
+    found = _probe_kvm(qemu)
+    if isinstance(found, Accel):
+        return found
+    if wanted == "kvm":
+        raise MissingError(f'guest.accel "kvm": {found}; mend that, or set accel = "auto" to run under TCG')
+    return Accel("tcg", "qemu64", found)
+
+
+@cache
+def _probe_kvm(qemu: str) -> Accel | str:
+    """KVM with the first processor model that works, or why none does."""
+    if not KVM.exists():
+        return (
+            f"{KVM} is absent (no virtualisation in the firmware or in this container, or the kvm module is not loaded)"
+        )
+    if not os.access(KVM, os.R_OK | os.W_OK):
+        return f"no permission to open {KVM} (join the group kvm, or run as root)"
+    failures: list[str] = []
+    for cpu in CPU_MODELS:
+        failure = _boot_failure(qemu, cpu)
+        if failure is None:
+            reason = f"a probe guest ran with -cpu {cpu}" + "".join(f"; {told}" for told in failures)
+            return Accel("kvm", cpu, reason)
+        failures.append(f"-cpu {cpu}: {failure}")
+    return f"{KVM} is there but no probe guest ran: " + "; ".join(failures)
+
+
+def _boot_failure(qemu: str, cpu: str) -> str | None:
+    """None if the stress guest's heartbeat is heard under KVM."""
+    with tempfile.TemporaryDirectory(prefix="pageferry-") as folder:
+        image = Path(folder, "empty.bin")
+        image.write_bytes(b"\0")
+        argv = [qemu, "-machine", "pc,accel=kvm", "-cpu", cpu, "-m", "16M", "-smp", "1", "-S", *devices()]
+        argv += boot(PROBE, [image] * len(layout(PROBE).fill))
+        try:
+            with QemuProcess("probe", argv, run_dir=Path(folder), chardevs=["console"]) as guest:
+                return _silence(guest, guest.chardev_path("console"))
+        except QemuError as exc:
+            return str(exc).removeprefix("probe: ")
+
+
+def _silence(guest: QemuProcess, path: Path) -> str | None:
+    console, deadline_s = Console(), time.monotonic() + PATIENCE_S
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        connection.settimeout(0.1)
+        guest.qmp.execute("cont")
+        while time.monotonic() < deadline_s and (ended := guest.ended()) is None:
+            try:
+                console.receive_data(connection.recv(4096))
+            except TimeoutError:
+                continue
+            while (event := console.next_event()) is not None:
+                if isinstance(event, Heartbeat):
+                    return None
+                if isinstance(event, GuestFailure):
+                    return f"the guest said: {event.message}"
+    return ended or f"no heartbeat within {PATIENCE_S:g} s" + _told(guest.last_words())
+
+
+def _told(words: str) -> str:
+    return f"; QEMU said: {words}" if words else ""
