@@ -66,7 +66,7 @@ class Guest(_Part):
     working_set_bytes: Bytes = Field(default=64 << 20, alias="working_set")
     dirty_rate_bytes_per_s: Rate = Field(default=20 << 20, alias="dirty_rate")
     pattern: Literal["sequential", "random"] = "sequential"
-    changed_bytes_per_page: int = Field(default=64, ge=1, le=4096)
+    changed_bytes_per_page: int = Field(default=64, ge=0, le=4096)
     path: str | None = None
 
 

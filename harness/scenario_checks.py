@@ -26,6 +26,11 @@ PAGE_BYTES = 4096
 MIN_MEMORY_BYTES = 16 * MIB
 MAX_MEMORY_BYTES = 1 << 40
 MAX_INFLIGHT_BYTES = 1 << 30
+STRESS_STEP_BYTES = 2 * MIB
+STRESS_MAX_MEMORY_BYTES = 60 << 30
+STRESS_MAX_CHANGED_BYTES = 4080
+"""The stress guest maps up to 60 GiB in pages of 2 MiB, and needs the head of each dirtied page for its checks."""
+
 FILL_TOLERANCE = 0.001
 MAX_DOWNTIME_LIMIT_S = 2000.0
 """QEMU refuses a larger downtime-limit."""
@@ -89,6 +94,8 @@ def check_scenario(scenario: Scenario) -> None:
     else:
         _check_memory(guest)
         _check_fill(guest)
+    if guest.kind == "stress":
+        _check_stress_guest(guest)
     if guest.kind != "stress":
         _check_raw_stream_methods(scenario)
 
@@ -185,6 +192,18 @@ def _check_memory(guest: Guest) -> None:
     if working_set > memory // 2:
         reason = f"must be at most half of memory ({format_bytes(memory)}), whose rest holds the filled pages"
         raise Fault(("guest", "working_set"), f"{format_bytes(working_set)}: {reason}", because=("guest", "memory"))
+
+
+def _check_stress_guest(guest: Guest) -> None:
+    memory, changed = guest.memory_bytes, guest.changed_bytes_per_page
+    if memory % STRESS_STEP_BYTES or memory > STRESS_MAX_MEMORY_BYTES:
+        most = format_bytes(STRESS_MAX_MEMORY_BYTES)
+        raise Fault(("guest", "memory"), f"{format_bytes(memory)}: must be a multiple of 2 MiB, {most} at most")
+    if changed % 8 or changed > STRESS_MAX_CHANGED_BYTES:
+        raise Fault(
+            ("guest", "changed_bytes_per_page"),
+            f"{changed}: must be a multiple of 8, {STRESS_MAX_CHANGED_BYTES} at most",
+        )
 
 
 def _check_fill(guest: Guest) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import scenarios
 from backends import registry
 from harness.errors import ScenarioError
+from harness.guests.stress import StressConfig, layout
 from harness.scenario import Scenario, load_scenario
 from harness.units import MIB
 
@@ -174,6 +175,9 @@ def test_the_saved_form_uses_field_names_and_base_units(load):
         ("", "[guest]\nmemory = '512Mbit/s'", ["guest.memory", "unknown unit 'Mbit/s'", "MiB"]),
         ("", "[guest]\nmemory = '100000001B'\nworking_set='1MiB'", ["guest.memory", "whole pages"]),
         ("", "[guest]\nmemory = '1MiB'", ["guest.memory: 1 MiB", "16 MiB"]),
+        ("", "[guest]\nmemory = '513MiB'", ["guest.memory: 513 MiB", "multiple of 2 MiB"]),
+        ("", "[guest]\nmemory = '61GiB'", ["guest.memory: 61 GiB", "60 GiB at most"]),
+        ("", "[guest]\nchanged_bytes_per_page = 60", ["guest.changed_bytes_per_page: 60", "multiple of 8"]),
         ("", "[guest]\nmemory_bytes = 536870912", ["guest.memory_bytes", "did you mean 'memory'"]),
         ("", "[guest]\nworking_set = '300MiB'", ["guest.working_set: 300 MiB", "half of memory (512 MiB)"]),
         ("", "[guest]\nfill = {zero = 0.5}", ["guest.fill", "sum to 0.5", "must sum to 1"]),
@@ -234,6 +238,20 @@ def test_a_wrong_method_is_named(load, method, words):
     assert message.count("mine.toml: ") == 1
     for word in words:
         assert word in message
+
+
+@pytest.mark.parametrize(
+    "guest", [{"memory": "60GiB"}, {"memory": "16MiB", "working_set": "8MiB"}], ids=["large", "small"]
+)
+def test_the_stress_guest_takes_what_the_limits_allow(load, guest):
+    text = "".join(f'{key} = "{value}"\n' for key, value in guest.items())
+    loaded = load("", f"[guest]\nchanged_bytes_per_page = 4080\n{text}").guest
+    config = StressConfig(
+        memory_bytes=loaded.memory_bytes,
+        working_set_bytes=loaded.working_set_bytes,
+        changed_bytes_per_page=loaded.changed_bytes_per_page,
+    )
+    assert layout(config).page_changed_bytes == 4096
 
 
 def test_no_method_and_no_baseline(tmp_path):
