@@ -40,7 +40,7 @@ types:
 	@$(BIN)/mypy
 
 layers:
-	@$(BIN)/lint-imports --no-cache --quiet 2>&1 || { $(BIN)/lint-imports --no-cache; exit 1; }
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 format:
 	@$(BIN)/ruff check --fix .
