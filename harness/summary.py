@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.console import make_table
-from harness.result import MetricSummary, Result, Run
+from harness.result import MetricSummary, Result
 
 __all__ = ["print_summary", "summary_table"]
 
@@ -40,14 +40,10 @@ def _methods(result: Result) -> list[str]:
     return list(dict.fromkeys([*declared, *(run.method for run in result.runs)]))
 
 
-def _counted(result: Result, method: str) -> list[Run]:
-    return [run for run in result.runs if run.method == method and not run.warmup]
-
-
 def _cells(result: Result, method: str) -> list[str]:
     metrics: Mapping[str, MetricSummary] = result.summary.get(method, {})
     total = metrics.get("total_time_s")
-    completed = [run for run in _counted(result, method) if run.status == "completed"]
+    completed = [r for r in result.runs if r.method == method and not r.warmup and r.status == "completed"]
     checked = [run.verified for run in completed if run.verified is not None]
     return [
         _number(total, 1000),
@@ -75,8 +71,8 @@ def effect(metric: MetricSummary | None) -> str:
 
 
 def _note(result: Result, method: str) -> str:
-    """Why runs are missing: the first reason, and how many it took."""
-    missing = [run for run in _counted(result, method) if run.status != "completed"]
+    """Why runs are missing: the first reason, and how many it took. Warm-ups too: a skipped method has but one run."""
+    missing = [run for run in result.runs if run.method == method and run.status != "completed"]
     if not missing:
         return ""
     first = missing[0]

@@ -196,9 +196,10 @@ def test_a_wrong_second_scenario_stops_before_the_first_runs(runner, tmp_path):
         (_run("isal-1", None, status="timeout", reason="after 120 s", verified=None), 1),
         (_run("isal-1", verified=False), 1),
         (_run("isal-1", None, status="skipped", reason="not in this QEMU", verified=None), 0),
+        (_run("isal-1", None, status="skipped", reason="not in this QEMU", verified=None, warmup=True), 0),
         (_run("isal-1", verified=None), 0),
     ],
-    ids=["failed", "timeout", "unverified", "skipped", "replay"],
+    ids=["failed", "timeout", "unverified", "skipped", "skipped in the warm-up", "replay"],
 )
 def test_the_exit_status_tells_whether_every_run_is_good(runner, run, status, capsys, tmp_path):
     runner.runs = (_run("original"), run)
