@@ -106,9 +106,21 @@ def _labels(runs: list[Run]) -> str:
     return ", ".join("warm-up" if run.warmup else str(run.repeat) for run in runs)
 
 
+def _attributed(text: str, methods: tuple[str, ...]) -> Warned:
+    """A result's warning that opens with a method's name is about that method."""
+    about = max((name for name in methods if text.startswith(f"{name}: ")), key=len, default=None)
+    return Warned("whole result", text) if about is None else Warned(about, text.removeprefix(f"{about}: "))
+
+
+def doubts_about(result: Result, method: str) -> int:
+    """How many different warnings one method's figures carry, the result's own about it and its runs'."""
+    own = {text for text in result.warnings if _attributed(text, method_names(result)).about == method}
+    return len(own | {text for run in result.runs if run.method == method for text in run.warnings})
+
+
 def warnings(result: Result) -> tuple[Warned, ...]:
     """The result's own warnings, then each run's, one line per method and text with the runs that it is about."""
-    found = [Warned("whole result", text) for text in result.warnings]
+    found = [_attributed(text, method_names(result)) for text in result.warnings]
     grouped: dict[tuple[str, str], list[Run]] = {}
     for run in result.runs:
         for text in run.warnings:

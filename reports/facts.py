@@ -67,11 +67,14 @@ def link_text(result: Result) -> str:
     if "bandwidth_bytes_per_s" not in link:
         return "not recorded"
     bandwidth = format_bandwidth(link["bandwidth_bytes_per_s"])
-    return f"{bandwidth} ({link['kind']})" if link.get("kind") else bandwidth
+    kind = link.get("kind")
+    if kind == "auto":  # what it came to is in the environment
+        kind = result.environment.get("link")
+    return f"{bandwidth} ({kind})" if kind else bandwidth
 
 
 def guest_text(result: Result) -> str:
-    """``512 MiB stress guest, 64 MiB working set dirtied at 20 MiB/s``, or what was replayed instead."""
+    """``512 MiB stress guest (kvm), 64 MiB working set dirtied at 20 MiB/s``, or what was replayed instead."""
     guest = _part(result, "guest")
     kind = guest.get("kind", "unknown")
     memory = format_bytes(guest["memory_bytes"]) if "memory_bytes" in guest else ""
@@ -80,6 +83,8 @@ def guest_text(result: Result) -> str:
     if kind == "synthetic":
         return f"generated stream of a {memory} guest".replace("  ", " ")
     words = f"{memory} {kind} guest".strip()
+    if result.environment.get("accel"):
+        words += f" ({result.environment['accel']})"
     if "working_set_bytes" in guest and "dirty_rate_bytes_per_s" in guest:
         rate = format_bytes(guest["dirty_rate_bytes_per_s"])
         words += f", {format_bytes(guest['working_set_bytes'])} working set dirtied at {rate}/s"

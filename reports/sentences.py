@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from harness.result import Result
 from reports import facts
-from reports.effects import counted_runs, method_names, ratio_interval, summary_of, tone_of, values
+from reports.effects import SIGNIFICANT_P, counted_runs, method_names, ratio_interval, summary_of, tone_of, values
 from reports.numbers import METRICS, effect_percent, p_text, percent, plural, scaled
 
 __all__ = ["fastest", "sentences"]
@@ -21,6 +23,11 @@ def fastest(result: Result) -> str | None:
     return min(timed)[1] if timed else None
 
 
+def _too_few(n: int, reference_n: int) -> bool:
+    """Whether no split of so many runs, however clean, could be significant: a rank test has no smaller p than this."""
+    return 2 / math.comb(n + reference_n, n) >= SIGNIFICANT_P
+
+
 def _against_baseline(result: Result, best: str, base: str) -> str:
     summary, reference = summary_of(result, best, "total_time_s"), summary_of(result, base, "total_time_s")
     if summary is None or reference is None or summary.vs_baseline is None:
@@ -35,7 +42,7 @@ def _against_baseline(result: Result, best: str, base: str) -> str:
     known.append(f"n\u00a0=\u00a0{summary.n} and {reference.n}")
     effect = f"{effect_percent(summary.vs_baseline)} ({', '.join(known)})"
     if tone_of(metric, summary) == "unclear":
-        few = " With so few runs no difference can be shown." if min(summary.n, reference.n) < 4 else ""
+        few = " With so few runs no difference can be shown." if _too_few(summary.n, reference.n) else ""
         return (
             f"No significant difference in total time: {best}, the fastest of the others, took {times}, {effect}.{few}"
         )

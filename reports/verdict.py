@@ -11,6 +11,7 @@ from typing import Literal
 
 from harness.result import MetricSummary, Result, Run
 from reports import facts
+from reports.details import doubts_about
 from reports.effects import SIGNIFICANT_P, Tone, counted_runs, method_names, summary_of, tone_of
 from reports.numbers import (
     DASH,
@@ -143,7 +144,7 @@ def _row(result: Result, name: str, columns: tuple[str, ...], best: str | None) 
     method = facts.declared_methods(result).get(name, {})
     own = [run for run in result.runs if run.method == name]
     summaries = [summary_of(result, name, column) for column in columns]
-    doubts = len({text for run in own for text in run.warnings})
+    doubts = doubts_about(result, name)
     return Row(
         method=name,
         how=facts.method_text(method) if method else "",

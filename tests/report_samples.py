@@ -18,6 +18,8 @@ ENVIRONMENT = {
     "kernel": "6.1.0-18-amd64",
     "qemu": "7.2.22",
     "kvm": "can be opened",
+    "accel": "kvm",
+    "link": "two network namespaces",
     "governor": None,
     "smt": True,
     "date": "2026-11-22T21:08:50+00:00",

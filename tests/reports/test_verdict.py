@@ -73,6 +73,7 @@ def test_an_insignificant_difference_is_called_that():
 
 def test_too_few_runs_are_given_as_the_reason():
     assert "With so few runs" in verdict(two_methods(0.5, 0.1, n=3)).sentences[0]
+    assert "With so few runs" not in verdict(two_methods(0.5, 0.1, n=4)).sentences[0]
 
 
 def test_a_baseline_that_nobody_beats_wins():

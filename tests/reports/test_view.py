@@ -13,12 +13,18 @@ def test_the_page_names_question_guest_link_and_machine():
     assert page.name == "throttled"
     assert page.question.startswith("1 Gbit/s: does compression")
     assert dict(page.facts) == {
-        "Guest": "512 MiB stress guest, 64 MiB working set dirtied at 20 MiB/s",
+        "Guest": "512 MiB stress guest (kvm), 64 MiB working set dirtied at 20 MiB/s",
         "Link": "1 Gbit/s (netns)",
         "Runs": "5 interleaved repeats, 1 warm-up, downtime limit 300 ms",
         "Machine": "AMD EPYC 7B13, 2 cores",
         "Started": "2026-11-22 21:10",
     }
+
+
+def test_a_link_that_was_left_to_the_machine_is_named_as_it_came_out():
+    result = samples.live()
+    chosen = replace(result, scenario={**result.scenario, "link": {"kind": "auto", "bandwidth_bytes_per_s": None}})
+    assert dict(view.page(chosen).facts)["Link"] == "unlimited (two network namespaces)"
 
 
 def test_warnings_name_the_runs_that_they_are_about():
@@ -31,6 +37,19 @@ def test_one_warning_of_many_runs_is_one_line():
     result = samples.live(extras=False)
     runs = tuple(replace(r, warnings=("noisy",)) if r.method == "isal-1" else r for r in result.runs)
     assert [w.about for w in view.page(replace(result, runs=runs)).warnings] == ["isal-1, runs warm-up, 1, 2, 3, 4, 5"]
+
+
+def test_a_results_warning_about_a_method_is_attributed_and_counted_in_its_row():
+    result = replace(
+        samples.live(extras=False), warnings=("isal-1: only 3 runs.", "isal-10: not a method.", "the host is busy")
+    )
+    page = view.page(result)
+    assert [(w.about, w.text) for w in page.warnings] == [
+        ("isal-1", "only 3 runs."),
+        ("whole result", "isal-10: not a method."),
+        ("whole result", "the host is busy"),
+    ]
+    assert {r.method: r.warnings for r in page.verdict.rows if r.warnings} == {"isal-1": "1 warning"}
 
 
 def test_parameters_that_differ_across_runs_are_flagged_with_both_values():
