@@ -106,7 +106,7 @@ def migrate(
         last = watch.until_ended(timeout_s)
     except BaseException:
         with contextlib.suppress(QemuError):  # the first failure is the one to tell
-            source.qmp.execute("migrate_cancel")
+            _cancel(watch)
         raise
     if last.status not in ENDED:
         ended = _cancel(watch)
@@ -135,10 +135,10 @@ class _Watch:
     def begin(self) -> None:
         self.began_at_s, self.began_monotonic_s = time.time(), time.monotonic()
 
-    def look(self) -> MigrationStatus:
+    def look(self, *, tell: bool = True) -> MigrationStatus:
         raw: Json = self.source.qmp.execute("query-migrate")
         status = _read_status(raw, time.monotonic() - self.began_monotonic_s)
-        if self._on_status is not None:
+        if tell and self._on_status is not None:
             self._on_status(status)
         return status
 
@@ -223,11 +223,15 @@ def _settled(watch: _Watch) -> MigrationStatus:
 
 
 def _cancel(watch: _Watch) -> MigrationStatus:
-    watch.source.qmp.execute("migrate_cancel")
+    """Ask, and ask again, until the source has left the migration."""
     deadline_s = time.monotonic() + SETTLE_S
-    while (status := watch.look()).status not in ENDED and time.monotonic() < deadline_s:
-        time.sleep(0.02)
-    return status
+    while True:
+        watch.source.qmp.execute("migrate_cancel")
+        for _ in range(25):
+            status = watch.look(tell=False)
+            if status.status in ENDED or time.monotonic() > deadline_s:
+                return status
+            time.sleep(0.02)
 
 
 def _give_up(watch: _Watch, last: MigrationStatus, ended: str, timeout_s: float) -> MigrationOutcome:
