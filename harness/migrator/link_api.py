@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 __all__ = ["Link", "LinkCounters"]
 
@@ -26,7 +26,7 @@ class Link(abc.ABC):
     ``reason`` says why this kind was chosen, where it was chosen for the user.
     """
 
-    kind: ClassVar[str]
+    kind: ClassVar[Literal["netns", "relay"]]
     counts: ClassVar[str]
     """What ``counters`` counts, in words for the report."""
 
