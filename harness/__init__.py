@@ -1,0 +1,1 @@
+"""pageferry: migrates running QEMU/KVM guests with compressed memory, and measures what that bought."""

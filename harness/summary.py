@@ -48,7 +48,7 @@ def _cells(result: Result, method: str) -> list[str]:
     return [
         _number(total, 1000),
         _number(metrics.get("downtime_s"), 1000),
-        _number(metrics.get("wire_bytes"), 1 / 1000),
+        _number(metrics.get("wire_bytes"), 1 / 1024),
         effect(total),
         _number(metrics.get("cpu_total_s"), 1, digits=2),
         f"{sum(checked)}/{len(checked)}" if checked else "-",

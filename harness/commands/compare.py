@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_METRICS = (("total ms", "total_time_s", 1e3), ("downtime ms", "downtime_s", 1e3), ("data KB", "wire_bytes", 1e-3))
+_METRICS = (("total ms", "total_time_s", 1e3), ("downtime ms", "downtime_s", 1e3), ("data KB", "wire_bytes", 1 / 1024))
 
 _EPILOG = """\b
 Examples:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.errors import ResultError
+from harness.errors import ResultError, UserError
 from harness.units import parse_bytes, parse_duration
 
-__all__ = ["DURATION", "SIZE", "announce", "check_writable", "write_statistics"]
+__all__ = ["DURATION", "SIZE", "announce", "check_writable", "parse_options", "write_statistics"]
 
 
 class _Size(click.ParamType[Any]):
@@ -53,6 +54,20 @@ DURATION = _Duration()
 def announce(line: str) -> None:
     """A line for whoever waits for it (a person, a script): at once, on stderr, for stdout may carry data."""
     click.echo(f"pageferry: {line}", err=True)
+
+
+def parse_options(pairs: Sequence[str]) -> dict[str, str | int | float | bool]:
+    """``KEY=VALUE`` as TOML reads the value (a bare word is text). :raises UserError: no ``=``."""
+    options: dict[str, str | int | float | bool] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise UserError(f"--option {pair}: write KEY=VALUE")
+        try:
+            options[key] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            options[key] = text
+    return options
 
 
 def check_writable(path: Path | None) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import SIZE, announce, check_writable, write_statistics
+from harness.commands.options import SIZE, announce, check_writable, parse_options, write_statistics
 
 __all__ = ["command"]
 
@@ -29,6 +29,7 @@ If anything fails the migration fails in QEMU too, and the source guest runs on.
 @click.option("--decompress-threads", type=click.IntRange(1, 256), metavar="N", help="Ask the receiver for so many.")
 @click.option("--batch", type=SIZE, help="Bytes of pages compressed at once, such as 256KiB [the backend's choice].")
 @click.option("--inflight", type=SIZE, help="Most bytes under way, such as 4MiB [from the link's measured rate].")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the backend's own.")
 @click.option("--stats", type=click.Path(path_type=Path), metavar="FILE", help="Write statistics there as JSON.")
 @click.option("--insecure", is_flag=True, help="Allow unencrypted memory beyond this machine.")
 def command(
@@ -41,6 +42,7 @@ def command(
     decompress_threads: int | None,
     batch: int | None,
     inflight: int | None,
+    options: tuple[str, ...],
     stats: Path | None,
     insecure: bool,
 ) -> None:
@@ -58,6 +60,7 @@ def command(
         decompress_threads=decompress_threads,
         batch_bytes=batch,
         inflight_bytes=inflight,
+        options=parse_options(options),
         insecure=insecure,
     )
     write_statistics(run_sender(config, announce), stats)

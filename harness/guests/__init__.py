@@ -1,0 +1,1 @@
+"""What is migrated: real guests in QEMU, recorded streams, generated ones."""

@@ -1,0 +1,1 @@
+"""Numbers about migrations: downtime, CPU, statistics, and whether the memory arrived."""

@@ -12,15 +12,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from harness.errors import CodecError, MissingError, PageferryError, PeerError, UserError
+from harness.migrator.link_api import Link
+from harness.scenario import Method
 
-__all__ = ["Half", "Spawn", "python_module"]
+__all__ = ["Half", "Spawn", "failure_of", "open_pair", "pair_counters", "pair_parameters"]
 
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
 """``spawn(argv, log=..., prefix=...)``: a child that cannot outlive the harness."""
@@ -31,22 +33,34 @@ _START_TIMEOUT_S = 20.0
 _BY_STATUS: Mapping[int, type[PageferryError]] = {2: UserError, 3: MissingError, 5: PeerError, 6: CodecError}
 
 
-def python_module(module: str, *arguments: str) -> list[str]:
-    """The argv that runs one of our modules with this interpreter."""
-    return [sys.executable, "-m", module, *arguments]
+def sender_arguments(method: Method, source: Path, target: str) -> list[str]:
+    """``pageferry send`` for a scenario's method."""
+    arguments = ["send", "--from", f"unix:{source}", "--to", target, "--backend", str(method.backend)]
+    options = {
+        "--level": method.level,
+        "--threads": method.threads,
+        "--decompress-threads": method.decompress_threads,
+        "--batch": method.batch_bytes and f"{method.batch_bytes}B",
+        "--inflight": method.inflight_bytes and f"{method.inflight_bytes}B",
+    }
+    arguments += [part for name, value in options.items() if value is not None for part in (name, str(value))]
+    return arguments + [part for name, value in method.options.items() for part in ("--option", f"{name}={value}")]
+
+
+def receiver_arguments(method: Method, listen: str, target: Path) -> list[str]:
+    """``pageferry receive`` for a scenario's method."""
+    arguments = ["receive", "--listen", listen, "--to", f"unix:{target}"]
+    return arguments + (["--threads", str(method.decompress_threads)] if method.decompress_threads else [])
 
 
 class Half:
     """``pageferry send`` or ``receive`` in its own process. ``name`` is "sender" or "receiver"."""
 
-    def __init__(
-        self, name: str, arguments: Sequence[str], *, run_dir: Path, prefix: Sequence[str], spawn: Spawn
-    ) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], *, run_dir: Path, spawn: Spawn) -> None:
         self.name = name
         self.log = run_dir / f"{name}.log"
         self._stats = run_dir / f"{name}.json"
-        self._argv = python_module("harness.cli", *arguments, "--stats", str(self._stats))
-        self._prefix = prefix
+        self._argv = [sys.executable, "-m", "harness.cli", *arguments, "--stats", str(self._stats)]
         self._spawn = spawn
         self._popen: subprocess.Popen[bytes] | None = None
         self._cpu_end_s: float | None = None
@@ -58,10 +72,10 @@ class Half:
         assert self._popen is not None  # noqa: S101 - started by __enter__
         return self._popen.pid
 
-    def start(self) -> str:
-        """Start it and wait for its ready line, which is returned. :raises PageferryError: its own error."""
+    def start(self, prefix: Sequence[str] = ()) -> str:
+        """Start it (behind ``prefix``) and wait for its ready line, which is returned. :raises PageferryError: its own error."""
         self.log.unlink(missing_ok=True)
-        self._popen = self._spawn(self._argv, log=self.log, prefix=self._prefix)
+        self._popen = self._spawn(self._argv, log=self.log, prefix=prefix)
         deadline_s = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < deadline_s:
             if (ready := _READY.search(self._log_text())) is not None:
@@ -149,3 +163,44 @@ class Half:
     def _last_line(self) -> str:
         lines = self._log_text().strip().splitlines()
         return lines[-1] if lines else "(nothing)"
+
+
+@contextlib.contextmanager
+def open_pair(
+    method: Method, link: Link, *, source: Path, target: Path, run_dir: Path, spawn: Spawn
+) -> Iterator[tuple[Half, Half]]:
+    """Sender and receiver at both ends of ``link``, ready: the source connects to ``source``, ``target`` is listened on.
+
+    :raises PageferryError: one of them does not start; its own words.
+    """
+    with contextlib.ExitStack() as stack:
+        listen = f"tcp:{link.destination_listen_host}:0"
+        receiver = Half("receiver", receiver_arguments(method, listen, target), run_dir=run_dir, spawn=spawn)
+        stack.callback(receiver.stop)
+        ready = receiver.start(link.destination_prefix)
+        host, port = link.connect_address(int(ready.rpartition(":")[2]))
+        sender = Half("sender", sender_arguments(method, source, f"tcp:{host}:{port}"), run_dir=run_dir, spawn=spawn)
+        stack.callback(sender.stop)
+        sender.start(link.source_prefix)
+        yield sender, receiver
+
+
+def failure_of(halves: Iterable[Half]) -> PageferryError | None:
+    """What the pair died of; the receiver's word first, since the sender repeats it."""
+    return next((error for half in reversed([*halves]) if (error := half.failed()) is not None), None)
+
+
+def pair_parameters(statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """``sender.backend`` and so on: what the halves report that they used."""
+    keys = ("backend", "level", "threads", "window_bytes")
+    return {f"{name}.{key}": values[key] for name, values in statistics.items() for key in keys if key in values}
+
+
+def pair_counters(statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, int | float]:
+    """What the halves counted, flat; ``fallbacks`` always."""
+    counters: dict[str, int | float] = {"fallbacks": 0}
+    for name, values in statistics.items():
+        own = values.get("counters", {})
+        counters |= {f"{name}_{key}": value for key, value in {**values, **own}.items() if type(value) in (int, float)}
+        counters["fallbacks"] += own.get("fallbacks", 0)
+    return counters

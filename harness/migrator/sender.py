@@ -21,7 +21,7 @@ from typing import Any
 import xxhash
 
 from backends import registry
-from backends.api import Backend, BackendError, BackendUnavailable
+from backends.api import MAX_BATCH_BYTES, Backend, BackendError, BackendUnavailable
 from harness.errors import MissingError, PeerError, UserError
 from harness.migrator.address import Address, connect, listen, require_private
 from harness.migrator.codec import Encoder, Packed
@@ -36,6 +36,7 @@ __all__ = ["SendConfig", "run_sender"]
 
 _GREETING_TIMEOUT_S = 10.0
 _CLOSING_TIMEOUT_S = 60.0
+_SMALLEST_BATCH_BYTES = 16 << 10
 _LINGER_S = 0.002
 """How long a batch that is not full waits for more while others are in flight; with none in flight it goes at once."""
 
@@ -69,6 +70,8 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
     require_private(config.target, "--to", insecure=config.insecure)
     if config.source.path is None:
         require_private(config.source, "--from", insecure=config.insecure)
+    if config.batch_bytes is not None and not _SMALLEST_BATCH_BYTES <= config.batch_bytes <= MAX_BATCH_BYTES:
+        raise UserError(f"--batch {config.batch_bytes}B: between {_SMALLEST_BATCH_BYTES} and {MAX_BATCH_BYTES} bytes")
     open_backend = backend_opener(config.backend, config.level, config.options)
     probe = open_backend()
     threads = config.threads or (1 if config.backend == "none" else len(os.sched_getaffinity(0)))

@@ -1,0 +1,123 @@
+"""Live migrations of a real guest: every method verified, and planted errors caught, the one check without the other."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness import runner
+from harness.live import LiveLab
+from harness.scenario import Method, load_scenario
+
+pytestmark = [
+    pytest.mark.qemu,
+    pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86_64 is not installed"),
+]
+
+SETTINGS = ["guest.memory=96MiB", "guest.working_set=8MiB", "guest.dirty_rate=4MiB/s", "repeats=1", "warmups=0"]
+PLANT = """
+    from backends.api import BackendInfo
+    from backends.zlib_ import ZlibBackend
+
+    class Planted(ZlibBackend):
+        info = BackendInfo("planted", levels=(0, 9), default_level=1)
+
+        def decompress(self, data, raw_bytes):
+            pages = bytearray(super().decompress(data, raw_bytes))
+            if len(pages) >= 4096 * 16:
+                pages[4096 * 7 + 2000] ^= 1
+            return pages
+"""
+UNCHECKED = """
+    import harness.migrator.codec
+    harness.migrator.codec.check_restored = lambda *_: None
+"""
+
+
+@pytest.fixture
+def plant(tmp_path, monkeypatch):
+    """Install a backend "planted" as a third party would, for this process and the pair's: decodes one byte wrongly."""
+
+    def install(*, digest_check: bool) -> None:
+        info = tmp_path / "site" / "planted-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[pageferry.backends]\nplanted = planted_backend:Planted\n")
+        source = textwrap.dedent(PLANT) + ("" if digest_check else textwrap.dedent(UNCHECKED))
+        (tmp_path / "site" / "planted_backend.py").write_text(source)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+
+    return install
+
+
+def one_run(out: Path, method: Method, *settings: str):
+    scenario = load_scenario("native", [*SETTINGS, *settings])
+    scenario = scenario.model_copy(update={"methods": (scenario.baseline.model_copy(update={"name": "base"}), method)})
+    lab_runs = []
+    with LiveLab(scenario) as lab:
+        turn = runner._Turn(method, 1, warmup=False)
+        lab_runs.append(runner._one_run(lab, turn, out / "logs", lambda _: None))
+    return lab_runs[0]
+
+
+def shipped(name: str) -> Method:
+    return load_scenario("native").method(name)
+
+
+@pytest.mark.parametrize("name", [m.name for m in load_scenario("native").methods])
+def test_every_method_moves_every_byte(tmp_path, name):
+    run = one_run(tmp_path, shipped(name))
+    if run.status == "skipped":
+        pytest.skip(f"{name}: {run.reason}")
+    assert run.status == "completed", run.reason
+    assert run.verified is True
+    assert len(run.verification) == 4
+    assert 0 < run.downtime_s < run.total_time_s
+    assert run.wire_bytes > 1 << 20
+    assert run.heartbeat_gap_s >= run.downtime_s * 0.9
+    assert run.cpu_s.source_qemu is not None
+    assert run.passes >= 2
+    assert run.samples
+    assert run.parameters["source.max-bandwidth"] >= 1 << 40
+
+
+def test_the_relay_carries_a_live_migration_too(tmp_path):
+    run = one_run(tmp_path, shipped("zstd-1"), "link.kind=relay")
+    assert (run.status, run.verified) == ("completed", True), run.reason
+    assert run.ratio > 1.5
+
+
+def test_a_codec_that_decodes_one_byte_wrongly_stops_the_migration_and_the_source_runs_on(tmp_path, plant):
+    plant(digest_check=True)
+    run = one_run(tmp_path, Method(name="planted", engine="pageferry", backend="planted"))
+    assert run.status == "failed"
+    assert "restored" in run.reason
+    assert "nothing of it reached the destination" in run.reason
+    assert "the guest runs on on the source" in run.reason
+
+
+def test_with_that_check_disabled_the_comparison_of_memory_catches_it(tmp_path, plant):
+    plant(digest_check=False)
+    run = one_run(tmp_path, Method(name="planted", engine="pageferry", backend="planted"))
+    assert run.status == "failed"
+    assert run.verified is False
+    assert "the memory did not arrive whole" in run.reason
+    assert any("pages differ, first at address" in line for line in run.verification)
+
+
+def test_without_return_path_nothing_hides_in_buffers(tmp_path):
+    run = one_run(tmp_path, shipped("zstd-1"), "return_path=false", "guest.memory=256MiB")
+    assert (run.status, run.verified) == ("completed", True), run.reason
+    assert run.downtime_s <= run.downtime_reported_s + 0.1 + 0.1  # 100 ms is the promise; the rest is for a busy machine
+
+
+def test_a_guest_that_dirties_faster_than_the_link_times_out_and_runs_on(tmp_path):
+    slow = ["link.bandwidth=50Mbit/s", "guest.dirty_rate=100MiB/s", "timeout=4s", "downtime_limit=10ms"]
+    run = one_run(tmp_path, shipped("original"), *slow)
+    assert run.status == "timeout"
+    assert "the guest runs on" in run.reason
+    assert replace(run, samples=()).wire_bytes > 0
