@@ -1,0 +1,78 @@
+"""Looks at a migration in progress: counters and CPU time from the start on, whatever ends meanwhile."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from harness.measure.look import Look, cpu_seconds
+
+
+@dataclass
+class Counters:
+    forward_wire_bytes: int
+    return_wire_bytes: int
+
+
+BURN = "import time\nwhile time.process_time() < 0.3: pass\nprint('burnt', flush=True)\ninput()"
+
+
+@pytest.fixture
+def counters():
+    return Counters(1_000, 100)
+
+
+def test_numbers_count_from_the_start(counters):
+    look = Look(lambda: counters, {})
+    counters.forward_wire_bytes, counters.return_wire_bytes = 51_000, 150
+    sample = look.take(0.5, passes=2, remaining_bytes=7, dirty_rate_bytes_per_s=8)
+    assert (sample.t_s, sample.wire_bytes, sample.passes) == (0.5, 50_000, 2)
+    assert (sample.remaining_bytes, sample.dirty_rate_bytes_per_s) == (7, 8)
+    assert look.return_bytes() == 50
+    assert look.samples == (sample,)
+
+
+def test_rate_is_of_the_last_half_second(counters):
+    look = Look(lambda: counters, {})
+    assert look.wire_bytes_per_s is None
+    for step in range(11):  # 1 MB/s for half a second, then 4 MB/s
+        look.take(step / 10)
+        counters.forward_wire_bytes += 100_000 if step < 5 else 400_000
+    assert look.wire_bytes_per_s == pytest.approx(4_000_000)
+
+
+def test_cpu_time_is_counted_by_process_and_kept_when_it_ends(counters):
+    with subprocess.Popen([sys.executable, "-c", BURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        look = Look(lambda: counters, {"sender": process.pid, "source_qemu": os.getpid()})
+        assert process.stdout.readline() == b"burnt\n"
+        while_alive = look.take(0.1).cpu_s
+        process.communicate(b"\n")
+    after = look.take(0.2).cpu_s
+    assert 0.2 < while_alive["sender"] < 2
+    assert after["sender"] >= while_alive["sender"]
+    assert after["source_qemu"] < 2
+
+
+def test_samples_keep_what_was_known_then(counters):
+    with subprocess.Popen([sys.executable, "-c", BURN], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        look = Look(lambda: counters, {"sender": process.pid})
+        first = look.take(0.0).cpu_s["sender"]
+        process.communicate(b"\n")
+    assert look.samples[0].cpu_s["sender"] == first
+
+
+def test_a_look_is_cheap(counters):
+    look = Look(lambda: counters, dict.fromkeys(("a", "b", "c", "d"), os.getpid()))
+    began_s = time.process_time()
+    for _ in range(100):
+        look.take(0.0)
+    assert (time.process_time() - began_s) / 100 < 0.001  # 20 a second are below 2 % of a core
+
+
+def test_cpu_seconds_leaves_out_what_was_not_measured():
+    found = cpu_seconds({"sender": 1.5, "source_qemu": 0.5})
+    assert (found.sender, found.source_qemu, found.receiver, found.destination_qemu) == (1.5, 0.5, None, None)
+    assert found.total == 2.0
