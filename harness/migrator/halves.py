@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ class Half:
         while time.monotonic() < deadline_s:
             if (ready := _READY.search(self._log_text())) is not None:
                 return ready[1]
-            if self._reap(block=False):
+            if self._reap():
                 raise self._failure()
             time.sleep(0.01)
         raise PeerError(f"{self.name}: not ready after {_START_TIMEOUT_S:.0f} s; last line: {self._last_line()}")
@@ -102,16 +102,20 @@ class Half:
         """CPU time since ``mark_begin``."""
         return self.cpu_s() - self._cpu_begin_s
 
+    def ended(self) -> bool:
+        """Whether the process has ended, well or not."""
+        return self._popen is not None and self._reap()
+
     def failed(self) -> PageferryError | None:
         """Its error, if it has ended with one."""
-        if self._popen is not None and self._reap(block=False) and self._popen.returncode != 0:
+        if self.ended() and self._popen is not None and self._popen.returncode != 0:
             return self._failure()
         return None
 
     def finish(self, timeout_s: float = 15.0) -> dict[str, Any]:
         """Wait for its end; its statistics. :raises PageferryError: it failed, or does not end."""
         deadline_s = time.monotonic() + timeout_s
-        while not self._reap(block=False):
+        while not self._reap():
             if time.monotonic() > deadline_s:
                 raise PeerError(f"{self.name}: still running {timeout_s:.0f} s after the migration's end")
             time.sleep(0.005)
@@ -125,21 +129,21 @@ class Half:
         if self._popen is None:
             return
         for ask in (signal.SIGTERM, signal.SIGKILL):
-            if self._reap(block=False):
+            if self._reap():
                 return
             self._popen.send_signal(ask)
             deadline_s = time.monotonic() + 3.0
-            while time.monotonic() < deadline_s and not self._reap(block=False):
+            while time.monotonic() < deadline_s and not self._reap():
                 time.sleep(0.01)
 
-    def _reap(self, *, block: bool) -> bool:
+    def _reap(self) -> bool:
         """Whether it has ended. Reaped by hand, because only wait4 gives the kernel's count of its CPU time."""
         popen = self._popen
         assert popen is not None  # noqa: S101 - callers start it first
         if popen.returncode is not None:
             return True
         try:
-            pid, status, usage = os.wait4(popen.pid, 0 if block else os.WNOHANG)
+            pid, status, usage = os.wait4(popen.pid, os.WNOHANG)
         except ChildProcessError:
             popen.returncode = -1
             return True
@@ -185,9 +189,14 @@ def open_pair(
         yield sender, receiver
 
 
-def failure_of(halves: Iterable[Half]) -> PageferryError | None:
-    """What the pair died of; the receiver's word first, since the sender repeats it."""
-    return next((error for half in reversed([*halves]) if (error := half.failed()) is not None), None)
+def failure_of(halves: Sequence[Half], patience_s: float = 2.0) -> PageferryError | None:
+    """What the pair died of; the receiver's word first, since the sender repeats it. After a failed migration both are
+    about to end: waited for up to ``patience_s``, or QEMU's consequence would be told for the cause.
+    """
+    deadline_s = time.monotonic() + patience_s
+    while not all(half.ended() for half in halves) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    return next((error for half in reversed(halves) if (error := half.failed()) is not None), None)
 
 
 def pair_parameters(statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
