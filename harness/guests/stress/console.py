@@ -2,8 +2,8 @@
 
 Two languages share the line. Heartbeats are ten bytes above 0x7f: 11xxxxxx, then nine times 10xxxxxx, six bits each;
 high to low the tick count (24 bits) and the time-stamp counter divided by 1024 (36 bits). Reports are lines of ASCII.
-So a reader that joins late, or loses bytes, finds the next heartbeat and the next line by itself. Knows no clock: who
-reads the socket notes when bytes arrived.
+So a reader that joins late finds the next heartbeat and the next line by itself. Knows no clock: who reads the socket
+notes when bytes arrived.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@
 #define GATE 0x8e
 
 /* A heartbeat is ten bytes of six bits: 11xxxxxx, then nine times 10xxxxxx; text stays below 0x80. So a reader that
- * joins in the middle, or loses bytes, finds the next one. High to low: tick count (24 bits), time-stamp counter
+ * joins in the middle finds the next one. High to low: tick count (24 bits), time-stamp counter
  * divided by 1024 (36 bits). */
 #define BEAT_BYTES 10
 #define BEAT_TSC_BITS 36
