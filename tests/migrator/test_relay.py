@@ -149,7 +149,7 @@ def test_relay_reports_a_dead_destination_instead_of_hanging():
         port = server.getsockname()[1]
     with RelayLink(None) as link:
         address = link.connect_address(port)
-        with socket.create_connection(address, timeout=10) as near, pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError), socket.create_connection(address, timeout=10) as near:
             near.recv(1)
         with socket.create_server(("127.0.0.1", port)) as server, socket.create_connection(address) as near:
             near.sendall(b"later")  # and it serves on
