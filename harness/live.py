@@ -60,7 +60,8 @@ class LiveLab:
         self._survey: QemuSurvey = survey(guest.qemu)
         self._accel: Accel = probe_accel(guest.qemu, guest.accel)
         images = tuple(
-            memory.cached_image(guest.fill, part.bytes, guest.seed, cache_dir()) for part in layout(self._config).fill
+            memory.cached_image(guest.fill, part.bytes, guest.seed + index, cache_dir())
+            for index, part in enumerate(layout(self._config).fill)
         )
         self._spec = GuestSpec(guest.qemu, self._survey.machine, self._accel, self._config, images)
         self._link_kind = choose_link(link.kind, link.bandwidth_bytes_per_s)

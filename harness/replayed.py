@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import PageferryError
@@ -106,10 +106,11 @@ class ReplayLab:
         """Look now and then until the sink has ended. False: it has not within the scenario's timeout."""
         began_s = time.monotonic()
         while not route.sink.ended():
-            elapsed_s = time.monotonic() - began_s
+            now_s = time.monotonic()
+            elapsed_s = now_s - began_s
             if elapsed_s > self._scenario.timeout_s:
                 return False
-            sample = look.take(elapsed_s)
+            sample = look.take(now_s)
             on_progress(
                 RunProgress(
                     method.name, elapsed_s, wire_bytes=sample.wire_bytes, wire_bytes_per_s=look.wire_bytes_per_s
@@ -120,7 +121,6 @@ class ReplayLab:
 
     def _completed(self, method: Method, route: _Route, look: Look, fed: Report, got: Report) -> Run:
         statistics = {half.name: half.finish() for half in route.halves}
-        look.take(got["last_byte_s"] - fed["began_s"])
         stream, wire_bytes = self._stream, look.wire_bytes()
         arrived = (got["bytes"], got["digest"]) == (stream.stream_bytes, stream.digest)
         line = f"the sink took {got['bytes']:,} of {stream.stream_bytes:,} bytes, XXH3 {got['digest']}: " + (
@@ -142,7 +142,11 @@ class ReplayLab:
             verification=(line,),
             parameters=pair_parameters(statistics),
             counters=pair_counters(statistics) | {"wire_return_bytes": look.return_bytes()},
-            samples=look.samples,
+            samples=tuple(
+                replace(sample, t_s=sample.t_s - fed["began_s"])
+                for sample in look.samples
+                if sample.t_s >= fed["began_s"]
+            ),
         )
 
     def _timed_out(self, method: Method, look: Look) -> Run:

@@ -136,7 +136,9 @@ def save_result(result: Result, path: Path) -> None:
         temporary.replace(path)
     except OSError as exc:
         temporary.unlink(missing_ok=True)
-        raise ResultError(f"{path}: cannot save the result: {exc.strerror}; free space or choose another --out") from exc
+        raise ResultError(
+            f"{path}: cannot save the result: {exc.strerror}; free space or choose another --out"
+        ) from exc
 
 
 def load_result(path: Path) -> Result:

@@ -37,6 +37,7 @@ class Encoder:
         self.backend = backend
         self._codec = codec
         self._stores = backend.info.name == "none"
+        self._wants_pages = backend.info.wants_pages
         self.codec_cpu_s = 0.0
         self.stored_batches = 0
 
@@ -45,7 +46,7 @@ class Encoder:
         sequence, batch = item
         raw_digest = digest(batch.raw)
         if not self._stores:
-            plan, pages = split(batch)
+            plan, pages = split(batch) if self._wants_pages else (b"", batch.raw)
             packed = self._compress(sequence, pages)
             body_bytes = len(plan) + len(packed)
             if body_bytes < batch.raw_bytes:

@@ -201,7 +201,7 @@ def failure_of(halves: Sequence[Half], patience_s: float = 2.0) -> PageferryErro
 
 def pair_parameters(statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """``sender.backend`` and so on: what the halves report that they used."""
-    keys = ("backend", "level", "threads", "window_bytes")
+    keys = ("backend", "level", "threads")
     return {f"{name}.{key}": values[key] for name, values in statistics.items() for key in keys if key in values}
 
 

@@ -85,8 +85,14 @@ def join(plan: bytes | memoryview, pages: memoryview, raw_bytes: int, page_bytes
     stride = page_bytes + WORD_BYTES
     table, rest = _unpack_plan(plan, raw_bytes)
     count, extra_bytes = int(table["pages"].sum(dtype=np.int64)), int(table["extra"].sum(dtype=np.int64))
-    if count * page_bytes != len(pages) or count * stride + extra_bytes > raw_bytes or len(rest) + len(pages) != raw_bytes:
-        raise FrameError(f"batch plan names {count} pages and {extra_bytes} other bytes, not the {raw_bytes} bytes announced")
+    if (
+        count * page_bytes != len(pages)
+        or count * stride + extra_bytes > raw_bytes
+        or len(rest) + len(pages) != raw_bytes
+    ):
+        raise FrameError(
+            f"batch plan names {count} pages and {extra_bytes} other bytes, not the {raw_bytes} bytes announced"
+        )
     runs = _run_offsets(table, stride)
     page_at = _page_offsets(runs, stride)
     raw = memoryview(np.empty(raw_bytes, dtype=np.uint8).data)
@@ -133,7 +139,9 @@ def _unpack_plan(plan: bytes | memoryview, raw_bytes: int) -> tuple[_Table, memo
     except zlib.error as exc:
         raise FrameError(f"batch plan of {len(plan)} bytes does not inflate: {exc}") from exc
     if not inflater.eof or inflater.unused_data or len(flat) < _COUNT.size:
-        raise FrameError(f"batch plan of {len(plan)} bytes is longer, shorter or larger than a batch of {raw_bytes} allows")
+        raise FrameError(
+            f"batch plan of {len(plan)} bytes is longer, shorter or larger than a batch of {raw_bytes} allows"
+        )
     (runs,) = _COUNT.unpack_from(flat)
     start = _COUNT.size + runs * _RUN.itemsize
     if runs == 0 or start > len(flat):

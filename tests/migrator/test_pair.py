@@ -9,6 +9,7 @@ import re
 import socket
 import threading
 import time
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,7 +145,9 @@ def test_what_leaves_is_what_entered(tmp_path, backend):
     junk=st.one_of(st.none(), st.binary(max_size=2000)),
 )
 @settings(max_examples=15, deadline=None)
-def test_any_stream_cut_anywhere_arrives_unchanged(tmp_path_factory, seed, cuts, batch_bytes, inflight_bytes, junk):
+def test_any_stream_cut_anywhere_arrives_unchanged(  # noqa: PLR0917 - hypothesis names them
+    tmp_path_factory, seed, cuts, batch_bytes, inflight_bytes, junk
+):
     data = streams.small_stream(seed, sections=4) if junk is None else junk
     with Pair(tmp_path_factory.mktemp("p"), "zlib", batch_bytes=batch_bytes, inflight_bytes=inflight_bytes) as pair:
         assert carry(pair, data, [cut % (len(data) + 1) for cut in cuts]) == data
@@ -221,6 +224,21 @@ class _Planted(Backend):
         return bytes(data) + bytes(9 - self.wrong)
 
 
+class _Paged(_Planted):
+    """Stands for a device with page-sized blocks: takes whole pages only, but for opaque bytes."""
+
+    info = BackendInfo("planted", wants_pages=True)
+    page_batches = 0
+
+    def compress(self, data):
+        if len(data) % 4096 == 0:
+            type(self).page_batches += 1
+        return zlib.compress(data, 1)
+
+    def decompress(self, data, raw_bytes):
+        return zlib.decompress(data)
+
+
 class _Short(_Planted):
     wrong = 1
 
@@ -250,6 +268,15 @@ def plant(monkeypatch):
         )
 
     return install
+
+
+def test_a_backend_that_wants_pages_gets_them_without_the_words_between(tmp_path, plant):
+    plant(_Paged)
+    data = streams.small_stream(5, sections=20)
+    with Pair(tmp_path, "planted") as pair:
+        assert carry(pair, data, [70_000, 300_000]) == data
+    assert _Paged.page_batches >= 2
+    assert pair.sender.result["stored_batches"] < pair.sender.result["batches"]
 
 
 @pytest.mark.parametrize(
