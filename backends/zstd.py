@@ -23,9 +23,6 @@ class ZstdBackend(Backend):
         name="zstd",
         levels=(-50, 22),
         default_level=1,
-        # Compress at level 1, MB/s of CPU time and ratio by batch: 345, 3.15 (256 KiB), 361, 3.16 (512 KiB), 365, 3.19
-        # (1 MiB); 1 MiB doubles the bytes in flight for 1 %. 2-core AMD EPYC, 2026-11-22, n=7 x 8 MiB.
-        batch_bytes=512 << 10,
         # CPU time to decompress / to compress at level 1: 0.31 (0.26..0.34). Same machine and day, n=9 x 32 batches of
         # 256 KiB of guest-like pages.
         decompress_share=0.31,

@@ -143,6 +143,9 @@ class _Attempt:
     route: _Route
     on_progress: Callable[[RunProgress], None]
     look: Look = field(init=False)
+    spent_cpu_s: dict[str, float] = field(init=False)
+    wire_bytes: int = field(init=False)
+    return_bytes: int = field(init=False)
 
     def run(self, run_dir: Path) -> Run:
         pids = {"source_qemu": self.pair.source.pid, "destination_qemu": self.pair.destination.pid}
@@ -151,6 +154,8 @@ class _Attempt:
             half.mark_begin()
         self.look = Look(self.link.counters, pids)
         outcome = self._migrate()
+        self.spent_cpu_s = self.look.cpu_since_start()  # what is asked of the QEMUs from here on is not the migration's
+        self.wire_bytes, self.return_bytes = self.look.wire_bytes(), self.look.return_bytes()
         if outcome.status == "timeout":
             return self._run("timeout", outcome, reason=outcome.reason)
         statistics = {half.name: half.finish() for half in self.route.halves}
@@ -230,7 +235,7 @@ class _Attempt:
         **known: Any,  # noqa: ANN401 - Run's own fields
     ) -> Run:
         statistics = statistics or {}
-        wire_bytes = self.look.wire_bytes()
+        wire_bytes = self.wire_bytes
         ours = statistics.get("sender")
         stream_bytes = ours["stream_bytes"] if ours else outcome.last.transferred_bytes
         inside = _INSIDE_QEMU & set(self.method.capabilities)
@@ -252,8 +257,7 @@ class _Attempt:
         )
 
     def _cpu(self) -> CpuSeconds:
-        spent = self.look.cpu_since_start()
-        spent |= {half.name: half.migration_cpu_s() for half in self.route.halves}
+        spent = self.spent_cpu_s | {half.name: half.migration_cpu_s() for half in self.route.halves}
         return cpu_seconds(spent)
 
     def _counters(self, last: MigrationStatus) -> dict[str, int | float]:
@@ -262,7 +266,7 @@ class _Attempt:
         pages = {
             f"qemu_{key}_pages": ram[key] for key in ("normal", "duplicate") if isinstance(ram, dict) and key in ram
         }
-        return {"qemu_total_time_s": last.total_time_s, "wire_return_bytes": self.look.return_bytes(), **pages}
+        return {"qemu_total_time_s": last.total_time_s, "wire_return_bytes": self.return_bytes, **pages}
 
 
 def _doubts(outcome: MigrationOutcome, sender: dict[str, Any] | None, known: dict[str, Any]) -> Iterator[str]:

@@ -126,7 +126,9 @@ def test_an_interrupt_leaves_what_finished(run):
 def test_the_result_is_saved_after_every_run(run, monkeypatch):
     seen = []
     keep = runner.save_result
-    monkeypatch.setattr(runner, "save_result", lambda result, path: (keep(result, path), seen.append(load_result(path))))
+    monkeypatch.setattr(
+        runner, "save_result", lambda result, path: (keep(result, path), seen.append(load_result(path)))
+    )
     _, events, _ = run(repeats=1)
     assert [len(result.runs) for result in seen] == [0, 1, 2, 3, 4, 5, 6]
     assert len([event for event in events if isinstance(event, RunFinished)]) == 6
