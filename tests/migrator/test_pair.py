@@ -273,7 +273,7 @@ def plant(monkeypatch):
 def test_a_backend_that_wants_pages_gets_them_without_the_words_between(tmp_path, plant):
     plant(_Paged)
     data = streams.small_stream(5, sections=20)
-    with Pair(tmp_path, "planted") as pair:
+    with Pair(tmp_path, "planted", batch_bytes=65536) as pair:
         assert carry(pair, data, [70_000, 300_000]) == data
     assert _Paged.page_batches >= 2
     assert pair.sender.result["stored_batches"] < pair.sender.result["batches"]
