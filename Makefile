@@ -3,7 +3,7 @@
 ## Both set up what they need first: see .ci/setup. PYTHON=... chooses the interpreter, REPEATS=... the demo's repeats.
 
 BIN := .venv/bin
-REPEATS ?= 3
+REPEATS ?= 4
 OUT ?= out/demo
 export PYTHON
 

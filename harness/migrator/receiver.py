@@ -9,7 +9,6 @@ destination guest never runs, and the sender is told why.
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 import threading
@@ -25,7 +24,7 @@ from harness.errors import CodecError, FrameError, MissingError, PeerError
 from harness.migrator.address import Address, connect, listen, require_private
 from harness.migrator.codec import Decoder, Restored
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
-from harness.migrator.session import FrameLink, close_all, hello, keep_freed_memory, own_usage, parse_greeting
+from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, own_usage, parse_greeting
 from harness.wire.frame import Frame, Kind, control
 
 __all__ = ["ReceiveConfig", "run_receiver"]
@@ -68,7 +67,7 @@ def run_receiver(config: ReceiveConfig, on_ready: Callable[[str], None] = lambda
             config.target, "--to", "start the destination QEMU with -incoming there first", _GREETING_TIMEOUT_S
         )
         with target:
-            threads = config.threads or min(_decompress_threads(greeting), len(os.sched_getaffinity(0)))
+            threads = config.threads or min(_decompress_threads(greeting), cores())
             return _Receiver(link, target, codecs, threads, str(greeting.get("session"))).run()
     except BaseException as exc:
         link.send_error(exc)
@@ -134,7 +133,7 @@ class _Receiver:
         self._window = Window(_MAX_IN_FLIGHT_BYTES)
         self._failure = Failure(self._stop)
         self._pipeline: OrderedPipeline[Frame, Restored] = OrderedPipeline(
-            "decompress", threads, self._open_decoder, self._deliver, self._failure
+            "decompress", threads, self._open_decoder, self._deliver, self._failure, at_once=cores()
         )
         self._decoders: list[Decoder] = []
         self._digest = xxhash.xxh3_128()

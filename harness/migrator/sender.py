@@ -27,7 +27,7 @@ from harness.migrator.address import Address, connect, listen, require_private
 from harness.migrator.codec import Encoder, Packed
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
 from harness.migrator.policy import FlightPolicy
-from harness.migrator.session import FrameLink, close_all, hello, keep_freed_memory, own_usage, parse_greeting
+from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, own_usage, parse_greeting
 from harness.wire.batch import PageBatch
 from harness.wire.frame import Frame, Kind, control
 from harness.wire.qstream import QStreamParser
@@ -74,7 +74,7 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
         raise UserError(f"--batch {config.batch_bytes}B: between {_SMALLEST_BATCH_BYTES} and {MAX_BATCH_BYTES} bytes")
     open_backend = backend_opener(config.backend, config.level, config.options)
     probe = open_backend()
-    threads = config.threads or (1 if config.backend == "none" else len(os.sched_getaffinity(0)))
+    threads = config.threads or (1 if config.backend == "none" else cores())
     what = "start `pageferry receive` there first"
     link = FrameLink(connect(config.target, "--to", what, _GREETING_TIMEOUT_S), "receiver")
     try:
@@ -159,13 +159,13 @@ class _Sender:
         self._open_backend = open_backend
         self._threads = threads
         self._session = session
-        lanes = min(threads, len(os.sched_getaffinity(0)))
+        lanes = min(threads, cores())
         self._policy = FlightPolicy(batch_bytes, lanes, config.inflight_bytes)
         self._window = Window(self._policy.window_bytes)
         self._parser = QStreamParser(self._policy.batch_bytes)
         self._failure = Failure(self._stop)
         self._pipeline: OrderedPipeline[tuple[int, PageBatch], Packed] = OrderedPipeline(
-            "compress", threads, self._open_encoder, self._send, self._failure
+            "compress", threads, self._open_encoder, self._send, self._failure, at_once=cores()
         )
         self._encoders: list[Encoder] = []
         self._digest = xxhash.xxh3_128()

@@ -18,7 +18,7 @@ from typing import Any
 from harness.errors import FrameError, PageferryError, PeerError
 from harness.wire.frame import PROTOCOL, Frame, FrameDecoder, Kind, control
 
-__all__ = ["FrameLink", "close_all", "hello", "keep_freed_memory", "own_usage", "parse_greeting"]
+__all__ = ["FrameLink", "close_all", "cores", "hello", "keep_freed_memory", "own_usage", "parse_greeting"]
 
 _ERROR_TEXT_BYTES = 2000
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
@@ -140,6 +140,11 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         for parameter, value in ((_M_MMAP_THRESHOLD, 32 << 20), (_M_TRIM_THRESHOLD, 128 << 20), (_M_TOP_PAD, 4 << 20)):
             mallopt(parameter, value)
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def own_usage() -> dict[str, int | float]:
