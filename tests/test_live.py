@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import runner
+from harness.guests.accel import probe_accel
 from harness.live import LiveLab
 from harness.scenario import Method, load_scenario
 
@@ -18,7 +19,14 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86_64 is not installed"),
 ]
 
-SETTINGS = ["guest.memory=96MiB", "guest.working_set=8MiB", "guest.dirty_rate=4MiB/s", "repeats=1", "warmups=0"]
+SETTINGS = ["guest.memory=96MiB", "guest.working_set=8MiB", "repeats=1", "warmups=0"]
+
+
+def dirty_rate() -> str:
+    """Under TCG, QEMU 7.2 alone loses a busy guest's last writes now and then (see ``harness.live``): there it is idle."""
+    return f"guest.dirty_rate={4 if probe_accel('qemu-system-x86_64').name == 'kvm' else 0}MiB/s"
+
+
 PLANT = """
     from backends.api import BackendInfo
     from backends.zlib_ import ZlibBackend
@@ -55,7 +63,7 @@ def plant(tmp_path, monkeypatch):
 
 
 def one_run(out: Path, method: Method, *settings: str):
-    scenario = load_scenario("native", [*SETTINGS, *settings])
+    scenario = load_scenario("native", [*SETTINGS, dirty_rate(), *settings])
     scenario = scenario.model_copy(update={"methods": (scenario.baseline.model_copy(update={"name": "base"}), method)})
     lab_runs = []
     with LiveLab(scenario) as lab:

@@ -154,7 +154,7 @@ def test_larger_target_pages_are_found() -> None:
     parser = QStreamParser(300_000)
     batches = feed(parser, data, [5000, 70_000])
     assert b"".join(batch.raw for batch in batches) == data
-    assert (parser.page_bytes, parser.counts.raw_pages, parser.opaque_reason) == (65536, 20, None)
+    assert (parser.ram.page_bytes, parser.counts.raw_pages, parser.opaque_reason) == (65536, 20, None)
     assert page_offsets(batches) == reference_offsets(data, 65536)
 
 
@@ -180,7 +180,7 @@ def test_block_lists_of_every_shape_are_read(capabilities: list[str], sizes: dic
     feed(parser, data, [])
     assert parser.opaque_reason is None
     assert parser.counts.raw_pages == 1
-    assert parser.total_ram_bytes == 66 << 20
+    assert parser.ram.total_ram_bytes == 66 << 20
 
 
 def test_a_record_torn_by_the_end_of_the_stream_is_not_lost() -> None:
