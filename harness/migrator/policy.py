@@ -11,7 +11,7 @@ from collections import deque
 
 __all__ = ["FlightPolicy"]
 
-_TARGET_S = 0.025
+_TARGET_S = 0.035
 _SPAN_S = 0.2
 _FIRST_BYTES = 2 << 20
 _FLOOR_BYTES = 256 << 10

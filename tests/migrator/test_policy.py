@@ -15,8 +15,8 @@ def fed(rate_bytes_per_s: float, seconds: float = 1.0, **settings: int) -> Fligh
     return policy
 
 
-def test_the_window_is_25_ms_of_the_delivered_rate() -> None:
-    assert fed(400e6).window_bytes == round(400e6 * 0.025)
+def test_the_window_is_35_ms_of_the_delivered_rate() -> None:
+    assert fed(400e6).window_bytes == round(400e6 * 0.035)
 
 
 def test_a_slow_link_gets_small_batches_and_a_small_window() -> None:
@@ -39,7 +39,7 @@ def test_a_tenfold_drop_is_followed_within_half_a_second() -> None:
     for step in range(400):
         total += round((500e6 if step < 300 else 50e6) / 200)
         policy.delivered(step / 200, total)
-    assert policy.window_bytes == round(50e6 * 0.025)
+    assert policy.window_bytes == round(50e6 * 0.035)
 
 
 @given(steps=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 10**9)), max_size=60))
