@@ -223,7 +223,15 @@ def _shm() -> list[Check]:
         return [Check("shm", title, "warn", exc.strerror or str(exc), means, "mount -t tmpfs tmpfs /dev/shm")]
     found = f"{format_bytes(free)} free"
     if free >= NEEDED_MEMORY_BYTES:
-        return [Check("shm", title, "ok", found, "guests' memory images stay in RAM")]
+        return [
+            Check(
+                "shm",
+                title,
+                "ok",
+                found,
+                "guest memory is dumped there, a piece at a time, to be compared after each run",
+            )
+        ]
     means = "too small for two guests' memory images"
     mend = "mount -o remount,size=4G /dev/shm (docker run --shm-size=4g)"
     return [Check("shm", title, "warn", found, means, mend)]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness import environment
-from harness.errors import MissingError, PageferryError
+from harness.errors import MissingError, PageferryError, ResultError
 from harness.events import Event, RunFinished, RunProgress, RunStarted
 from harness.live import LiveLab
 from harness.measure import stats
@@ -98,6 +98,8 @@ def _one_run(lab: Lab, turn: _Turn, logs: Path, on_event: Callable[[Event], None
     folder = logs / f"{turn.method.name.replace('/', '_')}-{kind}-{turn.repeat}"
     try:
         run = lab.run(turn.method, folder, on_event)
+    except ResultError:
+        raise
     except MissingError as exc:
         return replace(nothing, status="skipped", reason=str(exc))
     except PageferryError as exc:

@@ -147,3 +147,9 @@ def test_what_the_lab_says_and_the_scenario_as_run_are_in_the_result(run):
     assert result.environment["link"] == "imaginary"
     assert result.scenario["guest"]["memory_bytes"] == 64 << 20
     assert result.memory_classes == {"zero": {"share": 1.0}}
+
+
+def test_a_full_disk_ends_the_scenario_instead_of_failing_every_run(run):
+    with pytest.raises(ResultError, match="No space left"):
+        run({"b": ResultError("out/logs: cannot keep the run's logs: No space left on device; free space")})
+    assert [r.method for r in load_result(run.out).runs] == ["a"]

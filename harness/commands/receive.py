@@ -33,6 +33,7 @@ def command(
     """Take one migration from `pageferry send`, decompress it, and hand it to the destination QEMU."""
     from harness.migrator.address import parse_address
     from harness.migrator.receiver import ReceiveConfig, run_receiver
+    from harness.units import format_bytes
 
     check_writable(stats)
     config = ReceiveConfig(
@@ -42,4 +43,8 @@ def command(
         timeout_s=timeout,
         insecure=insecure,
     )
-    write_statistics(run_receiver(config, announce), stats)
+    statistics = run_receiver(config, announce)
+    write_statistics(statistics, stats)
+    announce(
+        f"done: {format_bytes(statistics['stream_bytes'])} handed to the destination, XXH3 {statistics['stream_digest']}"
+    )

@@ -49,6 +49,7 @@ def command(
     """Take one migration from the source QEMU, compress it, and carry it to `pageferry receive`."""
     from harness.migrator.address import parse_address
     from harness.migrator.sender import SendConfig, run_sender
+    from harness.units import format_bytes, format_duration
 
     check_writable(stats)
     config = SendConfig(
@@ -63,4 +64,11 @@ def command(
         options=parse_options(options),
         insecure=insecure,
     )
-    write_statistics(run_sender(config, announce), stats)
+    statistics = run_sender(config, announce)
+    write_statistics(statistics, stats)
+    stream_bytes, sent_bytes = statistics["stream_bytes"], statistics["sent_bytes"]
+    announce(
+        f"done: {format_bytes(stream_bytes)} of stream sent as {format_bytes(sent_bytes)} "
+        f"(ratio {stream_bytes / sent_bytes:.2f}) in {format_duration(statistics['elapsed_s'])}; all of it arrived, "
+        f"XXH3 {statistics['stream_digest']}"
+    )
