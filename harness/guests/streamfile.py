@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -77,7 +78,8 @@ def open_stream(path: Path) -> StreamFile:
 def write_sidecar(stream: StreamFile) -> None:
     """Keep what is known beside the stream, whole or not at all."""
     target = sidecar_path(stream.path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    # Threads of one process may write the same facts at the same time, so the process id alone is no name.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         temporary.write_bytes(_STREAM_FILE.dump_json(replace(stream, path=Path(stream.path.name)), indent=1))
         temporary.replace(target)
