@@ -13,7 +13,8 @@ A backend is one class in one file and one line in ``backends/registry.py`` (or 
 * ``compress`` may return more bytes than it was given (a stored frame is the caller's business).
 * A setting beyond the level is an option: named in ``info.options``, given as a keyword, found in ``self.options``.
   ``decompress`` needs none: the receiver constructs ``cls()``.
-* Import and construction open no device (construction may load the library); ``probe`` does.
+* Import and construction open no device (construction may load the library); ``probe`` and ``open`` do.
+* Restoring may need less than compressing (a card deflates, any host inflates): ``probe_decoder`` answers for it alone.
 """
 
 from __future__ import annotations
@@ -93,9 +94,20 @@ class Backend(abc.ABC):
     def probe(cls) -> str:
         """The version of the library or driver behind this backend. :raises BackendUnavailable: it cannot work here."""
 
+    @classmethod
+    def probe_decoder(cls) -> str:
+        """As ``probe``, for ``decompress`` alone: what a receiver needs."""
+        return cls.probe()
+
+    def open(self) -> None:  # noqa: B027 - most backends open nothing
+        """Open what ``compress`` needs, so that no batch waits for it. Called before a migration, and not by every caller.
+
+        :raises BackendUnavailable: it cannot work here. :raises BackendError: it can, but fails now.
+        """
+
     @abc.abstractmethod
     def compress(self, data: Buffer) -> Buffer:
-        """Compress one batch."""
+        """Compress one batch. :raises BackendError: a device failed; nothing of ``data`` is lost."""
 
     @abc.abstractmethod
     def decompress(self, data: Buffer, raw_bytes: int) -> Buffer:
@@ -114,7 +126,7 @@ class Backend(abc.ABC):
         return {}
 
     def close(self) -> None:  # noqa: B027 - most backends open nothing
-        """Give back what ``compress`` or ``decompress`` opened. Called once, by the owning thread."""
+        """Give back what ``open``, ``compress`` or ``decompress`` opened. Called once, by the owning thread."""
 
     @classmethod
     def _checked_level(cls, level: int | None) -> int | None:

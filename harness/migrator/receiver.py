@@ -103,7 +103,7 @@ def _agree(greeting: Mapping[str, Any]) -> tuple[Callable[[], Backend], ...]:
 def _opener(name: str) -> Callable[[], Backend]:
     try:
         cls = registry.load(name)
-        cls.probe()
+        cls.probe_decoder()
     except BackendError as exc:
         raise MissingError(f"on the receiver: {exc}") from exc
     return cls
