@@ -26,7 +26,7 @@ from harness.guests.survey import QemuSurvey, survey
 from harness.measure.downtime import longest_silence_s, stop_to_resume_s, wall_to_monotonic_s
 from harness.measure.look import Look, cpu_seconds
 from harness.measure.verify import Verification, verify
-from harness.migrator.halves import Half, failure_of, open_pair, pair_counters, pair_parameters
+from harness.migrator.halves import Half, failure_of, open_pair, pair_counters, pair_doubts, pair_parameters
 from harness.migrator.link import Link, choose_link, remove_leftovers
 from harness.result import CpuSeconds, Run
 from harness.rundir import open_run_dir
@@ -258,7 +258,7 @@ class _Attempt:
             parameters=dict(self.pair.parameters) | pair_parameters(statistics),
             counters=self._counters(outcome.last) | pair_counters(statistics),
             samples=self.look.samples,
-            warnings=tuple(_doubts(outcome, ours, known)),
+            warnings=(*_doubts(outcome, known), *pair_doubts(statistics)),
             **known,
         )
 
@@ -275,12 +275,10 @@ class _Attempt:
         return {"qemu_total_time_s": last.total_time_s, "wire_return_bytes": self.return_bytes, **pages}
 
 
-def _doubts(outcome: MigrationOutcome, sender: dict[str, Any] | None, known: dict[str, Any]) -> Iterator[str]:
+def _doubts(outcome: MigrationOutcome, known: dict[str, Any]) -> Iterator[str]:
     """A sentence for each number of this run that deserves doubt."""
     if abs(outcome.clock_step_s) > 0.001:
         yield f"the wall clock was moved by {outcome.clock_step_s * 1e3:.1f} ms during the run: downtime is off by as much"
-    if sender and sender["opaque_reason"]:
-        yield f"the stream was carried without knowing its pages: {sender['opaque_reason']}"
     downtime_s, claimed_s = known.get("downtime_s"), known.get("downtime_reported_s")
     if downtime_s and claimed_s is not None and downtime_s > claimed_s + 0.1:
         yield f"STOP to RESUME took {(downtime_s - claimed_s) * 1e3:.0f} ms longer than QEMU reported"

@@ -20,7 +20,7 @@ from harness.guests.replay import Player, Report, feed_argv, sink_argv
 from harness.guests.spawn import spawn
 from harness.guests.streamfile import StreamFile, open_stream
 from harness.measure.look import Look, cpu_seconds
-from harness.migrator.halves import Half, failure_of, open_pair, pair_counters, pair_parameters
+from harness.migrator.halves import Half, failure_of, open_pair, pair_counters, pair_doubts, pair_parameters
 from harness.migrator.link import Link, choose_link, remove_leftovers
 from harness.result import Run
 from harness.rundir import open_run_dir
@@ -142,6 +142,7 @@ class ReplayLab:
             verification=(line,),
             parameters=pair_parameters(statistics),
             counters=pair_counters(statistics) | {"wire_return_bytes": look.return_bytes()},
+            warnings=tuple(pair_doubts(statistics)),
             samples=tuple(
                 replace(sample, t_s=sample.t_s - fed["began_s"])
                 for sample in look.samples

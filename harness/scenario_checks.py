@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from backends import registry
 from backends.api import MAX_BATCH_BYTES, BackendError, BackendInfo
+from harness.errors import UserError
+from harness.fallback import choose_fallback
 from harness.scenario_document import Fault, shown, unknown
 from harness.units import MIB, format_bytes
 
@@ -43,6 +45,7 @@ _PAIR_KEYS = {
     "decompress_threads": "decompress_threads",
     "batch_bytes": "batch",
     "inflight_bytes": "inflight",
+    "fallback": "fallback",
     "options": "options",
 }
 _NOT_FOR_STREAM = {
@@ -149,6 +152,11 @@ def _check_backend_settings(method: Method, info: BackendInfo, key: tuple[str, .
     for option in method.options:
         if option not in info.options:
             raise Fault((*key, "options", option), unknown(f"option of backend {info.name!r}", option, info.options))
+    if method.fallback is not None:
+        try:
+            choose_fallback(info, method.fallback)
+        except UserError as exc:
+            raise Fault((*key, "fallback"), str(exc).removeprefix("fallback ")) from exc
 
 
 def _check_buffers(method: Method, key: tuple[str, ...]) -> None:

@@ -30,6 +30,7 @@ If anything fails the migration fails in QEMU too, and the source guest runs on.
 @click.option("--batch", type=SIZE, help="Bytes of pages compressed at once, such as 256KiB [the backend's choice].")
 @click.option("--inflight", type=SIZE, help="Most bytes under way, such as 4MiB [from the link's measured rate].")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the backend's own.")
+@click.option("--fallback", metavar="NAME[:LEVEL]", help="What compresses when a device fails, or never [isal:1].")
 @click.option("--stats", type=click.Path(path_type=Path), metavar="FILE", help="Write statistics there as JSON.")
 @click.option("--insecure", is_flag=True, help="Allow unencrypted memory beyond this machine.")
 def command(
@@ -43,11 +44,13 @@ def command(
     batch: int | None,
     inflight: int | None,
     options: tuple[str, ...],
+    fallback: str | None,
     stats: Path | None,
     insecure: bool,
 ) -> None:
     """Take one migration from the source QEMU, compress it, and carry it to `pageferry receive`."""
     from harness.migrator.address import parse_address
+    from harness.migrator.halves import pair_doubts
     from harness.migrator.sender import SendConfig, run_sender
     from harness.units import format_bytes, format_duration
 
@@ -62,11 +65,14 @@ def command(
         batch_bytes=batch,
         inflight_bytes=inflight,
         options=parse_options(options),
+        fallback=fallback,
         insecure=insecure,
     )
     statistics = run_sender(config, announce)
     write_statistics(statistics, stats)
     stream_bytes, sent_bytes = statistics["stream_bytes"], statistics["sent_bytes"]
+    for doubt in pair_doubts({"sender": statistics}):
+        announce(f"warning: {doubt}")
     announce(
         f"done: {format_bytes(stream_bytes)} of stream sent as {format_bytes(sent_bytes)} "
         f"(ratio {stream_bytes / sent_bytes:.2f}) in {format_duration(statistics['elapsed_s'])}; all of it arrived, "

@@ -4,12 +4,10 @@ whoever waits for the migration looks while it waits.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-import psutil
-
+from harness.cputime import tree_cpu_s
 from harness.result import CpuSeconds, Sample
 
 __all__ = ["Look", "cpu_seconds"]
@@ -37,7 +35,7 @@ class Look:
 
     def __init__(self, counters: Callable[[], Counters], pids: Mapping[str, int]) -> None:
         self._counters = counters
-        self._processes = {name: psutil.Process(pid) for name, pid in pids.items()}
+        self._pids = dict(pids)
         self._last_cpu_s = dict.fromkeys(pids, 0.0)
         self._first_cpu_s = dict(self._cpu_s())
         first = counters()
@@ -80,14 +78,12 @@ class Look:
         return self._counters().return_wire_bytes - self._first_return_bytes
 
     def cpu_since_start(self) -> dict[str, float]:
-        """User and system seconds by process."""
+        """User and system seconds by process, with what it started."""
         return {name: value - self._first_cpu_s[name] for name, value in self._cpu_s().items()}
 
     def _cpu_s(self) -> Mapping[str, float]:
-        for name, process in self._processes.items():
-            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                times = process.cpu_times()
-                self._last_cpu_s[name] = max(self._last_cpu_s[name], times.user + times.system)
+        for name, pid in self._pids.items():
+            self._last_cpu_s[name] = max(self._last_cpu_s[name], tree_cpu_s(pid))
         return self._last_cpu_s
 
 

@@ -31,54 +31,67 @@ class Restored:
 
 
 class Encoder:
-    """Compresses batches with one backend instance; ``codec_cpu_s`` is the CPU time of its thread in the backend."""
+    """Compresses batches with one backend instance, and with ``fallback`` those at which it fails.
 
-    def __init__(self, backend: Backend, codec: int) -> None:
+    HELLO's codec 1 is the backend, 2 the fallback. ``codec_cpu_s`` is the CPU time of its thread in both.
+    """
+
+    def __init__(self, backend: Backend, fallback: Backend | None = None) -> None:
         self.backend = backend
-        self._codec = codec
+        self._fallback = fallback
         self._stores = backend.info.name == "none"
         self._wants_pages = backend.info.wants_pages
         self.codec_cpu_s = 0.0
         self.stored_batches = 0
+        self.fallbacks = 0
+        self.fallback_bytes = 0
+        self.fallback_reason: str | None = None
 
     def encode(self, item: tuple[int, PageBatch]) -> Packed:
-        """``(sequence, batch)`` -> a frame. Data that does not shrink is stored. :raises CodecError: the backend failed."""
+        """``(sequence, batch)`` -> a frame. Data that does not shrink is stored. :raises CodecError: nobody could compress."""
         sequence, batch = item
         raw_digest = digest(batch.raw)
         if not self._stores:
             plan, pages = split(batch) if self._wants_pages else (b"", batch.raw)
-            packed = self._compress(sequence, pages)
+            codec, packed = self._compress(sequence, pages)
             body_bytes = len(plan) + len(packed)
             if body_bytes < batch.raw_bytes:
                 header = Header(
-                    Kind.BATCH, sequence, self._codec, Layout.PACKED, batch.page_bytes.bit_length() - 1,
+                    Kind.BATCH, sequence, codec, Layout.PACKED, batch.page_bytes.bit_length() - 1,
                     batch.raw_bytes, body_bytes, len(plan), batch.pages, raw_digest, digest(plan) ^ digest(packed),
                 )  # fmt: skip
                 return Packed(header, (encode(header), plan, packed))
         self.stored_batches += 1
         header = Header(
-            Kind.BATCH,
-            sequence,
-            0,
-            Layout.STORED,
-            12,
-            batch.raw_bytes,
-            batch.raw_bytes,
-            0,
-            batch.pages,
-            raw_digest,
-            raw_digest,
-        )
+            Kind.BATCH, sequence, 0, Layout.STORED, 12,
+            batch.raw_bytes, batch.raw_bytes, 0, batch.pages, raw_digest, raw_digest,
+        )  # fmt: skip
         return Packed(header, (encode(header), batch.raw))
 
-    def _compress(self, sequence: int, pages: memoryview) -> memoryview:
+    def close(self) -> None:
+        """Close both backends."""
+        self.backend.close()
+        if self._fallback is not None:
+            self._fallback.close()
+
+    def _compress(self, sequence: int, pages: memoryview) -> tuple[int, memoryview]:
+        """HELLO's number of the codec that did it, and what it made."""
         started = time.thread_time()
+        codec = 1
         try:
-            packed = self.backend.compress(pages)
+            try:
+                packed = self.backend.compress(pages)
+            except BackendError as exc:
+                if self._fallback is None:
+                    raise
+                codec, packed = 2, self._fallback.compress(pages)
+                self.fallbacks += 1
+                self.fallback_bytes += len(pages)
+                self.fallback_reason = self.fallback_reason or str(exc)
         except BackendError as exc:
             raise CodecError(f"batch {sequence} of {len(pages)} bytes: {exc}") from exc
         self.codec_cpu_s += time.thread_time() - started
-        return memoryview(packed)
+        return codec, memoryview(packed)
 
 
 class Decoder:

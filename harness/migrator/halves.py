@@ -16,13 +16,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from harness.cputime import tree_cpu_s
 from harness.errors import CodecError, MissingError, PageferryError, PeerError, UserError
 from harness.migrator.link_api import Link
 from harness.scenario import Method
 
-__all__ = ["Half", "Spawn", "failure_of", "open_pair", "pair_counters", "pair_parameters"]
+__all__ = ["Half", "Spawn", "failure_of", "open_pair", "pair_counters", "pair_doubts", "pair_parameters"]
 
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
 """``spawn(argv, log=..., prefix=...)``: a child that cannot outlive the harness."""
@@ -42,6 +41,7 @@ def sender_arguments(method: Method, source: Path, target: str) -> list[str]:
         "--decompress-threads": method.decompress_threads,
         "--batch": method.batch_bytes and f"{method.batch_bytes}B",
         "--inflight": method.inflight_bytes and f"{method.inflight_bytes}B",
+        "--fallback": method.fallback,
     }
     arguments += [part for name, value in options.items() if value is not None for part in (name, str(value))]
     return arguments + [part for name, value in method.options.items() for part in ("--option", f"{name}={value}")]
@@ -90,13 +90,8 @@ class Half:
         self._cpu_begin_s = self.cpu_s()
 
     def cpu_s(self) -> float:
-        """User and system time so far; the kernel's final count once it has ended."""
-        if self._cpu_end_s is not None:
-            return self._cpu_end_s
-        with contextlib.suppress(psutil.NoSuchProcess):
-            times = psutil.Process(self.pid).cpu_times()
-            return float(times.user + times.system)
-        return 0.0
+        """User and system time so far, a device's worker included; the kernel's final count once it has ended."""
+        return self._cpu_end_s if self._cpu_end_s is not None else tree_cpu_s(self.pid)
 
     def migration_cpu_s(self) -> float:
         """CPU time since ``mark_begin``."""
@@ -137,7 +132,7 @@ class Half:
                 time.sleep(0.01)
 
     def _reap(self) -> bool:
-        """Whether it has ended. Reaped by hand, because only wait4 gives the kernel's count of its CPU time."""
+        """Whether it has ended. Reaped by hand, as only wait4 gives the kernel's count of its and its children's CPU time."""
         popen = self._popen
         assert popen is not None  # noqa: S101 - callers start it first
         if popen.returncode is not None:
@@ -201,7 +196,7 @@ def failure_of(halves: Sequence[Half], patience_s: float = 2.0) -> PageferryErro
 
 def pair_parameters(statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """``sender.backend`` and so on: what the halves report that they used."""
-    keys = ("backend", "level", "threads")
+    keys = ("backend", "level", "threads", "fallback")
     return {f"{name}.{key}": values[key] for name, values in statistics.items() for key in keys if key in values}
 
 
@@ -211,5 +206,17 @@ def pair_counters(statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, int 
     for name, values in statistics.items():
         own = values.get("counters", {})
         counters |= {f"{name}_{key}": value for key, value in {**values, **own}.items() if type(value) in (int, float)}
-        counters["fallbacks"] += own.get("fallbacks", 0)
+        counters["fallbacks"] += values.get("fallbacks", 0)
     return counters
+
+
+def pair_doubts(statistics: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for whatever makes the halves' figures other than they seem."""
+    sender = statistics.get("sender", {})
+    if sender.get("opaque_reason"):
+        yield f"the stream was carried without knowing its pages: {sender['opaque_reason']}"
+    if sender.get("fallbacks"):
+        yield (
+            f"{sender['fallbacks']} of {sender['batches']} batches were compressed by {sender['fallback']}, not by "
+            f"{sender['backend']}: {sender['fallback_reason']}"
+        )

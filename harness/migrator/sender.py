@@ -1,9 +1,7 @@
 """The source's half of the pair: takes a QEMU's migration stream on a unix socket, sends it compressed to the receiver.
 
-    reader (this thread) -> parser -> window -> codec threads -> ordered writer -> link
-    link -> back thread -> QEMU's return path; ACKs open the window
-
-If anything fails, the socket to QEMU closes, its migration fails, and the source guest runs on.
+Settles who takes part: backend, fallback, receiver, QEMU. What then happens to the stream is ``forwarder.py``. If anything
+fails, the socket to QEMU closes, its migration fails, and the source guest runs on.
 """
 
 from __future__ import annotations
@@ -12,41 +10,32 @@ import os
 import secrets
 import select
 import socket
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-import xxhash
-
 from backends import registry
 from backends.api import MAX_BATCH_BYTES, Backend, BackendError, BackendUnavailable
-from harness.errors import MissingError, PeerError, UserError
+from harness.errors import CodecError, MissingError, PeerError, UserError
+from harness.fallback import Fallback, choose_fallback
 from harness.migrator.address import Address, connect, listen, require_private
-from harness.migrator.codec import Encoder, Packed
-from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
-from harness.migrator.policy import FlightPolicy
-from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, own_usage, parse_greeting
-from harness.wire.batch import PageBatch
-from harness.wire.frame import Frame, Kind, control
-from harness.wire.qstream import QStreamParser
+from harness.migrator.codec import Encoder
+from harness.migrator.forwarder import Forwarder
+from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, parse_greeting
+from harness.wire.frame import Kind
 
 __all__ = ["SendConfig", "run_sender"]
 
 _GREETING_TIMEOUT_S = 10.0
-_CLOSING_TIMEOUT_S = 60.0
 _SMALLEST_BATCH_BYTES = 16 << 10
-_LINGER_S = 0.002
-"""How long a batch that is not full waits for more while others are in flight; with none in flight it goes at once."""
-
-_STALL_S = 1.0
-"""A record torn for this long is carried as it is: whoever wrote half of it may be waiting for an answer to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendConfig:
-    """``threads`` None: as many as cores. ``batch_bytes`` None: what the backend likes. ``inflight_bytes`` None: from the rate."""
+    """``threads`` None: as many as cores. ``batch_bytes`` None: what the backend likes. ``inflight_bytes`` None: from the rate.
+    ``fallback``: see ``harness.fallback``.
+    """
 
     source: Address
     target: Address
@@ -57,6 +46,7 @@ class SendConfig:
     inflight_bytes: int | None = None
     decompress_threads: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    fallback: str | None = None
     insecure: bool = False
 
 
@@ -74,20 +64,37 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
         raise UserError(f"--batch {config.batch_bytes}B: between {_SMALLEST_BATCH_BYTES} and {MAX_BATCH_BYTES} bytes")
     open_backend = backend_opener(config.backend, config.level, config.options)
     probe = open_backend()
+    fallback = choose_fallback(probe.info, config.fallback)
+    open_fallback = backend_opener(fallback.backend, fallback.level, {}) if fallback is not None else None
     threads = config.threads or (1 if config.backend == "none" else cores())
     what = "start `pageferry receive` there first"
-    link = FrameLink(connect(config.target, "--to", what, _GREETING_TIMEOUT_S), "receiver")
-    try:
-        session = _greet(link, config, probe, threads)
-        source = _accept_source(config.source, link, on_ready)
-        with source:
-            return _Sender(config, link, source, open_backend=open_backend, threads=threads, session=session).run()
-    except BaseException as exc:
-        link.send_error(exc)
-        raise
-    finally:
-        close_all(link.socket)
-        probe.close()
+    with ExitStack() as stack:
+        stack.callback(probe.close)
+        _open(probe)
+        link = FrameLink(connect(config.target, "--to", what, _GREETING_TIMEOUT_S), "receiver")
+        stack.callback(lambda: close_all(link.socket))
+        try:
+            session = _greet(link, config, probe, threads, fallback)
+            with _accept_source(config.source, link, on_ready) as source:
+
+                def open_encoder() -> Encoder:
+                    return Encoder(open_backend(), open_fallback() if open_fallback is not None else None)
+
+                statistics = Forwarder(
+                    link,
+                    source,
+                    open_encoder=open_encoder,
+                    threads=threads,
+                    # More threads than cores in a codec only wait for each other; at a device each waits for its own batch.
+                    lanes=min(threads, cores()) if probe.info.device == "cpu" else threads,
+                    batch_bytes=config.batch_bytes or probe.info.batch_bytes,
+                    inflight_bytes=config.inflight_bytes,
+                ).run()
+        except BaseException as exc:
+            link.send_error(exc)
+            raise
+    names = {"backend": config.backend, "level": probe.level, "fallback": fallback and str(fallback)}
+    return {"role": "sender", "session": session, **names, **statistics}
 
 
 def backend_opener(name: str, level: int | None, options: Mapping[str, Any]) -> Callable[[], Backend]:
@@ -102,7 +109,17 @@ def backend_opener(name: str, level: int | None, options: Mapping[str, Any]) -> 
     return lambda: registry.create(name, level, **options)
 
 
-def _greet(link: FrameLink, config: SendConfig, backend: Backend, threads: int) -> str:
+def _open(backend: Backend) -> None:
+    """Open its device before a guest depends on it. :raises MissingError: not here. :raises CodecError: it fails."""
+    try:
+        backend.open()
+    except BackendUnavailable as exc:
+        raise MissingError(str(exc)) from exc
+    except BackendError as exc:
+        raise CodecError(f"before the migration began: {exc}") from exc
+
+
+def _greet(link: FrameLink, config: SendConfig, backend: Backend, threads: int, fallback: Fallback | None) -> str:
     session = secrets.token_hex(8)
     decompress = config.decompress_threads or max(1, round(threads * backend.info.decompress_share))
     parameters = {"backend": config.backend, "level": backend.level, "threads": threads, **dict(config.options)}
@@ -110,7 +127,7 @@ def _greet(link: FrameLink, config: SendConfig, backend: Backend, threads: int) 
         hello(
             Kind.HELLO,
             session=session,
-            codecs=["none", config.backend],
+            codecs=["none", config.backend, *([fallback.backend] if fallback is not None else [])],
             parameters=parameters,
             decompress_threads=decompress,
         )
@@ -135,212 +152,3 @@ def _accept_source(address: Address, link: FrameLink, on_ready: Callable[[str], 
 
 def _uri(listener: socket.socket, address: Address) -> str:
     return str(address) if address.path is not None else f"tcp:{address.host}:{listener.getsockname()[1]}"
-
-
-class _Sender:
-    """One migration. Threads: the caller's (reader), codecs, writer, back."""
-
-    def __init__(
-        self,
-        config: SendConfig,
-        link: FrameLink,
-        source: socket.socket,
-        *,
-        open_backend: Callable[[], Backend],
-        threads: int,
-        session: str,
-    ) -> None:
-        backend = open_backend()
-        self._backend_info = (backend.info.name, backend.level)
-        batch_bytes = config.batch_bytes or backend.info.batch_bytes
-        backend.close()
-        self._link = link
-        self._source = source
-        self._open_backend = open_backend
-        self._threads = threads
-        self._session = session
-        lanes = min(threads, cores())
-        self._policy = FlightPolicy(batch_bytes, lanes, config.inflight_bytes)
-        self._window = Window(self._policy.window_bytes)
-        self._parser = QStreamParser(self._policy.batch_bytes)
-        self._failure = Failure(self._stop)
-        self._pipeline: OrderedPipeline[tuple[int, PageBatch], Packed] = OrderedPipeline(
-            "compress", threads, self._open_encoder, self._send, self._failure, at_once=cores()
-        )
-        self._encoders: list[Encoder] = []
-        self._digest = xxhash.xxh3_128()
-        self._sequence = 0
-        self._acknowledged_bytes = 0
-        self._done = threading.Event()
-        self._peer: Mapping[str, Any] = {}
-
-    def run(self) -> dict[str, Any]:
-        back = spawn("back", self._back, self._failure)
-        self._pipeline.start()
-        started = time.monotonic()
-        try:
-            self._read()
-        except BaseException as exc:  # kept as the first failure and raised below, after the threads ended
-            self._failure.set(exc)
-        self._pipeline.stop()
-        try:
-            self._pipeline.join()
-            self._finish()
-        except BaseException as exc:  # the first failure explains all that follow it
-            self._failure.set(exc)
-            raise (self._failure.error or exc) from None
-        finally:
-            close_all(self._source)
-            back.join(timeout=5)
-        return self._statistics(time.monotonic() - started)
-
-    def _stop(self) -> None:
-        """A thread failed: close the source (its guest runs on), tell the receiver why, and wake all other threads."""
-        close_all(self._source)
-        self._window.close()
-        self._pipeline.stop()
-        self._done.set()
-        if self._failure.error is not None:
-            self._link.send_error(self._failure.error)
-        close_all(self._link.socket)
-
-    # ------------------------------------------------------------------ forward
-
-    def _read(self) -> None:
-        """From QEMU to the codecs until QEMU closes; a batch that is not full goes when nothing more comes."""
-        parser, source = self._parser, self._source
-        poll = select.poll()
-        poll.register(source, select.POLLIN)
-        while self._failure.error is None:
-            try:
-                count = source.recv_into(parser.get_buffer(), 0, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                self._wait_for_more(poll)
-                continue
-            except OSError as exc:
-                if self._failure.error is not None:
-                    return
-                raise PeerError(f"the source QEMU broke its connection: {exc.strerror or exc}") from exc
-            if count == 0:
-                break
-            parser.buffer_updated(count)
-            while (batch := parser.next_batch()) is not None:
-                self._submit(batch)
-        if (last := parser.finish()) is not None:
-            self._submit(last)
-
-    def _wait_for_more(self, poll: select.poll) -> None:
-        parser = self._parser
-        if parser.pending_bytes == 0:
-            poll.poll()
-        elif self._window.in_flight_bytes and poll.poll(_LINGER_S * 1000):
-            return
-        elif (batch := parser.flush()) is not None or (
-            not poll.poll(_STALL_S * 1000)
-            and (batch := parser.finish("the source stalled inside a record")) is not None
-        ):
-            self._submit(batch)
-
-    def _submit(self, batch: PageBatch) -> None:
-        if self._window.acquire(batch.raw_bytes):
-            self._pipeline.submit((self._sequence, batch))
-            self._sequence += 1
-            self._parser.batch_bytes = self._policy.batch_bytes
-
-    def _open_encoder(self) -> tuple[Callable[[tuple[int, PageBatch]], Packed], Callable[[], None]]:
-        encoder = Encoder(self._open_backend(), codec=1)
-        self._encoders.append(encoder)
-        return encoder.encode, encoder.backend.close
-
-    def _send(self, packed: Packed) -> None:
-        self._digest.update(packed.header.raw_digest.to_bytes(8, "little"))
-        self._link.send(*packed.parts)
-
-    def _finish(self) -> None:
-        """Everything is sent: say so, and wait until the destination has it all and the digests agree."""
-        counts = self._parser.counts
-        self._link.send(
-            control(Kind.END, self._digest.digest(), sequence=self._sequence, delivered_bytes=counts.stream_bytes)
-        )
-        if not self._done.wait(_CLOSING_TIMEOUT_S):
-            raise PeerError(f"the receiver did not confirm the end within {_CLOSING_TIMEOUT_S:.0f} s")
-        self._failure.check()
-
-    # ------------------------------------------------------------------ back
-
-    def _back(self) -> None:
-        """Return path to QEMU, ACKs to the window, DONE to the end."""
-        for frame in self._link.frames():
-            kind = frame.header.kind
-            if kind is Kind.ACK:
-                self._acknowledge(frame.header.raw_digest)
-            elif kind is Kind.RETURN:
-                self._answer(frame)
-            elif kind is Kind.RETURN_END:
-                self._end_answers()
-            elif kind is Kind.DONE:
-                self._peer = parse_greeting(frame, "receiver")
-                self._done.set()
-                return
-            else:
-                raise PeerError(f"the receiver sent a {kind.name} frame, which only a sender may")
-        raise PeerError("the receiver closed the link before it confirmed the end")
-
-    def _acknowledge(self, delivered_bytes: int) -> None:
-        count = delivered_bytes - self._acknowledged_bytes
-        if count < 0 or count > self._window.in_flight_bytes:
-            raise PeerError(f"the receiver acknowledged byte {delivered_bytes}, which was not sent")
-        self._acknowledged_bytes = delivered_bytes
-        self._window.release(count)
-        self._policy.delivered(time.monotonic(), delivered_bytes)
-        if self._policy.window_bytes != self._window.limit_bytes:
-            self._window.resize(self._policy.window_bytes)
-
-    def _answer(self, frame: Frame) -> None:
-        try:
-            self._source.sendall(frame.body)
-        except OSError:
-            # QEMU closes its end without reading the last answers; they no longer matter to anybody.
-            return
-
-    def _end_answers(self) -> None:
-        try:
-            self._source.shutdown(socket.SHUT_WR)
-        except OSError:
-            return
-
-    def _statistics(self, elapsed_s: float) -> dict[str, Any]:
-        name, level = self._backend_info
-        counts = self._parser.counts
-        return {
-            "role": "sender",
-            "session": self._session,
-            "backend": name,
-            "level": level,
-            "threads": self._threads,
-            "elapsed_s": elapsed_s,
-            "stream_bytes": counts.stream_bytes,
-            "sent_bytes": self._link.sent_bytes,
-            "raw_pages": counts.raw_pages,
-            "zero_pages": counts.zero_pages,
-            "other_pages": counts.other_pages,
-            "opaque_bytes": counts.opaque_bytes,
-            "opaque_reason": self._parser.opaque_reason,
-            "batches": self._sequence,
-            "stored_batches": sum(encoder.stored_batches for encoder in self._encoders),
-            "codec_cpu_s": sum(encoder.codec_cpu_s for encoder in self._encoders),
-            "window_bytes": self._window.limit_bytes,
-            "window_peak_bytes": self._window.peak_bytes,
-            "stream_digest": self._digest.hexdigest(),
-            "counters": _summed(encoder.backend.counters() for encoder in self._encoders),
-            "receiver": dict(self._peer),
-            **own_usage(),
-        }
-
-
-def _summed(counters: Iterable[Mapping[str, int | float]]) -> dict[str, int | float]:
-    total: dict[str, int | float] = {}
-    for each in counters:
-        for key, value in each.items():
-            total[key] = total.get(key, 0) + value
-    return total
