@@ -9,15 +9,17 @@ import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import vl_convert
 
 from harness.result import Result
-from reports import plots, sweeps
+from reports import bars, plots, sweeps
+from reports.effects import cpu_per_gib_metric
 from reports.facts import is_replay
 from reports.grid import grids, rule_sentence
+from reports.offload import offload
 from reports.theme import CONFIG
 
 __all__ = ["Chart", "Charts", "build", "javascript"]
@@ -26,15 +28,22 @@ STATIC_WIDTH = 640
 _VEGALITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 
+Section = Literal["charts", "offload"]
+
+
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One chart. ``spec`` is for a container of any width, ``svg`` is drawn ``STATIC_WIDTH`` wide."""
+    """One chart. ``spec`` is for a container of any width, ``svg`` is drawn ``STATIC_WIDTH`` wide.
+
+    ``section``: the part of the page that it stands in.
+    """
 
     key: str
     title: str
     caption: str
     spec: dict[str, Any]
     svg: str
+    section: Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,7 @@ class _Plan:
     caption: str
     draw: Callable[[Result], plots.Spec | None]
     missing: str
+    section: Section = "charts"
 
 
 _TIME = _Plan(
@@ -65,9 +75,13 @@ _CPU = _Plan(
     "cpu",
     "CPU time by process",
     "Median CPU seconds, user and system, that one migration took in each process.",
-    plots.cpu,
+    bars.cpu,
     "No chart of CPU time: no counted run measured it.",
 )
+_CPU_PER_GIB = {
+    "cpu_source_s_per_guest_gib": "GiB of the guest's memory, zero pages and repeated passes not told apart",
+    "cpu_source_s_per_stream_gib": "GiB of the replayed stream",
+}
 _DOWNTIME = _Plan(
     "downtime",
     "Downtime, seen by three parties",
@@ -90,6 +104,14 @@ _CLASSES = _Plan(
     plots.classes,
     "No chart of compressibility by page class: this result does not say which classes the memory was made of.",
 )
+_OFFLOAD = _Plan(
+    "offload",
+    "What a batch waited for",
+    "Mean time of one batch, from when it wants the device until its answer is there; median over the runs.",
+    bars.offload,
+    "No chart of what a batch waited for: no device compressed one in a counted run.",
+    "offload",
+)
 _CODECS = _Plan(
     "codecs",
     "Ratio against speed",
@@ -99,13 +121,28 @@ _CODECS = _Plan(
 )
 
 
+def _cpu_per_gib_plan(result: Result) -> _Plan:
+    return _Plan(
+        "cpu-per-gib",
+        "CPU time per GiB on the source",
+        f"Median CPU seconds of QEMU and of the pair's sender per {_CPU_PER_GIB[cpu_per_gib_metric(result)]}. "
+        "Dots are single runs' sums.",
+        bars.cpu_per_gib,
+        "No chart of CPU time per GiB: no counted run measured CPU time on the source and what it carried.",
+    )
+
+
 def _plans(result: Result) -> tuple[list[_Plan], list[str]]:
+    cost = _cpu_per_gib_plan(result)
     if not is_replay(result):
-        return [_TIME, _PROGRESS, _DOWNTIME, _CPU, _CLASSES], []
+        return [_TIME, _PROGRESS, _DOWNTIME, _CPU, cost, _CLASSES], []
     stopped = "No chart of downtime: a stream was replayed, nothing was stopped."
     if grids(result):
-        return [_TIME, _PROGRESS, _CPU, _CLASSES], [stopped, "No chart of ratio against speed: only threads vary here."]
-    return [_CODECS, _TIME, _PROGRESS, _CPU, _CLASSES], [stopped]
+        return [_TIME, _PROGRESS, _CPU, cost, _CLASSES], [
+            stopped,
+            "No chart of ratio against speed: only threads vary here.",
+        ]
+    return [_CODECS, _TIME, _PROGRESS, _CPU, cost, _CLASSES], [stopped]
 
 
 def _heat_plans(result: Result) -> list[_Plan]:
@@ -125,7 +162,8 @@ def build(result: Result) -> Charts:
     """Draw every chart that the result has data for."""
     plans, omitted = _plans(result)
     shown = []
-    for plan in [*_heat_plans(result), *plans]:
+    offloaded = [_OFFLOAD] if offload(result) else []
+    for plan in [*_heat_plans(result), *plans, *offloaded]:
         drawn = plan.draw(result)
         if drawn is None:
             omitted.append(plan.missing)
@@ -135,7 +173,7 @@ def build(result: Result) -> Charts:
                 "config": CONFIG,
                 "width": "container",
             }
-            shown.append(Chart(plan.key, plan.title, plan.caption, spec, _static(plan.key, spec)))
+            shown.append(Chart(plan.key, plan.title, plan.caption, spec, _static(plan.key, spec), plan.section))
     return Charts(tuple(shown), tuple(omitted))
 
 

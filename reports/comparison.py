@@ -13,9 +13,10 @@ from harness.result import Result
 from harness.units import format_bandwidth
 from reports import facts
 from reports.effects import counted_runs, method_names, ratio_interval, summary_of, values
+from reports.fallbacks import every_sentence, fallbacks_of
 from reports.numbers import DASH, METRICS, Metric, effect_percent, interval_text, percent, plural, scaled
 
-__all__ = ["Comparison", "Difference", "Line", "compare"]
+__all__ = ["Comparison", "Difference", "Line", "compare", "fallback_warnings"]
 
 _METRICS = (
     "total_time_s",
@@ -34,7 +35,7 @@ _DESCRIBES_ONE_RUN = ("load", "date", "time", "uptime", "started", "free")  # of
 class Line:
     """One metric of one method in both results. ``tone`` is a verdict only where the interval leaves out 1.
 
-    ``first``: the first line of its method, where a table shows the method's name.
+    ``first``: the first line of its method, where a table shows the method's name and its ``fallbacks`` in either result.
     """
 
     method: str
@@ -49,6 +50,7 @@ class Line:
     tone: Literal["better", "worse", "unclear"]
     meaning: str
     first: bool
+    fallbacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +120,15 @@ def _line(a: Result, b: Result, method: str, name: str) -> Line | None:
     )
 
 
-def _lines(a: Result, b: Result, method: str) -> list[Line]:
+def _lines(a: Result, b: Result, method: str, labels: tuple[str, str]) -> list[Line]:
     """Every metric that both results have of ``method``."""
     lines = [line for name in _METRICS if (line := _line(a, b, method, name)) is not None]
-    return [replace(line, first=index == 0) for index, line in enumerate(lines)]
+    fallen = tuple(
+        f"{label}: {each.text}"
+        for label, result in zip(labels, (a, b), strict=True)
+        for each in fallbacks_of(result, method)
+    )
+    return [replace(lines[0], first=True, fallbacks=fallen), *lines[1:]] if lines else []
 
 
 def _flat(value: Any, where: str = "") -> dict[str, str]:  # noqa: ANN401 -- a scenario's values are any of JSON's
@@ -186,10 +193,16 @@ def _only(a: Result, b: Result, labels: tuple[str, str]) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def fallback_warnings(a: Result, b: Result, labels: tuple[str, str]) -> tuple[str, ...]:
+    """A sentence for each method of either result that something else than its backend compressed, in part or whole."""
+    pairs = zip(labels, (a, b), strict=True)
+    return tuple(f"{label}: {sentence}" for label, result in pairs for sentence in every_sentence(result))
+
+
 def compare(a: Result, b: Result, labels: tuple[str, str] = ("A", "B")) -> Comparison:
     """``b`` against ``a``: a ratio of 0.5 means that ``b`` took half."""
     methods = [name for name in method_names(a) if name in method_names(b)]
-    lines = tuple(line for method in methods for line in _lines(a, b, method))
+    lines = tuple(line for method in methods for line in _lines(a, b, method, labels))
     scenario = tuple(d for d in _differences(a.scenario, b.scenario) if d.where not in ("name", "description"))
     environment = _differences(a.environment, b.environment)
     return Comparison(
@@ -200,7 +213,7 @@ def compare(a: Result, b: Result, labels: tuple[str, str] = ("A", "B")) -> Compa
         date_a=facts.date_text(a),
         date_b=facts.date_text(b),
         sentences=_sentences(lines, labels[1]),
-        warnings=_warnings(scenario, environment),
+        warnings=(*fallback_warnings(a, b, labels), *_warnings(scenario, environment)),
         lines=lines,
         only=_only(a, b, labels),
         scenario_differences=scenario,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from harness.result import Result, Run, Sample
 from reports.effects import method_names, summary_of
+from reports.faults import fault_text
 from reports.numbers import DASH, METRICS, amount, effect_percent, interval_text, p_text, plural, scaled
 
 __all__ = [
@@ -79,6 +80,7 @@ class RunDetail:
     started_at: str
     verification: tuple[str, ...]
     warnings: tuple[str, ...]
+    faults: str
     counters: tuple[tuple[str, str], ...]
     samples: str
 
@@ -223,6 +225,7 @@ def _detail(run: Run) -> RunDetail:
         started_at=run.started_at or "",
         verification=run.verification,
         warnings=run.warnings,
+        faults=fault_text(run),
         counters=tuple((name, _raw(value)) for name, value in run.counters.items()),
         samples=_samples_text(run.samples),
     )

@@ -1,11 +1,13 @@
-"""Which runs count, and how far one set of runs is from another.
+"""Which runs count, what they measured, and how far one set of runs is from another.
 
-Point estimates come from a result's own summary; only the interval of a ratio, which a summary has not, is computed here.
+Point estimates come from a result's own summary; what a summary has not is computed here: the interval of a ratio, and CPU
+time per GiB.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import median
 from typing import Literal
 
@@ -13,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.result import MetricSummary, Result, Run
+from reports.facts import guest_memory_bytes, is_replay
 from reports.numbers import Metric
 
 __all__ = [
     "SIGNIFICANT_P",
     "Tone",
     "counted_runs",
+    "cpu_per_gib_metric",
+    "gib_carried",
     "medians_run",
     "method_names",
     "ratio_interval",
@@ -31,6 +36,8 @@ SIGNIFICANT_P = 0.05
 Tone = Literal["better", "worse", "unclear", "plain"]
 _RESAMPLES = 10_000
 _FEWEST = 3  # below three runs a bootstrap only repeats them
+_GIB = 1 << 30
+_PER_GUEST_GIB, _PER_STREAM_GIB = "cpu_source_s_per_guest_gib", "cpu_source_s_per_stream_gib"
 
 
 def method_names(result: Result) -> tuple[str, ...]:
@@ -44,9 +51,31 @@ def counted_runs(result: Result, method: str) -> tuple[Run, ...]:
     return tuple(r for r in result.runs if r.method == method and r.status == "completed" and not r.warmup)
 
 
+def cpu_per_gib_metric(result: Result) -> str:
+    """The source's CPU time by what all methods of this result share.
+
+    A replay moves the same stream by every method. Of a live guest it is the guest's memory: QEMU's own compression does not
+    tell how long a stream it would have sent.
+    """
+    return _PER_STREAM_GIB if is_replay(result) else _PER_GUEST_GIB
+
+
+def gib_carried(result: Result, run: Run) -> float | None:
+    """What ``cpu_per_gib_metric`` divides by."""
+    carried_bytes = run.stream_bytes if is_replay(result) else guest_memory_bytes(result)
+    return carried_bytes / _GIB if carried_bytes else None
+
+
 def summary_of(result: Result, method: str, metric: str) -> MetricSummary | None:
     """The summary of one metric, if the result has it."""
-    return result.summary.get(method, {}).get(metric)
+    if metric not in (_PER_GUEST_GIB, _PER_STREAM_GIB):
+        return result.summary.get(method, {}).get(metric)
+    whole = result.summary.get(method, {}).get("cpu_source_s")
+    found = [gib for run in counted_runs(result, method) if (gib := gib_carried(result, run))]
+    if whole is None or not found or metric != cpu_per_gib_metric(result):
+        return None
+    gib = median(found)  # the same for all runs: effect and p are the whole's own
+    return replace(whole, median=whole.median / gib, ci95=(whole.ci95[0] / gib, whole.ci95[1] / gib))
 
 
 def _sum(*parts: float | None) -> float | None:

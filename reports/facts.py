@@ -17,6 +17,7 @@ __all__ = [
     "date_text",
     "declared_methods",
     "family",
+    "guest_memory_bytes",
     "guest_text",
     "is_replay",
     "limited",
@@ -71,6 +72,12 @@ def link_text(result: Result) -> str:
     if kind == "auto":  # what it came to is in the environment
         kind = result.environment.get("link")
     return f"{bandwidth} ({kind})" if kind else bandwidth
+
+
+def guest_memory_bytes(result: Result) -> int | None:
+    """The guest's memory, if the scenario says."""
+    memory = _part(result, "guest").get("memory_bytes")
+    return memory if isinstance(memory, int) and memory > 0 else None
 
 
 def guest_text(result: Result) -> str:

@@ -113,6 +113,7 @@ def render_report(result: Result) -> str:
     figures = [
         {
             "key": chart.key,
+            "section": chart.section,
             "title": chart.title,
             "caption": chart.caption,
             "svg": Markup(chart.svg),  # noqa: S704 - Vega escapes every text that it draws; a test holds it to that

@@ -21,6 +21,7 @@ __all__ = [
     "percent",
     "plural",
     "scaled",
+    "share_percent",
 ]
 
 DASH = "\u2013"
@@ -52,6 +53,8 @@ _ALL = (
     Metric("wire_bytes", "Data transferred", "KB", 1 / 1024),
     Metric("ratio", "Wire ratio", "", 1.0, 2, more_is_better=True),
     Metric("cpu_source_s", "CPU, source", "s", 1.0, 2),
+    Metric("cpu_source_s_per_guest_gib", "CPU, source, per GiB of guest", "s", 1.0, 2),
+    Metric("cpu_source_s_per_stream_gib", "CPU, source, per GiB of stream", "s", 1.0, 2),
     Metric("cpu_destination_s", "CPU, destination", "s", 1.0, 2),
     Metric("cpu_total_s", "CPU, both", "s", 1.0, 2),
     Metric("downtime_reported_s", "Downtime as QEMU says", "ms", 1e3, 0),
@@ -100,6 +103,11 @@ def percent(change: float) -> str:
     if not text.strip("0."):
         return "±0\u00a0%"
     return f"{MINUS if change < 0 else '+'}{text}\u00a0%"
+
+
+def share_percent(share: float | None) -> str:
+    """A part of a whole in percent, one decimal below ten: ``share_percent(0.62)`` -> ``62 %``; a dash for None."""
+    return DASH if share is None else f"{amount(share * 100, 0 if share >= 0.0995 or not share else 1)}\u00a0%"
 
 
 def effect_percent(ratio: float | None) -> str | None:

@@ -6,7 +6,6 @@ Numbers are rounded for drawing only; the tables and the raw JSON keep them whol
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import Any
 
 import altair as alt
@@ -16,7 +15,18 @@ from reports.effects import counted_runs, medians_run, method_names, summary_of
 from reports.facts import baseline_name, declared_methods, family
 from reports.theme import colour_scale, shape_scale, value_scale
 
-__all__ = ["Datum", "Spec", "classes", "cpu", "data", "downtime", "progress", "texts", "time_and_bytes"]
+__all__ = [
+    "Datum",
+    "Spec",
+    "band_height",
+    "classes",
+    "counted_methods",
+    "data",
+    "downtime",
+    "progress",
+    "texts",
+    "time_and_bytes",
+]
 
 Datum = dict[str, Any]
 Spec = dict[str, Any]
@@ -25,12 +35,6 @@ _ROOMY_BANDS = 10
 _MOST_POINTS = 240  # of a line: more than half a screen has pixels for
 _ALL_POINTS = 3000  # of all lines: what keeps a page with many methods small
 _MB = 1e6
-_CPU = (
-    ("source_qemu", "source QEMU"),
-    ("sender", "sender"),
-    ("receiver", "receiver"),
-    ("destination_qemu", "destination QEMU"),
-)
 _DOWNTIMES = (
     ("downtime_s", "STOP to RESUME"),
     ("downtime_reported_s", "QEMU's own claim"),
@@ -48,18 +52,19 @@ def texts(rows: Sequence[Datum], field: str) -> list[str]:
     return list(dict.fromkeys(str(row[field]) for row in rows))
 
 
-def _band_height(bands: Sequence[str], pixels: int) -> int:
+def band_height(bands: Sequence[str], pixels: int) -> int:
     """The height of a chart with a band of so many pixels each. Not Vega's own step: it does not go with a fluid width."""
     return max(2, len(bands)) * (pixels if len(bands) <= _ROOMY_BANDS else max(15, pixels // 2))
 
 
-def _methods(result: Result) -> list[str]:
+def counted_methods(result: Result) -> list[str]:
+    """Methods with a counted run: what there is to draw."""
     return [name for name in method_names(result) if counted_runs(result, name)]
 
 
 def _series(result: Result) -> dict[str, str]:
     """The series that each method is drawn in: its own, or its backend's where there are too many to tell apart."""
-    methods = _methods(result)
+    methods = counted_methods(result)
     if len(methods) <= _MOST_SERIES:
         return {name: name for name in methods}
     declared = declared_methods(result)
@@ -119,42 +124,11 @@ def time_and_bytes(result: Result) -> Spec | None:
     )
 
 
-def cpu(result: Result) -> Spec | None:
-    """Median CPU seconds per process, stacked in the order in which a page passes them."""
-    rows: list[Datum] = []
-    for method in _methods(result):
-        for order, (field, label) in enumerate(_CPU):
-            seconds = [v for r in counted_runs(result, method) if (v := getattr(r.cpu_s, field)) is not None]
-            if seconds:
-                rows.append({"method": method, "series": label, "order": order, "s": round(median(seconds), 4)})
-    if not rows:
-        return None
-    labels = [label for _, label in _CPU if any(row["series"] == label for row in rows)]
-    spec: Spec = (
-        alt.Chart(data(rows))
-        .mark_bar(stroke="var(--paper, #fff)", strokeWidth=1)
-        .encode(
-            y=alt.Y("method:N", title=None, sort=_methods(result), scale=alt.Scale(padding=0.35)),
-            x=alt.X("s:Q", title="CPU time (s), median per process", stack="zero"),
-            color=alt.Color("series:N", scale=colour_scale(labels), legend=alt.Legend(title=None)),
-            order=alt.Order("order:Q"),
-            tooltip=[
-                alt.Tooltip("method:N"),
-                alt.Tooltip("series:N", title="process"),
-                alt.Tooltip("s:Q", title="CPU s", format=".2f"),
-            ],
-        )
-        .properties(height=_band_height(texts(rows, "method"), 44))
-        .to_dict()
-    )
-    return spec
-
-
 def downtime(result: Result) -> Spec | None:
     """Downtime as three parties see it: every run, the median and its interval."""
     runs: list[Datum] = []
     medians: list[Datum] = []
-    for method in _methods(result):
+    for method in counted_methods(result):
         for field, label in _DOWNTIMES:
             found = [v for r in counted_runs(result, method) if (v := getattr(r, field)) is not None]
             runs += [{"method": method, "series": label, "ms": round(v * 1e3, 2)} for v in found]
@@ -168,7 +142,7 @@ def downtime(result: Result) -> Spec | None:
         return None
     labels = [label for _, label in _DOWNTIMES if any(row["series"] == label for row in runs)]
     look: dict[str, Any] = {
-        "y": alt.Y("method:N", title=None, sort=_methods(result), axis=alt.Axis(grid=True, tickBand="extent")),
+        "y": alt.Y("method:N", title=None, sort=counted_methods(result), axis=alt.Axis(grid=True, tickBand="extent")),
         "yOffset": alt.YOffset("series:N", sort=labels),
         "color": alt.Color("series:N", scale=colour_scale(labels), legend=alt.Legend(title=None)),
     }
@@ -187,7 +161,7 @@ def downtime(result: Result) -> Spec | None:
             .mark_point(filled=True, opacity=1, size=110)
             .encode(**look, x=x, shape=shape, tooltip=known),
         )
-        .properties(height=_band_height(texts(runs, "method"), 16 * len(labels) + 8))
+        .properties(height=band_height(texts(runs, "method"), 16 * len(labels) + 8))
         .to_dict()
     )
 
@@ -270,7 +244,7 @@ def classes(result: Result) -> Spec | None:
                 alt.Tooltip("ratio:Q", format=".3f"),
             ],
         )
-        .properties(height=_band_height(texts(rows, "class"), 42))
+        .properties(height=band_height(texts(rows, "class"), 42))
         .to_dict()
     )
     return spec

@@ -7,6 +7,7 @@ import math
 from harness.result import Result
 from reports import facts
 from reports.effects import SIGNIFICANT_P, counted_runs, method_names, ratio_interval, summary_of, tone_of, values
+from reports.fallbacks import doubted_name, fallbacks_of
 from reports.numbers import METRICS, effect_percent, p_text, percent, plural, scaled
 
 __all__ = ["fastest", "sentences"]
@@ -32,7 +33,7 @@ def _against_baseline(result: Result, best: str, base: str) -> str:
     summary, reference = summary_of(result, best, "total_time_s"), summary_of(result, base, "total_time_s")
     if summary is None or reference is None or summary.vs_baseline is None:
         return f"{best} was the fastest of the others, but {base} has no total time to compare it with."
-    metric = METRICS["total_time_s"]
+    metric, named = METRICS["total_time_s"], doubted_name(result, best)
     times = f"{scaled(metric, summary.median)}\u00a0ms against {scaled(metric, reference.median)}\u00a0ms for {base}"
     span = ratio_interval(
         values(counted_runs(result, best), "total_time_s"), values(counted_runs(result, base), "total_time_s")
@@ -44,11 +45,11 @@ def _against_baseline(result: Result, best: str, base: str) -> str:
     if tone_of(metric, summary) == "unclear":
         few = " With so few runs no difference can be shown." if _too_few(summary.n, reference.n) else ""
         return (
-            f"No significant difference in total time: {best}, the fastest of the others, took {times}, {effect}.{few}"
+            f"No significant difference in total time: {named}, the fastest of the others, took {times}, {effect}.{few}"
         )
     if summary.vs_baseline > 1:
-        return f"No method beat {base}. The closest, {best}, took {times}, {effect}."
-    return f"{best} finished fastest: {times}, {effect}."
+        return f"No method beat {base}. The closest, {named}, took {times}, {effect}."
+    return f"{named} finished fastest: {times}, {effect}."
 
 
 def _price(result: Result, best: str, base: str) -> str | None:
@@ -62,6 +63,12 @@ def _price(result: Result, best: str, base: str) -> str | None:
         change = f"{scaled(metric, old.median)} \u2192 {scaled(metric, new.median)}\u00a0{metric.unit}"
         words.append(f"{label} {change} ({effect_percent(new.vs_baseline)}{doubt})")
     return f"With it: {', '.join(words)}." if words else None
+
+
+def _fallen(result: Result) -> list[str]:
+    """A sentence per method of which a part was compressed by something else; where it was most, an alert says so."""
+    found = [each for name in method_names(result) for each in fallbacks_of(result, name)]
+    return [f"{each.method}: {each.text}." for each in found if not each.alert]
 
 
 def _trust(result: Result) -> str:
@@ -88,9 +95,11 @@ def sentences(result: Result, best: str | None) -> tuple[str, ...]:
     if best and base:
         lines = [_against_baseline(result, best, base), _price(result, best, base)]
     elif best:
-        lines = [f"{best} was the fastest; no method is marked as the baseline, so no effect is given."]
+        lines = [
+            f"{doubted_name(result, best)} was the fastest; no method is marked as the baseline, so no effect is given."
+        ]
     elif base and summary_of(result, base, "total_time_s"):
         lines = [f"Only {base}, the baseline, has figures; there is nothing to compare it with."]
     without = [name for name in method_names(result) if not counted_runs(result, name)]
     missing = f"{plural(len(without), 'method')} without a figure: {', '.join(without)}." if without else None
-    return tuple(line for line in [*lines, _trust(result), missing] if line)
+    return tuple(line for line in [*lines, *_fallen(result), _trust(result), missing] if line)

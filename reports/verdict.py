@@ -6,13 +6,14 @@ Result -> dataclasses of text. Knows no HTML. Methods without a figure keep thei
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.result import MetricSummary, Result, Run
 from reports import facts
 from reports.details import doubts_about
-from reports.effects import SIGNIFICANT_P, Tone, counted_runs, method_names, summary_of, tone_of
+from reports.effects import SIGNIFICANT_P, Tone, counted_runs, cpu_per_gib_metric, method_names, summary_of, tone_of
+from reports.fallbacks import Share, alerts, fallbacks_of, worst
 from reports.numbers import (
     DASH,
     METRICS,
@@ -40,7 +41,8 @@ _REPLAY = ("total_time_s", "wire_bytes", "ratio", "cpu_source_s", "cpu_destinati
 class Cell:
     """One figure: the median, its change against the baseline, what is known about both.
 
-    ``effect`` is empty where a column has effects but this cell has none, and None in columns without.
+    ``effect`` is empty where a column has effects but this cell has none, and None in columns without. ``rate``: the figure
+    per what was carried, with its words.
     """
 
     heading: str
@@ -49,6 +51,7 @@ class Cell:
     tone: Tone = "plain"
     interval: str | None = None
     p: str | None = None
+    rate: str | None = None
 
     @property
     def known(self) -> bool:
@@ -62,6 +65,7 @@ class Row:
 
     ``trouble``: a run failed or ran out of time; a skipped method is only missing.
     ``blank``: no cell holds a figure, so that ``state`` may take their place.
+    ``fallbacks``: what another codec compressed, and in ``fallen`` whether that was all, most or some of it.
     """
 
     method: str
@@ -75,6 +79,8 @@ class Row:
     verified_text: str
     state: str
     trouble: bool
+    fallbacks: tuple[str, ...]
+    fallen: Share | None
     warnings: str
 
 
@@ -88,15 +94,26 @@ class PublishedRows:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The table, the sentences above it and the notes below."""
+    """The table, the sentences above it and the notes below. ``alerts``: what to know before any figure."""
 
     headings: tuple[str, ...]
     rows: tuple[Row, ...]
+    alerts: tuple[str, ...]
     sentences: tuple[str, ...]
     notes: tuple[str, ...]
     published: PublishedRows | None
     figures: int
     span: int
+
+
+def _cells(result: Result, method: str, columns: tuple[str, ...]) -> tuple[Cell, ...]:
+    cells = [_cell(METRICS[column], summary_of(result, method, column)) for column in columns]
+    per_gib = METRICS[cpu_per_gib_metric(result)]
+    if rate := summary_of(result, method, per_gib.name):
+        words = f"{scaled(per_gib, rate.median)} per GiB of {'stream' if facts.is_replay(result) else 'guest'}"
+        index = columns.index("cpu_source_s")
+        cells[index] = replace(cells[index], rate=words)
+    return tuple(cells)
 
 
 def _cell(metric: Metric, summary: MetricSummary | None) -> Cell:
@@ -143,20 +160,22 @@ def _row(result: Result, name: str, columns: tuple[str, ...], best: str | None) 
     mark, words = _verified(counted)
     method = facts.declared_methods(result).get(name, {})
     own = [run for run in result.runs if run.method == name]
-    summaries = [summary_of(result, name, column) for column in columns]
-    doubts = doubts_about(result, name)
+    cells = _cells(result, name, columns)
+    doubts, fallen = doubts_about(result, name), fallbacks_of(result, name)
     return Row(
         method=name,
         how=facts.method_text(method) if method else "",
         baseline=bool(method.get("baseline")),
         best=name == best,
-        blank=not any(summaries),
-        cells=tuple(_cell(METRICS[column], summary) for column, summary in zip(columns, summaries, strict=True)),
+        blank=not any(cell.known for cell in cells),
+        cells=cells,
         n=str(len(counted)),
         verified=mark,
         verified_text=words,
         state=_state(own),
         trouble=any(run.status in ("failed", "timeout") for run in own),
+        fallbacks=tuple(each.text for each in fallen),
+        fallen=worst(fallen),
         warnings=plural(doubts, "warning") if doubts else "",
     )
 
@@ -206,6 +225,7 @@ def verdict(result: Result) -> Verdict:
     return Verdict(
         headings=tuple(METRICS[column].heading for column in columns),
         rows=tuple(_row(result, name, columns, winner) for name in method_names(result)),
+        alerts=alerts(result),
         sentences=sentences(result, best),
         notes=_notes(result),
         published=_published(result, columns),

@@ -23,7 +23,10 @@ from reports.details import (
     warnings,
 )
 from reports.effects import counted_runs, method_names
+from reports.fallbacks import alerts
 from reports.numbers import plural
+from reports.offload import DEFINITIONS as OFFLOAD_DEFINITIONS
+from reports.offload import Offload, offload
 from reports.verdict import Verdict, verdict
 
 __all__ = ["DEFINITIONS", "Card", "Comparison", "PageView", "card", "compare", "index_summary", "page"]
@@ -37,6 +40,8 @@ DEFINITIONS = (
     ("Data transferred", "Bytes from source to destination, counted by the link outside both parties, in KB of 1024 bytes."),
     ("Wire ratio", "Stream bytes that the source produced over the bytes on the wire."),
     ("CPU", "User and system time of each process from start to end. Source is QEMU and sender, destination is receiver and QEMU."),
+    ("CPU per GiB", "The source's CPU time over what all methods of a page share: the length of a replayed stream, or a live "
+     "guest's memory, as QEMU's own compression does not tell how long its stream would have been without."),
     ("Verified", "After a live run: pages outside the working set byte for byte against the source's memory, working-set pages "
      "by the guest's own sequence numbers and checksums. After a replay: the stream's digest."),
     ("Median and interval", "Medians over completed runs without warm-ups; 95\u00a0% intervals by bootstrap. p is of a "
@@ -54,6 +59,7 @@ class PageView:
     facts: tuple[tuple[str, str], ...]
     verdict: Verdict
     figures: tuple[Figure, ...]
+    offload: Offload | None
     warnings: tuple[Warned, ...]
     environment: tuple[tuple[str, str], ...]
     parameters: Parameters
@@ -73,6 +79,7 @@ class Card:
     machine: str
     link: str
     guest: str
+    alerts: tuple[str, ...]
     sentences: tuple[str, ...]
     counts: str
     warnings: str
@@ -91,17 +98,19 @@ def _facts(result: Result) -> tuple[tuple[str, str], ...]:
 
 def page(result: Result) -> PageView:
     """Everything on one result's page but its charts."""
+    offloaded = offload(result)
     return PageView(
         name=facts.scenario_text(result, "name", "unnamed scenario"),
         question=facts.scenario_text(result, "description", ""),
         facts=_facts(result),
         verdict=verdict(result),
         figures=every_figure(result),
+        offload=offloaded,
         warnings=warnings(result),
         environment=environment(result),
         parameters=parameters(result),
         runs=every_run(result),
-        definitions=DEFINITIONS,
+        definitions=DEFINITIONS + (OFFLOAD_DEFINITIONS if offloaded else ()),
         schema=str(result.schema),
     )
 
@@ -119,6 +128,7 @@ def card(label: str, result: Result) -> Card:
         machine=facts.machine_text(result),
         link=facts.link_text(result),
         guest=facts.guest_text(result),
+        alerts=alerts(result),
         sentences=verdict(result).sentences,
         counts=f"{plural(len(methods), 'method')}, {plural(counted, 'counted run')}",
         warnings=plural(found, "warning") if found else "",

@@ -52,9 +52,9 @@ def chromium():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("pages")
-    for name in ("live", "codecs", "threads", "empty", "hostile"):
+    for name in ("live", "codecs", "threads", "offload", "empty", "hostile"):
         html.write_report(getattr(samples, name)(), out / f"{name}.html")
-    html.write_comparison(samples.live(), samples.live(bandwidth=None), out / "compare.html", ("before", "after"))
+    html.write_comparison(samples.live(), samples.offload(), out / "compare.html", ("before", "after"))
     site.write_site([("a", samples.live()), ("b", samples.empty())], out / "site")
     return out
 
@@ -94,7 +94,8 @@ def visit(chromium, folder):
 
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 @pytest.mark.parametrize(
-    "name", ["live.html", "codecs.html", "threads.html", "empty.html", "compare.html", "site/index.html"]
+    "name",
+    ["live.html", "codecs.html", "threads.html", "offload.html", "empty.html", "compare.html", "site/index.html"],
 )
 def test_pages_ask_for_nothing_complain_of_nothing_and_do_not_scroll_sideways(visit, name, size):
     opened = visit(name, size)
@@ -113,21 +114,21 @@ def test_the_verdict_is_on_the_first_screen(visit):
 
 def test_interactive_charts_take_the_static_ones_places(visit):
     opened = visit("live.html")
-    assert opened.charts == 5
-    assert opened.visible(".live svg") == 5
+    assert opened.charts == 6
+    assert opened.visible(".live svg") == 6
     assert opened.visible(".drawn svg") == 0
 
 
 def test_without_javascript_every_static_chart_is_there(visit):
     opened = visit("live.html", java_script_enabled=False)
-    assert opened.visible(".drawn svg") == 5
+    assert opened.visible(".drawn svg") == 6
     assert opened.visible(".live svg") == 0
 
 
 def test_print_shows_the_static_charts(visit):
     opened = visit("live.html")
     opened.page.emulate_media(media="print")
-    assert opened.visible(".drawn svg") == 5
+    assert opened.visible(".drawn svg") == 6
     assert opened.visible(".live svg") == 0
 
 
@@ -139,7 +140,7 @@ def test_a_chart_that_fails_to_start_stays_static(chromium, folder):
     )
     page = chromium.new_page()
     page.goto(broken.as_uri())
-    page.wait_for_function("document.querySelectorAll('figure.chart.on').length === 4")
+    page.wait_for_function("document.querySelectorAll('figure.chart.on').length === 5")
     assert page.locator("#chart-cpu .drawn svg").is_visible()
     page.close()
 
@@ -162,6 +163,35 @@ def test_text_keeps_its_contrast(visit, scheme):
         assert min(found) >= 4.5, (selector, min(found))
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_doubts_about_a_device_keep_their_contrast(visit, scheme):
+    page = visit("offload.html", color_scheme=scheme).page
+    for selector in (".alerts li", ".fallen", ".tag.doubt", ".group th", ".rate", "#offload .live svg text"):
+        found = page.evaluate(CONTRAST, selector)
+        assert found, selector
+        assert min(found) >= 4.5, (selector, min(found))
+
+
+def test_a_method_that_was_not_offloaded_is_said_so_before_the_table(visit):
+    page = visit("offload.html").page
+    alert = page.locator(".alerts li")
+    assert "opencl-late is not a result of opencl" in alert.inner_text()
+    assert alert.bounding_box()["y"] < page.locator(".said p").first.bounding_box()["y"]
+    assert page.locator("table.verdict tr", has_text="opencl-late").locator(".tag.doubt").is_visible()
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_the_offload_section_shows_its_chart_and_tables_and_fits(visit, size):
+    page = visit("offload.html", size).page
+    section = page.locator("#offload")
+    assert section.locator("#chart-offload .live svg").is_visible()
+    assert section.locator("table").count() == 3
+    for item in section.locator(".chart, .scroll, .warnings").all():
+        box = item.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= size[0]
+
+
 def test_dark_is_dark(visit):
     def paper(scheme):
         return visit("live.html", color_scheme=scheme).page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -175,7 +205,7 @@ def test_markup_in_a_result_does_nothing(chromium, folder):
     dialogs = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     page.goto((folder / "hostile.html").as_uri())
-    page.wait_for_function("document.querySelectorAll('.live svg').length === 5")
+    page.wait_for_function("document.querySelectorAll('.live svg').length === 6")
     page.locator("#chart-cpu .live svg path[fill]").first.hover(force=True)
     page.wait_for_timeout(200)
     assert dialogs == []
@@ -189,7 +219,7 @@ def test_the_policy_stops_scripts_that_are_not_the_pages_own(chromium, folder):
     planted.write_text(text.replace("</main>", "<script>window.planted = 1</script></main>"), encoding="utf-8")
     page = chromium.new_page()
     page.goto(planted.as_uri())
-    page.wait_for_function("document.querySelectorAll('.live svg').length === 5")
+    page.wait_for_function("document.querySelectorAll('.live svg').length === 6")
     assert page.evaluate("window.planted") is None
     page.close()
 

@@ -1,10 +1,12 @@
 import re
+from dataclasses import replace
+from statistics import median
 from xml.etree import ElementTree
 
 import pytest
 import report_samples as samples
 
-from reports import charts, plots
+from reports import bars, charts, plots
 
 
 def keys(result):
@@ -15,15 +17,15 @@ def rows(spec):
     return [row for values in spec["datasets"].values() for row in values]
 
 
-def test_a_live_result_gets_the_five_charts():
+def test_a_live_result_gets_the_six_charts():
     built = charts.build(samples.live())
-    assert [c.key for c in built.shown] == ["time", "progress", "downtime", "cpu", "classes"]
+    assert [c.key for c in built.shown] == ["time", "progress", "downtime", "cpu", "cpu-per-gib", "classes"]
     assert built.omitted == ()
 
 
 def test_a_replay_leaves_downtime_out_and_says_so():
     built = charts.build(samples.codecs())
-    assert [c.key for c in built.shown] == ["codecs", "time", "progress", "cpu"]
+    assert [c.key for c in built.shown] == ["codecs", "time", "progress", "cpu", "cpu-per-gib"]
     assert any("No chart of downtime: a stream was replayed" in sentence for sentence in built.omitted)
 
 
@@ -71,10 +73,63 @@ def test_progress_marks_where_another_pass_begins():
 
 def test_cpu_is_the_median_of_each_process():
     result = samples.live()
-    sender = next(r["s"] for r in rows(plots.cpu(result)) if (r["method"], r["series"]) == ("isal-1", "sender"))
+    sender = next(r["value"] for r in rows(bars.cpu(result)) if (r["method"], r["series"]) == ("isal-1", "sender"))
     seconds = sorted(r.cpu_s.sender for r in result.runs if r.method == "isal-1" and not r.warmup)
     assert sender == pytest.approx(seconds[2], abs=1e-4)
-    assert not [r for r in rows(plots.cpu(result)) if (r["method"], r["series"]) == ("original", "sender")]
+    assert not [r for r in rows(bars.cpu(result)) if (r["method"], r["series"]) == ("original", "sender")]
+
+
+def of(spec, method):
+    """Bars by series, and the dots."""
+    mine = [row for row in rows(spec) if row["method"] == method]
+    return {row["series"]: row["value"] for row in mine if "series" in row}, [r["value"] for r in mine if "repeat" in r]
+
+
+def test_cpu_per_gib_of_a_live_guest_is_of_its_memory_for_every_method():
+    result = samples.live()
+    spec = bars.cpu_per_gib(result)
+    for method, series in (("original", {"source QEMU"}), ("isal-1", {"source QEMU", "sender"})):
+        parts, dots = of(spec, method)
+        runs = [r for r in result.runs if r.method == method and not r.warmup]
+        assert set(parts) == series
+        assert parts["source QEMU"] == pytest.approx(median(r.cpu_s.source_qemu for r in runs) / 0.5, abs=1e-4)
+        sums = [((r.cpu_s.source_qemu or 0) + (r.cpu_s.sender or 0)) / 0.5 for r in runs]
+        assert dots == pytest.approx(sums, abs=1e-4)
+
+
+def test_cpu_per_gib_of_a_replay_is_of_the_stream():
+    result = samples.codecs()
+    parts, dots = of(bars.cpu_per_gib(result), "isal-1")
+    sender = median(r.cpu_s.sender for r in result.runs if r.method == "isal-1")
+    assert parts == {"sender": pytest.approx(sender / (346_000_000 / 2**30), abs=1e-4)}
+    assert len(dots) == 3
+    assert of(bars.cpu_per_gib(result), "raw") == ({}, [])
+
+
+def test_without_what_was_carried_there_is_no_cpu_per_gib():
+    result = samples.live()
+    silent = replace(result, scenario={**result.scenario, "guest": {"kind": "stress"}})
+    assert bars.cpu_per_gib(silent) is None
+    assert any(sentence.startswith("No chart of CPU time per GiB") for sentence in charts.build(silent).omitted)
+
+
+def test_an_offloaded_batchs_parts_are_stacked_in_the_order_of_time():
+    spec = bars.offload(samples.offload())
+    mine = sorted((row for row in rows(spec) if row["method"] == "opencl-64k"), key=lambda row: row["order"])
+    assert [row["series"] for row in mine] == [
+        "waiting for a slot",
+        "host to device",
+        "queued",
+        "kernel",
+        "device to host",
+        "hand-over",
+    ]
+    assert {row["method"] for row in rows(spec)} == {"opencl-64k", "opencl-4k"}
+
+
+def test_the_offload_chart_has_its_own_section_and_only_where_a_device_was_used():
+    assert [c.key for c in charts.build(samples.offload()).shown if c.section == "offload"] == ["offload"]
+    assert "offload" not in keys(samples.live())
 
 
 def test_the_axis_is_logarithmic_only_where_small_values_would_vanish():

@@ -53,7 +53,7 @@ def policy(page):
     return next(attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy")
 
 
-CASES = ["live", "empty", "all_failed", "one_method", "codecs", "threads"]
+CASES = ["live", "empty", "all_failed", "one_method", "codecs", "threads", "offload"]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_every_kind_of_result_renders_balanced_and_without_nan(pages, name):
 
 def test_a_page_holds_one_bundle_and_a_spec_per_chart(pages):
     page = Page(pages["live"])
-    assert [kind for kind, _ in page.scripts] == ["application/json"] * 5 + [None]
+    assert [kind for kind, _ in page.scripts] == ["application/json"] * 6 + [None]
     for kind, text in page.scripts[:-1]:
         assert kind == "application/json"
         assert json.loads(text)["width"] == "container"
@@ -109,7 +109,7 @@ def test_a_large_raw_result_is_packed(tmp_path):
 
 def test_hostile_text_is_inert_everywhere():
     page = Page(html.render_report(samples.hostile()))
-    assert [kind for kind, _ in page.scripts] == ["application/json"] * 5 + [None]
+    assert [kind for kind, _ in page.scripts] == ["application/json"] * 6 + [None]
     assert not [tag for tag, _ in page.tags if tag in ("img", "iframe", "object")]
     assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
     assert samples.HOSTILE in page.words()
@@ -123,6 +123,32 @@ def test_hostile_text_is_inert_in_a_comparison():
     assert samples.HOSTILE in page.words()
 
 
+def test_a_page_without_a_device_has_no_word_of_offload(pages):
+    assert "offload" not in Page(pages["live"]).words().lower()
+    assert not [attrs for _, attrs in Page(pages["live"]).tags if attrs.get("id") == "offload"]
+
+
+def test_a_method_that_fell_back_is_marked_wherever_it_is_shown(pages, tmp_path):
+    words = Page(pages["offload"]).words()
+    assert words.count("all 1 700 of its batches fell back to isal 1. Nothing was offloaded") == 2
+    assert "opencl-late not offloaded" in words
+    assert (
+        "12 of 340 batches fell back to isal 1; device: 2 errors, 1 time-out, 1 worker death, 8 refused batches, 1 restart"
+        in words
+    )
+    compared = Page(html.render_comparison(samples.live(), samples.offload(), ("a", "b"))).words()
+    assert "b: opencl-late is not a result of opencl" in compared
+
+
+def test_hostile_text_is_inert_in_the_offload_section():
+    result = samples.renamed(samples.offload(), "opencl-4k", samples.HOSTILE)
+    runs = tuple(replace(r, parameters={"sender.fallback": samples.HOSTILE}) for r in result.runs)
+    page = Page(html.render_report(replace(result, runs=runs)))
+    assert f"{samples.HOSTILE}: 24 of 1 700 batches fell back to" in page.words()
+    assert not [tag for tag, _ in page.tags if tag in ("img", "iframe", "object")]
+    assert [kind for kind, _ in page.scripts].count(None) == 1
+
+
 def test_json_in_a_script_cannot_end_it():
     text = html.script_json({"a": "</script><!-- & \u2028"})
     assert not re.search("[<>&\u2028]", text)
@@ -133,7 +159,7 @@ def test_tables_have_scoped_headers_and_charts_a_description(pages):
     tags = Page(pages["live"]).tags
     assert all(attrs.get("scope") for tag, attrs in tags if tag == "th")
     drawn = [attrs for tag, attrs in tags if attrs.get("role") == "img"]
-    assert len(drawn) == 5
+    assert len(drawn) == 6
     assert all(len(attrs["aria-label"]) > 40 for attrs in drawn)
 
 
