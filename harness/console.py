@@ -6,9 +6,10 @@ import os
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["make_console", "make_table"]
+__all__ = ["make_console", "make_table", "print_warning"]
 
 _PLAIN_WIDTH = 140
 
@@ -26,6 +27,11 @@ def make_console() -> Console:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PLAIN_WIDTH
     return console
+
+
+def print_warning(console: Console, text: str) -> None:
+    """A sentence of doubt below a table."""
+    console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
 
 
 def make_table(title: str, *columns: str, numbers: bool = False) -> Table:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.console import make_table
-from harness.result import MetricSummary, Result
+from harness.console import make_table, print_warning
+from harness.result import MetricSummary, Result, Run
 
 __all__ = ["print_summary", "summary_table"]
 
+_DEVICE_COUNTERS = ("sender_offload_", "sender_qat_")
+
 
 def print_summary(console: Console, result: Result) -> None:
-    """The table and the result's warnings."""
+    """The table, the result's warnings, and what was not compressed by the backend that a row names."""
     console.print(summary_table(result))
     for warning in result.warnings:
-        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+        print_warning(console, warning)
+    for sentence in _fallbacks(result):
+        print_warning(console, sentence)
 
 
 def summary_table(result: Result) -> Table:
@@ -26,12 +30,16 @@ def summary_table(result: Result) -> Table:
     name = escape(str(result.scenario.get("name", "")))
     columns = ("method", "total ms", "downtime ms", "data KB", "effect", "CPU s", "verified", "n")
     table = make_table(f"{name}: medians \\[95 % interval]", *columns, numbers=True)
-    notes = {method: _note(result, method) for method in _methods(result)}
-    if any(notes.values()):
+    methods = _methods(result)
+    fallen = [_fell_back(result, method) for method in methods]
+    notes = [_note(result, method) for method in methods]
+    if any(fallen):
+        table.add_column("fell back", justify="right", no_wrap=True)
+    if any(notes):
         table.add_column("note", overflow="fold")
-    for method, note in notes.items():
-        cells = _cells(result, method)
-        table.add_row(escape(method), *cells, *([escape(note)] if any(notes.values()) else []))
+    for method, fell_back, note in zip(methods, fallen, notes, strict=True):
+        extra = [fell_back or "-"] * any(fallen) + [escape(note)] * any(notes)
+        table.add_row(escape(method), *_cells(result, method), *extra)
     return table
 
 
@@ -43,7 +51,7 @@ def _methods(result: Result) -> list[str]:
 def _cells(result: Result, method: str) -> list[str]:
     metrics: Mapping[str, MetricSummary] = result.summary.get(method, {})
     total = metrics.get("total_time_s")
-    completed = [r for r in result.runs if r.method == method and not r.warmup and r.status == "completed"]
+    completed = _completed(result, method)
     checked = [run.verified for run in completed if run.verified is not None]
     return [
         _number(total, 1000),
@@ -54,6 +62,40 @@ def _cells(result: Result, method: str) -> list[str]:
         f"{sum(checked)}/{len(checked)}" if checked else "-",
         str(len(completed)),
     ]
+
+
+def _completed(result: Result, method: str) -> list[Run]:
+    return [run for run in result.runs if run.method == method and not run.warmup and run.status == "completed"]
+
+
+def _counted(result: Result, method: str, counter: str) -> int:
+    return int(sum(run.counters.get(counter, 0) for run in _completed(result, method)))
+
+
+def _stand_ins(result: Result, method: str) -> Iterator[tuple[int, int, str, str]]:
+    """What the row's backend did not compress itself: how many, of how many, of what, and who did it instead."""
+    if fallen := _counted(result, method, "fallbacks"):
+        used = (run.parameters.get("sender.fallback") for run in _completed(result, method))
+        by = next((str(name).replace(":", " ") for name in used if name), "another codec")
+        yield fallen, _counted(result, method, "sender_batches"), "batches", by
+    if software := _counted(result, method, "sender_qat_software_calls"):
+        yield software, software + _counted(result, method, "sender_qat_hardware_calls"), "calls", "QATzip's software"
+
+
+def _fell_back(result: Result, method: str) -> str:
+    """``12/340``; ``0/340`` for a device that did all; empty for what is no device and has nothing to fall back from."""
+    found = [f"{fallen}/{total}" for fallen, total, _, _ in _stand_ins(result, method)]
+    if not found and any(key.startswith(_DEVICE_COUNTERS) for r in _completed(result, method) for key in r.counters):
+        return f"0/{_counted(result, method, 'sender_batches')}"
+    return " ".join(found)
+
+
+def _fallbacks(result: Result) -> Iterator[str]:
+    """A sentence for each row whose figures are not all its backend's."""
+    for method in _methods(result):
+        for fallen, total, units, by in _stand_ins(result, method):
+            words = f"{method}: {fallen} of {total} {units} fell back to {by}"
+            yield f"{words}; this is no offload result" if fallen >= total else words
 
 
 def _number(metric: MetricSummary | None, factor: float, digits: int = 0) -> str:

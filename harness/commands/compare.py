@@ -31,12 +31,16 @@ Examples:
 )
 def command(*, first: Path, second: Path, out: Path | None) -> None:
     """Compare the methods that results A and B have in common: medians, and the change from A to B."""
-    from harness.console import make_console
+    from harness.console import make_console, print_warning
     from harness.result import load_result
+    from reports.comparison import fallback_warnings
     from reports.html import write_comparison
 
     a, b = load_result(first), load_result(second)
-    make_console().print(_table(a, b, str(first), str(second)))
+    console = make_console()
+    console.print(_table(a, b, str(first), str(second)))
+    for sentence in fallback_warnings(a, b, ("A", "B")):
+        print_warning(console, sentence)
     if out is not None:
         write_comparison(a, b, out, (str(first), str(second)))
         click.echo(f"comparison: {out}")
