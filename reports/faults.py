@@ -67,14 +67,9 @@ def _wrong(run: Run) -> bool:
 
 
 def fault_text(run: Run) -> str:
-    """``12 of 340 batches fell back to isal 1; device: 1 time-out, 9 refused batches``; empty where nothing went wrong."""
-    parts = []
-    if count(run, "fallbacks"):
-        parts.append(f"{_fell_back(run)} batches fell back to {stand_in(run)}")
+    """``Device: 1 time-out, 9 refused batches``; empty where nothing went wrong. What fell back, the run's warning says."""
     found = [_plural(number, word) for word, number in _of_device(run).items() if number]
-    if found:
-        parts.append(f"device: {', '.join(found)}")
-    return "; ".join(parts)
+    return f"Device: {', '.join(found)}" if found else ""
 
 
 def _plural(number: int, word: str) -> str:
