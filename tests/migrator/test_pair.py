@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends import registry
-from backends.api import Backend, BackendError, BackendInfo
+from backends.api import Backend, BackendError, BackendInfo, BackendUnavailable
 from harness.errors import CodecError, FrameError, MissingError, PageferryError, PeerError, UserError
 from harness.migrator import codec
 from harness.migrator.address import Address
@@ -471,3 +471,74 @@ def test_a_receiver_that_goes_away_before_the_migration_is_noticed(tmp_path):
     server.join()
     listener.close()
     assert "closed the link before the migration began" in str(half.error)
+
+
+class _Device(Backend):
+    """Stands for a device that fails at every third batch, or from the start."""
+
+    info = BackendInfo("planted", device="card")
+    always = False
+    calls = 0
+
+    @classmethod
+    def probe(cls) -> str:
+        return "1"
+
+    def compress(self, data):
+        type(self).calls += 1
+        if self.always or self.calls % 3 == 0:
+            raise BackendError("backend 'planted': no answer within 150 ms")
+        return zlib.compress(data, 1)
+
+    def decompress(self, data, raw_bytes):
+        return zlib.decompress(data)
+
+
+class _DeadDevice(_Device):
+    always = True
+
+
+@pytest.mark.parametrize(("cls", "at_least"), [(_Device, 1), (_DeadDevice, 5)])
+def test_batches_that_a_device_loses_are_compressed_by_the_fallback_and_counted(tmp_path, plant, cls, at_least):
+    cls.calls = 0
+    plant(cls)
+    data = random.Random(3).randbytes(100_000) * 10
+    with Pair(tmp_path, "planted", batch_bytes=64 << 10, fallback="zlib:1") as pair:
+        assert carry(pair, data, []) == data
+        pair.sender.join()
+    sent = pair.sender.result
+    assert sent["fallback"] == "zlib:1"
+    assert at_least <= sent["fallbacks"] == (cls.calls if cls.always else cls.calls // 3)
+    assert sent["fallback_bytes"] <= len(data)
+    assert sent["fallback_reason"] == "backend 'planted': no answer within 150 ms"
+
+
+def test_where_fallback_is_forbidden_a_failing_device_ends_the_migration(tmp_path, plant):
+    plant(_DeadDevice)
+    with Pair(tmp_path, "planted", fallback="never") as pair:
+        with contextlib.suppress(OSError):
+            pair.source.sendall(bytes(range(256)) * 4096)
+        assert pair.drain() == b""
+        pair.sender.join()
+    assert isinstance(pair.sender.error, CodecError)
+    assert "no answer within 150 ms" in str(pair.sender.error)
+
+
+class _NeverOpens(_Device):
+    def open(self):
+        raise BackendUnavailable("planted", "no such card", "plug one in")
+
+
+class _Busy(_Device):
+    def open(self):
+        raise BackendError("backend 'planted': the device is busy")
+
+
+@pytest.mark.parametrize(
+    ("cls", "error", "words"), [(_NeverOpens, MissingError, "plug one in"), (_Busy, CodecError, "busy")]
+)
+def test_a_device_that_cannot_be_opened_is_told_before_qemu_may_connect(tmp_path, plant, cls, error, words):
+    plant(cls)
+    config = SendConfig(Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=9), "planted")
+    with pytest.raises(error, match=words):
+        run_sender(config, lambda line: pytest.fail(f"ready although the device is not: {line}"))
