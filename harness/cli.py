@@ -38,6 +38,7 @@ _COMMANDS = {
     "record": "harness.commands.record",
     "report": "harness.commands.report",
     "compare": "harness.commands.compare",
+    "opencl": "harness.commands.opencl",
 }
 
 _EPILOG = """\b

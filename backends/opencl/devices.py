@@ -19,7 +19,7 @@ from backends.opencl.errors import OpenclError, OpenclMissing, one_line
 if TYPE_CHECKING:
     import pyopencl
 
-__all__ = ["ENVIRONMENT", "DeviceConfig", "DeviceRow", "choose", "list_devices", "probe_in_child"]
+__all__ = ["ENVIRONMENT", "DeviceConfig", "DeviceRow", "check_name", "choose", "list_devices", "probe_in_child"]
 
 ENVIRONMENT = "PAGEFERRY_OPENCL_DEVICE"
 """Names the device, as ``DeviceConfig.device`` does, where that is None."""
@@ -77,9 +77,11 @@ def choose(rows: Sequence[DeviceRow], config: DeviceConfig, *, built_for: tuple[
 
     A binary goes to the device that it is ``built_for`` (platform, name), and to an accelerator before others. Of several
     that fit alike, the first.
-    :raises OpenclMissing: none fits; the message names those that are here.
+    :raises OpenclMissing: none fits; the message names those that are here. :raises OpenclError: the name has no sense.
     """
     named = config.device or os.environ.get(ENVIRONMENT) or None
+    if named is not None:
+        check_name(named)
     order = _TYPES
     fitting = [row for row in rows if named is None or _fits(row, named)]
     if built_for is not None:
@@ -105,15 +107,19 @@ def choose(rows: Sequence[DeviceRow], config: DeviceConfig, *, built_for: tuple[
     )
 
 
+def check_name(named: str) -> None:
+    """:raises OpenclError: ``named`` is not of a device name's form."""
+    scheme, _, rest = named.partition(":")
+    if named.upper() not in _TYPES and (scheme.lower() != "opencl" or not rest.partition(":")[0]):
+        form = "opencl:PLATFORM:DEVICE (each an index or a part of the name), gpu, accelerator or cpu"
+        raise OpenclError(f"{named!r} names no OpenCL device; write {form}")
+
+
 def _fits(row: DeviceRow, named: str) -> bool:
-    """:raises OpenclMissing: ``named`` is not of the form."""
     if named.upper() in _TYPES:
         return row.type == named.upper()
-    scheme, _, rest = named.partition(":")
+    _, _, rest = named.partition(":")
     platform, _, device = rest.partition(":")
-    if scheme.lower() != "opencl" or not platform:
-        remedy = "write opencl:PLATFORM:DEVICE (each an index or a part of the name), gpu, accelerator or cpu"
-        raise OpenclMissing(f"{named!r} names no OpenCL device", remedy)
     _, platform_index, device_index = row.selector.split(":")
     return _means(platform, platform_index, row.platform) and (not device or _means(device, device_index, row.name))
 

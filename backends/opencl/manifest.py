@@ -62,21 +62,27 @@ def manifest_path(binary: str | Path) -> Path:
 
 
 def describe(
-    program: bytes, row: DeviceRow, *, block_bytes: int, style: str, kernels: Sequence[str] = KERNELS
+    program: bytes,
+    row: DeviceRow,
+    *,
+    block_bytes: int,
+    style: str,
+    made_with: str,
+    kernels: Sequence[str] = KERNELS,
 ) -> Manifest:
     """The manifest of ``program``, built for ``row``."""
     return Manifest(
-        FORMAT,
-        hashlib.sha256(program).hexdigest(),
-        len(program),
-        row.name,
-        row.platform,
-        row.driver,
-        contract.ABI,
-        tuple(kernels),
-        block_bytes,
-        style,
-        "pageferry",
+        format=FORMAT,
+        sha256=hashlib.sha256(program).hexdigest(),
+        size_bytes=len(program),
+        device=row.name,
+        platform=row.platform,
+        driver=row.driver,
+        abi=contract.ABI,
+        kernels=tuple(kernels),
+        block_bytes=block_bytes,
+        style=style,
+        made_with=made_with,
     )
 
 
@@ -137,24 +143,32 @@ def check_binary(path: str | Path) -> Manifest:
 def read_binary(path: str | Path) -> tuple[Manifest, bytes]:
     """As ``check_binary``, and the very bytes that were checked."""
     manifest = load_manifest(manifest_path(path))
-    again = f"build it again, or copy {path} and {path}.json together"
-    if manifest.format != FORMAT:
-        raise OpenclError(f"{path}.json: format is {manifest.format}, known is {FORMAT}; {again}")
-    if manifest.abi != contract.ABI:
-        raise OpenclError(f"{path}: made for ABI {manifest.abi}, this version needs {contract.ABI}; build it again")
-    if lacks := [name for name in KERNELS if name not in manifest.kernels]:
-        raise OpenclError(f"{path}: lacks the kernels {', '.join(lacks)}; build it from a source that has them")
-    if manifest.style not in contract.STYLES:
-        raise OpenclError(f"{path}.json: style is {manifest.style!r}, known are {', '.join(contract.STYLES)}; {again}")
-    if manifest.block_bytes not in contract.BLOCK_BYTES:
-        known = ", ".join(map(str, contract.BLOCK_BYTES))
-        raise OpenclError(f"{path}.json: block_bytes is {manifest.block_bytes}, known are {known}; {again}")
+    check_claims(manifest, path)
     program = read_bounded(Path(path), MAX_BINARY_BYTES)
+    again = f"build it again, or copy {path} and {path}.json together"
     if len(program) != manifest.size_bytes:
         raise OpenclError(f"{path}: has {len(program)} bytes, its manifest says {manifest.size_bytes}; {again}")
     if (digest := hashlib.sha256(program).hexdigest()) != manifest.sha256:
         raise OpenclError(f"{path}: has SHA-256 {digest[:16]}..., its manifest says {manifest.sha256[:16]}...; {again}")
     return manifest, program
+
+
+def check_claims(manifest: Manifest, path: str | Path) -> None:
+    """:raises OpenclError: by its manifest the binary ``path`` is none that this version can use."""
+    if manifest.format != FORMAT:
+        raise OpenclError(f"{path}.json: format is {manifest.format}, known is {FORMAT}; build the binary again")
+    if manifest.abi != contract.ABI:
+        raise OpenclError(f"{path}: made for ABI {manifest.abi}, this version needs {contract.ABI}; build it again")
+    if lacks := [name for name in KERNELS if name not in manifest.kernels]:
+        raise OpenclError(f"{path}: lacks the kernels {', '.join(lacks)}; build it from a source that has them")
+    for what, value, known in (
+        ("style", manifest.style, contract.STYLES),
+        ("block_bytes", manifest.block_bytes, contract.BLOCK_BYTES),
+    ):
+        if value not in known:
+            raise OpenclError(
+                f"{path}.json: {what} is {value!r}, known are {', '.join(map(str, known))}; build it again"
+            )
 
 
 def check_config(manifest: Manifest, config: DeviceConfig) -> None:

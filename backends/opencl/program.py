@@ -93,7 +93,8 @@ def load(context: cl.Context, row: DeviceRow, binary: bytes, path: str, *, block
         warnings.simplefilter("ignore")
         try:
             program = cl.Program(context, context.devices, [binary])
-            program.build()
+            # Without options, which a binary must not have (Intel 683846, section 6.6.4): pyopencl's build adds some.
+            program._get_prg().build(b"", context.devices)
         except cl.Error as exc:
             raise OpenclError(f"{name}: the driver refuses this binary: {one_line(exc)}") from exc
     return _described(context, program, name, block_bytes, style)
