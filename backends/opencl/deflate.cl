@@ -1,0 +1,650 @@
+// DEFLATE (RFC 1951) of memory blocks, OpenCL C 1.2 without extensions. Contract: contract.py, ABI 1.
+//
+// Each block becomes a fragment: blocks without the final bit, ended on a byte boundary. A block is parsed into sequences
+// (literals, then a match within the block), counted, given Huffman codes of its own, and written in the cheapest of the
+// three forms, whose exact cost is known before the first bit is written: so no write needs a bounds check.
+//
+//   -DBLOCK=4096|65536   bytes of a block
+//   -DSTYLE=0            wi:   a work-item a block, all state private. CPUs
+//   -DSTYLE=1            wg:   a work-group a block, matches found and bits written by all lanes, local memory. GPUs
+//   -DSTYLE=2            task: one work-item for all blocks, aligned 32-bit accesses only. FPGAs
+//   -DCPU_BUILTINS       clang's unaligned accesses and bit scans instead of OpenCL's built-ins; the same bytes come out
+//
+// wi and task write the same bytes; wg parses otherwise, so its own. Each is deterministic.
+
+#ifndef BLOCK
+#define BLOCK 65536
+#endif
+#ifndef STYLE
+#define STYLE 0
+#endif
+#ifndef WORK_GROUP
+#define WORK_GROUP 64
+#endif
+
+#define MAGIC 0x50464431u
+#define ABI 1u
+#define TAG 0xD5000000u
+#define DEFLATED 0u
+#define STORED 1u
+#define ZERO 2u
+
+#define PIECE 65535u  // the longest stored block
+#define STRIDE ((BLOCK + 5u * ((BLOCK + PIECE - 1u) / PIECE) + 16u + 63u) / 64u * 64u)
+
+#define LITERALS 286u  // literals, end of block, lengths
+#define DISTANCES 30u
+#define END 256u
+#define MIN_MATCH 4u
+#define MAX_MATCH 258u
+#define REACH 32768u
+#define MOST_LITERALS 511u
+#define SEQUENCES (BLOCK / 4u + BLOCK / MOST_LITERALS + 4u)
+
+// Two positions of 16 bits a bucket. 2^11 and 2^12: see the table in docs of the benchmark.
+#ifndef HASH_BITS
+#define HASH_BITS 11u
+#endif
+#ifndef SKIP
+#define SKIP 6u
+#endif
+#ifndef INSERTS
+#define INSERTS 0u
+#endif
+
+#if BLOCK == 4096
+#define DIGIT_BITS 7u  // two digits hold any count of a block
+#else
+#define DIGIT_BITS 9u
+#endif
+
+#if STYLE == 1
+#define SCRATCH_BYTES (BLOCK * 4u)
+#else
+#define SCRATCH_BYTES (SEQUENCES * 4u)
+#endif
+
+typedef global const uchar *In;
+
+// ---------------------------------------------------------------- bytes
+
+#ifdef CPU_BUILTINS
+typedef struct __attribute__((packed)) { uint v; } Packed32;
+typedef struct __attribute__((packed)) { ulong v; } Packed64;
+static inline uint load32(In in, uint at) { return ((global const Packed32 *)(in + at))->v; }
+static inline ulong load64(In in, uint at) { return ((global const Packed64 *)(in + at))->v; }
+static inline uint same_bytes(ulong difference) { return (uint)__builtin_ctzl(difference) >> 3; }
+static inline uint log2_of(uint v) { return 31u - (uint)__builtin_clz(v); }
+#elif STYLE == 2
+// Two neighbouring aligned words; callers keep 8 bytes from the block's end.
+static inline uint load32(In in, uint at) {
+    global const uint *words = (global const uint *)in + (at >> 2);
+    ulong both = ((ulong)words[1] << 32) | words[0];
+    return (uint)(both >> ((at & 3u) * 8u));
+}
+static inline ulong load64(In in, uint at) { return ((ulong)load32(in, at + 4u) << 32) | load32(in, at); }
+static inline uint same_bytes(ulong difference) { return (uint)popcount((difference & (0ul - difference)) - 1ul) >> 3; }
+static inline uint log2_of(uint v) { return 31u - clz(v); }
+#else
+static inline uint load32(In in, uint at) { return as_uint(vload4(0, in + at)); }
+static inline ulong load64(In in, uint at) { return as_ulong(vload8(0, in + at)); }
+static inline uint same_bytes(ulong difference) { return (uint)popcount((difference & (0ul - difference)) - 1ul) >> 3; }
+static inline uint log2_of(uint v) { return 31u - clz(v); }
+#endif
+
+// How many bytes from a and b on are equal, up to most. Task style reads 12 bytes for 8, so it stops earlier.
+static inline uint match_length(In in, uint a, uint b, uint from, uint most) {
+    uint length = from;
+    while (length + 12u <= most) {
+        ulong difference = load64(in, a + length) ^ load64(in, b + length);
+        if (difference) return length + same_bytes(difference);
+        length += 8u;
+    }
+    while (length < most && in[a + length] == in[b + length]) length++;
+    return length;
+}
+
+static inline bool all_zero(In in, uint n) {
+    uint at = 0;
+    global const ulong *words = (global const ulong *)in;
+    for (; at + 8u <= n; at += 8u)
+        if (words[at >> 3]) return false;
+    for (; at < n; at++)
+        if (in[at]) return false;
+    return true;
+}
+
+// ---------------------------------------------------------------- symbols (RFC 1951, 3.2.5)
+
+static inline uint length_symbol(uint over3) {  // over3: length - 3
+    if (over3 < 8u) return 257u + over3;
+    if (over3 == 255u) return 285u;
+    uint top = log2_of(over3);
+    return 253u + 4u * top + ((over3 >> (top - 2u)) & 3u);
+}
+static inline uint length_extra_bits(uint symbol) { return symbol < 265u || symbol == 285u ? 0u : (symbol - 261u) >> 2; }
+
+static inline uint distance_symbol(uint over1) {  // over1: distance - 1
+    if (over1 < 4u) return over1;
+    uint top = log2_of(over1);
+    return 2u * top + ((over1 >> (top - 1u)) & 1u);
+}
+static inline uint distance_extra_bits(uint symbol) { return symbol < 4u ? 0u : (symbol >> 1) - 1u; }
+
+// ---------------------------------------------------------------- bits
+
+typedef struct {
+    global uchar *out;
+    ulong held;
+    uint bits;
+    uint at;
+} Writer;
+
+static inline void put(Writer *w, ulong value, uint bits) {
+    w->held |= value << w->bits;
+    w->bits += bits;
+}
+
+// After it fewer than 32 bits (8 with CPU_BUILTINS) are held. At most 63 may be held before it.
+static inline void flush(Writer *w) {
+#ifdef CPU_BUILTINS
+    ((global Packed64 *)(w->out + w->at))->v = w->held;
+    uint whole = w->bits & ~7u;
+    w->at += whole >> 3;
+    w->held >>= whole;
+    w->bits &= 7u;
+#else
+    if (w->bits >= 32u) {
+        ((global uint *)w->out)[w->at >> 2] = (uint)w->held;
+        w->at += 4u;
+        w->held >>= 32;
+        w->bits -= 32u;
+    }
+#endif
+}
+
+// The empty stored block that ends a fragment on a byte boundary. Returns the fragment's bytes.
+static inline uint finish(Writer *w) {
+    w->bits = (w->bits + 3u + 7u) & ~7u;
+    flush(w);
+    put(w, 0xFFFF0000ul, 32u);
+    flush(w);
+#ifndef CPU_BUILTINS
+    ((global uint *)w->out)[w->at >> 2] = (uint)w->held;
+#endif
+    return w->at + (w->bits >> 3);
+}
+
+static inline uint stored_bytes(uint n) { return n + 5u * ((n + PIECE - 1u) / PIECE); }
+
+// ---------------------------------------------------------------- Huffman codes
+
+typedef struct {
+    uint literal_counts[LITERALS];
+    uint distance_counts[DISTANCES];
+} Counts;
+
+// Code in the low half, already reversed for writing; length in the high half.
+typedef struct {
+    uint literals[LITERALS];
+    uint distances[DISTANCES];
+} Codes;
+
+static inline uint code_bits(uint code) { return code >> 16; }
+static inline ulong code_value(uint code) { return code & 0xFFFFu; }
+
+// Ascending by count, ties by symbol: keys are count << 9 | symbol.
+static inline void sort_keys(uint *keys, uint *spare, uint n) {
+    uint starts[1u << DIGIT_BITS];
+    const uint mask = (1u << DIGIT_BITS) - 1u;
+    for (uint pass = 0; pass < 2u; pass++) {
+        uint shift = 9u + pass * DIGIT_BITS;
+        for (uint i = 0; i <= mask; i++) starts[i] = 0;
+        for (uint i = 0; i < n; i++) starts[(keys[i] >> shift) & mask]++;
+        uint sum = 0;
+        for (uint i = 0; i <= mask; i++) {
+            uint count = starts[i];
+            starts[i] = sum;
+            sum += count;
+        }
+        for (uint i = 0; i < n; i++) spare[starts[(keys[i] >> shift) & mask]++] = keys[i];
+        uint *other = keys;
+        keys = spare;
+        spare = other;
+    }
+}
+
+static inline void sort_few(uint *keys, uint n) {
+    for (uint i = 1; i < n; i++) {
+        uint key = keys[i], j = i;
+        for (; j > 0 && keys[j - 1u] > key; j--) keys[j] = keys[j - 1u];
+        keys[j] = key;
+    }
+}
+
+// Numbers of codes by length of a minimum-redundancy code for n >= 2 ascending weights, which are overwritten
+// (Moffat and Katajainen, In-place calculation of minimum-redundancy codes, WADS 1995).
+static inline void count_lengths(uint *a, uint n, uint *by_length) {
+    a[0] += a[1];
+    uint root = 0, leaf = 2;
+    for (uint next = 1; next + 1u < n; next++) {
+        if (leaf >= n || a[root] < a[leaf]) {
+            a[next] = a[root];
+            a[root++] = next;
+        } else
+            a[next] = a[leaf++];
+        if (leaf >= n || (root < next && a[root] < a[leaf])) {
+            a[next] += a[root];
+            a[root++] = next;
+        } else
+            a[next] += a[leaf++];
+    }
+    a[n - 2u] = 0;
+    for (int next = (int)n - 3; next >= 0; next--) a[next] = a[a[next]] + 1u;
+    uint open = 1, depth = 0;
+    int inner = (int)n - 2;
+    while (open) {
+        uint used = 0;
+        while (inner >= 0 && a[inner] == depth) {
+            used++;
+            inner--;
+        }
+        by_length[min(depth, 31u)] += open - used;
+        open = 2u * used;
+        depth++;
+    }
+}
+
+// No code longer than limit: those that are become limit, and others pay for them until Kraft's sum is 1 again.
+static inline void limit_lengths(uint *by_length, uint limit) {
+    uint sum = 0;
+    for (uint length = limit + 1u; length < 32u; length++) {
+        by_length[limit] += by_length[length];
+        by_length[length] = 0;
+    }
+    for (uint length = 1; length <= limit; length++) sum += by_length[length] << (limit - length);
+    for (; sum > 1u << limit; sum--) {
+        by_length[limit]--;
+        uint length = limit - 1u;
+        while (!by_length[length]) length--;
+        by_length[length]--;
+        by_length[length + 1u] += 2u;
+    }
+}
+
+// Fills codes[0..n); at least two symbols get one. few: n is small enough for a plain sort.
+static inline void make_codes(const uint *counts, uint n, uint limit, uint *codes, bool few) {
+    uint keys[LITERALS], spare[LITERALS], by_length[32];
+    uint used = 0;
+    for (uint i = 0; i < n; i++) {
+        codes[i] = 0;
+        keys[used] = counts[i] << 9 | i;
+        used += counts[i] != 0;
+    }
+    for (uint i = 0; used < 2u; i++)
+        if (!counts[i]) keys[used++] = i;
+    for (uint i = 0; i < 32u; i++) by_length[i] = 0;
+    if (few)
+        sort_few(keys, used);
+    else
+        sort_keys(keys, spare, used);
+    for (uint i = 0; i < used; i++) spare[i] = keys[i] >> 9;
+    count_lengths(spare, used, by_length);
+    limit_lengths(by_length, limit);
+    uint i = 0;
+    for (uint length = limit; length; length--)
+        for (uint left = by_length[length]; left; left--) codes[keys[i++] & 511u] = length << 16;
+    uint next[16], code = 0;
+    for (uint length = 1; length < 16u; length++) {
+        code = (code + (length > 1u ? by_length[length - 1u] : 0u)) << 1;
+        next[length] = code;
+    }
+    for (uint s = 0; s < n; s++) {
+        uint length = codes[s] >> 16;
+        if (!length) continue;
+        uint v = next[length]++;
+        v = (v & 0x5555u) << 1 | ((v >> 1) & 0x5555u);
+        v = (v & 0x3333u) << 2 | ((v >> 2) & 0x3333u);
+        v = (v & 0x0F0Fu) << 4 | ((v >> 4) & 0x0F0Fu);
+        v = (v & 0x00FFu) << 8 | ((v >> 8) & 0x00FFu);
+        codes[s] |= v >> (16u - length);
+    }
+}
+
+static inline void fixed_codes(Codes *codes) {  // RFC 1951, 3.2.6
+    for (uint s = 0; s < LITERALS; s++) {
+        uint length = s < 144u ? 8u : s < 256u ? 9u : s < 280u ? 7u : 8u;
+        uint v = s < 144u ? 0x30u + s : s < 256u ? 0x190u + s - 144u : s < 280u ? s - 256u : 0xC0u + s - 280u;
+        uint reversed = 0;
+        for (uint i = 0; i < length; i++) reversed |= ((v >> i) & 1u) << (length - 1u - i);
+        codes->literals[s] = length << 16 | reversed;
+    }
+    for (uint s = 0; s < DISTANCES; s++) {
+        uint reversed = 0;
+        for (uint i = 0; i < 5u; i++) reversed |= ((s >> i) & 1u) << (4u - i);
+        codes->distances[s] = 5u << 16 | reversed;
+    }
+}
+
+// ---------------------------------------------------------------- the dynamic header (RFC 1951, 3.2.7)
+
+typedef struct {
+    uint literals, distances, lengths;  // HLIT, HDIST, HCLEN as counts
+    uint runs;
+    ushort run[LITERALS + DISTANCES];   // symbol | extra << 5
+    uint codes[19];
+} Header;
+
+constant uchar ORDER[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+
+static inline uint run_extra_bits(uint symbol) { return symbol < 16u ? 0u : symbol == 16u ? 2u : symbol == 17u ? 3u : 7u; }
+
+static inline uint nth_length(const Codes *codes, uint literals, uint i) {
+    return (i < literals ? codes->literals[i] : codes->distances[i - literals]) >> 16;
+}
+
+// The header's bits, from HLIT to the last code length.
+static inline uint make_header(const Codes *codes, Header *h) {
+    uint counts[19];
+    for (uint i = 0; i < 19u; i++) counts[i] = 0;
+    h->literals = LITERALS;
+    while (h->literals > 257u && !codes->literals[h->literals - 1u]) h->literals--;
+    h->distances = DISTANCES;
+    while (h->distances > 1u && !codes->distances[h->distances - 1u]) h->distances--;
+    uint total = h->literals + h->distances, bits = 14;
+    h->runs = 0;
+    for (uint i = 0; i < total;) {
+        uint length = nth_length(codes, h->literals, i), same = 1;
+        while (i + same < total && nth_length(codes, h->literals, i + same) == length) same++;
+        i += same;
+        uint symbol = length;
+        if (length) {
+            h->run[h->runs++] = (ushort)length;
+            counts[length]++;
+            same--;
+            symbol = 16;
+        }
+        while (same >= 3u) {
+            uint most = length ? 6u : 138u, taken = min(same, most), base = 3;
+            if (!length) {
+                symbol = taken > 10u ? 18u : 17u;
+                base = taken > 10u ? 11u : 3u;
+            }
+            h->run[h->runs++] = (ushort)(symbol | (taken - base) << 5);
+            counts[symbol]++;
+            bits += run_extra_bits(symbol);
+            same -= taken;
+        }
+        for (; same; same--) {
+            h->run[h->runs++] = (ushort)length;
+            counts[length]++;
+        }
+    }
+    make_codes(counts, 19u, 7u, h->codes, true);
+    h->lengths = 19;
+    while (h->lengths > 4u && !h->codes[ORDER[h->lengths - 1u]]) h->lengths--;
+    bits += 3u * h->lengths;
+    for (uint i = 0; i < 19u; i++) bits += counts[i] * code_bits(h->codes[i]);
+    return bits;
+}
+
+static inline void put_header(Writer *w, const Header *h) {
+    put(w, (h->literals - 257u) | (h->distances - 1u) << 5 | (h->lengths - 4u) << 10, 14u);
+    flush(w);
+    for (uint i = 0; i < h->lengths; i++) {
+        put(w, code_bits(h->codes[ORDER[i]]), 3u);
+        flush(w);
+    }
+    for (uint i = 0; i < h->runs; i++) {
+        uint symbol = h->run[i] & 31u, code = h->codes[symbol];
+        put(w, code_value(code), code_bits(code));
+        put(w, h->run[i] >> 5, run_extra_bits(symbol));
+        flush(w);
+    }
+}
+
+// ---------------------------------------------------------------- the choice
+
+static inline uint body_bits(const Counts *counts, const Codes *codes) {
+    uint bits = 0;
+    for (uint s = 0; s < LITERALS; s++) bits += counts->literal_counts[s] * code_bits(codes->literals[s]);
+    for (uint s = 0; s < DISTANCES; s++) bits += counts->distance_counts[s] * code_bits(codes->distances[s]);
+    return bits;
+}
+
+static inline uint extra_bits(const Counts *counts) {
+    uint bits = 0;
+    for (uint s = 265; s < 285u; s++) bits += counts->literal_counts[s] * length_extra_bits(s);
+    for (uint s = 4; s < DISTANCES; s++) bits += counts->distance_counts[s] * distance_extra_bits(s);
+    return bits;
+}
+
+// Bytes of a fragment with so many bits in its one block, the marker included.
+static inline uint fragment_bytes(uint bits) { return (bits + 3u + 7u) / 8u + 4u; }
+
+// Bits of the body with fixed codes, without making them.
+static inline uint fixed_body_bits(const Counts *counts) {
+    uint bits = 0;
+    for (uint s = 0; s < LITERALS; s++)
+        bits += counts->literal_counts[s] * (s < 144u ? 8u : s < 256u ? 9u : s < 280u ? 7u : 8u);
+    for (uint s = 0; s < DISTANCES; s++) bits += counts->distance_counts[s] * 5u;
+    return bits;
+}
+
+// Chooses the form, makes its codes and writes what stands before the body. False: storing is no longer.
+static inline bool begin(const Counts *counts, uint n, Codes *codes, Writer *w) {
+    Header header;
+    make_codes(counts->literal_counts, LITERALS, 15u, codes->literals, false);
+    make_codes(counts->distance_counts, DISTANCES, 15u, codes->distances, true);
+    uint extra = extra_bits(counts);
+    uint dynamic = fragment_bytes(3u + make_header(codes, &header) + body_bits(counts, codes) + extra);
+    uint fixed = fragment_bytes(3u + fixed_body_bits(counts) + extra);
+    if (stored_bytes(n) <= min(dynamic, fixed)) return false;
+    if (fixed <= dynamic) {
+        fixed_codes(codes);
+        put(w, 2ul, 3u);
+    } else {
+        put(w, 4ul, 3u);
+        put_header(w, &header);
+    }
+    flush(w);
+    return true;
+}
+
+#if STYLE != 1
+// ---------------------------------------------------------------- wi and task: one work-item compresses a block
+
+static inline uint hash(uint v) { return (v * 0x9E3779B1u) >> (32u - HASH_BITS); }
+
+typedef struct {
+    global uint *sequence;
+    uint sequences;
+} Sequences;
+
+// literals : 9 | length - 3 : 8 | distance - 1 : 15; length 3 stands for no match.
+static inline void add(Sequences *s, Counts *counts, In in, uint from, uint literals, uint length, uint distance) {
+    for (uint i = 0; i < literals; i++) counts->literal_counts[in[from + i]]++;
+    for (; literals > MOST_LITERALS; literals -= MOST_LITERALS) s->sequence[s->sequences++] = MOST_LITERALS << 23;
+    uint over3 = length - 3u, over1 = distance - 1u;
+    s->sequence[s->sequences++] = literals << 23 | over3 << 15 | over1;
+    if (over3) {
+        counts->literal_counts[length_symbol(over3)]++;
+        counts->distance_counts[distance_symbol(over1)]++;
+    }
+}
+
+static inline void parse_zeros(Sequences *s, Counts *counts, In in, uint n) {
+    uint at = 1, literals = 1;
+    while (n - at >= MIN_MATCH) {
+        uint length = min(n - at, MAX_MATCH);
+        add(s, counts, in, at - literals, literals, length, 1u);
+        at += length;
+        literals = 0;
+    }
+    if (literals + n - at) add(s, counts, in, at - literals, literals + n - at, 3u, 1u);
+}
+
+static inline void insert(uint *table, In in, uint at) {
+    uint bucket = hash(load32(in, at));
+    table[bucket] = table[bucket] << 16 | at;
+}
+
+static inline void parse(Sequences *s, Counts *counts, In in, uint n) {
+    uint table[1u << HASH_BITS];
+    for (uint i = 0; i < 1u << HASH_BITS; i++) table[i] = 0;
+    uint at = 1, anchor = 0, misses = 0;
+    while (at + 12u <= n) {
+        uint v = load32(in, at), bucket = hash(v), both = table[bucket];
+        uint near = both & 0xFFFFu, far = both >> 16, best = 0, from = 0;
+        table[bucket] = both << 16 | at;
+        uint most = min(n - at, MAX_MATCH);
+        if (near < at && at - near <= REACH && load32(in, near) == v) {
+            best = match_length(in, near, at, 4u, most);
+            from = near;
+        }
+        if (far < near && at - far <= REACH && load32(in, far) == v) {
+            uint length = match_length(in, far, at, 4u, most);
+            if (length > best + 1u) {
+                best = length;
+                from = far;
+            }
+        }
+        if (!best) {
+            at += 1u + (misses++ >> SKIP);
+            continue;
+        }
+        misses = 0;
+        while (at > anchor && from && best < MAX_MATCH && in[at - 1u] == in[from - 1u]) {
+            at--;
+            from--;
+            best++;
+        }
+        add(s, counts, in, anchor, at - anchor, best, at - from);
+        uint end = at + best;
+        for (uint i = at + 1u; i < end && i < at + 1u + INSERTS && i + 12u <= n; i++) insert(table, in, i);
+        if (end + 12u <= n) insert(table, in, end - 1u);
+        at = anchor = end;
+    }
+    if (n > anchor) add(s, counts, in, anchor, n - anchor, 3u, 1u);
+}
+
+#ifdef CPU_BUILTINS
+#define LITERALS_A_FLUSH 3u
+#else
+#define LITERALS_A_FLUSH 2u
+#endif
+
+static inline void put_code(Writer *w, uint code) { put(w, code_value(code), code_bits(code)); }
+
+static inline void put_match(Writer *w, const Codes *codes, uint over3, uint over1) {
+    uint symbol = length_symbol(over3), extra = length_extra_bits(symbol);
+    put_code(w, codes->literals[symbol]);
+    put(w, over3 & ((1u << extra) - 1u), extra);
+#ifndef CPU_BUILTINS
+    flush(w);
+#endif
+    symbol = distance_symbol(over1);
+    extra = distance_extra_bits(symbol);
+    put_code(w, codes->distances[symbol]);
+    put(w, over1 & ((1u << extra) - 1u), extra);
+    flush(w);
+}
+
+static inline void put_body(Writer *w, const Codes *codes, const Sequences *s, In in) {
+    uint at = 0;
+    for (uint q = 0; q < s->sequences; q++) {
+        uint word = s->sequence[q], end = at + (word >> 23), over3 = (word >> 15) & 255u;
+        for (; at + LITERALS_A_FLUSH <= end; at += LITERALS_A_FLUSH) {
+            for (uint i = 0; i < LITERALS_A_FLUSH; i++) put_code(w, codes->literals[in[at + i]]);
+            flush(w);
+        }
+        for (; at < end; at++) put_code(w, codes->literals[in[at]]);
+        flush(w);
+        if (over3) {
+            put_match(w, codes, over3, word & 32767u);
+            at += over3 + 3u;
+        }
+    }
+    put_code(w, codes->literals[END]);
+    flush(w);
+}
+
+// Stored blocks without the final bit.
+static inline uint store(In in, uint n, global uchar *out) {
+    uint to = 0;
+    for (uint at = 0; at < n;) {
+        uint piece = min(n - at, PIECE);
+        out[to] = 0;
+        out[to + 1u] = (uchar)piece;
+        out[to + 2u] = (uchar)(piece >> 8);
+        out[to + 3u] = (uchar)~piece;
+        out[to + 4u] = (uchar)(~piece >> 8);
+        to += 5u;
+        for (uint i = 0; i < piece; i++) out[to + i] = in[at + i];
+        to += piece;
+        at += piece;
+    }
+    return to;
+}
+
+static inline uint2 compress_block(In in, uint n, global uchar *out, global uint *scratch) {
+    Counts counts;
+    Codes codes;
+    for (uint i = 0; i < LITERALS; i++) counts.literal_counts[i] = 0;
+    for (uint i = 0; i < DISTANCES; i++) counts.distance_counts[i] = 0;
+    counts.literal_counts[END] = 1;
+    Sequences s = {scratch, 0};
+    bool zero = all_zero(in, n);
+    if (zero)
+        parse_zeros(&s, &counts, in, n);
+    else
+        parse(&s, &counts, in, n);
+    Writer w = {out, 0, 0, 0};
+    if (!begin(&counts, n, &codes, &w)) return (uint2)(store(in, n, out), TAG | (zero ? ZERO : STORED));
+    put_body(&w, &codes, &s, in);
+    return (uint2)(finish(&w), TAG | (zero ? ZERO : DEFLATED));
+}
+
+static inline void gather_block(global const uchar *from, uint n, global uchar *to) {
+    for (uint i = 0; i < n; i++) to[i] = from[i];
+}
+
+#endif  // STYLE != 1
+
+#if STYLE == 0
+#define BLOCKS_OF(count) \
+    uint first = get_global_id(0), after = first + 1u
+__attribute__((reqd_work_group_size(1, 1, 1)))
+#elif STYLE == 2
+#define BLOCKS_OF(count) uint first = 0, after = (count)
+__attribute__((reqd_work_group_size(1, 1, 1)))
+#endif
+#if STYLE != 1
+kernel void deflate_blocks(global const uchar *restrict in, global uchar *restrict slots, global uint2 *restrict res,
+                           uint in_bytes, uint slot_stride, global uint *restrict scratch) {
+    BLOCKS_OF((in_bytes + BLOCK - 1u) / BLOCK);
+    for (uint b = first; b < after; b++)
+        res[b] = compress_block(in + (size_t)b * BLOCK, min(in_bytes - b * BLOCK, (uint)BLOCK),
+                                slots + (size_t)b * slot_stride, scratch + (size_t)b * (SCRATCH_BYTES / 4u));
+}
+
+__attribute__((reqd_work_group_size(1, 1, 1)))
+kernel void gather_blocks(global const uchar *restrict slots, global const uint2 *restrict res,
+                          global const uint *restrict offsets, global uchar *restrict joined, uint blocks,
+                          uint slot_stride) {
+    BLOCKS_OF(blocks);
+    for (uint b = first; b < after; b++)
+        gather_block(slots + (size_t)b * slot_stride, res[b].x, joined + offsets[b]);
+}
+#endif
+
+kernel void deflate_info(global uint *restrict info) {
+    info[0] = MAGIC;
+    info[1] = ABI;
+    info[2] = BLOCK;
+    info[3] = STRIDE;
+    info[4] = STYLE;
+    info[5] = STYLE == 1 ? WORK_GROUP : 1u;
+    info[6] = SCRATCH_BYTES;
+    info[7] = 0;
+}
