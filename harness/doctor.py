@@ -5,7 +5,6 @@ Each check looks for itself and raises nothing. ``missing`` stops something, ``w
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from typing import Literal
 import psutil
 
 from backends import registry
+from backends.opencl.devices import DeviceConfig, OpenclError, OpenclMissing, probe_in_child
 from harness import environment
 from harness.errors import PageferryError
 from harness.guests.accel import Accel, probe_accel
@@ -156,24 +156,32 @@ def _codecs() -> list[Check]:
 
 
 def _opencl() -> list[Check]:
-    title, means = (
-        "OpenCL devices",
-        "no backend can use a GPU or FPGA through OpenCL; the CPU's backends do not need it",
-    )
+    """All devices; and whether one of them compresses. Both are tried in child processes, as drivers abort and crash."""
+    title = "OpenCL devices"
     try:
-        opencl = importlib.import_module("pyopencl")
-        devices = [device.name.strip() for platform in opencl.get_platforms() for device in platform.get_devices()]
-    except ImportError:
-        mend = "no backend of this version uses OpenCL; for a third party's: pip install pyopencl, and a driver or PoCL"
-        return [Check("opencl", title, "missing", "pyopencl is not installed", means, mend)]
-    except Exception as exc:  # the driver's own errors, of any class
-        mend = "install the device's OpenCL driver, or PoCL (apt install pocl-opencl-icd)"
-        return [Check("opencl", title, "missing", " ".join(f"{exc}".split()), means, mend)]
-    if not devices:
+        rows = probe_in_child()
+    except OpenclMissing as exc:
+        means = "the backend opencl cannot be used; the CPU's backends do not need it"
+        return [Check("opencl", title, "missing", exc.missing, means, exc.remedy)]
+    except OpenclError as exc:
+        means = "a driver fails when it is only asked for its devices: the backend opencl cannot be used"
+        return [Check("opencl", title, "warn", str(exc), means, "mend or uninstall that driver")]
+    found = "; ".join(f"{row}, driver {row.driver}" for row in rows)
+    try:
+        chosen = next(row for row in probe_in_child(DeviceConfig(cpu_allowed=True)) if row.chosen)
+    except OpenclMissing as exc:
+        means = f"no batch can be compressed there: {exc.missing}"
+        return [Check("opencl", title, "warn", found, means, exc.remedy)]
+    except OpenclError as exc:
+        means = f"no batch can be compressed there: {exc}"
         return [
-            Check("opencl", title, "missing", "no device", means, "apt install pocl-opencl-icd, or the card's driver")
+            Check("opencl", title, "warn", found, means, "mend the driver, or set PAGEFERRY_OPENCL_DEVICE to another")
         ]
-    return [Check("opencl", title, "ok", ", ".join(devices), "backends that use OpenCL can run")]
+    if chosen.type == "CPU":
+        means = "a stand-in for a card: it shows that offload works, and takes the cores that it should spare"
+    else:
+        means = f"batches can be compressed on {chosen.name}"
+    return [Check("opencl", title, "ok", found, means)]
 
 
 def _governor() -> list[Check]:

@@ -9,12 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from backends.opencl import contract
 from backends.opencl.child import call_in_child
 from backends.opencl.devices import DeviceConfig, choose, probe_in_child
 from backends.opencl.errors import OpenclError
 from backends.opencl.host import open_device, self_test
 from backends.opencl.manifest import (
-    KERNELS,
     MAX_BINARY_BYTES,
     Manifest,
     check_binary,
@@ -66,7 +66,7 @@ def _save(arguments: dict[str, Any]) -> None:
     save_binary(DeviceConfig(**arguments), out)
 
 
-def describe_binary(config: DeviceConfig, kernels: Sequence[str] = KERNELS) -> Manifest:
+def describe_binary(config: DeviceConfig, kernels: Sequence[str] = contract.KERNELS) -> Manifest:
     """Write the manifest of ``config.binary``, a file that another's tools made for the device that ``config`` means.
 
     :raises OpenclMissing: no such device. :raises OpenclError: the file is not to be read, or would be refused when loaded.

@@ -19,7 +19,17 @@ from backends.opencl.errors import OpenclError, OpenclMissing, one_line
 if TYPE_CHECKING:
     import pyopencl
 
-__all__ = ["ENVIRONMENT", "DeviceConfig", "DeviceRow", "check_name", "choose", "list_devices", "probe_in_child"]
+__all__ = [
+    "ENVIRONMENT",
+    "DeviceConfig",
+    "DeviceRow",
+    "OpenclError",
+    "OpenclMissing",
+    "check_name",
+    "choose",
+    "list_devices",
+]
+__all__ += ["probe_in_child"]
 
 ENVIRONMENT = "PAGEFERRY_OPENCL_DEVICE"
 """Names the device, as ``DeviceConfig.device`` does, where that is None."""

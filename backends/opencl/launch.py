@@ -5,12 +5,10 @@ from __future__ import annotations
 import mmap
 from dataclasses import dataclass
 
+from backends.opencl.contract import LAST as FINAL_BLOCK
 from backends.opencl.contract import Geometry
 
 __all__ = ["FINAL_BLOCK", "Launch", "SlotLayout"]
-
-FINAL_BLOCK = b"\x03\x00"
-"""The empty block of fixed codes that ends a stream of byte-aligned fragments (RFC 1951 section 3.2.6, BFINAL set)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +25,7 @@ class SlotLayout:
     @classmethod
     def of(cls, input_bytes: int, block_bytes: int) -> SlotLayout:
         """Room for batches of up to ``input_bytes``, and for the longest stream that one can become."""
-        bound_bytes = Geometry(block_bytes).joined_bound_bytes(input_bytes) + len(FINAL_BLOCK)
-        return cls(input_bytes, _pages(input_bytes), _pages(bound_bytes))
+        return cls(input_bytes, _pages(input_bytes), _pages(Geometry(block_bytes).joined_bound_bytes(input_bytes)))
 
     @property
     def memory_bytes(self) -> int:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from backends.opencl.devices import DeviceConfig, DeviceRow
 
 __all__ = [
-    "KERNELS",
     "Manifest",
     "check_binary",
     "check_config",
@@ -32,9 +31,6 @@ __all__ = [
 ]
 
 FORMAT = 1
-KERNELS = ("deflate_blocks", "gather_blocks", "deflate_info")
-"""What a program must have. The fragments are joined on the device, so that only compressed bytes cross the bus."""
-
 MAX_BINARY_BYTES = 1 << 30
 MAX_MANIFEST_BYTES = 1 << 16
 
@@ -68,7 +64,7 @@ def describe(
     block_bytes: int,
     style: str,
     made_with: str,
-    kernels: Sequence[str] = KERNELS,
+    kernels: Sequence[str] = contract.KERNELS,
 ) -> Manifest:
     """The manifest of ``program``, built for ``row``."""
     return Manifest(
@@ -159,7 +155,7 @@ def check_claims(manifest: Manifest, path: str | Path) -> None:
         raise OpenclError(f"{path}.json: format is {manifest.format}, known is {FORMAT}; build the binary again")
     if manifest.abi != contract.ABI:
         raise OpenclError(f"{path}: made for ABI {manifest.abi}, this version needs {contract.ABI}; build it again")
-    if lacks := [name for name in KERNELS if name not in manifest.kernels]:
+    if lacks := [name for name in contract.KERNELS if name not in manifest.kernels]:
         raise OpenclError(f"{path}: lacks the kernels {', '.join(lacks)}; build it from a source that has them")
     for what, value, known in (
         ("style", manifest.style, contract.STYLES),

@@ -46,11 +46,6 @@ class Program:
             case _:
                 return (1,), (1,)
 
-    @property
-    def longest_fragment_bytes(self) -> int:
-        """The most that a block may become; the slot's last 16 bytes are for writers that write ahead."""
-        return self.geometry.slot_stride_bytes - 16
-
     def binary(self) -> bytes:
         """As the driver saves it."""
         binaries = cast("list[bytes]", self.built.get_info(cl.program_info.BINARIES))

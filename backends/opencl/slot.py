@@ -108,8 +108,8 @@ class Slot:
         timing.to_host(self._results.take(results_bytes))
         timing.to_host(self._input.reclaim())
         self._queue.finish()
-        results = self._results.host[:results_bytes].view(np.uint32).reshape(blocks, 2)
-        _check(results, self._program)
+        results = self._results.host[:results_bytes].view(np.uint32).reshape(blocks, 2).copy()
+        _check(results, raw_bytes, self._program)
         return results
 
     def _join(self, lengths: npt.NDArray[np.uint32], timing: _Timing) -> int:
@@ -119,11 +119,13 @@ class Slot:
         joined_bytes = int(ends[-1])
         self._offsets.host[: blocks * _OFFSET_BYTES].view(np.uint32)[:] = ends - lengths
         timing.to_device(self._offsets.give(blocks * _OFFSET_BYTES))
+        self._results.give(0)
         self._output.give(0)
         self._gather.set_arg(4, np.uint32(blocks))
         timing.kernel(cl.enqueue_nd_range_kernel(self._queue, self._gather, *self._program.shape(blocks)))
         timing.to_host(self._output.take(joined_bytes + len(FINAL_BLOCK)))
         timing.to_host(self._offsets.reclaim())
+        timing.to_host(self._results.reclaim())
         self._queue.finish()
         return joined_bytes
 
@@ -182,25 +184,30 @@ class _Timing:
         return to_device_s, kernel_s, to_host_s, waited_ns * 1e-9
 
 
-def _check(results: npt.NDArray[np.uint32], program: Program) -> None:
-    """:raises OpenclError: the device did not answer for a block, called it failed, or gave it an impossible length."""
+def _check(results: npt.NDArray[np.uint32], raw_bytes: int, program: Program) -> None:
+    """:raises OpenclError: the device did not answer for a block, gave it up, or claims a length that cannot be."""
     lengths, statuses = results[:, 0], results[:, 1]
-    longest = np.uint32(program.longest_fragment_bytes)
-    # Unsigned: no length, 0, becomes the largest of all; so does a status below the tag.
-    bad = (statuses - np.uint32(contract.TAG) > contract.ZERO) | (lengths - np.uint32(1) >= longest)
-    if not bad.any():
-        return
-    block = int(bad.argmax())
-    length, status = int(lengths[block]), int(statuses[block])
-    if length == status == _UNWRITTEN:
-        problem = "was not written by the device"
-    elif status == contract.TAG | contract.ERROR:
-        problem = "was given up by the device"
-    elif status - contract.TAG not in range(contract.ZERO + 1):
-        problem = f"has status {status:#010x}"
-    else:
-        problem = f"has a fragment of {length} bytes, possible are 1..{longest}"
-    raise OpenclError(f"{program}: block {block} of {len(results)} {problem} ({np.count_nonzero(bad)} such)")
+    longest_bytes = program.geometry.longest_fragment_bytes
+    # Unsigned: a length of 0 becomes the largest of all, as does a status below the tag.
+    bad = (statuses - np.uint32(contract.TAG) > contract.ZERO) | (lengths - np.uint32(1) >= np.uint32(longest_bytes))
+    if bad.any():
+        block = int(bad.argmax())
+        problem = _problem(int(lengths[block]), int(statuses[block]), longest_bytes)
+        raise OpenclError(f"{program}: block {block} of {len(results)} {problem} ({np.count_nonzero(bad)} such)")
+    joined_bytes = int(lengths.sum()) + len(FINAL_BLOCK)
+    if joined_bytes > (bound_bytes := program.geometry.joined_bound_bytes(raw_bytes)):
+        claim = f"fragments of {joined_bytes} bytes in all for a batch of {raw_bytes}"
+        raise OpenclError(f"{program}: {claim}, possible are {bound_bytes}")
+
+
+def _problem(length_bytes: int, status: int, longest_bytes: int) -> str:
+    if length_bytes == status == _UNWRITTEN:
+        return "was not written by the device"
+    if status == contract.TAG | contract.ERROR:
+        return "was given up by the device"
+    if status - contract.TAG not in range(contract.ZERO + 1):
+        return f"has status {status:#010x}"
+    return f"has a fragment of {length_bytes} bytes, possible are 1..{longest_bytes}"
 
 
 def _page_aligned(length_bytes: int) -> Bytes:

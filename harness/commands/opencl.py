@@ -117,8 +117,8 @@ def build(*, device: str | None, block: str, style: str | None, out: Path) -> No
 def manifest(*, device: str | None, binary: Path, block: str, style: str, kernels: tuple[str, ...]) -> None:
     """Write the manifest (FILE.json) of a program that the device's own tools made, such as an .aocx or .xclbin."""
     from backends.opencl.binary import describe_binary
+    from backends.opencl.contract import KERNELS
     from backends.opencl.devices import DeviceConfig
-    from backends.opencl.manifest import KERNELS
 
     config = DeviceConfig(device=device, binary=str(binary), block_bytes=_BLOCKS[block], style=style)
     click.echo(_line(binary, _told(lambda: describe_binary(config, kernels or KERNELS))))
