@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from backends.api import MAX_BATCH_BYTES, Backend, BackendError, BackendInfo, BackendUnavailable, Buffer
 from backends.inflate import inflate
 from backends.opencl.decoder import decoder_version, new_inflater
-from backends.opencl.devices import DeviceConfig, probe_in_child
+from backends.opencl.devices import ENVIRONMENT, DeviceConfig, probe_in_child
 from backends.opencl.errors import OpenclError, OpenclMissing
 from backends.opencl.launch import FINAL_BLOCK
 from backends.opencl.offload import COUNTERS, Offload, OffloadConfig
@@ -81,7 +81,9 @@ class OpenclBackend(Backend):
         try:
             self._shared().wait_started()
         except OpenclMissing as exc:
-            raise BackendUnavailable(self.info.name, exc.missing, exc.remedy) from exc
+            here = "(CPU)" in exc.missing and self._config.device.device is None
+            remedy = f"{exc.remedy}: --option device=cpu, or {ENVIRONMENT}=cpu" if here else exc.remedy
+            raise BackendUnavailable(self.info.name, exc.missing, remedy) from exc
         except OpenclError as exc:
             raise self._error(str(exc)) from exc
 

@@ -6,7 +6,6 @@ once, as a device may belong to one process.
 
 from __future__ import annotations
 
-import math
 import os
 import select
 import threading
@@ -36,6 +35,7 @@ Counts = MutableMapping[str, int | float]
 
 _quarantined: dict[DeviceConfig, str] = {}
 
+_MIB = 1 << 20
 _START_LIMIT_S = 60.0
 _FAREWELL_S = 1.0
 _OBITUARY_S = 0.02
@@ -100,7 +100,7 @@ class Offload:
         try:
             asked_s = time.monotonic()
             slot.request(data)
-            packed, answer = slot.answer(self._limit_s(len(data)))
+            packed, answer = slot.answer(self.config.limit_s * max(1.0, len(data) / _MIB))
             answered_s = time.monotonic()
             self._verify(worker, data, packed, counts)
         except OpenclError as exc:
@@ -128,9 +128,6 @@ class Offload:
         os.eventfd_write(self._wake, 1)
         self._supervisor.join()
         os.close(self._wake)
-
-    def _limit_s(self, raw_bytes: int) -> float:
-        return self.config.limit_s * max(1.0, raw_bytes / (1 << 20))
 
     def _take(self, counts: Counts) -> tuple[Worker, SharedSlot]:
         """A free slot. Each slot ahead has a time limit, so this wait has one too."""
@@ -194,11 +191,8 @@ class Offload:
 
     def _retire(self, worker: Worker, obituary: str | None) -> None:
         """No more batches for this worker; those under way fail. The lock is held."""
-        self._worker = None
+        self._let_go()
         worker.obituary = obituary and f"its worker was ended: {obituary}"
-        for slot in self._free:
-            slot.close()
-        self._free = []
         worker.kill()
         self._changed.notify_all()
 
@@ -211,16 +205,20 @@ class Offload:
     def _supervise(self) -> None:
         try:
             if (reason := _quarantined.get(self.config.device)) is not None:
-                self._end_start(OpenclError(reason), quarantined=reason)
+                self._give_up(reason)
             while not self._closing:
                 self._attend()
         except Exception as exc:  # whoever waits for us must not wait for ever
-            reason = f"its supervisor failed: {one_line(exc)}"
-            self._end_start(OpenclError(reason), quarantined=reason)
+            self._give_up(f"its supervisor failed: {one_line(exc)}")
             raise
         finally:
             if self._process is not None:
                 self._end_process(self._process, _FAREWELL_S)
+
+    def _give_up(self, reason: str) -> None:
+        with self._changed:
+            self._breaker.quarantine(reason)
+            self._end_start(OpenclError(reason))
 
     def _attend(self) -> None:
         """Wait for the one thing that can happen next, and see to it."""
@@ -230,11 +228,12 @@ class Offload:
             return
         with self._changed:
             due_s = self._breaker.due_s
-        left_s = math.inf if due_s is None else due_s - time.monotonic()
-        if left_s <= 0:
+        if due_s is not None and due_s <= time.monotonic():
             self._start()
-        else:
-            select.select([self._wake], [], [], None if due_s is None else left_s)
+            return
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        poll.poll(None if due_s is None else (due_s - time.monotonic()) * 1000)
 
     def _start(self) -> None:
         """A new worker, and its self-test on every slot."""
@@ -245,33 +244,30 @@ class Offload:
             worker.hello(_START_LIMIT_S, self._wake)
             batch = self_test_batch()
             for slot in worker.slots:
-                if problem := difference(worker.compress(slot, batch, _START_LIMIT_S, self._wake), batch):
-                    raise WrongError(f"the device failed its self-test: {len(batch)} bytes became {problem}")
+                if wrong := difference(worker.compress(slot, batch, _START_LIMIT_S, self._wake), batch):
+                    raise WrongError(f"the device failed its self-test: {len(batch)} bytes became {wrong}")
         except (OpenclError, OSError) as exc:
             if self._process is not None:
-                for slot in self._process.slots:
-                    slot.close()
+                self._free = self._process.slots
                 self._end_process(self._process, 0.0)
-            self._end_start(
-                exc if isinstance(exc, OpenclError) else OpenclError(f"cannot start a worker: {one_line(exc)}")
-            )
+            problem = exc if isinstance(exc, OpenclError) else OpenclError(f"cannot start a worker: {one_line(exc)}")
+            with self._changed:
+                self._breaker.probed(time.monotonic(), str(problem))
+                if isinstance(problem, WrongError):
+                    self._quarantine(str(problem))
+                self._end_start(problem)
         else:
-            self._end_start(None)
-
-    def _end_start(self, problem: OpenclError | None, quarantined: str | None = None) -> None:
-        with self._changed:
-            if problem is None:
-                self._worker = self._process
-                self._free = list(self._process.slots) if self._process is not None else []
+            with self._changed:
+                self._worker, self._free = worker, list(worker.slots)
                 self._unclaimed["restarts"] += self._starts > 0
                 self._starts += 1
-            if quarantined or isinstance(problem, WrongError):
-                self._quarantine(quarantined or str(problem))
-            else:
-                self._breaker.probed(time.monotonic(), None if problem is None else str(problem))
-            self._problem = problem
-            self._tried = True
-            self._changed.notify_all()
+                self._breaker.probed(time.monotonic(), None)
+                self._end_start(None)
+
+    def _end_start(self, problem: OpenclError | None) -> None:
+        self._problem = problem
+        self._tried = True
+        self._changed.notify_all()
 
     def _bury(self, worker: Worker) -> None:
         """The worker's process ended."""
@@ -289,12 +285,14 @@ class Offload:
 
     def _end_process(self, worker: Worker, patience_s: float) -> None:
         with self._changed:
-            for slot in self._free:
-                slot.close()
-            self._free = []
-            self._worker = None
+            self._let_go()
         worker.dismiss(patience_s)
         self._process = None
+
+    def _let_go(self) -> None:
+        self._worker = None
+        while self._free:
+            self._free.pop().close()
 
     def disown(self) -> None:
         """In a fork of this process: neither worker nor supervisor is ours."""

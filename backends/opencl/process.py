@@ -32,6 +32,7 @@ __all__ = ["EndedError", "LateError", "SharedSlot", "Worker"]
 HOST = "backends.opencl.host:open_device"
 
 _TAIL_BYTES = 4096
+_PIPE_BYTES = 65536
 _KILLED_S = 1.0
 # -P: no module of the working directory is taken for one of ours.
 _CODE = (
@@ -53,9 +54,9 @@ class SharedSlot:
 
     def __init__(self, layout: SlotLayout, geometry: Geometry) -> None:
         self._geometry = geometry
-        self.memory_fd = os.memfd_create("pageferry-slot", os.MFD_CLOEXEC)
-        os.ftruncate(self.memory_fd, layout.memory_bytes)
-        self._memory = memoryview(mmap.mmap(self.memory_fd, layout.memory_bytes))
+        self.memory_file = os.fdopen(os.memfd_create("pageferry-slot", os.MFD_CLOEXEC), "wb")
+        self.memory_file.truncate(layout.memory_bytes)
+        self._memory = memoryview(mmap.mmap(self.memory_file.fileno(), layout.memory_bytes))
         self._input = self._memory[: layout.input_bytes]
         self._output = self._memory[layout.output_offset :]
         self.connection, self.far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -67,7 +68,7 @@ class SharedSlot:
     def hand_over(self) -> None:
         """The worker has its ends: give up ours, so that its end is the socket's end."""
         self.far_end.close()
-        os.close(self.memory_fd)
+        self.memory_file.close()
 
     def request(self, data: memoryview) -> None:
         """Copy a batch of at least one byte in, and ask for it. :raises EndedError: the worker is gone."""
@@ -113,7 +114,6 @@ class Worker:
     def __init__(self, device: DeviceConfig, slots: int, factory: str = HOST) -> None:
         """Start the process; ``hello`` says whether it came up."""
         layout = SlotLayout.of(MAX_BATCH_BYTES, device.block_bytes)
-        geometry = Geometry(device.block_bytes)
         self.identity: dict[str, Any] = {}
         self.batches = 0
         self.obituary: str | None = None
@@ -122,32 +122,39 @@ class Worker:
         self._log_open = True
         self._lock = threading.Lock()
         with ExitStack() as undo, ExitStack() as far_ends:
-            self.slots = [SharedSlot(layout, geometry) for _ in range(slots)]
-            self._control, far_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            self._log, log_end = os.pipe()
-            os.set_blocking(self._log, False)
-            undo.callback(self._close_own_ends)
-            far_ends.callback(far_end.close)
-            far_ends.callback(os.close, log_end)
+            self.slots = [SharedSlot(layout, Geometry(device.block_bytes)) for _ in range(slots)]
             for slot in self.slots:
+                undo.callback(slot.close)
                 far_ends.callback(slot.hand_over)
-            ends = [(slot.far_end.fileno(), slot.memory_fd) for slot in self.slots]
+            self._control, control_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            undo.callback(self._control.close)
+            far_ends.callback(control_end.close)
+            self._log, log_end = os.pipe()
+            undo.callback(os.close, self._log)
+            far_ends.callback(os.close, log_end)
+            os.set_blocking(self._log, False)
+            ends = [(slot.far_end.fileno(), slot.memory_file.fileno()) for slot in self.slots]
             setup = {
                 "path": sys.path,
                 "parent": os.getpid(),
-                "control": far_end.fileno(),
+                "control": control_end.fileno(),
                 "slots": ends,
                 "layout": asdict(layout),
                 "factory": factory,
                 "device": asdict(device),
             }
-            inherited = [far_end.fileno(), *itertools.chain.from_iterable(ends)]
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _CODE, json.dumps(setup)],
-                stdin=subprocess.DEVNULL, stdout=log_end, stderr=log_end, pass_fds=inherited, start_new_session=True,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=log_end,
+                stderr=log_end,
+                pass_fds=[control_end.fileno(), *itertools.chain.from_iterable(ends)],
+                start_new_session=True,
+            )
+            undo.callback(self.process.wait)
+            undo.callback(self.process.kill)
+            self.pidfd = os.pidfd_open(self.process.pid)
             undo.pop_all()
-        self.pidfd = os.pidfd_open(self.process.pid)
 
     def hello(self, limit_s: float, wake_fd: int) -> None:
         """Wait for the device to be open.
@@ -246,10 +253,14 @@ class Worker:
         self.pidfd = -1
 
     def _read_log(self) -> None:
+        """What is there now, but no more than a pipe holds: a worker that never stops talking does not keep us here."""
         with suppress(BlockingIOError):
-            while words := os.read(self._log, _TAIL_BYTES):
+            for _ in range(_PIPE_BYTES // _TAIL_BYTES):
+                words = os.read(self._log, _TAIL_BYTES)
+                if not words:
+                    self._log_open = False
+                    return
                 self._tail = (self._tail + words)[-_TAIL_BYTES:]
-            self._log_open = False
 
     def _close_own_ends(self) -> None:
         self._control.close()

@@ -59,10 +59,10 @@ def status_of(name):
 
 
 def test_names_lists_ours_first():
-    assert registry.names()[:7] == ["none", "zlib", "isal", "zlib-ng", "libdeflate", "lz4", "zstd"]
+    assert registry.names()[:8] == ["none", "zlib", "isal", "zlib-ng", "libdeflate", "lz4", "zstd", "opencl"]
 
 
-@pytest.mark.parametrize("name", ["none", "zlib", "isal", "zlib-ng", "libdeflate", "lz4", "zstd"])
+@pytest.mark.parametrize("name", ["none", "zlib", "isal", "zlib-ng", "libdeflate", "lz4", "zstd", "opencl"])
 def test_a_name_loads_the_class_that_bears_it(name):
     assert registry.load(name).info.name == name
 

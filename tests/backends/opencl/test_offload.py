@@ -406,6 +406,20 @@ def test_closing_does_not_wait_for_a_start(monkeypatch):
     assert not worker_pids(offload)
 
 
+def test_a_machine_out_of_descriptors_is_a_reason_and_leaves_no_process(monkeypatch):
+    def full(_pid):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", full)
+    offload = acquire(config())
+    with pytest.raises(OpenclError, match=r"cannot start a worker: \[Errno 24\] Too many open files"):
+        offload.wait_started()
+    assert not worker_pids(offload)
+    monkeypatch.undo()
+    assert recovers(offload) > 0
+    release(offload)
+
+
 def test_a_supervisor_that_fails_lets_nobody_wait(monkeypatch):
     def broken(*_):
         raise RuntimeError("a bug of ours")
