@@ -26,6 +26,7 @@ _BUILT_IN = {
     "lz4": "backends.lz4_:Lz4Backend",
     "zstd": "backends.zstd:ZstdBackend",
     "opencl": "backends.opencl:OpenclBackend",
+    "qatzip": "backends.qatzip:QatzipBackend",
 }
 
 

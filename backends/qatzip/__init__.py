@@ -1,0 +1,5 @@
+"""Intel QuickAssist cards through QATzip."""
+
+from backends.qatzip.backend import QatzipBackend
+
+__all__ = ["QatzipBackend"]
