@@ -1,10 +1,12 @@
 """The environment is flat and says None for what it cannot tell; doctor says for every check what it means."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from backends.opencl.devices import DeviceRow, OpenclError, OpenclMissing
 from backends.registry import BackendStatus
 from harness import doctor as doctor_module
 from harness import environment
@@ -148,6 +150,39 @@ def test_doctor_reports_a_refused_namespace_and_leaves_nothing(monkeypatch):
 def test_doctor_judges_the_governor(monkeypatch, name, status):
     monkeypatch.setattr(environment, "governor", lambda: name)
     assert _only(doctor_module._governor, check_id="governor").status == status
+
+
+CPU = DeviceRow("opencl:0:0", "PoCL", "pthread", "CPU", "3.1", "OpenCL 3.0", 2, 1 << 32, 1 << 20, True)
+CARD = replace(CPU, selector="opencl:1:0", platform="Cards Inc.", name="U50", type="ACCELERATOR")
+
+
+@pytest.mark.parametrize(
+    ("listed", "tried", "status", "words"),
+    [
+        ([CPU], [replace(CPU, chosen=True)], "ok", "a stand-in for a card"),
+        ([CPU, CARD], [CPU, replace(CARD, chosen=True)], "ok", "can be compressed on U50"),
+        (OpenclMissing("pyopencl is not installed", "install it"), None, "missing", "cannot be used"),
+        (OpenclMissing("PoCL shows no device", "set POCL_CACHE_DIR"), None, "missing", "cannot be used"),
+        (OpenclError("the driver ended its process"), None, "warn", "a driver fails"),
+        ([CPU], OpenclMissing("PoCL cannot link kernels", "apt install gcc"), "warn", "PoCL cannot link kernels"),
+        ([CARD], OpenclError("its output restores to other bytes"), "warn", "restores to other bytes"),
+    ],
+    ids=["cpu", "card", "no pyopencl", "no cache", "driver dies", "no linker", "wrong"],
+)
+def test_doctor_tries_the_opencl_devices(monkeypatch, listed, tried, status, words):
+    def probe(config=None):
+        answer = listed if config is None else tried
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(doctor_module, "probe_in_child", probe)
+    check = _only(doctor_module._opencl, check_id="opencl")
+    assert check.status == status
+    assert words in check.means
+    assert bool(check.mend) == (status != "ok")
+    if isinstance(listed, list):
+        assert all(str(row) in check.found for row in listed)
 
 
 def test_doctor_judges_load_and_memory(monkeypatch):

@@ -53,9 +53,9 @@ def call_in_child(function: str, argument: object, timeout_s: float) -> Any:  # 
 def death(status: int, words: str) -> OpenclError:
     """Why a process that used OpenCL ended with ``status`` (as ``Popen.returncode``), from its last ``words`` on stderr."""
     # PoCL calls ld for each kernel that it has not cached, and aborts the process where that fails.
-    if "linking" in words.lower():
+    if "linking of kernel" in words:
         return OpenclMissing("PoCL cannot link kernels: no ld, libgcc or libc", "apt install gcc libc6-dev")
-    end = signal.strsignal(-status) or f"signal {-status}" if status < 0 else f"exit status {status}"
+    end = signal.strsignal(-status) if status < 0 else f"exit status {status}"
     last = one_line(words[-300:])
     return OpenclError(f"the OpenCL driver ended its process ({end}){f': {last}' if last else ''}")
 

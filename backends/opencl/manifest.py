@@ -193,8 +193,7 @@ def check_device(manifest: Manifest, row: DeviceRow, binary: str) -> None:
 def read_bounded(path: Path, limit_bytes: int) -> bytes:
     """A regular file's bytes. :raises OpenclError: it cannot be read, is none, or has more than ``limit_bytes``."""
     try:
-        # O_NONBLOCK: a pipe in its place must not make us wait for a writer.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open(path, "rb", opener=_open) as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
                 raise OpenclError(f"{path}: is not a regular file; name a saved binary")
@@ -208,3 +207,8 @@ def read_bounded(path: Path, limit_bytes: int) -> bytes:
             "make the manifest with `pageferry opencl manifest`" if path.suffix == ".json" else "name a saved binary"
         )
         raise OpenclError(f"{path}: {exc.strerror}; {remedy}") from exc
+
+
+def _open(path: str, flags: int) -> int:
+    """A pipe in a file's place must not make us wait for a writer."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -116,13 +116,18 @@ def _described(context: cl.Context, program: cl.Program, name: str, block_bytes:
 
 
 def _info(context: cl.Context, program: cl.Program, name: str) -> list[int]:
+    for kernel in contract.KERNELS:
+        try:
+            cl.Kernel(program, kernel)
+        except cl.Error as exc:
+            raise OpenclError(f"{name}: lacks the kernel {kernel} ({one_line(exc)})") from exc
     info = np.zeros(_INFO_WORDS, np.uint32)
     try:
         queue = cl.CommandQueue(context)
         buffer = cl.Buffer(context, cl.mem_flags.READ_WRITE | cl.mem_flags.COPY_HOST_PTR, hostbuf=info)
-        kernel = cl.Kernel(program, "deflate_info")
-        kernel.set_args(buffer)
-        cl.enqueue_nd_range_kernel(queue, kernel, (1,), (1,))
+        tell = cl.Kernel(program, "deflate_info")
+        tell.set_args(buffer)
+        cl.enqueue_nd_range_kernel(queue, tell, (1,), (1,))
         cl.enqueue_copy(queue, info, buffer)
     except cl.Error as exc:
         raise OpenclError(f"{name}: deflate_info failed: {one_line(exc)}") from exc
