@@ -185,13 +185,15 @@ def open_pair(
 
 
 def failure_of(halves: Sequence[Half], patience_s: float = 2.0) -> PageferryError | None:
-    """What the pair died of; the receiver's word first, since the sender repeats it. After a failed migration both are
-    about to end: waited for up to ``patience_s``, or QEMU's consequence would be told for the cause.
+    """What the pair died of. A codec's or the machine's fault before a broken link, which only follows from it; else the
+    receiver's word first, since the sender repeats it. After a failed migration both are about to end: waited for up to
+    ``patience_s``, or QEMU's consequence would be told for the cause.
     """
     deadline_s = time.monotonic() + patience_s
     while not all(half.ended() for half in halves) and time.monotonic() < deadline_s:
         time.sleep(0.01)
-    return next((error for half in reversed(halves) if (error := half.failed()) is not None), None)
+    errors = [error for half in reversed(halves) if (error := half.failed()) is not None]
+    return next((error for error in errors if not isinstance(error, PeerError)), errors[0] if errors else None)
 
 
 def pair_parameters(statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
