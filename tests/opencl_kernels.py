@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pyopencl as cl
@@ -70,6 +71,26 @@ class Kernels:
         fragments = [slots[b * stride : b * stride + int(length)].tobytes() for b, length in enumerate(lengths)]
         self._last = (slots[: blocks * stride], results[:blocks])
         return fragments, [int(word) & 0xFF for word in results[:blocks, 1]]
+
+    def prepared(self, data: bytes) -> tuple[Callable[[], None], int]:
+        """A launch over ``data``, which is on the device from now on, and the joined stream's bytes."""
+        fragments, _ = self.deflate(data)
+        blocks, flags = len(fragments), cl.mem_flags
+        buffers = [
+            cl.Buffer(self._context, flags.READ_ONLY | flags.COPY_HOST_PTR, hostbuf=np.frombuffer(data, np.uint8)),
+            cl.Buffer(self._context, flags.READ_WRITE, self.geometry.slots_bytes(len(data))),
+            cl.Buffer(self._context, flags.READ_WRITE, 8 * blocks),
+            np.uint32(len(data)),
+            np.uint32(self.geometry.slot_stride_bytes),
+            cl.Buffer(self._context, flags.READ_WRITE, blocks * self._scratch_bytes),
+        ]
+
+        def launch() -> None:
+            self._deflate.set_args(*buffers)
+            cl.enqueue_nd_range_kernel(self._queue, self._deflate, *self._shape(blocks))
+            self._queue.finish()
+
+        return launch, sum(map(len, fragments)) + len(contract.LAST)
 
     def gather(self, offsets: list[int], joined_bytes: int) -> bytes:
         """The last batch's fragments at these places; elsewhere the canary."""

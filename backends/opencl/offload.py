@@ -14,12 +14,12 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 
 from backends.opencl.breaker import Breaker
-from backends.opencl.decoder import difference, self_test_batch
 from backends.opencl.devices import DeviceConfig
 from backends.opencl.errors import OpenclError, one_line
 from backends.opencl.launch import FINAL_BLOCK
 from backends.opencl.messages import Answer, DeviceFaultError
 from backends.opencl.process import HOST, EndedError, LateError, SharedSlot, Worker
+from backends.restore import difference, self_test_batch
 
 __all__ = ["COUNTERS", "Offload", "OffloadConfig"]
 

@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from backends.api import MAX_BATCH_BYTES, Backend, BackendInfo, BackendUnavailable, Buffer
 from backends.inflate import inflate
-from backends.opencl.decoder import decoder_version, difference, new_inflater
 from backends.qatzip.caller import Caller
 from backends.qatzip.library import SMALLEST_INPUT_BYTES, Outcome, QatzipError, QatzipMissing, Session, load
+from backends.restore import decoder_version, difference, new_inflater
 
 __all__ = ["QatzipBackend", "try_here"]
 

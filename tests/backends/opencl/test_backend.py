@@ -24,7 +24,7 @@ from backends.conformance import RULES, check
 from backends.conformance.samples import KINDS, sample
 from backends.opencl import OpenclBackend
 from backends.opencl import backend as module
-from backends.opencl.decoder import self_test_batch
+from backends.restore import self_test_batch
 
 PROMPT_S = 1.0
 """What these tests allow a busy machine; 0.2 s is promised of an idle one."""

@@ -1,4 +1,4 @@
-"""Restores what a device compressed, in software, and tells whether it is right. Any host can: it is plain DEFLATE."""
+"""Restores DEFLATE that a device made, in software, and tells whether it is right. Any host can: it is plain DEFLATE."""
 
 from __future__ import annotations
 
