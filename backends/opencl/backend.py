@@ -42,8 +42,8 @@ class OpenclBackend(Backend):
     info = BackendInfo(
         name="opencl",
         device="opencl",
-        # The whole path against the kernel alone, 64 KiB blocks, PoCL, 3 threads: 0.86 with 1 MiB, 0.93 with 4 MiB; 4 KiB blocks 0.87
-        # and 0.93 (2-core AMD EPYC, 2026-11-24, n=7). Larger ones would be longer under way when the guest waits.
+        # The whole path against the kernel alone, 1, 2, 4 MiB: 0.85, 0.89, 0.91 with blocks of 64 KiB, 0.87, 0.92, 0.93 with 4 KiB
+        # (PoCL, 3 threads, 2-core AMD EPYC, 2026-11-24, n=7). Larger ones are longer under way when the guest waits.
         batch_bytes=2 << 20,
         # ISA-L inflates 1 MiB in 1.2 ms, PoCL deflates it in 3.4 ms of CPU time: 0.35. A card is faster, and will need more.
         # 2-core AMD EPYC, 2026-11-24, n=50.

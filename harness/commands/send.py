@@ -25,7 +25,9 @@ If anything fails the migration fails in QEMU too, and the source guest runs on.
 @click.option("--to", "target", required=True, metavar="tcp:HOST:PORT", help="Where `pageferry receive` listens.")
 @click.option("--backend", required=True, metavar="NAME", help="See `pageferry list backends`.")
 @click.option("--level", type=int, help="Compression level [the backend's default].")
-@click.option("--threads", type=click.IntRange(1, 256), metavar="N", help="Compression threads [cores].")
+@click.option(
+    "--threads", type=click.IntRange(1, 256), metavar="N", help="Compression threads [cores; one more at a device]."
+)
 @click.option("--decompress-threads", type=click.IntRange(1, 256), metavar="N", help="Ask the receiver for so many.")
 @click.option("--batch", type=SIZE, help="Bytes of pages compressed at once, such as 256KiB [the backend's choice].")
 @click.option("--inflight", type=SIZE, help="Most bytes under way, such as 4MiB [from the link's measured rate].")
