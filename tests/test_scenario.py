@@ -123,8 +123,10 @@ def test_the_two_situations_hold_the_published_methods_and_ours():
         assert (ours.threads, ours.decompress_threads) == (12, 3)
 
 
-def test_codecs_has_every_backend():
-    assert {method.backend for method in load_scenario("codecs").methods} == set(registry.names())
+def test_codecs_has_every_codec_and_offload_every_device():
+    devices = {name for name in registry.names() if registry.load(name).info.device != "cpu"}
+    assert {method.backend for method in load_scenario("codecs").methods} == set(registry.names()) - devices
+    assert {method.backend for method in load_scenario("offload").methods} >= devices
 
 
 def test_a_name_and_a_repository_path_find_the_shipped_file(monkeypatch, tmp_path):

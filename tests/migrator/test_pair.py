@@ -52,7 +52,7 @@ class Half:
                 self.error = exc
             self.ready.set()
 
-        self.thread = threading.Thread(target=body)
+        self.thread = threading.Thread(target=body, daemon=True)  # a failed test must not keep pytest from ending
         self.thread.start()
         assert self.ready.wait(10)
         return self
@@ -126,7 +126,8 @@ def carry(pair: Pair, data: bytes, cuts: list[int]) -> bytes:
 
 
 @pytest.mark.parametrize("backend", AVAILABLE)
-def test_what_leaves_is_what_entered(tmp_path, backend):
+def test_what_leaves_is_what_entered(tmp_path, backend, monkeypatch):
+    monkeypatch.setenv("PAGEFERRY_OPENCL_DEVICE", "cpu")
     data = streams.small_stream(11, sections=12)
     with Pair(tmp_path, backend) as pair:
         assert carry(pair, data, [1, 7, 5000, 70_000]) == data
