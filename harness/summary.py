@@ -17,8 +17,11 @@ _DEVICE_COUNTERS = ("sender_offload_", "sender_qat_")
 
 
 def print_summary(console: Console, result: Result) -> None:
-    """The table, the result's warnings, and what was not compressed by the backend that a row names."""
+    """The table, why runs are missing, the result's warnings, and what was not compressed by the backend that a row names."""
     console.print(summary_table(result))
+    for method in _methods(result):
+        if note := _note(result, method):
+            console.print(f"{escape(method)}: {escape(note)}", highlight=False, soft_wrap=True)
     for warning in result.warnings:
         print_warning(console, warning)
     for sentence in _fallbacks(result):
@@ -32,13 +35,10 @@ def summary_table(result: Result) -> Table:
     table = make_table(f"{name}: medians \\[95 % interval]", *columns, numbers=True)
     methods = _methods(result)
     fallen = [_fell_back(result, method) for method in methods]
-    notes = [_note(result, method) for method in methods]
     if any(fallen):
         table.add_column("fell back", justify="right", no_wrap=True)
-    if any(notes):
-        table.add_column("note", overflow="fold")
-    for method, fell_back, note in zip(methods, fallen, notes, strict=True):
-        extra = [fell_back or "-"] * any(fallen) + [escape(note)] * any(notes)
+    for method, fell_back in zip(methods, fallen, strict=True):
+        extra = [fell_back or "-"] * any(fallen)
         table.add_row(escape(method), *_cells(result, method), *extra)
     return table
 

@@ -457,5 +457,6 @@ def test_a_name_that_looks_like_markup_is_printed_as_it_is():
         on_event(RunFinished(run))
     console.file.close()
     text = console.export_text()
-    assert text.count("[red]x[/red]") == 2
+    assert text.count("[red]x[/red]") == 3  # table, why it is missing, progress
     assert text.count("[/bold] broke") == 2
+    assert "[red]x[/red]: 1 failed: [/bold] broke" in text
