@@ -22,7 +22,7 @@ from reports.grid import grids, rule_sentence
 from reports.offload import offload
 from reports.theme import CONFIG
 
-__all__ = ["Chart", "Charts", "build", "javascript"]
+__all__ = ["Chart", "Charts", "Section", "build", "finished", "javascript"]
 
 STATIC_WIDTH = 640
 _VEGALITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
@@ -168,13 +168,14 @@ def build(result: Result) -> Charts:
         if drawn is None:
             omitted.append(plan.missing)
         else:
-            spec = {
-                **drawn,
-                "config": CONFIG,
-                "width": "container",
-            }
-            shown.append(Chart(plan.key, plan.title, plan.caption, spec, _static(plan.key, spec), plan.section))
+            shown.append(finished(plan.key, plan.title, plan.caption, drawn, plan.section))
     return Charts(tuple(shown), tuple(omitted))
+
+
+def finished(key: str, title: str, caption: str, drawn: plots.Spec, section: Section = "charts") -> Chart:
+    """A chart of ``drawn``, a spec without width or theme. ``key`` is the page's own and unique on it."""
+    spec = {**drawn, "config": CONFIG, "width": "container"}
+    return Chart(key, title, caption, spec, _static(key, spec), section)
 
 
 def _static(key: str, spec: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ from harness.result import Result
 from reports import charts, view
 
 __all__ = [
+    "Download",
+    "download",
+    "figures",
+    "page_script",
     "render",
     "render_comparison",
     "render_report",
@@ -66,7 +71,7 @@ def _templates() -> Environment:
 
 
 @functools.cache
-def _script() -> str:
+def page_script() -> str:
     """The page's one script: the bundle, then what replaces static charts. In a function: it leaves no names behind."""
     boot = _source("boot.js")
     return f"(function(){{\n{charts.javascript()}\n{boot}\n}})();".replace("\r", "")
@@ -99,18 +104,17 @@ def render(template: str, *, script: str | None = None, **values: Any) -> str:  
     )
 
 
-def _download(result: Result) -> Download:
-    raw = _RESULT.dump_json(result)
+def download(name: str, raw: bytes) -> Download:
+    """``raw`` JSON under ``name``, packed where it is large."""
     if len(raw) <= _PLAIN_JSON_BYTES:
-        return Download("result.json", f"data:application/json;base64,{base64.b64encode(raw).decode()}")
+        return Download(name, f"data:application/json;base64,{base64.b64encode(raw).decode()}")
     packed = gzip.compress(raw, mtime=0)
-    return Download("result.json.gz", f"data:application/gzip;base64,{base64.b64encode(packed).decode()}")
+    return Download(f"{name}.gz", f"data:application/gzip;base64,{base64.b64encode(packed).decode()}")
 
 
-def render_report(result: Result) -> str:
-    """One result's page."""
-    drawn = charts.build(result)
-    figures = [
+def figures(shown: Sequence[charts.Chart]) -> list[dict[str, Any]]:
+    """Charts as the templates' ``figure_of`` takes them."""
+    return [
         {
             "key": chart.key,
             "section": chart.section,
@@ -119,15 +123,20 @@ def render_report(result: Result) -> str:
             "svg": Markup(chart.svg),  # noqa: S704 - Vega escapes every text that it draws; a test holds it to that
             "spec": script_json(chart.spec),
         }
-        for chart in drawn.shown
+        for chart in shown
     ]
+
+
+def render_report(result: Result) -> str:
+    """One result's page."""
+    drawn = charts.build(result)
     return render(
         "report.html",
-        script=_script() if figures else None,
+        script=page_script() if drawn.shown else None,
         page=view.page(result),
-        charts=figures,
+        charts=figures(drawn.shown),
         omitted=drawn.omitted,
-        download=_download(result),
+        download=download("result.json", _RESULT.dump_json(result)),
     )
 
 
