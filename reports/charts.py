@@ -20,6 +20,7 @@ from reports.effects import cpu_per_gib_metric
 from reports.facts import is_replay
 from reports.grid import grids, rule_sentence
 from reports.offload import offload
+from reports.printable import printable
 from reports.theme import CONFIG
 
 __all__ = ["Chart", "Charts", "Section", "build", "finished", "javascript"]
@@ -174,7 +175,7 @@ def build(result: Result) -> Charts:
 
 def finished(key: str, title: str, caption: str, drawn: plots.Spec, section: Section = "charts") -> Chart:
     """A chart of ``drawn``, a spec without width or theme. ``key`` is the page's own and unique on it."""
-    spec = {**drawn, "config": CONFIG, "width": "container"}
+    spec = {**printable(drawn), "config": CONFIG, "width": "container"}
     return Chart(key, title, caption, spec, _static(key, spec), section)
 
 
