@@ -24,12 +24,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-__all__ = ["MAX_BATCH_BYTES", "Backend", "BackendError", "BackendInfo", "BackendUnavailable", "Buffer"]
+__all__ = ["FRAMING_BYTES", "MAX_BATCH_BYTES", "Backend", "BackendError", "BackendInfo", "BackendUnavailable", "Buffer"]
 
 Buffer = bytes | bytearray | memoryview
 
 MAX_BATCH_BYTES = 4 << 20
 """No batch is larger than this many bytes of pages."""
+
+FRAMING_BYTES = 1024
+"""What a container and its padding may take on top, however small the batch."""
 
 
 class BackendError(Exception):
@@ -62,6 +65,9 @@ class BackendInfo:
     ``format`` names a standard container ("zlib", "deflate", "gzip", "lz4-block", "zstd") or None.
     ``needs`` is the distribution to install, ``extra`` the pageferry extra that brings it. ``options`` are the names of
     the keywords that the constructor takes besides ``level``.
+    ``most_expansion``: what does not compress grows by at most this share, and ``FRAMING_BYTES`` more. ``survives_fork``: in a
+    fork of a process that used it, new instances work. ``faults`` are those that ``inject`` can cause: of "death", "stall",
+    "wrong-data", "queue-full".
     """
 
     name: str
@@ -77,6 +83,13 @@ class BackendInfo:
     needs: str | None = None
     extra: str | None = None
     options: tuple[str, ...] = ()
+    most_expansion: float = 0.01
+    survives_fork: bool = True
+    faults: tuple[str, ...] = ()
+
+    def bound_bytes(self, raw_bytes: int) -> int:
+        """The most that ``compress`` gives for ``raw_bytes``."""
+        return raw_bytes + int(raw_bytes * self.most_expansion) + FRAMING_BYTES
 
 
 class Backend(abc.ABC):
@@ -124,6 +137,14 @@ class Backend(abc.ABC):
     def counters(self) -> Mapping[str, int | float]:
         """What this instance counted; summed over threads into the run's counters."""
         return {}
+
+    def identity(self) -> Mapping[str, str]:
+        """What a certificate names, of an open device: its name, ``type`` ("CPU" for a stand-in), driver, firmware, PCIe."""
+        return {}
+
+    def inject(self, fault: str) -> None:
+        """Cause one of ``info.faults`` in the open device, for a qualification. :raises BackendError: it cannot."""
+        raise self._error(f"cannot inject {fault!r}")
 
     def close(self) -> None:  # noqa: B027 - most backends open nothing
         """Give back what ``open``, ``compress`` or ``decompress`` opened. Called once, by the owning thread."""

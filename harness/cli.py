@@ -38,6 +38,7 @@ _COMMANDS = {
     "record": "harness.commands.record",
     "report": "harness.commands.report",
     "compare": "harness.commands.compare",
+    "qualify": "harness.commands.qualify",
     "opencl": "harness.commands.opencl",
 }
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from backends.api import Backend
 from backends.conformance import hostile, ordinary
 from backends.conformance.rig import Rig, Rule, Violation
+from backends.conformance.samples import KINDS, sample
 
-__all__ = ["RULES", "Finding", "check"]
+__all__ = ["KINDS", "RULES", "Finding", "Rig", "Rule", "Violation", "check", "sample"]
 
 RULES: Mapping[str, Rule] = {rule.id: rule for rule in (*ordinary.RULES, *hostile.RULES)}
 

@@ -17,7 +17,7 @@ __all__ = ["RULES"]
 
 RULES: list[Rule] = []
 
-_SIZES = (0, 1, 15, 4095, 4096, 4097, 65535, 65536, 256 << 10, MAX_BATCH_BYTES)
+_SIZES = (0, 1, 15, 4095, 4096, 4097, 65535, 65536, 65537, 256 << 10, MAX_BATCH_BYTES - 1, MAX_BATCH_BYTES)
 _THREADS, _ROUNDS, _PATIENCE_S = 8, 50, 120
 _WBITS = {"deflate": -15, "zlib": 15, "gzip": 31}
 _MOST_LEVELS = 16
@@ -49,7 +49,9 @@ def _identity(rig: Rig) -> str:
 
 @rule(RULES, "round-trip", "every size of every kind of data comes back byte for byte")
 def _round_trip(rig: Rig) -> str:
-    cases = [(kind, size) for size in _SIZES for kind in KINDS]
+    own = rig.info.batch_bytes
+    sizes = sorted({*_SIZES, own - 1, own, min(own + 1, MAX_BATCH_BYTES)})
+    cases = [(kind, size) for size in sizes for kind in KINDS]
     for kind, size in cases:
         data = sample(kind, size)
         rig.restores(rig.pack(data), data, f"{size} bytes of {kind}")

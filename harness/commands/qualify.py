@@ -1,0 +1,187 @@
+"""``pageferry qualify``: a backend in, a certificate and an exit status out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from harness.certificate import Certificate, CheckResult
+    from harness.qualify.runner import Plan
+
+__all__ = ["command"]
+
+_EPILOG = """\b
+Examples:
+  pageferry qualify isal
+  pageferry qualify opencl --option device=cpu
+  pageferry qualify mycard --profile full --soak 60 --thresholds lab.toml --out out/mycard
+  pageferry qualify mycard --only hostile --only speed.latency
+  pageferry qualify --compare out/old/certificate.json out/new/certificate.json
+
+\b
+Fills DIR with certificate.json, certificate.html, certificate.xml (JUnit) and logs/. Each check runs in a process of its own,
+so that a crash or a hang is a failed check. Let nothing else run meanwhile.
+Exit status 0: pass. 1: a check failed. 2: could not run; what is missing is named.
+"""
+_COULD_NOT_RUN = 2
+_MARKS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "n/a": "[dim]n/a [/]"}
+
+
+@click.command(epilog=_EPILOG, short_help="Certify a backend: does it work, and does it pay?")
+@click.argument("backend", required=False, metavar="BACKEND")
+@click.option("--level", type=int, help="Compression level [the backend's default].")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the backend's own.")
+@click.option(
+    "--profile",
+    type=click.Choice(["quick", "full"]),
+    default="quick",
+    show_default=True,
+    help="quick takes up to 3 min.",
+)
+@click.option(
+    "--class",
+    "backend_class",
+    type=click.Choice(["software", "accelerator", "stand-in"]),
+    help="Whose thresholds [told by the device].",
+)
+@click.option(
+    "--thresholds", type=click.Path(path_type=Path), metavar="FILE", help="A lab's own limits, over the shipped ones."
+)
+@click.option("--only", multiple=True, metavar="CHECK", help="This check, group or shell pattern alone.")
+@click.option(
+    "--soak", type=click.FloatRange(0.01, 1e5), metavar="MINUTES", help="How long its rate is watched [0.1; full: 10]."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Folder [out/qualify/BACKEND]."
+)
+@click.option("--list", "listed", is_flag=True, help="List the checks, and why each is made.")
+@click.option(
+    "--compare", nargs=2, type=click.Path(path_type=Path), metavar="A B", help="Hold two certificates side by side."
+)
+def command(
+    *,
+    backend: str | None,
+    level: int | None,
+    options: tuple[str, ...],
+    profile: str,
+    backend_class: str | None,
+    thresholds: Path | None,
+    only: tuple[str, ...],
+    soak: float | None,
+    out: Path | None,
+    listed: bool,
+    compare: tuple[Path, Path] | None,
+) -> None:
+    """Try everything that BACKEND must do in a live migration, measure what it costs, and write a certificate."""
+    from harness.commands.options import parse_options
+    from harness.console import make_console
+    from harness.errors import CodecError, MissingError
+    from harness.qualify.runner import Plan
+
+    console = make_console()
+    if listed or compare:
+        if listed:
+            _list(console)
+        if compare:
+            _compare(console, *compare, out)
+        return
+    if backend is None:
+        raise click.UsageError("Missing argument 'BACKEND'", click.get_current_context())
+    plan = Plan(
+        backend,
+        level,
+        parse_options(options),
+        profile,
+        backend_class,
+        thresholds,
+        only,
+        None if soak is None else soak * 60,
+    )
+    try:
+        certificate = _qualify(console, plan, out or Path("out") / "qualify" / backend)
+    except (MissingError, CodecError) as exc:
+        click.echo(f"pageferry: could not run: {exc}", err=True)
+        click.get_current_context().exit(_COULD_NOT_RUN)
+    if certificate.verdict != "pass":
+        click.get_current_context().exit(1)
+
+
+def _qualify(console: Console, plan: Plan, out: Path) -> Certificate:
+    from reports.certificate import write_certificate_page
+    from reports.junit import write_junit
+
+    from harness.certificate import save_certificate
+    from harness.qualify.runner import qualify
+
+    certificate = qualify(plan, out, _printer(console))
+    save_certificate(certificate, out / "certificate.json")
+    write_junit(certificate, out / "certificate.xml")
+    write_certificate_page(certificate, out / "certificate.html")
+    _print_verdict(console, certificate)
+    console.print(f"certificate: {out / 'certificate.html'}", soft_wrap=True)
+    return certificate
+
+
+def _printer(console: Console) -> Callable[[CheckResult, int, int], None]:
+    from rich.markup import escape
+
+    def show(result: CheckResult, number: int, total: int) -> None:
+        head = f"{number:>2}/{total} {_MARKS[result.status]} {result.id:<27} {result.duration_s:>5.1f} s  "
+        console.print(head + escape(result.evidence), soft_wrap=True)
+
+    return show
+
+
+def _print_verdict(console: Console, certificate: Certificate) -> None:
+    from rich.markup import escape
+
+    counts = {status: sum(check.status == status for check in certificate.checks) for status in ("pass", "fail", "n/a")}
+    partial = ", only the checks asked for" if certificate.partial else ""
+    word = "[bold green]PASS[/]" if certificate.verdict == "pass" else "[bold red]FAIL[/]"
+    console.print(
+        f"\n{word}: {escape(certificate.backend)} ({escape(certificate.version)}) as {certificate.backend_class}, "
+        f"{certificate.profile}{partial}: {counts['pass']} passed, {counts['fail']} failed, {counts['n/a']} not applicable, "
+        f"{certificate.duration_s:.0f} s",
+        soft_wrap=True,
+    )
+    for check in certificate.checks:
+        if check.status == "fail":
+            console.print(f"  {check.id}: again with: {escape(check.command)}", soft_wrap=True)
+    for finding in certificate.findings:
+        console.print(escape(finding), soft_wrap=True)
+
+
+def _list(console: Console) -> None:
+    from harness.console import make_table
+    from harness.qualify.catalogue import CHECKS
+
+    table = make_table("checks", "check", "what is true where it passes", "why it is made")
+    for check in CHECKS.values():
+        table.add_row(check.id, check.title, check.reason)
+    console.print(table)
+
+
+def _compare(console: Console, a: Path, b: Path, out: Path | None) -> None:
+    from reports.certificate import comparison_rows, write_certificate_comparison
+    from rich.markup import escape
+
+    from harness.certificate import load_certificate
+    from harness.console import make_table
+
+    first, second = load_certificate(a), load_certificate(b)
+    table = make_table(f"A: {escape(str(a))}, B: {escape(str(b))}", "check", "value", "A", "B", "change", "A", "B")
+    for row in comparison_rows(first, second):
+        table.add_row(
+            *(escape(str(cell)) for cell in (row.check, row.name, row.a, row.b, row.change, row.status_a, row.status_b))
+        )
+    console.print(table)
+    if out is not None:
+        write_certificate_comparison(first, second, out / "comparison.html", (str(a), str(b)))
+        console.print(f"page: {out / 'comparison.html'}", soft_wrap=True)

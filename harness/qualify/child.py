@@ -1,0 +1,80 @@
+"""The process that checks run in: whatever a backend does to it, the qualification goes on.
+
+Writes one line of JSON per event to a pipe of its own: {"begin": ID}, then {"end": ID, ...}. Standard output and error are the
+backend's, and go to a log.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from backends.api import BackendUnavailable
+from harness.errors import PageferryError
+from harness.qualify.catalogue import CHECKS
+from harness.qualify.check import Bench, Failed, Found, Job, NotApplicable, Value
+from harness.qualify.identity import identify
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """``argv``: the pipe's number, the job, and the checks' ids, the last two as JSON."""
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    pipe = int(sys.argv[1])
+    os.set_inheritable(pipe, False)
+    job = Job(**json.loads(sys.argv[2]))
+    for check_id in json.loads(sys.argv[3]):
+        _say(pipe, {"begin": check_id})
+        outcome = _identified(job) if check_id == "identity" else _outcome(job, check_id)
+        _say(pipe, {"end": check_id, **outcome})
+    # What a backend left running must not keep this process: it was looked for by the checks that look for it.
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _say(pipe: int, event: dict[str, Any]) -> None:
+    data = json.dumps(event, default=str).encode() + b"\n"
+    while data:
+        data = data[os.write(pipe, data) :]
+
+
+def _identified(job: Job) -> dict[str, Any]:
+    try:
+        return {"status": "pass", "identity": identify(Bench(job))}
+    except BackendUnavailable as exc:
+        return {"status": "missing", "evidence": str(exc)}
+    except Exception as exc:
+        return {"status": "fail", "evidence": _line(exc)}
+
+
+def _outcome(job: Job, check_id: str) -> dict[str, Any]:
+    check = CHECKS[check_id]
+    try:
+        found = check.run(Bench(job))
+    except Failed as exc:
+        return _told("fail", str(exc), exc.values)
+    except NotApplicable as exc:
+        return _told("n/a", str(exc))
+    except Exception as exc:  # a backend may raise anything, anywhere
+        return _told("fail", str(exc) if isinstance(exc, PageferryError) else _line(exc))
+    return _told("pass", found.evidence, found.values, found)
+
+
+def _told(status: str, evidence: str, values: tuple[Value, ...] = (), found: Found | None = None) -> dict[str, Any]:
+    data = {} if found is None else dict(found.data)
+    return {"status": status, "evidence": evidence, "values": [asdict(value) for value in values], "data": data}
+
+
+def _line(exc: Exception) -> str:
+    return " ".join(f"{type(exc).__name__}: {exc}".split())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Work for measurements: guest pages as the scenarios have them, and threads that compress them until a time is over."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from backends.api import Backend, Buffer
+from harness.cputime import tree_cpu_s
+from harness.guests.memory import generate
+from harness.qualify.check import Failed
+
+__all__ = ["CORPUS_BYTES", "Rate", "cores", "corpus", "measure_rate", "slices"]
+
+CORPUS_BYTES = 16 << 20
+_PAGE_BYTES = 4096
+_MIX = {"text": 0.35, "code": 0.25, "heap": 0.25, "random": 0.15}
+"""The scenarios' guest memory without its zero pages, which QEMU does not send."""
+_SEED = 7
+
+Work = Callable[[Backend, Buffer], int]
+"""One call, and how many raw bytes it was of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What so many threads got done. CPU time is of this process and all that it started."""
+
+    raw_bytes: int
+    packed_bytes: int
+    calls: int
+    elapsed_s: float
+    cpu_s: float
+
+    @property
+    def mb_per_s(self) -> float:
+        """Of raw data, 10**6 bytes a second."""
+        return self.raw_bytes / self.elapsed_s / 1e6
+
+
+def cores() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+@functools.cache
+def corpus() -> memoryview:
+    """``CORPUS_BYTES`` of guest pages, the same on every machine."""
+    chunks = list(generate(_MIX, CORPUS_BYTES // _PAGE_BYTES, _SEED))  # type: ignore[arg-type]
+    return memoryview(np.concatenate(chunks).reshape(-1).data)
+
+
+def slices(unit_bytes: int) -> list[memoryview]:
+    """The corpus in units."""
+    data = corpus()
+    return [data[at : at + unit_bytes] for at in range(0, len(data) - unit_bytes + 1, unit_bytes)]
+
+
+def measure_rate(
+    instances: Sequence[Backend],
+    units: Sequence[Sequence[Buffer]],
+    call: Callable[[Backend, Sequence[Buffer]], int],
+    seconds: float,
+) -> Rate:
+    """Each instance in a thread of its own gives ``call`` one of ``units`` after another until the time is over.
+
+    ``call`` tells the bytes of its output. The clock runs from a common start to the end of the last call.
+    :raises Failed: a call raised.
+    """
+    counts = [[0, 0, 0] for _ in instances]
+    faults: list[str] = []
+    barrier = threading.Barrier(len(instances) + 1)
+    sizes = [sum(len(one) for one in unit) for unit in units]
+
+    def work(number: int) -> None:
+        instance, count = instances[number], counts[number]
+        at = number * len(units) // len(instances)
+        barrier.wait()
+        deadline_s = time.monotonic() + seconds
+        try:
+            while time.monotonic() < deadline_s:
+                count[1] += call(instance, units[at])
+                count[0] += sizes[at]
+                count[2] += 1
+                at = (at + 1) % len(units)
+        except Exception as exc:
+            faults.append(" ".join(f"{type(exc).__name__}: {exc}".split()))
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(instances))]
+    for thread in threads:
+        thread.start()
+    cpu_before_s = tree_cpu_s(os.getpid())
+    barrier.wait()
+    began_s = time.monotonic()
+    for thread in threads:
+        thread.join()
+    elapsed_s = time.monotonic() - began_s
+    if faults:
+        raise Failed(f"while its speed was measured: {faults[0]}")
+    raw, packed, calls = (sum(column) for column in zip(*counts, strict=True))
+    return Rate(raw, packed, calls, elapsed_s, tree_cpu_s(os.getpid()) - cpu_before_s)

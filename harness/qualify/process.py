@@ -1,0 +1,152 @@
+"""Runs checks in child processes, one after another, each within its time. A crash or a hang is the check's result.
+
+A child takes checks until one ends it or asks for a process of its own; the next child takes the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness.qualify.check import Check, Job
+
+__all__ = ["Outcome", "run_checks"]
+
+Outcome = dict[str, Any]
+
+_START_S = 30.0
+_STACKS_S = 0.3
+_LONGEST_LINE_BYTES = 64 << 20
+
+
+def run_checks(
+    job: Job, checks: Sequence[Check], logs: Path, *, patience: float = 1.0
+) -> Iterator[tuple[str, Outcome]]:
+    """``(id, outcome)`` as each check ends. An outcome is what ``child`` wrote, and ``duration_s``; ``patience``
+    multiplies limits."""
+    logs.mkdir(parents=True, exist_ok=True)
+    waiting = list(checks)
+    while waiting:
+        batch = _batch(waiting)
+        done = 0
+        for check, outcome in _run_child(job, batch, logs, patience):
+            done += 1
+            yield check.id, outcome
+        del waiting[:done]
+
+
+def _batch(waiting: Sequence[Check]) -> list[Check]:
+    """The next child's checks."""
+    if waiting[0].alone:
+        return [waiting[0]]
+    alone = next((index for index, check in enumerate(waiting) if check.alone), len(waiting))
+    return list(waiting[:alone])
+
+
+def _run_child(job: Job, checks: Sequence[Check], logs: Path, patience: float) -> Iterator[tuple[Check, Outcome]]:
+    """At least one check and its outcome."""
+    log = logs / f"{checks[0].id}.log"
+    with _Child(job, [check.id for check in checks], log) as child:
+        for check in checks:
+            limit_s = check.limit_s * patience
+            began_s = time.monotonic()
+            outcome = child.outcome(check.id, limit_s)
+            yield check, {**outcome, "duration_s": time.monotonic() - began_s}
+            if outcome.pop("over", False):
+                return
+
+
+class _Child:
+    """One process of checks. Leads a process group of its own, so that what it starts ends with it."""
+
+    def __init__(self, job: Job, ids: Sequence[str], log: Path) -> None:
+        self._log = log
+        self._buffer = b""
+        self._reader, writer = os.pipe()
+        command = [sys.executable, "-m", "harness.qualify.child", str(writer), json.dumps(asdict(job)), json.dumps(ids)]
+        with log.open("wb") as out:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=[writer], start_new_session=True
+            )
+        os.close(writer)
+
+    def __enter__(self) -> _Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.5)
+        self._kill()
+        os.close(self._reader)
+
+    def outcome(self, check_id: str, limit_s: float) -> Outcome:
+        """Of the check that is next. ``over``: this process takes no further one."""
+        deadline_s = time.monotonic() + limit_s + _START_S
+        while True:
+            event = self._event(deadline_s)
+            if event is None:
+                return self._lost(limit_s)
+            if "begin" in event:
+                deadline_s = time.monotonic() + limit_s
+            elif event.pop("end") == check_id:
+                return event
+
+    def _event(self, deadline_s: float) -> dict[str, Any] | None:
+        """The next line, or None: the end of the process, or of the time."""
+        while b"\n" not in self._buffer:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0 or not select.select([self._reader], [], [], left_s)[0]:
+                return None
+            data = os.read(self._reader, 1 << 16)
+            if not data or len(self._buffer) > _LONGEST_LINE_BYTES:
+                return None
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        event: dict[str, Any] = json.loads(line)
+        return event
+
+    def _lost(self, limit_s: float) -> Outcome:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(0.2)
+        status = self._process.poll()
+        if status is None:
+            with contextlib.suppress(OSError):
+                os.kill(self._process.pid, signal.SIGUSR1)  # its stacks go to the log
+            time.sleep(_STACKS_S)
+            evidence = f"no end within {limit_s:g} s: it was killed; {self._where()}"
+        else:
+            evidence = f"the process that ran it ended: {_words(status)}; {self._where()}"
+        self._kill()
+        return {"status": "fail", "evidence": evidence, "values": [], "data": {}, "over": True}
+
+    def _where(self) -> str:
+        """Where it was, as far as its log tells."""
+        text = self._log.read_text(errors="replace") if self._log.exists() else ""
+        frames = [line.strip() for line in text.splitlines() if line.strip().startswith("File ")]
+        own = [frame for frame in frames if "/harness/qualify/" not in frame and "/backends/conformance/" not in frame]
+        return f"it was in {(own or frames)[0]}" if frames else f"nothing in {self._log.name} says where it was"
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def _words(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"
