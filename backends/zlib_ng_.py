@@ -20,6 +20,7 @@ class ZlibNgBackend(Backend):
         # of 256 KiB of guest-like pages.
         decompress_share=0.36,
         format="deflate",
+        most_expansion=0.125,  # its level 1 writes fixed codes, of up to 9 bits a byte
         needs="zlib-ng",
         extra="zlibng",
     )

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from backends.api import MAX_BATCH_BYTES, Backend, BackendError, BackendInfo, BackendUnavailable, Buffer
 from backends.inflate import inflate
+from backends.opencl.counters import COUNTERS
 from backends.opencl.devices import ENVIRONMENT, DeviceConfig, probe_in_child
 from backends.opencl.errors import OpenclError, OpenclMissing
 from backends.opencl.launch import FINAL_BLOCK
-from backends.opencl.offload import COUNTERS, Offload, OffloadConfig
+from backends.opencl.offload import Offload, OffloadConfig
 from backends.opencl.sharing import acquire, release
 from backends.restore import decoder_version, new_inflater
 
@@ -51,6 +52,7 @@ class OpenclBackend(Backend):
         format="deflate",
         needs="pyopencl",
         extra="opencl",
+        faults=("death", "stall", "wrong-data"),
         options=("device", "binary", "block", "style", "timeout_ms", "verify_every", "slots"),
     )
 
@@ -119,10 +121,28 @@ class OpenclBackend(Backend):
         return inflate(self.info, *new_inflater(), data, raw_bytes)
 
     def counters(self) -> Mapping[str, int | float]:
-        """See ``offload.COUNTERS``. Asked for after the last batch, by one thread at a time."""
+        """See ``counters.COUNTERS``. Asked for after the last batch, by one thread at a time."""
         if self._offload is not None:
             self._offload.claim(self._counts)
         return {f"offload_{name}": value for name, value in self._counts.items()}
+
+    def identity(self) -> Mapping[str, str]:
+        """As the open device tells it; a saved program is a card's bitstream."""
+        try:
+            told = self._shared().worker().identity
+        except OpenclError as exc:
+            raise self._error(str(exc)) from exc
+        names = {"binary_sha256": "bitstream_sha256"}
+        return {names.get(name, name): str(value) for name, value in told.items() if value is not None}
+
+    def inject(self, fault: str) -> None:
+        """Into the worker of all instances that share the device."""
+        if fault not in self.info.faults:
+            raise self._error(f"cannot inject {fault!r}; known: {', '.join(self.info.faults)}")
+        try:
+            self._shared().worker().inject(fault)
+        except OpenclError as exc:
+            raise self._error(str(exc)) from exc
 
     def close(self) -> None:
         """The last instance's ends the worker."""

@@ -10,10 +10,10 @@ import os
 import select
 import threading
 import time
-from collections.abc import MutableMapping
 from dataclasses import dataclass
 
 from backends.opencl.breaker import Breaker
+from backends.opencl.counters import Counts
 from backends.opencl.devices import DeviceConfig
 from backends.opencl.errors import OpenclError, one_line
 from backends.opencl.launch import FINAL_BLOCK
@@ -21,17 +21,7 @@ from backends.opencl.messages import Answer, DeviceFaultError
 from backends.opencl.process import HOST, EndedError, LateError, SharedSlot, Worker
 from backends.restore import difference, self_test_batch
 
-__all__ = ["COUNTERS", "Offload", "OffloadConfig"]
-
-COUNTERS = (
-    "batches", "raw_bytes", "joined_bytes", "blocks", "zero_blocks", "stored_blocks", "host_to_device_s", "kernel_s",
-    "device_to_host_s", "queue_s", "wait_s", "slot_wait_s", "worker_cpu_s", "verified_batches", "errors", "timeouts", "deaths",
-    "mismatches", "refused", "restarts",
-)  # fmt: skip
-"""Each batch that was asked for is in one of batches, errors, timeouts, mismatches and refused. ``deaths`` are workers that ended
-by themselves, ``restarts`` workers that followed another; both are told to one instance only."""
-
-Counts = MutableMapping[str, int | float]
+__all__ = ["Offload", "OffloadConfig"]
 
 _quarantined: dict[DeviceConfig, str] = {}
 
@@ -120,6 +110,13 @@ class Offload:
             for name, number in self._unclaimed.items():
                 counts[name] += number
                 self._unclaimed[name] = 0
+
+    def worker(self) -> Worker:
+        """The one at work. :raises OpenclError: there is none now."""
+        with self._changed:
+            if self._worker is None:
+                raise OpenclError(self._breaker.refusal(time.monotonic()) or "it has no worker")
+            return self._worker
 
     def close(self) -> None:
         """End the worker and the supervisor. No other call is under way or follows."""

@@ -64,6 +64,7 @@ class SharedSlot:
         self._poll.register(self.connection, select.POLLIN)
         self._number = 0
         self._raw_bytes = 0
+        self.spoils = False
 
     def hand_over(self) -> None:
         """The worker has its ends: give up ours, so that its end is the socket's end."""
@@ -96,6 +97,8 @@ class SharedSlot:
         if not message:
             raise EndedError("its worker ended")
         answer = read_answer(message, self._number, self._raw_bytes, self._geometry)
+        if self.spoils:
+            self._output[answer.launch.joined_bytes // 2] ^= 0x10
         return bytes(self._output[: answer.launch.joined_bytes]), answer
 
     def close(self) -> None:
@@ -212,10 +215,21 @@ class Worker:
 
     def kill(self) -> None:
         """At once, whatever it is doing. Slots in use then see their socket's end."""
+        self._signal(signal.SIGKILL)
+
+    def inject(self, fault: str) -> None:
+        """``death`` ends the process, ``stall`` stops it, ``wrong-data`` turns a bit of every batch from now on."""
+        if fault == "wrong-data":
+            for slot in self.slots:
+                slot.spoils = True
+        else:
+            self._signal({"death": signal.SIGKILL, "stall": signal.SIGSTOP}[fault])
+
+    def _signal(self, number: signal.Signals) -> None:
         with self._lock:
             if self.pidfd >= 0:
                 with suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+                    signal.pidfd_send_signal(self.pidfd, number)
 
     def ended(self, limit_s: float = 0.0) -> bool:
         """Whether the process ends within ``limit_s``."""

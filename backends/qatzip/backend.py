@@ -124,6 +124,10 @@ class QatzipBackend(Backend):
         """Calls by who answered them, bytes, checks and faults."""
         return self._counts
 
+    def identity(self) -> Mapping[str, str]:
+        """The library; what it says of its card, it says to its own configuration only."""
+        return {"driver": type(self).probe(), "submission": f"{self._submission_bytes >> 10} KiB"}
+
     def close(self) -> None:
         """Give the session back, unless a call hangs in it."""
         if self._session is not None and not self._caller.lost:

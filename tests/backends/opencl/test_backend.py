@@ -178,6 +178,44 @@ def test_a_fork_gets_a_device_of_its_own(fake):
     backend.close()
 
 
+def test_a_certificate_can_name_the_open_device(fake):
+    backend = fake(device="fake")
+    with contextlib.closing(backend):
+        backend.open()
+        told = backend.identity()
+    assert told["device"]
+    assert told["block_bytes"] == "65536"
+    assert all(isinstance(value, str) for value in told.values())
+
+
+@pytest.mark.parametrize(
+    ("fault", "says", "counter"),
+    [
+        ("death", "ended its process", "offload_errors"),
+        ("stall", "no answer for a batch of 5000 bytes within", "offload_timeouts"),
+        ("wrong-data", "the device compressed a batch of 5000 bytes to", "offload_mismatches"),
+    ],
+)
+def test_an_injected_fault_is_the_batchs_error_and_no_other_bytes(fake, fault, says, counter):
+    backend = fake(device="fake", verify_every=1, timeout_ms=300)
+    with contextlib.closing(backend):
+        backend.open()
+        backend.compress(DATA[:5000])
+        backend.inject(fault)
+        with pytest.raises(BackendError, match=says):
+            for _ in range(10_000):  # a signal may need a moment to arrive
+                assert zlib.decompress(backend.compress(DATA[:5000]), -15) == DATA[:5000]
+        assert backend.counters()[counter] == 1
+
+
+def test_an_unknown_fault_is_refused(fake):
+    with (
+        contextlib.closing(fake(device="fake")) as backend,
+        pytest.raises(BackendError, match="known: death, stall, wrong-data"),
+    ):
+        backend.inject("fire")
+
+
 def test_the_self_test_has_pages_of_each_kind():
     pages = [bytes(self_test_batch()[at : at + 4096]) for at in range(0, 64 * 4096, 4096)]
     assert len(self_test_batch()) == 64 * 4096

@@ -23,10 +23,11 @@ from backends.api import MAX_BATCH_BYTES
 from backends.conformance.samples import KINDS, sample
 from backends.opencl import offload as module
 from backends.opencl.contract import Geometry
+from backends.opencl.counters import COUNTERS
 from backends.opencl.devices import DeviceConfig
 from backends.opencl.errors import OpenclError, OpenclMissing
 from backends.opencl.messages import Launch, read_answer, write_answer, write_fault
-from backends.opencl.offload import COUNTERS, OffloadConfig
+from backends.opencl.offload import OffloadConfig
 from backends.opencl.sharing import acquire, release
 
 PROMPT_S = 1.0
@@ -468,7 +469,8 @@ PARENT = """
 import sys, time
 import fake_opencl
 from backends.opencl.devices import DeviceConfig
-from backends.opencl.offload import COUNTERS, OffloadConfig
+from backends.opencl.counters import COUNTERS
+from backends.opencl.offload import OffloadConfig
 from backends.opencl.sharing import acquire
 offload = acquire(OffloadConfig(DeviceConfig(device="fake"), 2, 60.0, 64, fake_opencl.FACTORY))
 offload.wait_started()
