@@ -55,7 +55,7 @@ class Job:
     options: Mapping[str, Any]
     backend_class: str = "software"
     profile: str = "quick"
-    soak_s: float = 6.0
+    soak_s: float = 4.0
 
 
 class Bench:

@@ -116,12 +116,12 @@ def _course(bench: Bench, inject: Callable[[Encoder], None]) -> _Course:
         inject(encoder)
         injected_s = time.monotonic()
         for number in range(_BEFORE, _BEFORE + _AFTER):
-            known = encoder.fallbacks
+            known = encoder.fallbacks + course.refused
             took_ms = _one(encoder, decoder, units[number % len(units)], number, course)
             course.slowest_after_ms = max(course.slowest_after_ms, took_ms)
             if course.detected_at is None and (encoder.fallbacks or course.refused):
                 course.detected_at = number - _BEFORE + 1
-            elif course.detected_at is not None and encoder.fallbacks == known and course.recovered_s is None:
+            elif course.detected_at is not None and course.recovered_s is None and _unharmed(encoder, course, known):
                 course.recovered_s = time.monotonic() - injected_s
         _await_recovery(encoder, decoder, units[0], course, injected_s)
         course.fallbacks = encoder.fallbacks
@@ -133,11 +133,16 @@ def _course(bench: Bench, inject: Callable[[Encoder], None]) -> _Course:
 
 def _await_recovery(encoder: Encoder, decoder: Decoder, unit: memoryview, course: _Course, injected_s: float) -> None:
     while course.recovered_s is None and time.monotonic() < injected_s + _RECOVERY_S:
-        known = encoder.fallbacks
+        known = encoder.fallbacks + course.refused
         _one(encoder, decoder, unit, 0, course)
-        if encoder.fallbacks == known:
+        if _unharmed(encoder, course, known):
             course.recovered_s = time.monotonic() - injected_s
         time.sleep(0.05)
+
+
+def _unharmed(encoder: Encoder, course: _Course, known: int) -> bool:
+    """The device compressed the last batch, and right."""
+    return encoder.fallbacks + course.refused == known
 
 
 def _pair(bench: Bench) -> tuple[Encoder, Decoder]:

@@ -44,7 +44,7 @@ def _throttled(bench: Bench) -> Found:
 
 
 def _scenario(bench: Bench) -> Scenario:
-    sizes = ["guest.memory=256MiB", "repeats=2", "warmups=0"] if bench.quick else ["repeats=5"]
+    sizes = ["guest.memory=256MiB", "repeats=1", "warmups=0"] if bench.quick else ["repeats=5"]
     scenario = load_scenario("throttled", sizes, ["original"])
     method = Method(
         name=_NAME,

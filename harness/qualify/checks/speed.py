@@ -128,7 +128,7 @@ def _knee(rows: Sequence[dict[str, Any]], direction: str) -> dict[str, Any]:
     limit_s=90,
 )
 def _latency(bench: Bench) -> Found:
-    seconds = 2.5 if bench.quick else 30.0
+    seconds = 1.6 if bench.quick else 30.0
     rows, curve, values = [], [], []
     for unit_bytes in sorted({65536, bench.info.batch_bytes}):
         for direction, times_s in _times(bench, unit_bytes, seconds):
