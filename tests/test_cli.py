@@ -25,7 +25,7 @@ from harness.result import CpuSeconds, MetricSummary, Result, Run, load_result, 
 from harness.scenario import load_scenario
 from harness.summary import print_summary
 
-COMMANDS = ("run", "list", "doctor", "send", "receive", "record", "report", "compare", "opencl")
+COMMANDS = ("run", "list", "doctor", "send", "receive", "record", "report", "compare", "qualify", "opencl")
 
 
 def _run(method: str, total_s: float | None = 1.0, **fields) -> Run:
