@@ -67,11 +67,6 @@ def _text(row: Datum, field: str) -> str:
     return figure_text(row.get(field))
 
 
-def _chosen_level(rows: Sequence[Datum]) -> Datum:
-    """The row whose level is drawn: the fastest one's. One chart holds one level."""
-    return max(rows, key=lambda row: float(row["mb_per_s"]))
-
-
 def _knee_text(knee: Datum) -> str:
     share = f" ({share_percent(knee['share_of_best'])} of the best)" if _is_number(knee.get("share_of_best")) else ""
     where = f"{format_bytes(knee['unit_bytes'])}, threads {_text(knee, 'threads')}, depth {_text(knee, 'depth')}"
@@ -87,7 +82,7 @@ def _throughput(certificate: Certificate) -> Subject:
         rows, mine = _facing(every, direction), _facing(knees, direction)
         if not rows:
             continue
-        level = _chosen_level(rows).get("level")
+        level = rows[0].get("level")  # the one that is qualified comes first; one chart holds one level
         rows = [row for row in rows if row.get("level") == level]
         at = "" if level is None else f" Level {figure_text(level)}."
         caption = f"By the unit that is handed over at once.{at}{''.join(map(_knee_text, mine))}"
