@@ -7,6 +7,7 @@ twice over, escaped and forbidden.
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import gzip
 import hashlib
@@ -156,7 +157,8 @@ def write_whole(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as exc:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where a file stands in the folder's place, this fails as well
+            temporary.unlink()
         raise ResultError(f"{path}: cannot write the page: {exc.strerror}; free space or choose another --out") from exc
 
 
