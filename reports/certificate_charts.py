@@ -107,36 +107,33 @@ def _latency(certificate: Certificate) -> Subject:
 
 
 def _cost(certificate: Certificate) -> Subject:
+    codecs = _rows(certificate, "cost.cpu", "cpu", "cpu_s_per_gib")
+    parts = _rows(certificate, "cost.offload", "parts", "ms")
     shown = []
-    if rows := _rows(certificate, "cost.cpu", "cpu", "cpu_s_per_gib"):
-        bars = [
-            {"bar": str(r.get("codec")), "start": 0, "end": r["cpu_s_per_gib"], "label": _cpu_label(r)} for r in rows
-        ]
+    if codecs:
+        bars = [{"bar": str(r.get("codec")), "start": 0, "end": r["cpu_s_per_gib"]} for r in codecs]
+        bars = [{**bar, "label": f"{figure_text(bar['end'])} s"} for bar in bars]
         caption = "CPU seconds of this host for one GiB of uncompressed memory. Less is better."
         spec = plots.labelled_bars(bars, "CPU seconds per GiB", certificate.backend)
         shown.append(finished("cpu", "CPU time per GiB", caption, spec))
-    if rows := _rows(certificate, "cost.offload", "parts", "ms"):
+    if parts:
         caption = "Where the time of one request goes, part after part."
-        shown.append(
-            finished("offload", "Parts of a request", caption, plots.labelled_bars(_waterfall(rows), "Time (ms)", ""))
-        )
-    return Subject("Cost", tuple(shown), ())
-
-
-def _cpu_label(row: Datum) -> str:
-    return f"{_text(row, 'cpu_s_per_gib')} s, {_text(row, 'mb_per_s')} MB/s, ratio {_text(row, 'ratio')}"
+        spec = plots.labelled_bars(_waterfall(parts), "Time (ms)", "")
+        shown.append(finished("offload", "Parts of a request", caption, spec))
+    headings = ("Codec", "CPU (s per GiB)", "Rate (MB/s)", "Ratio")
+    fields = ("codec", "cpu_s_per_gib", "mb_per_s", "ratio")
+    beside = _tables("Codecs side by side", headings, fields, codecs, words=(0,))
+    whole = sum(row["ms"] for row in parts) or 1.0
+    shares = [{**row, "share": share_percent(row["ms"] / whole)} for row in parts]
+    within = _tables("Parts of a request", ("Part", "Time (ms)", "Share"), ("part", "ms", "share"), shares, words=(0,))
+    return Subject("Cost", tuple(shown), (*beside, *within))
 
 
 def _waterfall(rows: Sequence[Datum]) -> list[Datum]:
+    """Each part's bar begins where the one before it ended."""
     ends = [sum(row["ms"] for row in rows[:count]) for count in range(len(rows) + 1)]
-    whole = ends[-1] or 1.0
     return [
-        {
-            "bar": str(row.get("part")),
-            "start": start,
-            "end": end,
-            "label": f"{_text(row, 'ms')} ms, {share_percent(row['ms'] / whole)}",
-        }
+        {"bar": str(row.get("part")), "start": start, "end": end, "label": f"{_text(row, 'ms')} ms"}
         for row, (start, end) in zip(rows, pairwise(ends), strict=True)
     ]
 

@@ -116,18 +116,20 @@ def tail(rows: Sequence[Datum]) -> Spec:
 
 
 def labelled_bars(rows: Sequence[Datum], title: str, own: str) -> Spec:
-    """``rows``: bar, start, end and the label that stands behind it; the bar named ``own`` is drawn in the accent."""
+    """``rows``: bar, start, end and its label; the bar named ``own`` is drawn in the accent, or all where none is named."""
     y = alt.Y("bar:N", title=None, sort=None, scale=alt.Scale(padding=0.35))
     most = max(row["end"] for row in rows) or 1
-    x = alt.X("start:Q", title=title, scale=alt.Scale(domain=[0, most * 1.5], nice=False))  # room for the labels
-    shown = [{**row, "accent": row["bar"] == own or not own} for row in rows]
+    x = alt.X("start:Q", title=title, scale=alt.Scale(domain=[0, most * 1.3], nice=False))  # room for the labels
+    # A bar that begins late has the room for its label before it.
+    shown = [{**row, "accent": not own or row["bar"] == own, "late": row["start"] > most / 2} for row in rows]
     base = alt.Chart(data(shown))
     colour = alt.condition("datum.accent", alt.value(_ACCENT), alt.value(NEUTRAL))
-    bars = base.mark_bar().encode(
-        x=x, x2="end:Q", y=y, color=colour, tooltip=[alt.Tooltip("bar:N"), alt.Tooltip("label:N")]
-    )
-    words = base.mark_text(align="left", dx=6, limit=300).encode(x=alt.X("end:Q"), y=y, text="label:N")
-    return _drawn(band_height(texts(rows, "bar"), 44), bars, words)
+    known = [alt.Tooltip("bar:N"), alt.Tooltip("label:N")]
+    bars = base.mark_bar().encode(x=x, x2="end:Q", y=y, color=colour, tooltip=known)
+    early = alt.Chart(data([row for row in shown if not row["late"]])).mark_text(align="left", dx=6, limit=300)
+    late = alt.Chart(data([row for row in shown if row["late"]])).mark_text(align="right", dx=-6, limit=300)
+    words = [part.encode(x=alt.X(edge), y=y, text="label:N") for part, edge in ((early, "end:Q"), (late, "start:Q"))]
+    return _drawn(band_height(texts(rows, "bar"), 44), bars, *words)
 
 
 def over_time(rows: Sequence[Datum], field: str, title: str) -> Spec:

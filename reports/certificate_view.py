@@ -39,6 +39,7 @@ _NAMES = {
     "os": "System",
     "qemu": "QEMU",
     "python": "Python",
+    "pageferry": "pageferry",
     "pcie": "PCIe",
     "pci": "PCI",
     "smt": "SMT",
@@ -208,7 +209,7 @@ def date_text(started_at: str) -> str:
 
 def facts(certificate: Certificate) -> Pairs:
     """What was qualified, as what, when."""
-    options = ", ".join(f"{key}={value}" for key, value in certificate.options.items())
+    options = ", ".join(f"{key}={figure_text(value)}" for key, value in certificate.options.items())
     level = "" if certificate.level is None else str(certificate.level)
     entries = (
         ("Version", certificate.version),
