@@ -167,7 +167,8 @@ def _check(check: CheckResult) -> CheckView:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """With a capital, unless it begins with a name out of a program."""
+    return text if "_" in text.partition(" ")[0] else text[:1].upper() + text[1:]
 
 
 def counts_text(checks: Sequence[CheckResult]) -> str:
