@@ -25,6 +25,7 @@ _BUILT_IN = {
     "libdeflate": "backends.libdeflate:LibdeflateBackend",
     "lz4": "backends.lz4_:Lz4Backend",
     "zstd": "backends.zstd:ZstdBackend",
+    "zstd-long": "backends.zstd_long:ZstdLongBackend",
     "opencl": "backends.opencl:OpenclBackend",
     "qatzip": "backends.qatzip:QatzipBackend",
 }

@@ -1,17 +1,71 @@
-"""One batch <-> one frame's payload, with a backend between. Runs in codec threads; knows no sockets and no order."""
+"""One batch <-> one frame's payload, with a backend between. Runs in codec threads; knows no sockets.
+
+The order of batches matters to a backend that keeps history: its one instance stands behind a ``Serial``.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
-from backends.api import Backend, BackendError
+from backends.api import Backend, BackendError, Buffer
 from harness.errors import CodecError
 from harness.wire.batch import PageBatch, join, split
 from harness.wire.frame import Frame, Header, Kind, Layout, digest, encode
 
-__all__ = ["Decoder", "Encoder", "Packed", "Restored"]
+__all__ = ["Decoder", "Encoder", "Job", "Packed", "Restored", "Serial"]
+
+Out = TypeVar("Out")
+
+
+class Job(NamedTuple):
+    """A batch on its way to a codec. ``turn`` counts the batches of a backend that keeps history."""
+
+    sequence: int
+    batch: PageBatch
+    turn: int = 0
+
+
+class Serial:
+    """The one instance of a backend that keeps history, shared by all codec threads: each call waits for its turn.
+
+    A call that fails ends the history: what would follow it could not be restored.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._changed = threading.Condition()
+        self._turn = 0
+        self._ended: str | None = None
+
+    def call(self, turn: int, work: Callable[[Backend], Out]) -> Out:
+        """``work`` with the backend, once all earlier turns are over. :raises BackendError: ``work``, or one before it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._turn == turn or self._ended is not None)
+            if self._ended is not None:
+                raise BackendError(f"backend {self.backend.info.name!r}: its history ended: {self._ended}")
+        try:
+            done = work(self.backend)
+        except BaseException as exc:
+            self.stop(str(exc))
+            raise
+        with self._changed:
+            self._turn += 1
+            self._changed.notify_all()
+        return done
+
+    def stop(self, why: str = "the migration stopped") -> None:
+        """No more turns; whoever waits for one gets an error."""
+        with self._changed:
+            self._ended = self._ended or why
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Close the backend. No call is under way."""
+        self.backend.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +87,14 @@ class Restored:
 class Encoder:
     """Compresses batches with one backend instance, and with ``fallback`` those at which it fails.
 
-    HELLO's codec 1 is the backend, 2 the fallback. ``codec_cpu_s`` is the CPU time of its thread in both.
+    HELLO's codec 1 is the backend, 2 the fallback. ``codec_cpu_s`` is the CPU time of its thread in both. With ``serial``,
+    whose backend is then ``backend``, each batch is compressed in its turn, and travels so even where it did not shrink:
+    it is part of the history.
     """
 
-    def __init__(self, backend: Backend, fallback: Backend | None = None) -> None:
+    def __init__(self, backend: Backend, fallback: Backend | None = None, serial: Serial | None = None) -> None:
         self.backend = backend
+        self._serial = serial
         self._fallback = fallback
         self._stores = backend.info.name == "none"
         self._wants_pages = backend.info.wants_pages
@@ -47,15 +104,15 @@ class Encoder:
         self.fallback_bytes = 0
         self.fallback_reason: str | None = None
 
-    def encode(self, item: tuple[int, PageBatch]) -> Packed:
-        """``(sequence, batch)`` -> a frame. Data that does not shrink is stored. :raises CodecError: nobody could compress."""
-        sequence, batch = item
+    def encode(self, job: Job) -> Packed:
+        """A frame. Data that does not shrink is stored. :raises CodecError: nobody could compress."""
+        sequence, batch, turn = job
         raw_digest = digest(batch.raw)
         if not self._stores:
             plan, pages = split(batch) if self._wants_pages else (b"", batch.raw)
-            codec, packed = self._compress(sequence, pages)
+            codec, packed = self._compress(sequence, pages, turn)
             body_bytes = len(plan) + len(packed)
-            if body_bytes < batch.raw_bytes:
+            if body_bytes < batch.raw_bytes or (self._serial is not None and codec == 1):
                 header = Header(
                     Kind.BATCH, sequence, codec, Layout.PACKED, batch.page_bytes.bit_length() - 1,
                     batch.raw_bytes, body_bytes, len(plan), batch.pages, raw_digest, digest(plan) ^ digest(packed),
@@ -69,18 +126,19 @@ class Encoder:
         return Packed(header, (encode(header), batch.raw))
 
     def close(self) -> None:
-        """Close both backends."""
-        self.backend.close()
+        """Close both backends; a shared one is its owner's to close."""
+        if self._serial is None:
+            self.backend.close()
         if self._fallback is not None:
             self._fallback.close()
 
-    def _compress(self, sequence: int, pages: memoryview) -> tuple[int, memoryview]:
+    def _compress(self, sequence: int, pages: memoryview, turn: int) -> tuple[int, memoryview]:
         """HELLO's number of the codec that did it, and what it made."""
         started = time.thread_time()
         codec = 1
         try:
             try:
-                packed = self.backend.compress(pages)
+                packed = self._packed(pages, turn)
             except BackendError as exc:
                 if self._fallback is None:
                     raise
@@ -93,16 +151,25 @@ class Encoder:
         self.codec_cpu_s += time.thread_time() - started
         return codec, memoryview(packed)
 
+    def _packed(self, pages: memoryview, turn: int) -> Buffer:
+        if self._serial is None:
+            return self.backend.compress(pages)
+        return self._serial.call(turn, lambda backend: backend.compress(pages))
+
 
 class Decoder:
-    """Restores batches with one instance of each backend that HELLO named, opened on first use."""
+    """Restores batches with one instance of each backend that HELLO named, opened on first use. ``serials`` has those that
+    keep history, by their number in HELLO."""
 
-    def __init__(self, open_backends: tuple[Callable[[], Backend], ...]) -> None:
+    def __init__(
+        self, open_backends: tuple[Callable[[], Backend], ...], serials: Mapping[int, Serial] | None = None
+    ) -> None:
         self._open_backends = open_backends
+        self._serials = serials or {}
         self._backends: dict[int, Backend] = {}
         self.codec_cpu_s = 0.0
 
-    def decode(self, frame: Frame) -> Restored:
+    def decode(self, frame: Frame, turn: int = 0) -> Restored:
         """Check the body, restore the slice, check the slice. :raises FrameError: damaged. :raises CodecError: wrong."""
         header = frame.header
         if header.layout is Layout.STORED:
@@ -111,18 +178,21 @@ class Decoder:
         plan, packed = frame.body[: header.plan_bytes], frame.body[header.plan_bytes :]
         frame.check_body(digest(plan) ^ digest(packed))
         page_bytes = 1 << header.page_shift
-        pages = self._decompress(frame, packed, page_bytes)
+        pages = self._decompress(frame, packed, page_bytes, turn)
         raw = join(plan, pages, header.raw_bytes, page_bytes)
-        check_restored(header, raw, self._backend(header).info.name)
+        check_restored(header, raw, self._name(header))
         return Restored(header, raw)
 
-    def _decompress(self, frame: Frame, packed: memoryview, page_bytes: int) -> memoryview:
+    def _decompress(self, frame: Frame, packed: memoryview, page_bytes: int, turn: int) -> memoryview:
         header = frame.header
-        backend = self._backend(header)
+        serial = self._serials.get(header.codec)
         pages_bytes = header.pages * page_bytes if header.plan_bytes else header.raw_bytes
         started = time.thread_time()
         try:
-            pages = backend.decompress(packed, pages_bytes)
+            if serial is not None:
+                pages = serial.call(turn, lambda backend: backend.decompress(packed, pages_bytes))
+            else:
+                pages = self._backend(header).decompress(packed, pages_bytes)
         except BackendError as exc:
             raise CodecError(f"batch {header.sequence}: {exc}") from exc
         self.codec_cpu_s += time.thread_time() - started
@@ -138,8 +208,12 @@ class Decoder:
             backend = self._backends[header.codec] = self._open_backends[header.codec]()
         return backend
 
+    def _name(self, header: Header) -> str:
+        serial = self._serials.get(header.codec)
+        return (serial.backend if serial is not None else self._backend(header)).info.name
+
     def close(self) -> None:
-        """Close every backend that was opened."""
+        """Close every backend that was opened; a shared one is its owner's to close."""
         for backend in self._backends.values():
             backend.close()
 

@@ -16,7 +16,7 @@ from typing import Any
 import xxhash
 
 from harness.errors import PeerError
-from harness.migrator.codec import Encoder, Packed
+from harness.migrator.codec import Encoder, Job, Packed, Serial
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
 from harness.migrator.policy import FlightPolicy
 from harness.migrator.session import FrameLink, close_all, own_usage, parse_greeting
@@ -37,7 +37,8 @@ _STALL_S = 1.0
 class Forwarder:
     """One migration. Threads: the caller's (reader), codecs, writer, back.
 
-    ``batch_bytes`` and ``inflight_bytes`` as ``SendConfig``'s; ``lanes`` is how many batches gain from being compressed at once.
+    ``batch_bytes`` and ``inflight_bytes`` as ``SendConfig``'s; ``lanes`` is how many batches gain from being compressed at once;
+    ``serial`` is the backend that keeps history, if it is one.
     """
 
     def __init__(
@@ -50,16 +51,18 @@ class Forwarder:
         lanes: int,
         batch_bytes: int,
         inflight_bytes: int | None,
+        serial: Serial | None = None,
     ) -> None:
         self._link = link
         self._source = source
         self._open_encoder = open_encoder
+        self._serial = serial
         self._threads = threads
         self._policy = FlightPolicy(batch_bytes, lanes, inflight_bytes)
         self._window = Window(self._policy.window_bytes)
         self._parser = QStreamParser(self._policy.batch_bytes)
         self._failure = Failure(self._stop)
-        self._pipeline: OrderedPipeline[tuple[int, PageBatch], Packed] = OrderedPipeline(
+        self._pipeline: OrderedPipeline[Job, Packed] = OrderedPipeline(
             "compress", threads, self._start_encoder, self._send, self._failure, at_once=lanes
         )
         self._encoders: list[Encoder] = []
@@ -94,6 +97,8 @@ class Forwarder:
         """A thread failed: close the source (its guest runs on), tell the receiver why, and wake all other threads."""
         close_all(self._source)
         self._window.close()
+        if self._serial is not None:
+            self._serial.stop()
         self._pipeline.stop()
         self._done.set()
         if self._failure.error is not None:
@@ -139,11 +144,11 @@ class Forwarder:
 
     def _submit(self, batch: PageBatch) -> None:
         if self._window.acquire(batch.raw_bytes):
-            self._pipeline.submit((self._sequence, batch))
+            self._pipeline.submit(Job(self._sequence, batch, turn=self._sequence))
             self._sequence += 1
             self._parser.batch_bytes = self._policy.batch_bytes
 
-    def _start_encoder(self) -> tuple[Callable[[tuple[int, PageBatch]], Packed], Callable[[], None]]:
+    def _start_encoder(self) -> tuple[Callable[[Job], Packed], Callable[[], None]]:
         encoder = self._open_encoder()
         self._encoders.append(encoder)
         return encoder.encode, encoder.close
@@ -205,6 +210,10 @@ class Forwarder:
         except OSError:
             return
 
+    def _counted_encoders(self) -> list[Encoder]:
+        """One for each backend: all of them share one that keeps history."""
+        return self._encoders[:1] if self._serial is not None else self._encoders
+
     def _statistics(self, elapsed_s: float) -> dict[str, Any]:
         counts = self._parser.counts
         return {
@@ -226,7 +235,7 @@ class Forwarder:
             "window_bytes": self._window.limit_bytes,
             "window_peak_bytes": self._window.peak_bytes,
             "stream_digest": self._digest.hexdigest(),
-            "counters": _summed(encoder.backend.counters() for encoder in self._encoders),
+            "counters": _summed(encoder.backend.counters() for encoder in self._counted_encoders()),
             "receiver": dict(self._peer),
             **own_usage(),
         }

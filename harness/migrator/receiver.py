@@ -22,10 +22,10 @@ from backends import registry
 from backends.api import Backend, BackendError
 from harness.errors import CodecError, FrameError, MissingError, PeerError
 from harness.migrator.address import Address, connect, listen, require_private
-from harness.migrator.codec import Decoder, Restored
+from harness.migrator.codec import Decoder, Restored, Serial
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
 from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, own_usage, parse_greeting
-from harness.wire.frame import Frame, Kind, control
+from harness.wire.frame import Frame, Header, Kind, Layout, control
 
 __all__ = ["ReceiveConfig", "run_receiver"]
 
@@ -92,15 +92,15 @@ def _accept_sender(listener: socket.socket, timeout_s: float | None) -> tuple[Fr
             close_all(connection)
 
 
-def _agree(greeting: Mapping[str, Any]) -> tuple[Callable[[], Backend], ...]:
-    """Factories of the codecs that HELLO names. :raises MissingError: one that is not here, with the remedy."""
+def _agree(greeting: Mapping[str, Any]) -> tuple[type[Backend], ...]:
+    """The codecs that HELLO names. :raises MissingError: one that is not here, with the remedy."""
     names = greeting.get("codecs")
     if not isinstance(names, list) or not 0 < len(names) <= _MAX_CODECS or not all(isinstance(n, str) for n in names):
         raise FrameError("the sender's greeting names no codecs")
     return tuple(_opener(name) for name in names)
 
 
-def _opener(name: str) -> Callable[[], Backend]:
+def _opener(name: str) -> type[Backend]:
     try:
         cls = registry.load(name)
         cls.probe_decoder()
@@ -121,18 +121,20 @@ class _Receiver:
         self,
         link: FrameLink,
         target: socket.socket,
-        codecs: tuple[Callable[[], Backend], ...],
+        codecs: tuple[type[Backend], ...],
         threads: int,
         session: str,
     ) -> None:
         self._link = link
         self._target = target
         self._codecs = codecs
+        self._serials = {number: Serial(cls()) for number, cls in enumerate(codecs) if cls.info.stateful}
+        self._turns = dict.fromkeys(self._serials, 0)
         self._threads = threads
         self._session = session
         self._window = Window(_MAX_IN_FLIGHT_BYTES)
         self._failure = Failure(self._stop)
-        self._pipeline: OrderedPipeline[Frame, Restored] = OrderedPipeline(
+        self._pipeline: OrderedPipeline[tuple[Frame, int], Restored] = OrderedPipeline(
             "decompress", threads, self._open_decoder, self._deliver, self._failure, at_once=cores()
         )
         self._decoders: list[Decoder] = []
@@ -161,6 +163,8 @@ class _Receiver:
         finally:
             close_all(self._target)
             back.join(timeout=5)
+            for serial in self._serials.values():
+                serial.close()
         statistics = self._statistics()
         self._link.send(hello(Kind.DONE, **statistics))
         return statistics
@@ -168,6 +172,8 @@ class _Receiver:
     def _stop(self) -> None:
         close_all(self._target)
         self._window.close()
+        for serial in self._serials.values():
+            serial.stop()
         self._pipeline.stop()
         self._target_closed.set()
         if self._failure.error is not None:
@@ -186,13 +192,21 @@ class _Receiver:
                 raise FrameError(f"batch {header.sequence} came where {expected} was due")
             if not self._window.acquire(header.raw_bytes):
                 break
-            self._pipeline.submit(frame)
+            self._pipeline.submit((frame, self._turn(header)))
         raise PeerError("the sender closed the link before the end of the stream")
 
-    def _open_decoder(self) -> tuple[Callable[[Frame], Restored], Callable[[], None]]:
-        decoder = Decoder(self._codecs)
+    def _turn(self, header: Header) -> int:
+        """The batch's number among those of its codec, where that keeps history."""
+        if header.layout is Layout.STORED or header.codec not in self._turns:
+            return 0
+        turn = self._turns[header.codec]
+        self._turns[header.codec] += 1
+        return turn
+
+    def _open_decoder(self) -> tuple[Callable[[tuple[Frame, int]], Restored], Callable[[], None]]:
+        decoder = Decoder(self._codecs, self._serials)
         self._decoders.append(decoder)
-        return decoder.decode, decoder.close
+        return lambda item: decoder.decode(*item), decoder.close
 
     def _deliver(self, restored: Restored) -> None:
         try:

@@ -20,7 +20,7 @@ from backends.api import MAX_BATCH_BYTES, Backend, BackendError, BackendInfo, Ba
 from harness.errors import CodecError, MissingError, PeerError, UserError
 from harness.fallback import Fallback, choose_fallback
 from harness.migrator.address import Address, connect, listen, require_private
-from harness.migrator.codec import Encoder
+from harness.migrator.codec import Encoder, Serial
 from harness.migrator.forwarder import Forwarder
 from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, parse_greeting
 from harness.wire.frame import Kind
@@ -76,19 +76,21 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
         try:
             session = _greet(link, config, probe, threads, fallback)
             with _accept_source(config.source, link, on_ready) as source:
+                serial = Serial(probe) if probe.info.stateful else None
 
                 def open_encoder() -> Encoder:
-                    return Encoder(open_backend(), open_fallback() if open_fallback is not None else None)
+                    backend = open_backend() if serial is None else serial.backend
+                    return Encoder(backend, open_fallback() if open_fallback is not None else None, serial)
 
                 statistics = Forwarder(
                     link,
                     source,
                     open_encoder=open_encoder,
                     threads=threads,
-                    # More threads than cores in a codec only wait for each other; at a device each waits for its own batch.
-                    lanes=min(threads, cores()) if probe.info.device == "cpu" else threads,
+                    lanes=_lanes(probe.info, threads),
                     batch_bytes=config.batch_bytes or probe.info.batch_bytes,
                     inflight_bytes=config.inflight_bytes,
+                    serial=serial,
                 ).run()
         except BaseException as exc:
             link.send_error(exc)
@@ -114,6 +116,14 @@ def _default_threads(info: BackendInfo) -> int:
     if info.name == "none":
         return 1
     return cores() if info.device == "cpu" else cores() + 1
+
+
+def _lanes(info: BackendInfo, threads: int) -> int:
+    """How many batches gain from being compressed at once: more threads than cores in a codec only wait for each other, at a
+    device each waits for its own batch, and behind a history there is one at a time."""
+    if info.stateful:
+        return 1
+    return min(threads, cores()) if info.device == "cpu" else threads
 
 
 def _open(backend: Backend) -> None:

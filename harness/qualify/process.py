@@ -27,6 +27,7 @@ Outcome = dict[str, Any]
 _START_S = 30.0
 _STACKS_S = 0.3
 _LONGEST_LINE_BYTES = 64 << 20
+_NOT_THEIRS = ("/harness/qualify/", "/backends/conformance/", '"<frozen ')
 
 
 def run_checks(
@@ -134,7 +135,7 @@ class _Child:
         """Where it was, as far as its log tells."""
         text = self._log.read_text(errors="replace") if self._log.exists() else ""
         frames = [line.strip() for line in text.splitlines() if line.strip().startswith("File ")]
-        own = [frame for frame in frames if "/harness/qualify/" not in frame and "/backends/conformance/" not in frame]
+        own = [frame for frame in frames if not any(other in frame for other in _NOT_THEIRS)]
         return f"it was in {(own or frames)[0]}" if frames else f"nothing in {self._log.name} says where it was"
 
     def _kill(self) -> None:

@@ -112,6 +112,11 @@ def encode(header: Header) -> bytes:
     return head + digest(head).to_bytes(8, "little")
 
 
+def grown_bytes(raw_bytes: int) -> int:
+    """The largest body of a batch: only one that a codec keeps in its history, and cannot shrink, is larger than its slice."""
+    return raw_bytes + raw_bytes // 128 + 1024
+
+
 def control(kind: Kind, body: bytes = b"", *, sequence: int = 0, delivered_bytes: int = 0) -> bytes:
     """A whole small frame: HELLO, WELCOME, END, DONE, ERROR, RETURN, RETURN_END or ACK."""
     header = Header(
@@ -157,7 +162,7 @@ def decode_header(data: bytes | bytearray, position: int) -> Header:
 
 def _check_bounds(header: Header, where: str) -> None:
     limit = MAX_RAW_BYTES if header.kind is Kind.BATCH else _MAX_CONTROL_BYTES
-    if header.raw_bytes > limit or header.body_bytes > limit:
+    if header.raw_bytes > limit or header.body_bytes > grown_bytes(limit):
         raise FrameError(
             f"{where}: a {header.kind.name} frame claims {header.body_bytes} bytes for {header.raw_bytes}; the most is {limit}"
         )
@@ -169,7 +174,7 @@ def _check_bounds(header: Header, where: str) -> None:
         raise FrameError(
             f"{where}: plan of {header.plan_bytes} bytes, {header.pages} pages of 2^{header.page_shift} bytes: out of bounds"
         )
-    if header.kind is Kind.BATCH and (header.raw_bytes == 0 or header.body_bytes > header.raw_bytes):
+    if header.kind is Kind.BATCH and (header.raw_bytes == 0 or header.body_bytes > grown_bytes(header.raw_bytes)):
         raise FrameError(f"{where}: a batch of {header.raw_bytes} bytes travels as {header.body_bytes}")
     if header.kind is Kind.BATCH and header.layout is Layout.STORED and header.body_bytes != header.raw_bytes:
         raise FrameError(f"{where}: a stored batch of {header.raw_bytes} bytes travels as {header.body_bytes}")

@@ -17,7 +17,7 @@ from backends.api import MAX_BATCH_BYTES, Backend, BackendError, BackendUnavaila
 from backends.conformance import RULES, check
 from backends.conformance.samples import KINDS, sample
 
-NAMES = ["none", "zlib", "isal", "zlib-ng", "libdeflate", "lz4", "zstd"]
+NAMES = ["none", "zlib", "isal", "zlib-ng", "libdeflate", "lz4", "zstd", "zstd-long"]
 EXTREMES = [
     (name, level)
     for name, levels in {

@@ -53,7 +53,7 @@ def test_junk_is_refused_with_its_place(junk: bytes) -> None:
         {"body_bytes": 2**32 - 1},
         {"raw_bytes": 2**32 - 1},
         {"raw_bytes": 0},
-        {"raw_bytes": 699},
+        {"raw_bytes": 1, "body_bytes": 1026},
         {"plan_bytes": 701},
         {"page_shift": 3},
         {"pages": 2**31},

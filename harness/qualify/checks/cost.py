@@ -18,6 +18,7 @@ CHECKS: list[Check] = []
 _REFERENCES = (("isal", 1), ("zlib", 1))
 _FAILURES = ("errors", "timeouts", "mismatches", "refused")
 _ROUNDING = 1.05
+_STRETCHES = 5
 _PARTS = ("slot_wait_s", "host_to_device_s", "queue_s", "kernel_s", "device_to_host_s")
 
 
@@ -91,9 +92,11 @@ def _offload_real(bench: Bench) -> Found:
     units = [[unit] for unit in slices(bench.info.batch_bytes)]
     with bench.opened() as instance:
         measure_rate([instance], units, _compress, 0.2)
-        rate = measure_rate([instance], units, _compress, 1.0 if bench.quick else 10.0)
+        rates = [measure_rate([instance], units, _compress, 0.25 if bench.quick else 2.0) for _ in range(_STRETCHES)]
+    # The busiest stretch: where others want the cores, software waits for them, and looks like a device.
+    rate = max(rates, key=lambda one: one.cpu_s / one.elapsed_s)
     share = rate.cpu_s / rate.elapsed_s
-    words = f"one thread compressed for {rate.elapsed_s:.1f} s, and {rate.cpu_s:.1f} s of CPU time were used"
+    words = f"one thread compressed for {rate.elapsed_s:.2f} s, and {rate.cpu_s:.2f} s of CPU time were used"
     return Found(f"{words} by this process and all that it started", (Value("host_busy_share", round(share, 3), ""),))
 
 

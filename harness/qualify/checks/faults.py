@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from backends import registry
 from backends.api import BackendError, BackendUnavailable, Buffer
 from harness.errors import PageferryError
-from harness.migrator.codec import Decoder, Encoder, Packed
+from harness.migrator.codec import Decoder, Encoder, Job, Packed
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Value, check
 from harness.qualify.load import slices
 from harness.wire.batch import PageBatch
@@ -158,7 +158,7 @@ def _pair(bench: Bench) -> tuple[Encoder, Decoder]:
 def _one(encoder: Encoder, decoder: Decoder, unit: memoryview, number: int, course: _Course) -> float:
     """Milliseconds to a frame. What a guest would get is compared with what entered."""
     began_s = time.perf_counter()
-    packed = encoder.encode((number, PageBatch(unit)))
+    packed = encoder.encode(Job(number, PageBatch(unit)))
     took_ms = (time.perf_counter() - began_s) * 1e3
     try:
         delivered = decoder.decode(_frame(packed)).raw

@@ -1,0 +1,142 @@
+"""Zstandard with a long memory (binding: ``zstandard``): all batches of a migration are one stream.
+
+A window of some hundred MiB is history, deduplication and delta at once: a page that was sent before, here or elsewhere in
+memory, whole or nearly so, is a reference to it. Both sides keep the window in memory, and batches must be restored in
+their order. Format: the batch's size (u32, little endian), then what one Zstandard frame (RFC 8878) that never ends grows by,
+up to a block's end. The size is needed because the decoder keeps what it was not asked for until it is fed again.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from backends.api import Backend, BackendError, BackendInfo, Buffer
+from backends.library import load_library
+
+__all__ = ["ZstdLongBackend"]
+
+_WINDOWS = {f"{1 << (log - 20)}MiB" if log < 30 else "1GiB": log for log in range(20, 31)}
+_DEFAULT_WINDOW = "128MiB"
+_LARGEST_LOG = 30
+_SIZE_BYTES = 4
+
+
+class ZstdLongBackend(Backend):
+    """Levels 1 to 12. Options: ``window``, a power of two from 1MiB to 1GiB, which both sides keep in memory; ``workers``, the
+    threads of zstd's own in one batch [as many as cores]."""
+
+    info = BackendInfo(
+        name="zstd-long",
+        levels=(1, 12),
+        default_level=1,
+        batch_bytes=4 << 20,
+        decompress_share=0.5,
+        stateful=True,
+        needs="zstandard",
+        extra="zstd",
+        options=("window", "workers"),
+    )
+
+    def __init__(self, level: int | None = None, **options: object) -> None:
+        """:raises BackendError: a level, a window or a number of workers that there is not."""
+        super().__init__(level, **options)
+        self._zstd = load_library(self.info, "zstandard")
+        self._window_log = self._window()
+        self._workers = self._whole_workers()
+        self._writer: Any = None
+        self._reader: Any = None
+        self._source = _Source()
+        self._broken: str | None = None
+
+    @classmethod
+    def probe(cls) -> str:
+        """The binding's and the library's versions."""
+        zstandard = load_library(cls.info, "zstandard")
+        return f"zstandard {zstandard.__version__} (zstd {'.'.join(map(str, zstandard.ZSTD_VERSION))})"
+
+    def compress(self, data: Buffer) -> bytes:
+        """The stream's next part."""
+        if len(data) == 0:
+            return b""
+        if self._writer is None:
+            parameters = self._zstd.ZstdCompressionParameters.from_level(
+                self.level, window_log=self._window_log, enable_ldm=True, threads=self._workers
+            )
+            self._writer = self._zstd.ZstdCompressor(compression_params=parameters).compressobj()
+        parts = (self._writer.compress(data), self._writer.flush(self._zstd.COMPRESSOBJ_FLUSH_BLOCK))
+        return b"".join((len(data).to_bytes(_SIZE_BYTES, "little"), *parts))
+
+    def decompress(self, data: Buffer, raw_bytes: int) -> Buffer:
+        """The stream's next part back. After damage nothing more can be restored."""
+        self._checked_raw_bytes(raw_bytes)
+        if self._broken is not None:
+            raise self._error(f"its stream ended with an earlier error: {self._broken}")
+        try:
+            return self._next(memoryview(data).cast("B"), raw_bytes)
+        except (BackendError, self._zstd.ZstdError, MemoryError) as exc:
+            self._broken = " ".join(str(exc).split())
+            self._reader = None
+            raise self._error(f"{len(data)} bytes for {raw_bytes}: {self._broken}") from exc
+
+    def _next(self, data: memoryview, raw_bytes: int) -> Buffer:
+        if raw_bytes == 0:
+            if len(data):
+                raise BackendError("they hold something")
+            return b""
+        announced = int.from_bytes(data[:_SIZE_BYTES], "little")
+        if announced != raw_bytes:
+            raise BackendError(f"they announce {announced}")
+        if self._reader is None:
+            decoder = self._zstd.ZstdDecompressor(max_window_size=1 << _LARGEST_LOG)
+            self._reader = decoder.stream_reader(self._source, read_size=1 << 30)
+        self._source.give(data[_SIZE_BYTES:])
+        raw = np.empty(raw_bytes, dtype=np.uint8)
+        try:
+            restored = self._reader.readinto(raw.data)
+        except _DryError as exc:
+            raise BackendError("they end too early") from exc
+        if restored != raw_bytes or not self._source.is_dry:
+            raise BackendError("there are bytes behind their end")
+        return raw.data
+
+    def _window(self) -> int:
+        window = self.options.get("window", _DEFAULT_WINDOW)
+        if not isinstance(window, str) or window not in _WINDOWS:
+            raise self._error(f"option window = {window!r}: must be one of {', '.join(_WINDOWS)}")
+        return _WINDOWS[window]
+
+    def _whole_workers(self) -> int:
+        workers = self.options.get("workers", len(os.sched_getaffinity(0)))
+        if isinstance(workers, bool) or not isinstance(workers, int) or not 0 <= workers <= 64:
+            raise self._error(f"option workers = {workers!r}: must be a whole number from 0 to 64")
+        return workers
+
+
+class _DryError(Exception):
+    """The decoder asked for more than the batch has."""
+
+
+class _Source:
+    """What the decoder reads from. The last byte is a read of its own: only who needs it takes it, so that bytes behind a
+    batch's end show themselves. It never says that the stream ended, as the decoder would believe it for ever."""
+
+    def __init__(self) -> None:
+        self._parts: list[memoryview] = []
+
+    def give(self, data: memoryview) -> None:
+        """The next batch."""
+        self._parts = [part for part in (data[:-1], data[-1:]) if len(part)]
+
+    @property
+    def is_dry(self) -> bool:
+        """All of it was read."""
+        return not self._parts
+
+    def read(self, _: int = -1) -> memoryview:
+        """The next part. :raises _DryError: there is none."""
+        if not self._parts:
+            raise _DryError
+        return self._parts.pop(0)

@@ -1,0 +1,108 @@
+"""A stream with a long memory: what was sent before costs next to nothing, and what is damaged ends it."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backends import registry
+from backends.api import MAX_BATCH_BYTES, BackendError, BackendUnavailable
+from backends.conformance import KINDS, sample
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def backend():
+    cls = registry.load("zstd-long")
+    try:
+        cls.probe()
+    except BackendUnavailable as exc:
+        pytest.skip(str(exc))
+    return cls
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    batches=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 100_000), st.integers(0, 2)), max_size=12),
+    workers=st.integers(0, 2),
+)
+def test_every_batch_comes_back_in_its_order(backend, batches, workers):
+    writer, reader = backend(window="1MiB", workers=workers), backend()
+    for kind, size, seed in batches:
+        data = sample(kind, size, seed)
+        packed = writer.compress(data)
+        assert len(packed) <= backend.info.bound_bytes(size)
+        assert reader.decompress(packed, size) == data
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_was_sent_before_is_a_reference(backend, workers):
+    writer, noise = backend(workers=workers), random.Random(1).randbytes(4 * MIB)
+    first = len(writer.compress(noise))
+    for _ in range(8):
+        writer.compress(random.Random(2).randbytes(4 * MIB))
+    assert len(writer.compress(noise)) < first / 100
+
+
+def test_a_page_of_which_64_bytes_changed_costs_a_tenth_at_most(backend):
+    rng, writer, reader = random.Random(3), backend(), backend()
+    pages = bytearray(rng.randbytes(4 * MIB))
+    for turn in range(3):
+        packed = writer.compress(bytes(pages))
+        assert reader.decompress(packed, len(pages)) == pages
+        if turn:
+            assert len(packed) <= len(pages) / 10
+        for page in range(0, len(pages), 4096):
+            at = page + rng.randrange(4096 - 64)
+            pages[at : at + 64] = rng.randbytes(64)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda packed: packed[:-1], lambda packed: packed + b"\0", lambda packed: b"\1" + packed[1:]]
+)
+def test_damage_ends_the_stream_and_says_so(backend, damage):
+    writer, reader = backend(), backend()
+    data = sample("text", 50_000)
+    good = writer.compress(data)
+    with pytest.raises(BackendError, match=r"backend 'zstd-long': \d+ bytes for 50000: the"):
+        reader.decompress(damage(good), len(data))
+    with pytest.raises(BackendError, match="its stream ended with an earlier error: the"):
+        reader.decompress(good, len(data))
+
+
+def test_a_batch_out_of_its_order_is_refused_or_other_data(backend):
+    writer, reader = backend(), backend()
+    first, second = writer.compress(sample("text", 9000)), writer.compress(sample("text", 9000, 1))
+    with pytest.raises(BackendError):
+        reader.decompress(second, 9000)
+    assert first
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"window": "3MiB"}, "option window = '3MiB': must be one of 1MiB, 2MiB"),
+        ({"window": 27}, "option window = 27: must be one of"),
+        ({"workers": -1}, "option workers = -1: must be a whole number from 0 to 64"),
+        ({"workers": True}, "option workers = True: must be"),
+    ],
+)
+def test_a_wrong_option_is_refused(backend, options, says):
+    with pytest.raises(BackendError, match=says):
+        backend(**options)
+
+
+def test_a_window_beyond_the_largest_is_refused_before_it_is_allocated(backend):
+    # A frame's header with a window of 2 GiB (RFC 8878, 3.1.1.1.2), and an empty last block.
+    frame = bytes.fromhex("28b52ffd") + bytes([0x00, (31 - 10) << 3]) + (1).to_bytes(3, "little")
+    with pytest.raises(BackendError, match=r"for 4096: .*(memory|too large|error)"):
+        backend().decompress((4096).to_bytes(4, "little") + frame, 4096)
+
+
+def test_the_largest_batch_is_restored(backend):
+    data = sample("heap", MAX_BATCH_BYTES)
+    assert backend().decompress(backend().compress(data), len(data)) == data
