@@ -188,11 +188,11 @@ def _deterministic(rig: Rig) -> str:
     data, other = sample("text", 60_000), sample("runs", 70_000)
     first = rig.pack(data)
     rig.pack(other)
-    if rig.pack(data) != first:
+    if any(rig.pack(data) != first for _ in range(2)):  # two: buffers that take turns differ by turns
         raise Violation("one instance compressed the same 60000 bytes to two different outputs")
     if bytes(rig.make().compress(bytearray(data))) != first:
         raise Violation("two instances compressed the same 60000 bytes to two different outputs")
-    return f"60000 bytes gave the same {len(first)} three times"
+    return f"60000 bytes gave the same {len(first)} four times"
 
 
 @rule(RULES, "many", "compress_many and decompress_many do what the calls one by one do")
