@@ -81,6 +81,10 @@ _injected("queue-full", "its device takes no more: the fallback does", "other gu
 def _judged(fault: str, course: _Course) -> Found:
     if not course.fallbacks and not course.refused:
         raise Failed(f"{fault} was injected, and nothing noticed it: no fallback, no refusal")
+    if course.refused and fault != "wrong-data":
+        raise Failed(
+            f"after {fault} {course.refused} batches were refused by the receiver: the migration would have failed"
+        )
     row = {
         "fault": fault,
         "detected_ms": round(course.slowest_after_ms, 2),
