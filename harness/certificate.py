@@ -6,6 +6,7 @@ is refused.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -126,7 +127,8 @@ def save_certificate(certificate: Certificate, path: Path) -> None:
         temporary.write_bytes(dump_certificate(certificate))
         temporary.replace(path)
     except OSError as exc:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise ResultError(
             f"{path}: cannot save the certificate: {exc.strerror}; free space or choose another --out"
         ) from exc

@@ -9,7 +9,7 @@ from typing import Any
 
 from backends import registry
 from backends.api import Backend, BackendInfo
-from backends.conformance.rig import Rig
+from backends.conformance import Rig
 
 __all__ = ["Bench", "Check", "Failed", "Found", "Job", "NotApplicable", "Value", "check"]
 

@@ -14,9 +14,9 @@ import numpy as np
 from backends.api import Backend, Buffer
 from harness.cputime import tree_cpu_s
 from harness.guests.memory import generate
-from harness.qualify.check import Failed
+from harness.qualify.check import Bench, Failed, NotApplicable
 
-__all__ = ["CORPUS_BYTES", "Rate", "cores", "corpus", "measure_rate", "slices"]
+__all__ = ["CORPUS_BYTES", "Rate", "cores", "corpus", "measure_rate", "require_forgetful", "slices"]
 
 CORPUS_BYTES = 16 << 20
 _PAGE_BYTES = 4096
@@ -60,6 +60,14 @@ def slices(unit_bytes: int) -> list[memoryview]:
     """The corpus in units."""
     data = corpus()
     return [data[at : at + unit_bytes] for at in range(0, len(data) - unit_bytes + 1, unit_bytes)]
+
+
+def require_forgetful(bench: Bench) -> None:
+    """:raises NotApplicable: it keeps history, in which work that repeats costs nothing."""
+    if bench.info.stateful:
+        raise NotApplicable(
+            "its history would know the pages again that are measured over and over; replay a stream instead"
+        )
 
 
 def measure_rate(

@@ -89,7 +89,8 @@ def _fork(bench: Bench) -> Found:
         status = _wait(pid)
         if status != 0:
             raise Failed(f"in the child of a fork, new instances {_ENDINGS.get(status, f'ended with status {status}')}")
-        if bytes(instance.decompress(instance.compress(data), len(data))) != data:
+        again = bench.make() if bench.info.stateful else instance
+        if bytes(again.decompress(again.compress(data), len(data))) != data:
             raise Failed("after a fork, the parent's instance restored other data")
     return Found(f"{rounds} batches by a new instance in the child, then one by the parent's")
 

@@ -6,8 +6,7 @@ import zlib
 from collections.abc import Callable, Mapping
 
 from backends.api import MAX_BATCH_BYTES
-from backends.conformance import RULES, Rule, sample
-from backends.conformance.rig import Rig, Violation
+from backends.conformance import RULES, Rig, Rule, Violation, sample
 from harness.qualify.check import Bench, Check, Failed, Found, Value, check
 
 __all__ = ["CHECKS", "rule_check"]

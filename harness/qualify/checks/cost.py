@@ -9,7 +9,7 @@ from typing import Any
 from backends import registry
 from backends.api import Backend, BackendError, Buffer
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Value, check
-from harness.qualify.load import Rate, cores, measure_rate, slices
+from harness.qualify.load import Rate, cores, measure_rate, require_forgetful, slices
 
 __all__ = ["CHECKS"]
 
@@ -30,6 +30,7 @@ _PARTS = ("slot_wait_s", "host_to_device_s", "queue_s", "kernel_s", "device_to_h
     limit_s=90,
 )
 def _cpu(bench: Bench) -> Found:
+    require_forgetful(bench)
     seconds, rounds = (0.4, 3) if bench.quick else (2.0, 5)
     units = [[unit] for unit in slices(bench.info.batch_bytes)]
     totals: dict[str, list[Rate]] = {}

@@ -88,7 +88,7 @@ def _judged(fault: str, course: _Course) -> Found:
     row = {
         "fault": fault,
         "detected_ms": round(course.slowest_after_ms, 2),
-        "fallback_ms": round(course.slowest_after_ms - course.slowest_before_ms, 2),
+        "fallback_ms": round(max(0.0, course.slowest_after_ms - course.slowest_before_ms), 2),
         "pages_lost": course.lost_pages,
     }
     back = "never" if course.recovered_s is None else f"after {course.recovered_s:.2f} s"

@@ -13,7 +13,7 @@ import numpy as np
 
 from backends.api import MAX_BATCH_BYTES, Backend, Buffer
 from harness.qualify.check import Bench, Check, Found, Value, check
-from harness.qualify.load import cores, measure_rate, slices
+from harness.qualify.load import cores, measure_rate, require_forgetful, slices
 
 __all__ = ["CHECKS"]
 
@@ -47,6 +47,7 @@ class _Point:
     limit_s=120,
 )
 def _surface(bench: Bench) -> Found:
+    require_forgetful(bench)
     seconds = 0.12 if bench.quick else 0.5
     rows: list[dict[str, Any]] = []
     for point in _points(bench):
@@ -128,6 +129,7 @@ def _knee(rows: Sequence[dict[str, Any]], direction: str) -> dict[str, Any]:
     limit_s=90,
 )
 def _latency(bench: Bench) -> Found:
+    require_forgetful(bench)
     seconds = 1.6 if bench.quick else 30.0
     rows, curve, values = [], [], []
     for unit_bytes in sorted({65536, bench.info.batch_bytes}):
