@@ -12,7 +12,6 @@ from harness.environment import kvm_problem
 from harness.errors import MissingError
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Value, check
 from harness.result import Result, Run
-from harness.runner import run_scenario
 from harness.scenario import Method, Scenario, load_scenario
 
 __all__ = ["CHECKS"]
@@ -35,6 +34,8 @@ def _throttled(bench: Bench) -> Found:
         raise NotApplicable("no qemu-system-x86_64 here; install qemu-system-x86")
     if problem := kvm_problem():
         raise NotApplicable(f"a guest under emulation says nothing of one under KVM; {problem}")
+    from harness.runner import run_scenario  # noqa: PLC0415 - brings scipy: half a second that no other check's process needs
+
     with tempfile.TemporaryDirectory(prefix="pageferry-qualify-") as folder:
         try:
             result = run_scenario(_scenario(bench), Path(folder), lambda _: None)
