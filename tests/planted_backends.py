@@ -443,13 +443,13 @@ class SlowTail(Good):
 
 @_planted("tires", "endurance.soak", "soak_drift is")
 class Tires(Good):
-    """Takes 30 ms longer for each second since its first batch."""
+    """Takes 50 ms longer for each of the first three seconds since its first batch."""
 
     began_s = None
 
     def compress(self, data):
         Tires.began_s = self.began_s or time.monotonic()
-        time.sleep((time.monotonic() - self.began_s) * 0.03)
+        time.sleep(min(3, time.monotonic() - self.began_s) * 0.05)
         return super().compress(data)
 
 
