@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _say(pipe: int, event: dict[str, Any]) -> None:
-    data = json.dumps(event, default=str).encode() + b"\n"
+    data = b"\n" + json.dumps(event, default=str).encode() + b"\n"  # in front too: a backend may have written there
     while data:
         data = data[os.write(pipe, data) :]
 

@@ -26,6 +26,7 @@ Outcome = dict[str, Any]
 
 _START_S = 30.0
 _STACKS_S = 0.3
+_LOOK_S = 0.2
 _LONGEST_LINE_BYTES = 64 << 20
 _NOT_THEIRS = ("/harness/qualify/", "/backends/conformance/", '"<frozen ')
 
@@ -100,22 +101,30 @@ class _Child:
                 return self._lost(limit_s)
             if "begin" in event:
                 deadline_s = time.monotonic() + limit_s
-            elif event.pop("end") == check_id:
+            elif event.pop("end", None) == check_id and "status" in event:
                 return event
 
     def _event(self, deadline_s: float) -> dict[str, Any] | None:
         """The next line, or None: the end of the process, or of the time."""
         while b"\n" not in self._buffer:
             left_s = deadline_s - time.monotonic()
-            if left_s <= 0 or not select.select([self._reader], [], [], left_s)[0]:
+            if left_s <= 0:
                 return None
+            ended = self._process.poll() is not None  # what it forked may hold the pipe open
+            if not select.select([self._reader], [], [], 0 if ended else min(left_s, _LOOK_S))[0]:
+                if ended:
+                    return None
+                continue
             data = os.read(self._reader, 1 << 16)
             if not data or len(self._buffer) > _LONGEST_LINE_BYTES:
                 return None
             self._buffer += data
         line, _, self._buffer = self._buffer.partition(b"\n")
-        event: dict[str, Any] = json.loads(line)
-        return event
+        try:
+            event = json.loads(line)
+        except ValueError:
+            return {}  # a backend wrote to a descriptor that is not its own
+        return event if isinstance(event, dict) else {}
 
     def _lost(self, limit_s: float) -> Outcome:
         with contextlib.suppress(subprocess.TimeoutExpired):
