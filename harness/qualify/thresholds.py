@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -27,7 +28,7 @@ def load_thresholds(own: Path | None, backend_class: str) -> Limits:
     given = _read(own)
     for class_name, table in given.items():
         if class_name not in CLASSES:
-            raise UserError(f"{own}: [{class_name}]: unknown class; known: {', '.join(CLASSES)}")
+            raise UserError(f"{own}: [{_key(class_name)}]: unknown class; known: {', '.join(CLASSES)}")
         if not isinstance(table, dict):
             raise UserError(f"{own}: {class_name}: must be a table, as in [{class_name}]")
         for name, limit in table.items():
@@ -49,7 +50,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check(path: Path, class_name: str, name: str, limit: object, known: list[str]) -> None:
-    where = f"{path}: {class_name}.{name}"
+    where = f"{path}: {class_name}.{_key(name)}"
     if name not in known:
         close = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {close[0]!r}? " if close else ""
@@ -57,5 +58,12 @@ def _check(path: Path, class_name: str, name: str, limit: object, known: list[st
     if not isinstance(limit, dict) or not set(limit) <= {"least", "most"}:
         raise UserError(f"{where} = {limit!r}: must be like {{least = 1}}, {{most = 2}}, both, or {{}} for no limit")
     for side, value in limit.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise UserError(f"{where}.{side} = {value!r}: must be a number")
+    if limit.get("least", -math.inf) > limit.get("most", math.inf):
+        raise UserError(f"{where} = {limit!r}: nothing is both; least must not be above most")
+
+
+def _key(name: str) -> str:
+    """As TOML has it: a quoted key may hold anything."""
+    return name if name.replace("-", "_").isidentifier() else repr(name)
