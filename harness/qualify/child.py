@@ -69,7 +69,8 @@ def _outcome(job: Job, check_id: str) -> dict[str, Any]:
 
 def _told(status: str, evidence: str, values: tuple[Value, ...] = (), found: Found | None = None) -> dict[str, Any]:
     data = {} if found is None else dict(found.data)
-    return {"status": status, "evidence": evidence, "values": [asdict(value) for value in values], "data": data}
+    one_line = " ".join(evidence.split())  # a backend's own words may be in it
+    return {"status": status, "evidence": one_line, "values": [asdict(value) for value in values], "data": data}
 
 
 def _line(exc: Exception) -> str:

@@ -113,6 +113,12 @@ class Talks(Notes):
         os.write(2, b"\\xff" * 100_000)
         return super().compress(data)
 
+class TellsInLines(Good):
+    info = replace(Good.info, name="tells-in-lines")
+
+    def decompress(self, data, raw_bytes):
+        raise self._error("it failed\\nand then\\ttold")
+
 class Reads(Notes):
     info = replace(Good.info, name="reads")
 
@@ -129,6 +135,7 @@ NAMES = {
     "scribbles": "Scribbles",
     "floods": "Floods",
     "talks": "Talks",
+    "tells-in-lines": "TellsInLines",
     "reads": "Reads",
 }
 
@@ -218,6 +225,13 @@ def test_what_a_backend_writes_is_in_the_log(run, tmp_path):
     log = (tmp_path / "logs" / f"{THIRD}.log").read_bytes()
     assert b'{"end": "contract.lifecycle", "status": "fail"}\n' in log
     assert b"\xff" * 100_000 in log
+
+
+@pytest.mark.parametrize("check_id", ["contract.buffers", "crossing.decode", "concurrency.threads"])
+def test_evidence_is_one_line(run, check_id):
+    ((_, outcome),) = run("tells-in-lines", [check_id])
+    assert outcome["status"] == "fail"
+    assert "it failed and then told" in outcome["evidence"]
 
 
 def test_a_child_that_tells_nothing_fails_each_check(run, monkeypatch):
