@@ -26,7 +26,15 @@ from harness.guests.survey import QemuSurvey, survey
 from harness.measure.downtime import longest_silence_s, stop_to_resume_s, wall_to_monotonic_s
 from harness.measure.look import Look, cpu_seconds
 from harness.measure.verify import Verification, verify
-from harness.migrator.halves import Half, failure_of, open_pair, pair_counters, pair_doubts, pair_parameters
+from harness.migrator.halves import (
+    Half,
+    failure_of,
+    open_pair,
+    pair_counters,
+    pair_decisions,
+    pair_doubts,
+    pair_parameters,
+)
 from harness.migrator.link import Link, choose_link, remove_leftovers
 from harness.result import CpuSeconds, Run
 from harness.rundir import open_run_dir
@@ -258,6 +266,7 @@ class _Attempt:
             parameters=dict(self.pair.parameters) | pair_parameters(statistics),
             counters=self._counters(outcome.last) | pair_counters(statistics),
             samples=self.look.samples,
+            decisions=pair_decisions(statistics),
             warnings=(*_doubts(outcome, known), *pair_doubts(statistics)),
             **known,
         )

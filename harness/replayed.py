@@ -20,7 +20,15 @@ from harness.guests.replay import Player, Report, feed_argv, sink_argv
 from harness.guests.spawn import spawn
 from harness.guests.streamfile import StreamFile, open_stream
 from harness.measure.look import Look, cpu_seconds
-from harness.migrator.halves import Half, failure_of, open_pair, pair_counters, pair_doubts, pair_parameters
+from harness.migrator.halves import (
+    Half,
+    failure_of,
+    open_pair,
+    pair_counters,
+    pair_decisions,
+    pair_doubts,
+    pair_parameters,
+)
 from harness.migrator.link import Link, choose_link, remove_leftovers
 from harness.result import Run
 from harness.rundir import open_run_dir
@@ -141,6 +149,7 @@ class ReplayLab:
             verified=arrived,
             verification=(line,),
             parameters=pair_parameters(statistics),
+            decisions=pair_decisions(statistics),
             counters=pair_counters(statistics) | {"wire_return_bytes": look.return_bytes()},
             warnings=tuple(pair_doubts(statistics)),
             samples=tuple(

@@ -61,6 +61,7 @@ class Run:
     ``heartbeat_gap_s``: the longest silence the guest's 100 Hz heartbeat showed. ``wire_bytes``: source to destination,
     counted outside both parties. ``stream_bytes``: what the source produced. ``ratio``: stream_bytes / wire_bytes.
     ``parameters``: read back from QEMU or reported by the pair, flat. ``counters``: the backend's and the policy's own.
+    ``decisions``: each change of the policy's choice, with what it was made of (``migrator.method_policy.Decision``).
     ``verification``: one line per check that was made, in words. ``warnings``: a sentence for each doubtful number.
     """
 
@@ -84,6 +85,7 @@ class Run:
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
     counters: Mapping[str, int | float] = field(default_factory=dict)
     samples: tuple[Sample, ...] = ()
+    decisions: tuple[Mapping[str, Scalar], ...] = ()
     warnings: tuple[str, ...] = ()
     error: str | None = None
 

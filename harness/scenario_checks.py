@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from backends import registry
 from backends.api import MAX_BATCH_BYTES, BackendError, BackendInfo
+from harness.auto import AUTO
 from harness.errors import UserError
 from harness.fallback import choose_fallback
 from harness.scenario_document import Fault, shown, unknown
@@ -69,7 +70,7 @@ def check_methods(scenario: Scenario) -> None:
     if len(baselines) > 1:
         names = " and ".join(repr(name) for name in baselines[:2])
         raise Fault(("method", baselines[1], "baseline"), f"true, but {names} are both baselines: keep one")
-    known = registry.names()
+    known = [*registry.names(), AUTO.name]
     infos: dict[str, BackendInfo] = {}
     for method in scenario.methods:
         key = ("method", method.name)
@@ -78,7 +79,7 @@ def check_methods(scenario: Scenario) -> None:
             continue
         name = _checked_backend_name(method, known)
         if name not in infos:  # asked once: with entry points a look-up takes milliseconds, and methods are many
-            infos[name] = _backend_info(name, key)
+            infos[name] = AUTO if name == AUTO.name else _backend_info(name, key)
         _check_backend_settings(method, infos[name], key)
         _check_buffers(method, key)
 

@@ -22,11 +22,23 @@ Out = TypeVar("Out")
 
 
 class Job(NamedTuple):
-    """A batch on its way to a codec. ``turn`` counts the batches of a backend that keeps history."""
+    """A batch on its way to a codec. ``turn`` counts the batches of a backend that keeps history; ``choice`` is the policy's, and
+    ``trial`` another that compresses the batch too, to be compared."""
 
     sequence: int
     batch: PageBatch
     turn: int = 0
+    choice: int = 0
+    trial: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A batch compressed once more, by another candidate, and thrown away."""
+
+    choice: int
+    packed_bytes: int
+    took_s: float
 
 
 class Serial:
@@ -70,35 +82,49 @@ class Serial:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A frame ready to send: ``parts`` are its header, plan and body, none of them copied together."""
+    """A frame ready to send: ``parts`` are its header, plan and body, none of them copied together. ``took_s`` to make."""
 
     header: Header
     parts: tuple[bytes | memoryview, ...]
+    job: Job
+    took_s: float = 0.0
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A slice of the stream whose digest was checked."""
+    """A slice of the stream whose digest was checked. ``took_s`` to restore."""
 
     header: Header
     raw: memoryview
+    took_s: float = 0.0
 
 
 class Encoder:
     """Compresses batches with one backend instance, and with ``fallback`` those at which it fails.
 
-    HELLO's codec 1 is the backend, 2 the fallback. ``codec_cpu_s`` is the CPU time of its thread in both. With ``serial``,
-    whose backend is then ``backend``, each batch is compressed in its turn, and travels so even where it did not shrink:
-    it is part of the history.
+    ``codec`` is the backend's number in HELLO, ``fallback_codec`` the fallback's. ``codec_cpu_s`` is the CPU time of its thread
+    in both. With ``serial``, whose backend is then ``backend``, each batch is compressed in its turn, and travels so even where
+    it did not shrink: it is part of the history.
     """
 
-    def __init__(self, backend: Backend, fallback: Backend | None = None, serial: Serial | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        fallback: Backend | None = None,
+        serial: Serial | None = None,
+        *,
+        codec: int = 1,
+        fallback_codec: int = 2,
+    ) -> None:
         self.backend = backend
+        self._codec, self._fallback_codec = codec, fallback_codec
         self._serial = serial
         self._fallback = fallback
         self._stores = backend.info.name == "none"
         self._wants_pages = backend.info.wants_pages
         self.codec_cpu_s = 0.0
+        self._waited_s = 0.0
         self.stored_batches = 0
         self.fallbacks = 0
         self.fallback_bytes = 0
@@ -106,24 +132,30 @@ class Encoder:
 
     def encode(self, job: Job) -> Packed:
         """A frame. Data that does not shrink is stored. :raises CodecError: nobody could compress."""
-        sequence, batch, turn = job
+        began_s = time.perf_counter()
+        sequence, batch, turn = job.sequence, job.batch, job.turn
         raw_digest = digest(batch.raw)
         if not self._stores:
             plan, pages = split(batch) if self._wants_pages else (b"", batch.raw)
             codec, packed = self._compress(sequence, pages, turn)
             body_bytes = len(plan) + len(packed)
-            if body_bytes < batch.raw_bytes or (self._serial is not None and codec == 1):
+            if body_bytes < batch.raw_bytes or (self._serial is not None and codec == self._codec):
                 header = Header(
                     Kind.BATCH, sequence, codec, Layout.PACKED, batch.page_bytes.bit_length() - 1,
                     batch.raw_bytes, body_bytes, len(plan), batch.pages, raw_digest, digest(plan) ^ digest(packed),
                 )  # fmt: skip
-                return Packed(header, (encode(header), plan, packed))
+                return Packed(header, (encode(header), plan, packed), job, self._took_s(began_s))
         self.stored_batches += 1
         header = Header(
             Kind.BATCH, sequence, 0, Layout.STORED, 12,
             batch.raw_bytes, batch.raw_bytes, 0, batch.pages, raw_digest, raw_digest,
         )  # fmt: skip
-        return Packed(header, (encode(header), batch.raw))
+        return Packed(header, (encode(header), batch.raw), job, self._took_s(began_s))
+
+    def _took_s(self, began_s: float) -> float:
+        """Without the wait for a turn."""
+        waited_s, self._waited_s = self._waited_s, 0.0
+        return time.perf_counter() - began_s - waited_s
 
     def close(self) -> None:
         """Close both backends; a shared one is its owner's to close."""
@@ -135,14 +167,14 @@ class Encoder:
     def _compress(self, sequence: int, pages: memoryview, turn: int) -> tuple[int, memoryview]:
         """HELLO's number of the codec that did it, and what it made."""
         started = time.thread_time()
-        codec = 1
+        codec = self._codec
         try:
             try:
                 packed = self._packed(pages, turn)
             except BackendError as exc:
                 if self._fallback is None:
                     raise
-                codec, packed = 2, self._fallback.compress(pages)
+                codec, packed = self._fallback_codec, self._fallback.compress(pages)
                 self.fallbacks += 1
                 self.fallback_bytes += len(pages)
                 self.fallback_reason = self.fallback_reason or str(exc)
@@ -154,7 +186,13 @@ class Encoder:
     def _packed(self, pages: memoryview, turn: int) -> Buffer:
         if self._serial is None:
             return self.backend.compress(pages)
-        return self._serial.call(turn, lambda backend: backend.compress(pages))
+        asked_s = time.perf_counter()
+
+        def work(backend: Backend) -> Buffer:
+            self._waited_s = time.perf_counter() - asked_s
+            return backend.compress(pages)
+
+        return self._serial.call(turn, work)
 
 
 class Decoder:
@@ -166,22 +204,25 @@ class Decoder:
     ) -> None:
         self._open_backends = open_backends
         self._serials = serials or {}
+        self._waited_s = 0.0
         self._backends: dict[int, Backend] = {}
         self.codec_cpu_s = 0.0
 
     def decode(self, frame: Frame, turn: int = 0) -> Restored:
         """Check the body, restore the slice, check the slice. :raises FrameError: damaged. :raises CodecError: wrong."""
+        began_s = time.perf_counter()
         header = frame.header
         if header.layout is Layout.STORED:
             frame.check_body(digest(frame.body))
-            return Restored(header, frame.body)
+            return Restored(header, frame.body, time.perf_counter() - began_s)
         plan, packed = frame.body[: header.plan_bytes], frame.body[header.plan_bytes :]
         frame.check_body(digest(plan) ^ digest(packed))
         page_bytes = 1 << header.page_shift
         pages = self._decompress(frame, packed, page_bytes, turn)
         raw = join(plan, pages, header.raw_bytes, page_bytes)
         check_restored(header, raw, self._name(header))
-        return Restored(header, raw)
+        waited_s, self._waited_s = self._waited_s, 0.0
+        return Restored(header, raw, time.perf_counter() - began_s - waited_s)
 
     def _decompress(self, frame: Frame, packed: memoryview, page_bytes: int, turn: int) -> memoryview:
         header = frame.header
@@ -190,7 +231,13 @@ class Decoder:
         started = time.thread_time()
         try:
             if serial is not None:
-                pages = serial.call(turn, lambda backend: backend.decompress(packed, pages_bytes))
+                asked_s = time.perf_counter()
+
+                def work(backend: Backend) -> Buffer:
+                    self._waited_s = time.perf_counter() - asked_s
+                    return backend.decompress(packed, pages_bytes)
+
+                pages = serial.call(turn, work)
             else:
                 pages = self._backend(header).decompress(packed, pages_bytes)
         except BackendError as exc:

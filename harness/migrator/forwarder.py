@@ -16,6 +16,7 @@ from typing import Any
 import xxhash
 
 from harness.errors import PeerError
+from harness.migrator.chooser import Chooser, with_trial
 from harness.migrator.codec import Encoder, Job, Packed, Serial
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
 from harness.migrator.policy import FlightPolicy
@@ -38,7 +39,7 @@ class Forwarder:
     """One migration. Threads: the caller's (reader), codecs, writer, back.
 
     ``batch_bytes`` and ``inflight_bytes`` as ``SendConfig``'s; ``lanes`` is how many batches gain from being compressed at once;
-    ``serial`` is the backend that keeps history, if it is one.
+    ``open_encoder`` makes one for a choice, 0 without a ``chooser``; ``serials`` are the choices that keep history.
     """
 
     def __init__(
@@ -46,17 +47,20 @@ class Forwarder:
         link: FrameLink,
         source: socket.socket,
         *,
-        open_encoder: Callable[[], Encoder],
+        open_encoder: Callable[[int], Encoder],
         threads: int,
         lanes: int,
         batch_bytes: int,
         inflight_bytes: int | None,
-        serial: Serial | None = None,
+        serials: Mapping[int, Serial],
+        chooser: Chooser | None = None,
     ) -> None:
         self._link = link
         self._source = source
         self._open_encoder = open_encoder
-        self._serial = serial
+        self._serials = serials
+        self._chooser = chooser
+        self._source_waits_s = 0.0
         self._threads = threads
         self._policy = FlightPolicy(batch_bytes, lanes, inflight_bytes)
         self._window = Window(self._policy.window_bytes)
@@ -97,8 +101,8 @@ class Forwarder:
         """A thread failed: close the source (its guest runs on), tell the receiver why, and wake all other threads."""
         close_all(self._source)
         self._window.close()
-        if self._serial is not None:
-            self._serial.stop()
+        for serial in self._serials.values():
+            serial.stop()
         self._pipeline.stop()
         self._done.set()
         if self._failure.error is not None:
@@ -116,7 +120,9 @@ class Forwarder:
             try:
                 count = source.recv_into(parser.get_buffer(), 0, socket.MSG_DONTWAIT)
             except BlockingIOError:
+                began_s = time.monotonic()
                 self._wait_for_more(poll)
+                self._source_waits_s += time.monotonic() - began_s
                 continue
             except OSError as exc:
                 if self._failure.error is not None:
@@ -144,18 +150,39 @@ class Forwarder:
 
     def _submit(self, batch: PageBatch) -> None:
         if self._window.acquire(batch.raw_bytes):
-            self._pipeline.submit(Job(self._sequence, batch, turn=self._sequence))
+            job = Job(self._sequence, batch, turn=self._sequence)
+            self._pipeline.submit(job if self._chooser is None else self._chooser.chosen(job))
             self._sequence += 1
             self._parser.batch_bytes = self._policy.batch_bytes
 
     def _start_encoder(self) -> tuple[Callable[[Job], Packed], Callable[[], None]]:
-        encoder = self._open_encoder()
-        self._encoders.append(encoder)
-        return encoder.encode, encoder.close
+        """For one thread: an encoder for each choice, opened when it is first made. What trials do is not counted."""
+        mine: dict[tuple[int, bool], Encoder] = {}
+
+        def encoder(choice: int, *, counted: bool = True) -> Encoder:
+            key = (choice, counted)
+            if key not in mine:
+                mine[key] = self._open_encoder(choice)
+                if counted:
+                    self._encoders.append(mine[key])
+            return mine[key]
+
+        def encode(job: Job) -> Packed:
+            packed = encoder(job.choice).encode(job)
+            return packed if job.trial is None else with_trial(packed, encoder(job.trial, counted=False))
+
+        def close() -> None:
+            for each in mine.values():
+                each.close()
+
+        encoder(0)
+        return encode, close
 
     def _send(self, packed: Packed) -> None:
         self._digest.update(packed.header.raw_digest.to_bytes(8, "little"))
         self._link.send(*packed.parts)
+        if self._chooser is not None:
+            self._chooser.sent(packed, self._link.sent_bytes)
 
     def _finish(self) -> None:
         """Everything is sent: say so, and wait until the destination has it all and the digests agree."""
@@ -175,6 +202,8 @@ class Forwarder:
             kind = frame.header.kind
             if kind is Kind.ACK:
                 self._acknowledge(frame.header.raw_digest)
+                if self._chooser is not None:
+                    self._chooser.arrived(frame.body, self._acknowledged_bytes, self._source_waits_s)
             elif kind is Kind.RETURN:
                 self._answer(frame)
             elif kind is Kind.RETURN_END:
@@ -211,8 +240,8 @@ class Forwarder:
             return
 
     def _counted_encoders(self) -> list[Encoder]:
-        """One for each backend: all of them share one that keeps history."""
-        return self._encoders[:1] if self._serial is not None else self._encoders
+        """One for each backend: all threads share one that keeps history."""
+        return list({id(encoder.backend): encoder for encoder in self._encoders}.values())
 
     def _statistics(self, elapsed_s: float) -> dict[str, Any]:
         counts = self._parser.counts
@@ -237,6 +266,7 @@ class Forwarder:
             "stream_digest": self._digest.hexdigest(),
             "counters": _summed(encoder.backend.counters() for encoder in self._counted_encoders()),
             "receiver": dict(self._peer),
+            **({} if self._chooser is None else {"policy": self._chooser.statistics()}),
             **own_usage(),
         }
 

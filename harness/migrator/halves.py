@@ -21,7 +21,16 @@ from harness.errors import CodecError, MissingError, PageferryError, PeerError, 
 from harness.migrator.link_api import Link
 from harness.scenario import Method
 
-__all__ = ["Half", "Spawn", "failure_of", "open_pair", "pair_counters", "pair_doubts", "pair_parameters"]
+__all__ = [
+    "Half",
+    "Spawn",
+    "failure_of",
+    "open_pair",
+    "pair_counters",
+    "pair_decisions",
+    "pair_doubts",
+    "pair_parameters",
+]
 
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
 """``spawn(argv, log=..., prefix=...)``: a child that cannot outlive the harness."""
@@ -209,7 +218,14 @@ def pair_counters(statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, int 
         own = values.get("counters", {})
         counters |= {f"{name}_{key}": value for key, value in {**values, **own}.items() if type(value) in (int, float)}
         counters["fallbacks"] += values.get("fallbacks", 0)
+        shares = values.get("policy", {}).get("shares", {})
+        counters |= {f"{name}_share_{choice}": share for choice, share in shares.items()}
     return counters
+
+
+def pair_decisions(statistics: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """What the policy of ``auto`` chose, and why."""
+    return tuple(statistics.get("sender", {}).get("policy", {}).get("decisions", ()))
 
 
 def pair_doubts(statistics: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

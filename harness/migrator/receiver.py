@@ -10,6 +10,7 @@ destination guest never runs, and the sender is told why.
 from __future__ import annotations
 
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -36,6 +37,10 @@ _MAX_IN_FLIGHT_BYTES = 64 << 20
 """What a sender may make us hold, whatever window it keeps itself."""
 
 _RETURN_BYTES = 32 << 10
+_TIMES = struct.Struct("<IQ")
+"""Of an ACK: how long the batch took to restore, and for how long the link was waited for so far, in microseconds."""
+
+_LONGEST_US = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +226,8 @@ class _Receiver:
         self._delivered_bytes += count
         self._batches += 1
         self._window.release(count)
-        self._link.send(control(Kind.ACK, sequence=self._batches, delivered_bytes=self._delivered_bytes))
+        took = _TIMES.pack(min(round(restored.took_s * 1e6), _LONGEST_US), round(self._link.waited_s * 1e6))
+        self._link.send(control(Kind.ACK, took, sequence=self._batches, delivered_bytes=self._delivered_bytes))
 
     def _finish(self, end: Frame) -> None:
         """The stream is whole: check its digest, end it towards QEMU, and wait until QEMU has closed."""

@@ -15,14 +15,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends import registry
-from backends.api import MAX_BATCH_BYTES, Backend, BackendError, BackendInfo, BackendUnavailable
-from harness.errors import CodecError, MissingError, PeerError, UserError
-from harness.fallback import Fallback, choose_fallback
+from backends.api import MAX_BATCH_BYTES
+from harness.errors import PeerError, UserError
 from harness.migrator.address import Address, connect, listen, require_private
-from harness.migrator.codec import Encoder, Serial
+from harness.migrator.chooser import Chooser
+from harness.migrator.crew import Crew, crew_of
 from harness.migrator.forwarder import Forwarder
-from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, parse_greeting
+from harness.migrator.method_policy import MethodPolicy
+from harness.migrator.session import FrameLink, close_all, hello, keep_freed_memory, parse_greeting
 from harness.wire.frame import Kind
 
 __all__ = ["SendConfig", "run_sender"]
@@ -62,95 +62,56 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
         require_private(config.source, "--from", insecure=config.insecure)
     if config.batch_bytes is not None and not _SMALLEST_BATCH_BYTES <= config.batch_bytes <= MAX_BATCH_BYTES:
         raise UserError(f"--batch {config.batch_bytes}B: between {_SMALLEST_BATCH_BYTES} and {MAX_BATCH_BYTES} bytes")
-    open_backend = backend_opener(config.backend, config.level, config.options)
-    probe = open_backend()
-    fallback = choose_fallback(probe.info, config.fallback)
-    open_fallback = backend_opener(fallback.backend, fallback.level, {}) if fallback is not None else None
-    threads = config.threads or _default_threads(probe.info)
+    crew = crew_of(config.backend, config.level, config.options, config.fallback, config.threads)
     what = "start `pageferry receive` there first"
     with ExitStack() as stack:
-        stack.callback(probe.close)
-        _open(probe)
+        stack.callback(crew.close)
         link = FrameLink(connect(config.target, "--to", what, _GREETING_TIMEOUT_S), "receiver")
         stack.callback(lambda: close_all(link.socket))
         try:
-            session = _greet(link, config, probe, threads, fallback)
+            session, peer_threads = _greet(link, config, crew)
             with _accept_source(config.source, link, on_ready) as source:
-                serial = Serial(probe) if probe.info.stateful else None
-
-                def open_encoder() -> Encoder:
-                    backend = open_backend() if serial is None else serial.backend
-                    return Encoder(backend, open_fallback() if open_fallback is not None else None, serial)
-
                 statistics = Forwarder(
                     link,
                     source,
-                    open_encoder=open_encoder,
-                    threads=threads,
-                    lanes=_lanes(probe.info, threads),
-                    batch_bytes=config.batch_bytes or probe.info.batch_bytes,
+                    open_encoder=crew.open_encoder,
+                    threads=crew.threads,
+                    lanes=crew.lanes,
+                    batch_bytes=config.batch_bytes or crew.batch_bytes,
                     inflight_bytes=config.inflight_bytes,
-                    serial=serial,
+                    serials=crew.serials,
+                    chooser=_chooser(crew, link, peer_threads),
                 ).run()
         except BaseException as exc:
             link.send_error(exc)
             raise
-    names = {"backend": config.backend, "level": probe.level, "fallback": fallback and str(fallback)}
+    names = {"backend": config.backend, "level": crew.level, "fallback": crew.fallback and str(crew.fallback)}
     return {"role": "sender", "session": session, **names, **statistics}
 
 
-def backend_opener(name: str, level: int | None, options: Mapping[str, Any]) -> Callable[[], Backend]:
-    """A factory of instances, after one was made to see that it can be. :raises MissingError, UserError: it cannot."""
-    try:
-        registry.load(name).probe()
-        registry.create(name, level, **options).close()
-    except BackendUnavailable as exc:
-        raise MissingError(str(exc)) from exc
-    except BackendError as exc:
-        raise UserError(str(exc)) from exc
-    return lambda: registry.create(name, level, **options)
+def _chooser(crew: Crew, link: FrameLink, peer_threads: int) -> Chooser | None:
+    if not crew.candidates:
+        return None
+    policy = MethodPolicy(crew.candidates, crew.lanes, peer_threads)
+    return Chooser(crew.candidates, link.socket, policy)
 
 
-def _default_threads(info: BackendInfo) -> int:
-    """A device's threads mostly wait: one more than cores raised PoCL's rate by 3 % (2-core AMD EPYC, 2026-11-24, n=7)."""
-    if info.name == "none":
-        return 1
-    return cores() if info.device == "cpu" else cores() + 1
-
-
-def _lanes(info: BackendInfo, threads: int) -> int:
-    """How many batches gain from being compressed at once: more threads than cores in a codec only wait for each other, at a
-    device each waits for its own batch, and behind a history there is one at a time."""
-    if info.stateful:
-        return 1
-    return min(threads, cores()) if info.device == "cpu" else threads
-
-
-def _open(backend: Backend) -> None:
-    """Open its device before a guest depends on it. :raises MissingError: not here. :raises CodecError: it fails."""
-    try:
-        backend.open()
-    except BackendUnavailable as exc:
-        raise MissingError(str(exc)) from exc
-    except BackendError as exc:
-        raise CodecError(f"before the migration began: {exc}") from exc
-
-
-def _greet(link: FrameLink, config: SendConfig, backend: Backend, threads: int, fallback: Fallback | None) -> str:
+def _greet(link: FrameLink, config: SendConfig, crew: Crew) -> tuple[str, int]:
+    """The session's id, and how many threads restore at the other end."""
     session = secrets.token_hex(8)
-    decompress = config.decompress_threads or max(1, round(threads * backend.info.decompress_share))
-    parameters = {"backend": config.backend, "level": backend.level, "threads": threads, **dict(config.options)}
+    parameters = {"backend": config.backend, "level": crew.level, "threads": crew.threads, **dict(config.options)}
     link.send(
         hello(
             Kind.HELLO,
             session=session,
-            codecs=["none", config.backend, *([fallback.backend] if fallback is not None else [])],
+            codecs=list(crew.codecs),
             parameters=parameters,
-            decompress_threads=decompress,
+            decompress_threads=config.decompress_threads or max(1, round(crew.threads * crew.decompress_share)),
         )
     )
-    parse_greeting(link.first_frame(Kind.WELCOME, _GREETING_TIMEOUT_S), "receiver")
-    return session
+    greeting = parse_greeting(link.first_frame(Kind.WELCOME, _GREETING_TIMEOUT_S), "receiver")
+    threads = greeting.get("threads")
+    return session, threads if isinstance(threads, int) and threads > 0 else 1
 
 
 def _accept_source(address: Address, link: FrameLink, on_ready: Callable[[str], None]) -> socket.socket:

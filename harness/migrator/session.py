@@ -12,6 +12,7 @@ import os
 import resource
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,12 +26,14 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
 class FrameLink:
-    """One TCP connection between the halves, carrying frames both ways. Any thread may send; one thread reads."""
+    """One TCP connection between the halves, carrying frames both ways. Any thread may send; one thread reads, and has
+    ``waited_s`` for bytes."""
 
     def __init__(self, connection: socket.socket, other: str) -> None:
         self.socket = connection
         self.other = other
         self.sent_bytes = 0
+        self.waited_s = 0.0
         self._lock = threading.Lock()
         self._decoder = FrameDecoder()
         if connection.family != socket.AF_UNIX:
@@ -49,10 +52,12 @@ class FrameLink:
         """Every frame until the other half closes. :raises PeerError: it said why it stopped, or the link broke."""
         decoder, receive = self._decoder, self.socket.recv_into
         while True:
+            began_s = time.monotonic()
             try:
                 count = receive(decoder.get_buffer())
             except OSError as exc:
                 raise PeerError(f"the link to the {self.other} broke while receiving: {exc.strerror or exc}") from exc
+            self.waited_s += time.monotonic() - began_s
             if count == 0:
                 break
             decoder.buffer_updated(count)

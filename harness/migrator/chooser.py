@@ -1,0 +1,93 @@
+"""The method policy as a sender's threads use it: a lock, a clock, and the socket's own count of what has arrived."""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+import termios
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from harness.auto import Candidate
+from harness.migrator.codec import Encoder, Job, Packed, Trial
+from harness.migrator.method_policy import MethodPolicy
+
+__all__ = ["Chooser", "with_trial"]
+
+_TIMES = struct.Struct("<IQ")
+
+
+def with_trial(packed: Packed, other: Encoder) -> Packed:
+    """``packed``, and what ``other`` makes of the same batch."""
+    job = packed.job
+    tried = other.encode(job)
+    assert job.trial is not None  # noqa: S101 - for the type checker: the caller asked
+    return replace(packed, trial=Trial(job.trial, tried.header.body_bytes, tried.took_s))
+
+
+class Chooser:
+    """Chooses a codec for each batch, and learns from what became of it."""
+
+    def __init__(self, candidates: Sequence[Candidate], link: socket.socket, policy: MethodPolicy) -> None:
+        self._candidates = tuple(candidates)
+        self._link = link
+        self._policy = policy
+        self._lock = threading.Lock()
+        self._turns = [0] * len(candidates)
+        self._under_way: deque[tuple[int, int]] = deque()
+        self._sent_bytes = 0
+        self._raw_bytes = [0] * len(candidates)
+
+    def chosen(self, job: Job) -> Job:
+        """The job with its choice, and the number of the choice's batches before it."""
+        with self._lock:
+            choice, trial = self._policy.choose(time.monotonic())
+            turn = self._turns[choice]
+            self._turns[choice] += 1
+        return job._replace(turn=turn, choice=choice, trial=trial)
+
+    def sent(self, packed: Packed, sent_bytes: int) -> None:
+        """The batch is with the kernel, after ``sent_bytes`` in all. Called in the order of batches."""
+        choice, header, trial = packed.job.choice, packed.header, packed.trial
+        with self._lock:
+            self._sent_bytes = sent_bytes
+            self._under_way.append((choice, header.raw_bytes))
+            self._raw_bytes[choice] += header.raw_bytes
+            self._policy.compressed(choice, header.raw_bytes, header.body_bytes, packed.took_s)
+            if trial is not None:
+                self._policy.tried(
+                    time.monotonic(), trial.choice, trial.packed_bytes, trial.took_s,
+                    beside=choice, sent_bytes=header.body_bytes, raw_bytes=header.raw_bytes,
+                )  # fmt: skip
+
+    def arrived(self, body: memoryview, total_bytes: int, source_waits_s: float) -> None:
+        """The receiver confirms the next batch; ``body`` says how long it took to restore, and how long the link was waited for."""
+        waiting, now_s = _unconfirmed_bytes(self._link), time.monotonic()
+        with self._lock:
+            if not self._under_way or len(body) != _TIMES.size:
+                return
+            choice, raw_bytes = self._under_way.popleft()
+            took_us, waited_us = _TIMES.unpack(body)
+            self._policy.restored(choice, raw_bytes, took_us / 1e6)
+            self._policy.delivered(now_s, choice, total_bytes, source_waits_s)
+            if waiting is not None:
+                self._policy.link.look(now_s, self._sent_bytes - waiting, waiting, waited_us / 1e6)
+
+    def statistics(self) -> dict[str, Any]:
+        """Decisions with what they were made of, and the share of the stream that went to each candidate."""
+        total = max(1, sum(self._raw_bytes))
+        shares = {str(c): count / total for c, count in zip(self._candidates, self._raw_bytes, strict=True) if count}
+        return {"decisions": [asdict(decision) for decision in self._policy.decisions], "shares": shares}
+
+
+def _unconfirmed_bytes(link: socket.socket) -> int | None:
+    """What the peer's kernel has not confirmed yet (SIOCOUTQ, tcp(7)); None where the socket cannot tell."""
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(link, termios.TIOCOUTQ, bytes(4)))[0])
+    except OSError:
+        return None

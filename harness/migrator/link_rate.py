@@ -1,0 +1,71 @@
+"""How many bytes a second a link carries, from looks at one that is in use. Pure: numbers in, a number out.
+
+A stretch counts where the link was the limit: bytes waited to be sent all the time, and the receiver waited for bytes.
+Where the receiver does not wait it is the receiver that is slow, and where nothing waits to be sent it is the source.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+__all__ = ["LinkRate"]
+
+_BACKLOG_BYTES = 64 << 10
+_SAMPLE_S = 0.01
+_SPAN_S = 0.12
+_RECEIVER_WAITS = 0.3
+_HOPE = 1.5
+"""A link that was not the limit may carry so much more than it was seen to carry."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    now_s: float
+    arrived_bytes: int
+    receiver_waits_s: float
+    backlogged: bool
+
+
+@dataclass(slots=True)
+class LinkRate:
+    """``bytes_per_s`` is None until the link was the limit, and what it carried then, as of the latest such stretches."""
+
+    bytes_per_s: float | None = None
+    _carried: float | None = None
+    _last: _Look | None = None
+    _stretches: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def look(self, now_s: float, arrived_bytes: int, waiting_bytes: int, receiver_waits_s: float) -> None:
+        """``arrived_bytes`` in all, ``waiting_bytes`` sent and not arrived; the receiver waited for ``receiver_waits_s`` in all."""
+        last = self._last
+        backlogged = waiting_bytes >= _BACKLOG_BYTES
+        if last is not None and now_s - last.now_s < _SAMPLE_S:
+            if not backlogged and last.backlogged:
+                self._last = _Look(last.now_s, last.arrived_bytes, last.receiver_waits_s, backlogged=False)
+            return
+        self._last = _Look(now_s, arrived_bytes, receiver_waits_s, backlogged)
+        if last is None:
+            return
+        took_s, moved_bytes = now_s - last.now_s, arrived_bytes - last.arrived_bytes
+        rate = moved_bytes / took_s
+        self._carried = rate if self._carried is None else max(rate, 0.9 * self._carried)
+        if last.backlogged and backlogged and receiver_waits_s - last.receiver_waits_s >= _RECEIVER_WAITS * took_s:
+            self._limited(took_s, moved_bytes)
+        elif self.bytes_per_s is not None and rate > self.bytes_per_s:
+            self.bytes_per_s = rate
+            self._stretches.clear()
+
+    def _limited(self, took_s: float, moved_bytes: int) -> None:
+        self._stretches.append((took_s, moved_bytes))
+        while len(self._stretches) > 1 and sum(s for s, _ in self._stretches) - self._stretches[0][0] >= _SPAN_S:
+            self._stretches.popleft()
+        self.bytes_per_s = max(1.0, sum(b for _, b in self._stretches) / sum(s for s, _ in self._stretches))
+
+    @property
+    def could_carry_bytes_per_s(self) -> float:
+        """What may be expected of it: the limit, or more than was seen where there was none yet."""
+        if self.bytes_per_s is not None:
+            return self.bytes_per_s
+        return math.inf if self._carried is None else max(1.0, _HOPE * self._carried)

@@ -1,0 +1,176 @@
+"""The policy on simulated links: it finds the best choice, keeps it, and follows the link."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.auto import Candidate
+from harness.migrator.method_policy import MethodPolicy
+
+BATCH = 2 << 20
+NONE, LZ4, ISAL, ZSTD, HARD, LONG = range(6)
+CANDIDATES = (
+    Candidate("none", None, 8e9, 8e9, 1.0),
+    Candidate("lz4", 0, 800e6, 2500e6, 2.1),
+    Candidate("isal", 1, 850e6, 1100e6, 2.75),
+    Candidate("zstd", 1, 600e6, 1300e6, 2.95),
+    Candidate("zstd", 6, 140e6, 1200e6, 3.25),
+    Candidate("zstd-long", 1, 320e6, 650e6, 4.0, parallel=False),
+)
+
+
+@dataclass
+class World:
+    """A fluid model of source, link and destination: each batch takes as long as its slowest part needs."""
+
+    link: float
+    speed: float = 1.0
+    compressible: float = 1.0
+    noise: float = 0.15
+    seed: int = 1
+    lanes: int = 2
+    now_s: float = 0.0
+    total: int = 0
+    arrived: int = 0
+    receiver_waits_s: float = 0.0
+    used: Counter = field(default_factory=Counter)
+    trials_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.policy = MethodPolicy(CANDIDATES, self.lanes, self.lanes)
+
+    def ratio(self, number: int, content: float = 1.0) -> float:
+        saved = (1 - 1 / CANDIDATES[number].ratio) * self.compressible * content
+        return 1 / (1 - min(0.99, saved))
+
+    def rate(self, number: int) -> float:
+        lanes = self.lanes if CANDIDATES[number].parallel else 1
+        candidate = CANDIDATES[number]
+        return min(
+            candidate.compress_bytes_per_s * self.speed * lanes,
+            candidate.decompress_bytes_per_s * self.speed * lanes,
+            self.ratio(number) * self.link,
+        )
+
+    def best(self) -> float:
+        return max(self.rate(number) for number in range(len(CANDIDATES)))
+
+    def jitter(self) -> float:
+        return self.random.uniform(1 - self.noise, 1 + self.noise)
+
+    def batch(self) -> int:
+        """One batch. Content differs from batch to batch, and all codecs feel it alike."""
+        content = self.jitter()
+        choice, trial = self.policy.choose(self.now_s)
+        packed = int(BATCH / self.ratio(choice, content))
+        took_s = BATCH / (CANDIDATES[choice].compress_bytes_per_s * self.speed) * self.jitter()
+        lanes = self.lanes if CANDIDATES[choice].parallel else 1
+        restore_s = BATCH / (CANDIDATES[choice].decompress_bytes_per_s * self.speed) * self.jitter()
+        link_s = packed / self.link
+        whole_s = max(took_s / lanes, restore_s / lanes, link_s)
+        self.policy.compressed(choice, BATCH, packed, took_s)
+        if trial is not None:
+            tried_s = BATCH / (CANDIDATES[trial].compress_bytes_per_s * self.speed) * self.jitter()
+            self.policy.tried(
+                self.now_s, trial, int(BATCH / self.ratio(trial, content)), tried_s,
+                beside=choice, sent_bytes=packed, raw_bytes=BATCH,
+            )  # fmt: skip
+            self.trials_s += tried_s / self.lanes
+        self.now_s += whole_s
+        self.total += BATCH
+        self.arrived += packed
+        limited = link_s >= 0.95 * whole_s
+        self.receiver_waits_s += whole_s * (0.9 if limited else 0.1)
+        self.policy.restored(choice, BATCH, restore_s)
+        self.policy.delivered(self.now_s, choice, self.total, 0.0)
+        self.policy.link.look(self.now_s, self.arrived, BATCH if limited else 0, self.receiver_waits_s)
+        self.used[choice] += 1
+        return choice
+
+    def run(self, seconds: float) -> float:
+        """Raw bytes a second that were delivered."""
+        began_s, began = self.now_s, self.total
+        while self.now_s < began_s + seconds:
+            self.batch()
+        return (self.total - began) / (self.now_s - began_s)
+
+
+LINKS = [25e6 / 8, 100e6 / 8, 300e6 / 8, 1e9 / 8, 2.5e9 / 8, 10e9 / 8]
+
+
+@pytest.mark.parametrize("link", LINKS)
+@pytest.mark.parametrize("compressible", [1.0, 0.5, 0.03])
+@pytest.mark.parametrize("speed", [1.0, 0.3])
+def test_it_is_never_far_from_the_best_fixed_choice(link, compressible, speed):
+    world = World(link, speed, compressible)
+    world.run(1)
+    assert world.run(5) >= 0.93 * world.best()
+    assert world.run(5) >= 0.94 * world.best()
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_it_is_never_much_worse_than_none(link):
+    world = World(link, speed=0.1, compressible=0.02)
+    assert world.run(5) >= 0.97 * world.rate(NONE)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    link=st.floats(1e6, 1e10), speed=st.floats(0.1, 4), compressible=st.floats(0, 1.05), seed=st.integers(0, 99),
+    noise=st.floats(0, 0.25),
+)  # fmt: skip
+def test_a_steady_world_sees_at_most_one_change_a_second(link, speed, compressible, seed, noise):
+    world = World(link, speed, compressible, noise, seed)
+    world.run(2)
+    before = len(world.policy.decisions)
+    world.run(5)
+    assert len(world.policy.decisions) - before <= 5
+    assert world.trials_s <= 0.012 + 0.03 * world.now_s + 0.05
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(1e9 / 8, 1e8 / 8), (1e8 / 8, 1e9 / 8), (3e8 / 8, 3e9 / 8), (5e9 / 8, 5e8 / 8)]
+)
+def test_after_a_step_of_ten_it_is_at_its_best_within_two_seconds(before, after):
+    world = World(before)
+    world.run(8)
+    world.link = after
+    world.run(2)
+    assert world.run(3) >= 0.93 * world.best()
+
+
+def test_without_a_limit_of_the_link_nothing_is_compressed():
+    world = World(1e12)
+    world.run(2)
+    assert world.policy.choice == NONE
+
+
+def test_a_slow_link_gets_the_smallest_output():
+    world = World(2e6)
+    world.run(20)
+    assert world.policy.choice == LONG
+
+
+def test_every_decision_says_what_it_was_made_of():
+    world = World(1e9 / 8)
+    world.run(3)
+    first, *others = world.policy.decisions
+    assert first.choice == "none"
+    assert others
+    for decision in others:
+        assert decision.link_bytes_per_s == pytest.approx(1e9 / 8, rel=0.3)
+        assert decision.predicted_bytes_per_s > 0
+        assert decision.ratio >= 1
+
+
+def test_with_one_candidate_there_is_nothing_to_choose():
+    policy = MethodPolicy(CANDIDATES[:1], 2, 2)
+    assert [policy.choose(t / 10) for t in range(20)] == [(0, None)] * 20
+    assert len(policy.decisions) == 1
