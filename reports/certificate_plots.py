@@ -119,7 +119,7 @@ def labelled_bars(rows: Sequence[Datum], title: str, own: str) -> Spec:
     """``rows``: bar, start, end and its label; the bar named ``own`` is drawn in the accent, or all where none is named."""
     y = alt.Y("bar:N", title=None, sort=None, scale=alt.Scale(padding=0.35))
     most = max(row["end"] for row in rows) or 1
-    x = alt.X("start:Q", title=title, scale=alt.Scale(domain=[0, most * 1.3], nice=False))  # room for the labels
+    x = alt.X("start:Q", title=title, scale=alt.Scale(domain=[0, most * 1.6], nice=False))  # room for the labels
     # A bar that begins late has the room for its label before it.
     shown = [{**row, "accent": not own or row["bar"] == own, "late": row["start"] > most / 2} for row in rows]
     base = alt.Chart(data(shown))
