@@ -14,12 +14,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from harness.auto import Candidate
+from harness.migrator.ack import AckLook
 from harness.migrator.codec import Encoder, Job, Packed, Trial
 from harness.migrator.method_policy import MethodPolicy
 
 __all__ = ["Chooser", "with_trial"]
-
-_TIMES = struct.Struct("<IQ")
 
 
 def with_trial(packed: Packed, other: Encoder) -> Packed:
@@ -40,7 +39,6 @@ class Chooser:
         self._lock = threading.Lock()
         self._turns = [0] * len(candidates)
         self._under_way: deque[tuple[int, int]] = deque()
-        self._sent_bytes = 0
         self._raw_bytes = [0] * len(candidates)
 
     def chosen(self, job: Job) -> Job:
@@ -51,11 +49,10 @@ class Chooser:
             self._turns[choice] += 1
         return job._replace(turn=turn, choice=choice, trial=trial)
 
-    def sent(self, packed: Packed, sent_bytes: int) -> None:
-        """The batch is with the kernel, after ``sent_bytes`` in all. Called in the order of batches."""
+    def sent(self, packed: Packed) -> None:
+        """The batch is with the kernel. Called in the order of batches."""
         choice, header, trial = packed.job.choice, packed.header, packed.trial
         with self._lock:
-            self._sent_bytes = sent_bytes
             self._under_way.append((choice, header.raw_bytes))
             self._raw_bytes[choice] += header.raw_bytes
             self._policy.compressed(choice, header.raw_bytes, header.body_bytes, packed.took_s)
@@ -65,18 +62,17 @@ class Chooser:
                     beside=choice, sent_bytes=header.body_bytes, raw_bytes=header.raw_bytes,
                 )  # fmt: skip
 
-    def arrived(self, body: memoryview, total_bytes: int, source_waits_s: float) -> None:
-        """The receiver confirms the next batch; ``body`` says how long it took to restore, and how long the link was waited for."""
-        waiting, now_s = _unconfirmed_bytes(self._link), time.monotonic()
+    def arrived(self, look: AckLook | None, total_bytes: int, source_waits_s: float) -> None:
+        """The receiver confirms the next batch, ``total_bytes`` of the stream in all."""
+        waiting = _unconfirmed_bytes(self._link)
         with self._lock:
-            if not self._under_way or len(body) != _TIMES.size:
+            if not self._under_way or look is None:
                 return
             choice, raw_bytes = self._under_way.popleft()
-            took_us, waited_us = _TIMES.unpack(body)
-            self._policy.restored(choice, raw_bytes, took_us / 1e6)
-            self._policy.delivered(now_s, choice, total_bytes, source_waits_s)
+            self._policy.restored(choice, raw_bytes, look.restore_s)
+            self._policy.delivered(time.monotonic(), choice, total_bytes, source_waits_s)
             if waiting is not None:
-                self._policy.link.look(now_s, self._sent_bytes - waiting, waiting, waited_us / 1e6)
+                self._policy.link.look(look.now_s, look.received_bytes, waiting, look.waited_s)
 
     def statistics(self) -> dict[str, Any]:
         """Decisions with what they were made of, and the share of the stream that went to each candidate."""

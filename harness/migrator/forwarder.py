@@ -16,6 +16,7 @@ from typing import Any
 import xxhash
 
 from harness.errors import PeerError
+from harness.migrator.ack import AckLook
 from harness.migrator.chooser import Chooser, with_trial
 from harness.migrator.codec import Encoder, Job, Packed, Serial
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
@@ -62,7 +63,7 @@ class Forwarder:
         self._chooser = chooser
         self._source_waits_s = 0.0
         self._threads = threads
-        self._policy = FlightPolicy(batch_bytes, lanes, inflight_bytes)
+        self._policy = FlightPolicy(batch_bytes, lanes, inflight_bytes, careful=chooser is not None)
         self._window = Window(self._policy.window_bytes)
         self._parser = QStreamParser(self._policy.batch_bytes)
         self._failure = Failure(self._stop)
@@ -182,7 +183,7 @@ class Forwarder:
         self._digest.update(packed.header.raw_digest.to_bytes(8, "little"))
         self._link.send(*packed.parts)
         if self._chooser is not None:
-            self._chooser.sent(packed, self._link.sent_bytes)
+            self._chooser.sent(packed)
 
     def _finish(self) -> None:
         """Everything is sent: say so, and wait until the destination has it all and the digests agree."""
@@ -203,7 +204,8 @@ class Forwarder:
             if kind is Kind.ACK:
                 self._acknowledge(frame.header.raw_digest)
                 if self._chooser is not None:
-                    self._chooser.arrived(frame.body, self._acknowledged_bytes, self._source_waits_s)
+                    look = AckLook.decode(frame.body)
+                    self._chooser.arrived(look, self._acknowledged_bytes, self._source_waits_s)
             elif kind is Kind.RETURN:
                 self._answer(frame)
             elif kind is Kind.RETURN_END:

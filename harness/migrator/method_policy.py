@@ -34,7 +34,7 @@ _FIRST_DWELL_S = 0.025
 _TRIAL_SHARE = 0.02
 _FIRST_TRIALS_S = 0.012
 _STALE_S = 2.0
-_STALE_BESIDE_HISTORY_S = 0.25
+_STALE_BESIDE_HISTORY_S = 0.02
 """What keeps history saves other shares at each moment: only beside it is known what the memory is like."""
 
 _HISTORY_BYTES = 64 << 20
@@ -46,24 +46,38 @@ _HOPE = 1.3
 _OBSERVED_S = 0.06
 _IDLE_SHARE = 0.2
 _LEAST_SHARE = 0.3
-_MOST_SAVED = 0.995
+_MEMORY, _HISTORY_MEMORY = 0.9, 0.97
+"""Of an older trial, for each newer one. What a history saves comes in lumps."""
+
+_PRIOR_BYTES = 1 << 19
 
 
 @dataclass(slots=True)
 class _Known:
-    """Of one candidate. Rates are raw bytes a second of one thread. ``saves`` is the share of bytes that it saves over the share
-    that the reference candidate saves of the same data. ``share``: of what source and destination could do by
-    these rates, as delivered where the link was not the limit: what codecs, sockets and guests take from each other is in
-    none of them."""
+    """Of one candidate. Rates are raw bytes a second of one thread.
+
+    ``size`` is its output over the reference candidate's of the same data, from ``own`` and ``other``: sums over trials, the older
+    the less. ``share``: of what source and destination could do by these rates, as delivered where the link was not the limit:
+    what codecs, sockets and guests take from each other is in none of them.
+    """
 
     compress: float
     decompress: float
-    saves: float
+    size: float
+    own: float = 0.0
+    other: float = 0.0
     compressed: int = 0
     restored: int = 0
     raw_bytes: int = 0
     compared_s: float = -math.inf
     share: float | None = None
+
+    def compare(self, own_bytes: int, other_bytes: int, other_size: float, memory: float) -> None:
+        """Of one batch: what it became, and what it became by another candidate of a known size. The prior weighs like a few."""
+        if not self.other:
+            self.own, self.other = _PRIOR_BYTES * self.size, _PRIOR_BYTES * other_size
+        self.own, self.other = self.own * memory + own_bytes, self.other * memory + other_bytes
+        self.size = other_size * self.own / self.other
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +113,10 @@ class MethodPolicy:
         self._candidates = tuple(candidates)
         self._lanes, self._peer_lanes = max(1, lanes), max(1, peer_lanes)
         self._reference = next((n for n, c in enumerate(candidates) if c.parallel and c.ratio > 1), 0)
-        self._saved = _saved(candidates[self._reference].ratio)
-        self._known = [
-            _Known(c.compress_bytes_per_s, c.decompress_bytes_per_s, _saved(c.ratio) / max(self._saved, 1e-9))
-            for c in candidates
-        ]
+        ratio = candidates[self._reference].ratio
+        self._packed_share = 1 / ratio
+        """Of the reference candidate's output in its input, of the memory that is passing now."""
+        self._known = [_Known(c.compress_bytes_per_s, c.decompress_bytes_per_s, ratio / c.ratio) for c in candidates]
         self.link = LinkRate()
         self.choice = 0  # costs nothing, and fills the link at once, which is how it becomes known
         self.decisions: list[Decision] = []
@@ -116,10 +129,10 @@ class MethodPolicy:
     def compressed(self, choice: int, raw_bytes: int, packed_bytes: int, took_s: float) -> None:
         """One batch, compressed by one thread and sent."""
         self._compress_rate(choice, raw_bytes, took_s)
-        saved, known = 1 - packed_bytes / raw_bytes, self._known[choice]
+        known = self._known[choice]
         known.raw_bytes += raw_bytes
-        if known.saves > 0 and self._candidates[choice].parallel:
-            self._saved = _blend(self._saved, min(_MOST_SAVED, max(0.0, saved / known.saves)))
+        if choice and self._candidates[choice].parallel:
+            self._saw(packed_bytes / raw_bytes / known.size)
 
     def tried(
         self,
@@ -137,16 +150,16 @@ class MethodPolicy:
         self._trials_s += took_s / self._lanes
         known, other = self._known[choice], self._known[beside]
         known.compared_s = now_s
-        saved, saved_beside = 1 - packed_bytes / raw_bytes, 1 - sent_bytes / raw_bytes
         history = not self._candidates[beside].parallel
-        if other.saves <= 0 or history:
-            self._saved = _blend(self._saved, min(_MOST_SAVED, max(0.0, saved / known.saves)))
-        if min(saved, saved_beside) < _LEAST_SAVED:
-            return
-        if not history and other.saves > 0:
-            known.saves = _blend(known.saves, other.saves * saved / saved_beside)
-        elif history and other.raw_bytes >= _HISTORY_BYTES:
-            other.saves = _blend(other.saves, known.saves * saved_beside / saved)
+        if beside == 0 or history:
+            self._saw(packed_bytes / raw_bytes / known.size)
+        if history and other.raw_bytes >= _HISTORY_BYTES:
+            other.compare(sent_bytes, packed_bytes, known.size, _HISTORY_MEMORY)
+        elif beside and not history:
+            known.compare(packed_bytes, sent_bytes, other.size, _MEMORY)
+
+    def _saw(self, packed_share: float) -> None:
+        self._packed_share = _blend(self._packed_share, min(1.0, packed_share))
 
     def restored(self, choice: int, raw_bytes: int, took_s: float) -> None:
         """A batch, restored by one thread at the destination."""
@@ -255,7 +268,8 @@ class MethodPolicy:
         known = self._known[choice]
         compress = known.compress * (1.0 if known.compressed else self._scale("compress", "compressed"))
         decompress = known.decompress * (1.0 if known.restored else self._scale("decompress", "restored"))
-        return compress, decompress, 1 / (1 - min(_MOST_SAVED, self._saved * known.saves))
+        ratio = 1.0 if choice == 0 else max(1.0, 1 / (self._packed_share * known.size))
+        return compress, decompress, ratio
 
     def _scale(self, what: str, count: str) -> float:
         """Measured over prior; "none" says nothing of codecs."""
@@ -272,14 +286,6 @@ class MethodPolicy:
         name = str(self._candidates[self.choice])
         t_s, link = now_s - self._began_s, self.link.bytes_per_s
         self.decisions.append(Decision(t_s, name, link, predicted, compress, decompress, ratio))
-
-
-_LEAST_SAVED = 0.02
-"""Of data that hardly shrinks, shares of savings are noise."""
-
-
-def _saved(ratio: float) -> float:
-    return 1 - 1 / ratio
 
 
 def _blend(old: float, new: float) -> float:

@@ -18,6 +18,7 @@ Uncompressed, STOP to RESUME stayed within 12 ms of QEMU's alone (1 Gbit/s, 2-co
 
 _SPAN_S = 0.2
 _FIRST_BYTES = 2 << 20
+_CAREFUL_BYTES = 768 << 10
 _FLOOR_BYTES = 256 << 10
 _CEILING_BYTES = 32 << 20
 _SMALLEST_BATCH_BYTES = 64 << 10
@@ -30,12 +31,16 @@ class FlightPolicy:
     is larger than the pair's own latency and every full window raises the rate again.
     """
 
-    def __init__(self, preferred_batch_bytes: int, lanes: int, fixed_window_bytes: int | None = None) -> None:
+    def __init__(
+        self, preferred_batch_bytes: int, lanes: int, fixed_window_bytes: int | None = None, *, careful: bool = False
+    ) -> None:
+        """``careful``: begin with little in flight, as it may be much for a link of which nothing is known yet."""
         self._preferred_batch_bytes = preferred_batch_bytes
         self._lanes = lanes
         self._fixed_window_bytes = fixed_window_bytes
         self._arrivals: deque[tuple[float, int]] = deque()
-        self.window_bytes = fixed_window_bytes or max(_FIRST_BYTES, self._wanted_batches * preferred_batch_bytes)
+        first_bytes = _CAREFUL_BYTES if careful else max(_FIRST_BYTES, self._wanted_batches * preferred_batch_bytes)
+        self.window_bytes = fixed_window_bytes or first_bytes
         self.rate_bytes_per_s: float | None = None
 
     @property

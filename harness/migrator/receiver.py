@@ -10,9 +10,9 @@ destination guest never runs, and the sender is told why.
 from __future__ import annotations
 
 import socket
-import struct
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ import xxhash
 from backends import registry
 from backends.api import Backend, BackendError
 from harness.errors import CodecError, FrameError, MissingError, PeerError
+from harness.migrator.ack import AckLook
 from harness.migrator.address import Address, connect, listen, require_private
 from harness.migrator.codec import Decoder, Restored, Serial
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
@@ -37,10 +38,6 @@ _MAX_IN_FLIGHT_BYTES = 64 << 20
 """What a sender may make us hold, whatever window it keeps itself."""
 
 _RETURN_BYTES = 32 << 10
-_TIMES = struct.Struct("<IQ")
-"""Of an ACK: how long the batch took to restore, and for how long the link was waited for so far, in microseconds."""
-
-_LONGEST_US = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +223,8 @@ class _Receiver:
         self._delivered_bytes += count
         self._batches += 1
         self._window.release(count)
-        took = _TIMES.pack(min(round(restored.took_s * 1e6), _LONGEST_US), round(self._link.waited_s * 1e6))
-        self._link.send(control(Kind.ACK, took, sequence=self._batches, delivered_bytes=self._delivered_bytes))
+        look = AckLook(restored.took_s, self._link.waited_s, time.monotonic(), self._link.received_bytes)
+        self._link.send(control(Kind.ACK, look.encode(), sequence=self._batches, delivered_bytes=self._delivered_bytes))
 
     def _finish(self, end: Frame) -> None:
         """The stream is whole: check its digest, end it towards QEMU, and wait until QEMU has closed."""

@@ -33,6 +33,7 @@ class FrameLink:
         self.socket = connection
         self.other = other
         self.sent_bytes = 0
+        self.received_bytes = 0
         self.waited_s = 0.0
         self._lock = threading.Lock()
         self._decoder = FrameDecoder()
@@ -60,6 +61,7 @@ class FrameLink:
             self.waited_s += time.monotonic() - began_s
             if count == 0:
                 break
+            self.received_bytes += count
             decoder.buffer_updated(count)
             frame = decoder.next_frame()
             if frame is None:

@@ -1,0 +1,34 @@
+"""What a receiver tells in each ACK of how it is doing, for the sender's policy. Bytes in, numbers out."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+__all__ = ["AckLook"]
+
+_LAYOUT = struct.Struct("<IQQQ")
+_LONGEST_US = (1 << 32) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class AckLook:
+    """``restore_s``: of the batch. ``waited_s``: the reader, for the link so far. ``now_s``: by the receiver's clock."""
+
+    restore_s: float
+    waited_s: float
+    now_s: float
+    received_bytes: int
+
+    def encode(self) -> bytes:
+        """An ACK's body."""
+        microseconds = (round(s * 1e6) for s in (self.waited_s, self.now_s))
+        return _LAYOUT.pack(min(round(self.restore_s * 1e6), _LONGEST_US), *microseconds, self.received_bytes)
+
+    @classmethod
+    def decode(cls, body: bytes | memoryview) -> AckLook | None:
+        """None: the receiver tells nothing, or something else."""
+        if len(body) != _LAYOUT.size:
+            return None
+        restore_us, waited_us, now_us, received_bytes = _LAYOUT.unpack(body)
+        return cls(restore_us / 1e6, waited_us / 1e6, now_us / 1e6, received_bytes)
