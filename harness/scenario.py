@@ -112,6 +112,8 @@ class Scenario(_Part):
     guest: Guest = Guest()
     link: Link = Link()
     methods: tuple[Method, ...] = Field(alias="method", strict=False)
+    cell: dict[str, str] = {}
+    """Of a sweep: key -> the value's label."""
 
     def method(self, name: str) -> Method:
         """The method of that name. :raises KeyError: there is none."""
@@ -147,6 +149,7 @@ def load_scenario(path_or_name: str | Path, overrides: Sequence[str] = (), only:
 
 def _validated(doc: dict[str, Any], path: Path, only: Sequence[str], changed: Sequence[document.Override]) -> Scenario:
     document.check_name(path.stem)
+    doc = {key: value for key, value in doc.items() if key != "sweep"}  # harness.sweep's
     document.check_shape(doc)
     _check_table(doc, Scenario, ())
     _check_table(doc.get("guest", {}), Guest, ("guest",))
@@ -168,7 +171,7 @@ def _check_table(table: dict[str, Any], part: type[BaseModel], key: tuple[str, .
     """Unknown keys, and numbers where text with a unit belongs, in the words of TOML rather than of our fields."""
     fields = {field.alias or name: field for name, field in part.model_fields.items()}
     if part is Scenario:
-        del fields["name"]
+        del fields["name"], fields["cell"]
     for name, value in table.items():
         if name not in fields:
             raise Fault((*key, name), document.unknown("key", name, list(fields)))

@@ -21,6 +21,7 @@ Examples:
   pageferry run throttled --set guest.memory=2GiB --set repeats=10 --out out/2g
   pageferry run unlimited throttled --only 'zstd-*' --out out/both
   pageferry run my/scenario.toml --set method.isal-1.threads=4
+  pageferry run adaptive --set link.bandwidth=100Mbit/s
 
 \b
 One scenario fills DIR; several fill DIR/NAME each, and DIR/index.html leads to them. An earlier result there is replaced.
@@ -36,12 +37,13 @@ Exit status 0: every run completed and verified, or was skipped with its reason.
 def command(*, scenarios: tuple[str, ...], out: Path | None, overrides: tuple[str, ...], only: tuple[str, ...]) -> None:
     """Run each SCENARIO (a shipped one by name, or a TOML file), measure it, and write result.json, report.html and pyperf/."""
     from harness.console import make_console
-    from harness.scenario import load_scenario
+    from harness.sweep import load_sweep
     from reports.site import write_site
 
-    plan = _plan([load_scenario(name, overrides, only) for name in scenarios], out)
+    plan = _plan([cell for name in scenarios for cell in load_sweep(name, overrides, only)], out)
     console = make_console()
     results = [_run(console, scenario, folder) for scenario, folder in plan]
+    _print_regrets(console, results)
     if len(plan) > 1:
         parent = plan[0][1].parent
         write_site([(scenario.name, result) for (scenario, _), result in zip(plan, results, strict=True)], parent)
@@ -60,7 +62,36 @@ def _plan(scenarios: list[Scenario], out: Path | None) -> list[tuple[Scenario, P
             raise UserError(f"{name}: two scenarios of one name would fill one folder; run them apart or rename a file")
     if len(scenarios) == 1 and out is not None:
         return [(scenarios[0], out)]
-    return [(scenario, (out or Path("out")) / scenario.name) for scenario in scenarios]
+    base = out or Path("out")
+    if out is None and len(scenarios) > 1 and all(scenario.cell for scenario in scenarios):
+        base /= names[0].partition("+")[0]
+    return [(scenario, base / scenario.name) for scenario in scenarios]
+
+
+def _print_regrets(console: Console, results: list[Result]) -> None:
+    """Of ``auto`` against every fixed choice, where a scenario has both."""
+    from rich.markup import escape
+
+    from harness.console import make_table
+    from reports.regret import regrets
+
+    found = regrets(results)
+    if not found:
+        return
+    table = make_table(
+        "auto and the best fixed choice: median total ms", "cell", "auto", "best fixed", "", "regret", "none"
+    )
+    for row in found:
+        against_none = "-" if row.against_none is None else f"{row.against_none * 100:+.1f} %"
+        table.add_row(
+            escape(row.cell),
+            f"{row.auto_ms:.0f}",
+            f"{row.best_ms:.0f}",
+            escape(row.best),
+            f"{row.regret * 100:+.1f} %",
+            against_none,
+        )
+    console.print(table)
 
 
 def _run(console: Console, scenario: Scenario, folder: Path) -> Result:

@@ -125,7 +125,7 @@ def carry(pair: Pair, data: bytes, cuts: list[int]) -> bytes:
     return received
 
 
-@pytest.mark.parametrize("backend", AVAILABLE)
+@pytest.mark.parametrize("backend", [*AVAILABLE, "auto"])
 def test_what_leaves_is_what_entered(tmp_path, backend, monkeypatch):
     monkeypatch.setenv("PAGEFERRY_OPENCL_DEVICE", "cpu")
     data = streams.small_stream(11, sections=12)
@@ -136,6 +136,41 @@ def test_what_leaves_is_what_entered(tmp_path, backend, monkeypatch):
     assert pair.sender.result["stream_digest"] == pair.receiver.result["stream_digest"]
     assert pair.sender.result["stream_bytes"] == pair.receiver.result["stream_bytes"] == len(data)
     assert pair.sender.result["opaque_reason"] is None
+
+
+@pytest.mark.parametrize("backend", ["zstd-long", "auto"])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_history_and_changing_choices_keep_every_byte(tmp_path, backend, threads):
+    data = streams.small_stream(5, sections=60) * 4
+    with Pair(tmp_path, backend, threads=threads, batch_bytes=16 << 10, receive={"threads": 3}) as pair:
+        assert carry(pair, data, [100_000]) == data
+    assert pair.sender.error is None
+    assert pair.sender.result["batches"] > 8
+    if backend == "auto":
+        policy = pair.sender.result["policy"]
+        assert policy["decisions"][0]["choice"] == "none"
+        assert sum(policy["shares"].values()) == pytest.approx(1)
+
+
+def test_a_receiver_without_a_candidate_is_told_before_the_migration(tmp_path, monkeypatch):
+    from harness.migrator import receiver  # noqa: PLC0415 - patched here alone
+
+    real = receiver._opener
+
+    def opener(name):
+        if name == "lz4":
+            raise MissingError("on the receiver: backend 'lz4' is not available: no lz4; install it")
+        return real(name)
+
+    monkeypatch.setattr(receiver, "_opener", opener)
+    target = Address(path=str(tmp_path / "d"))
+    receiving = Half().start(run_receiver, ReceiveConfig(Address(host="127.0.0.1", port=0), target, threads=1))
+    port = int(receiving.line.rpartition(":")[2])
+    config = SendConfig(Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=port), "auto")
+    sending = Half().start(run_sender, config)
+    assert "on the receiver: backend 'lz4' is not available" in str(sending.join().error)
+    assert isinstance(receiving.join().error, MissingError)
+    assert sending.line == ""
 
 
 @given(

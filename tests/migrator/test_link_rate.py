@@ -1,0 +1,86 @@
+"""B is what the link carried while it was the limit, and nothing else."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.migrator.ack import AckLook
+from harness.migrator.link_rate import LinkRate
+
+STEP_S = 0.02
+
+
+def feed(
+    link: LinkRate,
+    rate: float,
+    *,
+    seconds: float = 1.0,
+    backlog: int = 1 << 20,
+    waits: float = 0.9,
+    start=(0.0, 0, 0.0),
+):
+    now_s, arrived, waited_s = start
+    for _ in range(round(seconds / STEP_S)):
+        now_s, arrived, waited_s = now_s + STEP_S, arrived + round(rate * STEP_S), waited_s + waits * STEP_S
+        link.look(now_s, arrived, backlog, waited_s)
+    return now_s, arrived, waited_s
+
+
+@given(st.floats(1e5, 1e10))
+def test_a_link_at_its_limit_is_known(rate):
+    link = LinkRate()
+    feed(link, rate)
+    assert link.bytes_per_s == pytest.approx(rate, rel=0.01)
+    assert link.could_carry_bytes_per_s == link.bytes_per_s
+
+
+@given(st.floats(1e5, 1e9), st.booleans())
+def test_a_slow_source_or_receiver_is_not_taken_for_the_link(rate, source):
+    link = LinkRate()
+    feed(link, rate, backlog=0 if source else 1 << 20, waits=0.95 if source else 0.0)
+    assert link.bytes_per_s is None
+    assert link.could_carry_bytes_per_s >= rate
+
+
+def test_nothing_known_is_no_limit():
+    assert LinkRate().could_carry_bytes_per_s == math.inf
+
+
+@pytest.mark.parametrize("factor", [0.1, 10])
+def test_it_follows_a_step(factor):
+    link = LinkRate()
+    at = feed(link, 1e8)
+    feed(link, 1e8 * factor, seconds=0.5, start=at)
+    assert link.bytes_per_s == pytest.approx(1e8 * factor, rel=0.02)
+
+
+def test_an_idle_source_does_not_lower_it():
+    link = LinkRate()
+    at = feed(link, 1e8)
+    feed(link, 1e6, backlog=0, seconds=2, start=at)
+    assert link.bytes_per_s == pytest.approx(1e8, rel=0.02)
+
+
+def test_what_was_carried_without_being_the_limit_raises_it():
+    link = LinkRate()
+    at = feed(link, 1e8)
+    feed(link, 3e8, backlog=0, waits=0.1, start=at)
+    assert link.bytes_per_s == pytest.approx(3e8, rel=0.05)
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 1e6), st.integers(0, 1 << 60))
+def test_an_ack_tells_what_was_put_into_it(restore_s, waited_s, now_s, received):
+    look = AckLook.decode(AckLook(restore_s, waited_s, now_s, received).encode())
+    assert look.received_bytes == received
+    assert look.now_s == pytest.approx(now_s, abs=1e-6)
+    assert look.waited_s == pytest.approx(waited_s, abs=1e-6)
+    assert look.restore_s == pytest.approx(min(restore_s, 4294.967295), abs=1e-6)
+
+
+@pytest.mark.parametrize("body", [b"", b"\0" * 4, b"\0" * 29])
+def test_another_body_tells_nothing(body):
+    assert AckLook.decode(body) is None
