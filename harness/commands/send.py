@@ -23,7 +23,7 @@ If anything fails the migration fails in QEMU too, and the source guest runs on.
 @click.command(epilog=_EPILOG, short_help="Compress one migration, beside the source QEMU.")
 @click.option("--from", "source", required=True, metavar="unix:PATH", help="Listen here for the source QEMU's migrate.")
 @click.option("--to", "target", required=True, metavar="tcp:HOST:PORT", help="Where `pageferry receive` listens.")
-@click.option("--backend", required=True, metavar="NAME", help="See `pageferry list backends`.")
+@click.option("--backend", required=True, metavar="NAME", help="See `pageferry list backends`; or auto, which chooses.")
 @click.option("--level", type=int, help="Compression level [the backend's default].")
 @click.option(
     "--threads", type=click.IntRange(1, 256), metavar="N", help="Compression threads [cores; one more at a device]."
@@ -80,3 +80,7 @@ def command(
         f"(ratio {stream_bytes / sent_bytes:.2f}) in {format_duration(statistics['elapsed_s'])}; all of it arrived, "
         f"XXH3 {statistics['stream_digest']}"
     )
+    if policy := statistics.get("policy"):
+        shares = sorted(policy["shares"].items(), key=lambda item: -item[1])
+        chosen = ", ".join(f"{name} {share * 100:.0f} %" for name, share in shares)
+        announce(f"auto chose, by share of the stream: {chosen}; {len(policy['decisions']) - 1} changes")

@@ -67,7 +67,11 @@ class Half:
 class Pair:
     """A pair between two unix sockets that the test holds in place of the QEMUs."""
 
-    def __init__(self, tmp_path, backend: str = "zlib", *, receive: dict[str, Any] | None = None, **send: Any) -> None:
+    usual_backend = "zlib"
+
+    def __init__(
+        self, tmp_path, backend: str | None = None, *, receive: dict[str, Any] | None = None, **send: Any
+    ) -> None:
         self.destination_listener = socket.socket(socket.AF_UNIX)
         self.destination_listener.bind(str(tmp_path / "d"))
         self.destination_listener.listen(1)
@@ -80,7 +84,7 @@ class Pair:
         config = SendConfig(
             Address(path=str(tmp_path / "s")),
             Address(host="127.0.0.1", port=self.port),
-            backend,
+            backend or self.usual_backend,
             **{"threads": 2, **send},
         )
         self.sender = Half().start(run_sender, config)
@@ -107,6 +111,14 @@ class Pair:
             while data := self.destination.recv(1 << 20):
                 parts.append(data)
         return b"".join(parts)
+
+
+@pytest.fixture(autouse=True, scope="module", params=["zlib", "zstd-long", "auto"])
+def _each_way(request):
+    """Whatever happens, happens with a codec, with one that keeps history, and with changing ones."""
+    Pair.usual_backend = request.param
+    yield
+    Pair.usual_backend = "zlib"
 
 
 def carry(pair: Pair, data: bytes, cuts: list[int]) -> bytes:
