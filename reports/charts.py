@@ -15,7 +15,8 @@ import altair as alt
 import vl_convert
 
 from harness.result import Result
-from reports import bars, plots, sweeps
+from reports import bars, choice_plots, plots, sweeps
+from reports.choices import Followed, followed
 from reports.effects import cpu_per_gib_metric
 from reports.facts import is_replay
 from reports.grid import grids, rule_sentence
@@ -29,7 +30,7 @@ STATIC_WIDTH = 640
 _VEGALITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 
-Section = Literal["charts", "offload"]
+Section = Literal["charts", "offload", "choices"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +160,39 @@ def _heat_plans(result: Result) -> list[_Plan]:
     ]
 
 
+def _choice_plans(result: Result) -> list[_Plan]:
+    """Both charts of each method that decided, of one run."""
+    return [plan for number, shown in enumerate(followed(result), 1) for plan in _plans_of_run(number, shown)]
+
+
+def _plans_of_run(number: int, shown: Followed) -> tuple[_Plan, _Plan]:
+    return (
+        _Plan(
+            f"choices-{number}",
+            f"What {shown.method} chose",
+            f"{shown.which}. A mark stands where the sender went over to a candidate, a bar lasts while it kept to it.",
+            lambda _: choice_plots.chosen(shown),
+            "",
+            "choices",
+        ),
+        _Plan(
+            f"estimates-{number}",
+            f"The estimates behind what {shown.method} chose",
+            f"{shown.which}. As they were at each change, drawn on until the next. C and D are the chosen candidate's, of one "
+            "thread; the link has no line until it has been the limit.",
+            lambda _: choice_plots.estimates(shown),
+            f"No chart of the estimates behind what {shown.method} chose: its run {shown.repeat} noted no rates.",
+            "choices",
+        ),
+    )
+
+
 def build(result: Result) -> Charts:
     """Draw every chart that the result has data for."""
     plans, omitted = _plans(result)
     shown = []
     offloaded = [_OFFLOAD] if offload(result) else []
-    for plan in [*_heat_plans(result), *plans, *offloaded]:
+    for plan in [*_heat_plans(result), *plans, *offloaded, *_choice_plans(result)]:
         drawn = plan.draw(result)
         if drawn is None:
             omitted.append(plan.missing)

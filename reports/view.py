@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from harness.result import Result
 from reports import facts
+from reports.choices import DEFINITIONS as CHOICES_DEFINITIONS
+from reports.choices import Choices, choices
 from reports.comparison import Comparison, compare
 from reports.details import (
     Figure,
@@ -60,6 +62,7 @@ class PageView:
     verdict: Verdict
     figures: tuple[Figure, ...]
     offload: Offload | None
+    choices: Choices | None
     warnings: tuple[Warned, ...]
     environment: tuple[tuple[str, str], ...]
     parameters: Parameters
@@ -98,7 +101,7 @@ def _facts(result: Result) -> tuple[tuple[str, str], ...]:
 
 def page(result: Result) -> PageView:
     """Everything on one result's page but its charts."""
-    offloaded = offload(result)
+    offloaded, chosen = offload(result), choices(result)
     return PageView(
         name=facts.scenario_text(result, "name", "unnamed scenario"),
         question=facts.scenario_text(result, "description", ""),
@@ -106,11 +109,12 @@ def page(result: Result) -> PageView:
         verdict=verdict(result),
         figures=every_figure(result),
         offload=offloaded,
+        choices=chosen,
         warnings=warnings(result),
         environment=environment(result),
         parameters=parameters(result),
         runs=every_run(result),
-        definitions=DEFINITIONS + (OFFLOAD_DEFINITIONS if offloaded else ()),
+        definitions=DEFINITIONS + (OFFLOAD_DEFINITIONS if offloaded else ()) + (CHOICES_DEFINITIONS if chosen else ()),
         schema=str(result.schema),
     )
 

@@ -52,7 +52,7 @@ def chromium():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("pages")
-    for name in ("live", "codecs", "threads", "offload", "empty", "hostile"):
+    for name in ("live", "codecs", "threads", "offload", "adaptive", "empty", "hostile"):
         html.write_report(getattr(samples, name)(), out / f"{name}.html")
     html.write_comparison(samples.live(), samples.offload(), out / "compare.html", ("before", "after"))
     site.write_site([("a", samples.live()), ("b", samples.empty())], out / "site")
@@ -95,7 +95,16 @@ def visit(chromium, folder):
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 @pytest.mark.parametrize(
     "name",
-    ["live.html", "codecs.html", "threads.html", "offload.html", "empty.html", "compare.html", "site/index.html"],
+    [
+        "live.html",
+        "codecs.html",
+        "threads.html",
+        "offload.html",
+        "adaptive.html",
+        "empty.html",
+        "compare.html",
+        "site/index.html",
+    ],
 )
 def test_pages_ask_for_nothing_complain_of_nothing_and_do_not_scroll_sideways(visit, name, size):
     opened = visit(name, size)
