@@ -69,9 +69,6 @@ def sections(page):
     return re.findall(r'<section id="choices"', page)
 
 
-# ------------------------------------------------------------------ properties
-
-
 @given(ENTRIES)
 def test_whatever_a_file_holds_is_read_in_order_or_passed_over(entries):
     found = decisions_of(Run("auto", 1, warmup=False, status="completed", decisions=tuple(entries)))
@@ -115,9 +112,6 @@ def test_the_table_has_a_row_per_decision_and_a_cell_per_heading(timed):
     (table,) = choices(only(entry(*each) for each in timed)).tables
     assert len(table.rows) == len(timed)
     assert all(len(cells) == len(HEADINGS) for _, cells in table.rows)
-
-
-# ------------------------------------------------------------------ in words
 
 
 def test_a_sentence_says_what_it_settled_on_how_often_it_changed_and_when_last():
@@ -181,9 +175,6 @@ def test_each_method_that_decides_has_its_sentence_charts_and_table():
     assert keys == ["choices-1", "estimates-1", "choices-2", "estimates-2"]
 
 
-# ------------------------------------------------------------------ of one run
-
-
 def test_the_run_shown_is_the_one_nearest_the_median_total_time():
     result = samples.adaptive()
     times = sorted((r.total_time_s, r.repeat) for r in result.runs if r.method == "auto" and not r.warmup)
@@ -216,9 +207,6 @@ def test_a_long_table_is_folded():
     assert many(13).folded
     page = html.render_report(only(entry(n / 10, f"zstd:{n % 2}") for n in range(13)))
     assert re.search(r"<summary>auto, run \d: 13 decisions</summary>", page)
-
-
-# ------------------------------------------------------------------ charts
 
 
 def test_estimates_are_points_at_each_decision_joined_by_steps_on_a_logarithmic_axis():
@@ -259,9 +247,6 @@ def test_rates_that_a_logarithm_has_no_place_for_leave_the_chart_out_and_say_so(
     built = charts.build(only([nothing]))
     assert [c.key for c in built.shown if c.section == "choices"] == ["choices-1"]
     assert any("No chart of the estimates behind what auto chose" in sentence for sentence in built.omitted)
-
-
-# ------------------------------------------------------------------ on the page
 
 
 @pytest.mark.parametrize("name", ["live", "empty", "all_failed", "codecs", "offload"])
