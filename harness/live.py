@@ -36,6 +36,7 @@ from harness.migrator.halves import (
     pair_parameters,
 )
 from harness.migrator.link import Link, choose_link, remove_leftovers
+from harness.migrator.steps import stepping
 from harness.result import CpuSeconds, Run
 from harness.rundir import open_run_dir
 from harness.scenario import Method, Scenario
@@ -167,7 +168,8 @@ class _Attempt:
         for half in self.route.halves:
             half.mark_begin()
         self.look = Look(self.link.counters, pids)
-        outcome = self._migrate()
+        with stepping(self.link, self.scenario.link.steps):
+            outcome = self._migrate()
         self.spent_cpu_s = self.look.cpu_since_start()  # what is asked of the QEMUs from here on is not the migration's
         self.wire_bytes, self.return_bytes = self.look.wire_bytes(), self.look.return_bytes()
         if outcome.status == "timeout":

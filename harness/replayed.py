@@ -30,6 +30,7 @@ from harness.migrator.halves import (
     pair_parameters,
 )
 from harness.migrator.link import Link, choose_link, remove_leftovers
+from harness.migrator.steps import stepping
 from harness.result import Run
 from harness.rundir import open_run_dir
 from harness.scenario import Method, Scenario
@@ -104,7 +105,8 @@ class ReplayLab:
                 half.mark_begin()
             look = Look(link.counters, {half.name: half.pid for half in route.halves})
             feeder.start(link.source_prefix)
-            in_time = self._wait(method, route, look, on_progress)
+            with stepping(link, self._scenario.link.steps):
+                in_time = self._wait(method, route, look, on_progress)
             if not in_time:
                 return self._timed_out(method, look)
             fed, got = _reports(feeder, route)

@@ -70,11 +70,21 @@ class Guest(_Part):
     path: str | None = None
 
 
+class LinkStep(_Part):
+    """Another bandwidth from a time on, counted from a migration's begin."""
+
+    after_s: Seconds = Field(alias="after")
+    bandwidth_bytes_per_s: Annotated[_AboveZero, _with(parse_bandwidth), Quantity("bandwidth", "1Gbit/s")] = Field(
+        alias="bandwidth"
+    )
+
+
 class Link(_Part):
-    """What every method of the scenario crosses."""
+    """What every method of the scenario crosses. A link with ``steps`` has a bandwidth to begin with."""
 
     kind: Literal["auto", "netns", "relay"] = "auto"
     bandwidth_bytes_per_s: Bandwidth = Field(default=None, alias="bandwidth")
+    steps: tuple[LinkStep, ...] = Field(default=(), alias="step", strict=False)
 
 
 class Method(_Part):

@@ -92,6 +92,8 @@ def check_scenario(scenario: Scenario) -> None:
         raise Fault(
             ("downtime_limit",), f"{scenario.downtime_limit_s:g} s: QEMU takes at most {MAX_DOWNTIME_LIMIT_S:g} s"
         )
+    if scenario.link.steps and scenario.link.bandwidth_bytes_per_s is None:
+        raise Fault(("link", "step"), 'needs a bandwidth to begin with: write bandwidth = "1Gbit/s" in [link]')
     guest = scenario.guest
     if guest.kind == "stream":
         _check_stream_guest(guest)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Literal, Self
 
+from harness.errors import MissingError
+
 __all__ = ["Link", "LinkCounters"]
 
 
@@ -53,6 +55,12 @@ class Link(abc.ABC):
     @abc.abstractmethod
     def counters(self) -> LinkCounters:
         """Cheap enough for 50 looks a second (well below 1 ms). :raises PeerError: the link has gone."""
+
+    def set_bandwidth(self, bytes_per_s: int) -> None:
+        """Change the rate of an open link that has one. :raises MissingError: this kind cannot."""
+        raise MissingError(
+            f"link: {self.kind} cannot change to {bytes_per_s} bytes/s while it is in use; run as root for netns"
+        )
 
     @abc.abstractmethod
     def open(self) -> None:

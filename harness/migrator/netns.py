@@ -123,6 +123,15 @@ class NetnsLink(Link):
             self._set_congestion_control(name, host)
         self._counters = tuple(QueueCounter(_NAMESPACES / name, _INTERFACE) for name in self._names)
 
+    def set_bandwidth(self, bytes_per_s: int) -> None:
+        """Both ways; what is queued stays, and so do the counters. Burst and queue never shrink: tbf cuts packets as they enter,
+        and one that waits already, larger than a new burst, would block it for ever."""
+        before, after = tbf_settings(self.bandwidth_bytes_per_s or bytes_per_s), tbf_settings(bytes_per_s)
+        burst, limit = max(before.burst_bytes, after.burst_bytes), max(before.limit_bytes, after.limit_bytes)
+        queue = TbfSettings(after.rate_bits_per_s, burst, limit).arguments()
+        for name in self._names:
+            _run("tc", "-n", name, "qdisc", "change", "dev", _INTERFACE, "root", *queue)
+
     def close(self) -> None:
         """Remove both namespaces and all that is in them but processes, which are their owners' to end."""
         atexit.unregister(self.close)
