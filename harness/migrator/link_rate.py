@@ -16,8 +16,6 @@ _BACKLOG_BYTES = 64 << 10
 _SAMPLE_S = 0.01
 _SPAN_S = 0.12
 _RECEIVER_WAITS = 0.3
-_HOPE = 1.5
-"""A link that was not the limit may carry so much more than it was seen to carry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,6 @@ class LinkRate:
     """``bytes_per_s`` is None until the link was the limit, and what it carried then, as of the latest such stretches."""
 
     bytes_per_s: float | None = None
-    _carried: float | None = None
     _last: _Look | None = None
     _stretches: deque[tuple[float, int]] = field(default_factory=deque)
 
@@ -50,7 +47,6 @@ class LinkRate:
             return
         took_s, moved_bytes = now_s - last.now_s, arrived_bytes - last.arrived_bytes
         rate = moved_bytes / took_s
-        self._carried = rate if self._carried is None else max(rate, 0.9 * self._carried)
         if last.backlogged and backlogged and receiver_waits_s - last.receiver_waits_s >= _RECEIVER_WAITS * took_s:
             self._limited(took_s, moved_bytes)
         elif self.bytes_per_s is not None and rate > self.bytes_per_s:
@@ -65,7 +61,5 @@ class LinkRate:
 
     @property
     def could_carry_bytes_per_s(self) -> float:
-        """What may be expected of it: the limit, or more than was seen where there was none yet."""
-        if self.bytes_per_s is not None:
-            return self.bytes_per_s
-        return math.inf if self._carried is None else max(1.0, _HOPE * self._carried)
+        """The limit, or as much as one likes where it was none yet."""
+        return math.inf if self.bytes_per_s is None else self.bytes_per_s

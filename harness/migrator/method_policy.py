@@ -46,10 +46,9 @@ _HOPE = 1.3
 _OBSERVED_S = 0.06
 _IDLE_SHARE = 0.2
 _LEAST_SHARE = 0.3
-_MEMORY, _HISTORY_MEMORY = 0.9, 0.97
-"""Of an older trial, for each newer one. What a history saves comes in lumps."""
-
-_PRIOR_BYTES = 1 << 19
+_MEMORY, _HISTORY_MEMORY = 0.9, 0.99
+_PRIOR_BYTES, _HISTORY_PRIOR_BYTES = 1 << 19, 8 << 20
+"""Of an older trial, for each newer one; and what the prior weighs. What a history saves comes in lumps."""
 
 
 @dataclass(slots=True)
@@ -72,10 +71,12 @@ class _Known:
     compared_s: float = -math.inf
     share: float | None = None
 
-    def compare(self, own_bytes: int, other_bytes: int, other_size: float, memory: float) -> None:
+    def compare(self, own_bytes: int, other_bytes: int, other_size: float, *, history: bool) -> None:
         """Of one batch: what it became, and what it became by another candidate of a known size. The prior weighs like a few."""
         if not self.other:
-            self.own, self.other = _PRIOR_BYTES * self.size, _PRIOR_BYTES * other_size
+            prior_bytes = _HISTORY_PRIOR_BYTES if history else _PRIOR_BYTES
+            self.own, self.other = prior_bytes * self.size, prior_bytes * other_size
+        memory = _HISTORY_MEMORY if history else _MEMORY
         self.own, self.other = self.own * memory + own_bytes, self.other * memory + other_bytes
         self.size = other_size * self.own / self.other
 
@@ -154,9 +155,9 @@ class MethodPolicy:
         if beside == 0 or history:
             self._saw(packed_bytes / raw_bytes / known.size)
         if history and other.raw_bytes >= _HISTORY_BYTES:
-            other.compare(sent_bytes, packed_bytes, known.size, _HISTORY_MEMORY)
+            other.compare(sent_bytes, packed_bytes, known.size, history=True)
         elif beside and not history:
-            known.compare(packed_bytes, sent_bytes, other.size, _MEMORY)
+            known.compare(packed_bytes, sent_bytes, other.size, history=False)
 
     def _saw(self, packed_share: float) -> None:
         self._packed_share = _blend(self._packed_share, min(1.0, packed_share))
