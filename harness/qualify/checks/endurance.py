@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -169,21 +169,25 @@ def _tolerant(bench: Bench, seconds: float) -> tuple[float, float]:
     """MB/s of all cores' threads, and the share of batches that were refused, as a fallback would have them."""
     failures: list[int] = []
     units = [[unit] for unit in slices(bench.info.batch_bytes)]
+    with ExitStack() as stack:
+        instances = [stack.enter_context(bench.opened()) for _ in range(cores())]
+        rate = measure_rate(instances, units, _counting(failures), seconds)
+    good = rate.calls - len(failures)
+    return rate.mb_per_s * good / max(1, rate.calls), len(failures) / max(1, rate.calls)
+
+
+def _counting(failures: list[int]) -> Callable[[Backend, Sequence[Buffer]], int]:
+    """Compresses; a batch that is refused or late is counted, as a fallback would have it."""
 
     def call(instance: Backend, unit: Sequence[Buffer]) -> int:
         try:
-            packed = instance.compress(unit[0])
+            return len(instance.compress(unit[0]))
         except BackendError:
             failures.append(1)
             time.sleep(0.005)
             return 0
-        return len(packed)
 
-    with ExitStack() as stack:
-        instances = [stack.enter_context(bench.opened()) for _ in range(cores())]
-        rate = measure_rate(instances, units, call, seconds)
-    good = rate.calls - len(failures)
-    return rate.mb_per_s * good / max(1, rate.calls), len(failures) / max(1, rate.calls)
+    return call
 
 
 @check(
@@ -197,13 +201,16 @@ def _soak(bench: Bench) -> Found:
     rows: list[dict[str, Any]] = []
     window_s = bench.job.soak_s / _WINDOWS
     units = [[unit] for unit in slices(bench.info.batch_bytes)]
-    compared = 0
+    compared = calls = 0
+    failures: list[int] = []
     with ExitStack() as stack:
         instances = [stack.enter_context(bench.opened()) for _ in range(cores())]
-        measure_rate(instances, units, _plain, min(1.0, bench.job.soak_s / 6))
+        measure_rate(instances, units, _counting(failures), min(1.0, bench.job.soak_s / 6))
+        failures.clear()
         began_s = time.monotonic()
         for number in range(_WINDOWS):
-            rate = measure_rate(instances, units, _plain, window_s)
+            rate = measure_rate(instances, units, _counting(failures), window_s)
+            calls += rate.calls
             rss_mb = _rss_bytes() / 1e6
             rows.append(
                 {
@@ -222,13 +229,14 @@ def _soak(bench: Bench) -> Found:
     # The best window of each: what else the host does makes windows slower, a throttled card has no fast one left.
     first, last = (max(row["mb_per_s"] for row in part) for part in (rows[:third], rows[-third:]))
     growth_mib = max(0.0, (rows[-1]["rss_mb"] - rows[third]["rss_mb"]) * 1e6 / _MIB)
-    values = (Value("soak_drift", round(last / first, 3), ""), Value("soak_growth_mib", round(growth_mib, 2), "MiB"))
+    values = (
+        Value("soak_drift", round(last / first, 3), ""),
+        Value("soak_growth_mib", round(growth_mib, 2), "MiB"),
+        Value("soak_failures", round(len(failures) / max(1, calls), 4), ""),
+    )
     evidence = (
         f"{rows[-1]['t_s']:.0f} s on {cores()} threads: up to {first:.0f} MB/s in the first third, {last:.0f} in the last; memory "
-        f"grew by {growth_mib:.1f} MiB; {compared} batches compared"
+        f"grew by {growth_mib:.1f} MiB; {compared} batches compared, {len(failures)} of {calls} "
+        "refused or late"
     )
     return Found(evidence, values, {"windows": rows})
-
-
-def _plain(instance: Backend, unit: Sequence[Buffer]) -> int:
-    return len(instance.compress(unit[0]))
