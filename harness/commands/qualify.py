@@ -114,11 +114,10 @@ def command(
 
 
 def _qualify(console: Console, plan: Plan, out: Path) -> Certificate:
-    from reports.certificate import write_certificate_page
-    from reports.junit import write_junit
-
     from harness.certificate import save_certificate
     from harness.qualify.runner import qualify
+    from reports.certificate import write_certificate_page
+    from reports.junit import write_junit
 
     certificate = qualify(plan, out, _printer(console))
     save_certificate(certificate, out / "certificate.json")
@@ -169,11 +168,11 @@ def _list(console: Console) -> None:
 
 
 def _compare(console: Console, a: Path, b: Path, out: Path | None) -> None:
-    from reports.certificate import comparison_rows, write_certificate_comparison
     from rich.markup import escape
 
     from harness.certificate import load_certificate
     from harness.console import make_table
+    from reports.certificate import comparison_rows, write_certificate_comparison
 
     first, second = load_certificate(a), load_certificate(b)
     table = make_table(f"A: {escape(str(a))}, B: {escape(str(b))}", "check", "value", "A", "B", "change", "A", "B")
