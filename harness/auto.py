@@ -74,6 +74,10 @@ def _candidate(text: str) -> Candidate:
     name, colon, digits = text.partition(":")
     try:
         cls = registry.load(name)
+        if cls.info.device != "cpu":
+            raise UserError(
+                f"candidate {text!r}: a device, which needs a fallback: name it as backend, or write for example isal:1"
+            )
         cls.probe()
         level = cls(int(digits) if colon else None).level
     except BackendUnavailable:

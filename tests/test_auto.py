@@ -33,6 +33,7 @@ def test_named_candidates_are_taken_with_none_before_them():
     [
         ("zlib:77", "candidate 'zlib:77': backend 'zlib': level 77 is outside 0..9; write for example isal:1"),
         ("zlib:x", "candidate 'zlib:x': invalid literal"),
+        ("opencl", "candidate 'opencl': a device, which needs a fallback"),
         ("nobody", "candidate 'nobody': unknown backend 'nobody'"),
         (3, "option candidates = 3: must be text"),
     ],
@@ -74,6 +75,13 @@ def test_with_one_library_installed_it_chooses_between_that_and_none(monkeypatch
 def test_what_auto_cannot_be_told(level, options, says):
     with pytest.raises(UserError, match=says):
         crew_of("auto", level, options, None, None)
+
+
+def test_auto_takes_no_fallback():
+    with pytest.raises(
+        UserError, match="fallback isal:1: backend 'auto' chooses among codecs of the CPU, which need none"
+    ):
+        crew_of("auto", None, {}, "isal:1", None)
 
 
 def test_a_cpu_limit_limits_threads():

@@ -46,6 +46,10 @@ def crew_of(
     if backend == AUTO.name:
         if level is not None:
             raise UserError(f"level {level}: backend 'auto' chooses levels itself; leave it out, or name candidates")
+        if fallback is not None:
+            raise UserError(
+                f"fallback {fallback}: backend 'auto' chooses among codecs of the CPU, which need none; leave it out"
+            )
         return auto_crew(options, threads)
     return single_crew(backend, level, options, fallback, threads)
 
