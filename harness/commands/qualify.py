@@ -26,8 +26,8 @@ Examples:
   pageferry qualify --compare out/old/certificate.json out/new/certificate.json
 
 \b
-Fills DIR with certificate.json, certificate.html, certificate.xml (JUnit) and logs/. Each check runs in a process of its own,
-so that a crash or a hang is a failed check. Let nothing else run meanwhile.
+Fills DIR with certificate.json, certificate.html, certificate.xml (JUnit) and logs/. Checks run in child processes, so
+that a crash or a hang is a failed check, and the rest goes on. Let nothing else run meanwhile.
 Exit status 0: pass. 1: a check failed. 2: could not run; what is missing is named.
 """
 _COULD_NOT_RUN = 2
@@ -56,7 +56,7 @@ _MARKS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "n/a": "[dim]n/
 )
 @click.option("--only", multiple=True, metavar="CHECK", help="This check, group or shell pattern alone.")
 @click.option(
-    "--soak", type=click.FloatRange(0.01, 1e5), metavar="MINUTES", help="How long its rate is watched [0.1; full: 10]."
+    "--soak", type=click.FloatRange(0.01, 1e5), metavar="MINUTES", help="How long its rate is watched [4 s; full: 10]."
 )
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Folder [out/qualify/BACKEND]."

@@ -5,8 +5,8 @@ can restore, D likewise, and what the link can carry, r*B. C and D are learnt fr
 alike from batch to batch, so that ratios of different batches do not compare: candidates are told apart by *trials*, in which
 one more of them compresses a batch that was sent anyway, for at most ``_TRIAL_SHARE`` of the time.
 
-Two shipped policies failed by compressing harder when the link stalled for a moment, and by never coming back (zstd's adapt
-mode, issue 2200 of its tracker; xapi, 4797): here B is what was carried, not how long a queue is, a choice is left for a better
+Two shipped policies failed by compressing harder when the link stalled for a moment, and by never coming back (facebook/zstd#2200,
+xapi-project/xen-api#4797): here B is what was carried, not how long a queue is, a choice is left for a better
 one only, and what was learnt of the others is tried again when it is old.
 """
 

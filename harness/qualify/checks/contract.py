@@ -78,7 +78,7 @@ def _bound(bench: Bench) -> Found:
     CHECKS,
     "contract.consumed",
     "output holds every byte that was given, at every size up to the largest",
-    "cards have been seen to report success with input left over (QATzip, issue 104 of its tracker)",
+    "cards have been seen to report success with input left over (intel/QATzip#104)",
 )
 def _consumed(bench: Bench) -> Found:
     sizes = sorted({
