@@ -33,11 +33,6 @@ class _Point:
     depth: int
     level: int | None
 
-    @property
-    def under_way_bytes(self) -> int:
-        """What must be at hand at once."""
-        return self.unit_bytes * self.threads * self.depth
-
 
 @check(
     CHECKS,
