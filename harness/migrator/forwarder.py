@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +32,8 @@ __all__ = ["Forwarder"]
 _CLOSING_TIMEOUT_S = 60.0
 _LINGER_S = 0.002
 """How long a batch that is not full waits for more while others are in flight; with none in flight it goes at once."""
+
+_LINGER_TIMEVAL = struct.pack("ll", 0, round(_LINGER_S * 1e6))
 
 _STALL_S = 1.0
 """A record torn for this long is carried as it is: whoever wrote half of it may be waiting for an answer to it."""
@@ -117,9 +120,12 @@ class Forwarder:
         parser, source = self._parser, self._source
         poll = select.poll()
         poll.register(source, select.POLLIN)
+        source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LINGER_TIMEVAL)
         while self._failure.error is None:
+            # With batches under way there is time to wait, in one call, until this one is full.
+            how = socket.MSG_WAITALL if self._window.in_flight_bytes else socket.MSG_DONTWAIT
             try:
-                count = source.recv_into(parser.get_buffer(), 0, socket.MSG_DONTWAIT)
+                count = source.recv_into(parser.get_buffer(), 0, how)
             except BlockingIOError:
                 began_s = time.monotonic()
                 self._wait_for_more(poll)

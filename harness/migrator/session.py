@@ -22,6 +22,9 @@ from harness.wire.frame import PROTOCOL, Frame, FrameDecoder, Kind, control
 __all__ = ["FrameLink", "close_all", "cores", "hello", "keep_freed_memory", "own_usage", "parse_greeting"]
 
 _ERROR_TEXT_BYTES = 2000
+_PIECE_BYTES = 128 << 10
+"""What one system call waits for: a thread that is woken for whatever arrives spends its time waking up."""
+
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
@@ -55,7 +58,7 @@ class FrameLink:
         while True:
             began_s = time.monotonic()
             try:
-                count = receive(decoder.get_buffer())
+                count = receive(decoder.get_buffer()[:_PIECE_BYTES], 0, socket.MSG_WAITALL)
             except OSError as exc:
                 raise PeerError(f"the link to the {self.other} broke while receiving: {exc.strerror or exc}") from exc
             self.waited_s += time.monotonic() - began_s
