@@ -1,13 +1,13 @@
 """One batch <-> one frame's payload, with a backend between. Runs in codec threads; knows no sockets.
 
-The order of batches matters to a backend that keeps history: its one instance stands behind a ``Serial``.
+The order of batches matters to a backend that keeps history: its instances stand behind a ``Serial``.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -42,32 +42,40 @@ class Trial:
 
 
 class Serial:
-    """The one instance of a backend that keeps history, shared by all codec threads: each call waits for its turn.
+    """The instances of a backend that keeps history, shared by all codec threads: batches go to them in turn, and each call waits
+    until the one before it at the same instance is over.
 
-    A call that fails ends the history: what would follow it could not be restored.
+    Several *lanes* work side by side; each sees its share of the batches, and both halves must have as many. A call that fails
+    ends all of them: what would follow it could not be restored.
     """
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
+    def __init__(self, lanes: Sequence[Backend]) -> None:
+        self.lanes = tuple(lanes)
         self._changed = threading.Condition()
-        self._turn = 0
+        self._done = [0] * len(self.lanes)
         self._ended: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The backend's."""
+        return self.lanes[0].info.name
+
     def call(self, turn: int, work: Callable[[Backend], Out]) -> Out:
-        """``work`` with the backend, once all earlier turns are over. :raises BackendError: ``work``, or one before it."""
+        """``work`` with the turn's instance, once its earlier turns are over. :raises BackendError: ``work``, or one before it."""
+        nth, lane = divmod(turn, len(self.lanes))
         with self._changed:
-            self._changed.wait_for(lambda: self._turn == turn or self._ended is not None)
+            self._changed.wait_for(lambda: self._done[lane] == nth or self._ended is not None)
             if self._ended is not None:
-                raise BackendError(f"backend {self.backend.info.name!r}: its history ended: {self._ended}")
+                raise BackendError(f"backend {self.name!r}: its history ended: {self._ended}")
         try:
-            done = work(self.backend)
+            made = work(self.lanes[lane])
         except BaseException as exc:
             self.stop(str(exc))
             raise
         with self._changed:
-            self._turn += 1
+            self._done[lane] += 1
             self._changed.notify_all()
-        return done
+        return made
 
     def stop(self, why: str = "the migration stopped") -> None:
         """No more turns; whoever waits for one gets an error."""
@@ -76,8 +84,9 @@ class Serial:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Close the backend. No call is under way."""
-        self.backend.close()
+        """Close the instances. No call is under way."""
+        for backend in self.lanes:
+            backend.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +113,8 @@ class Encoder:
     """Compresses batches with one backend instance, and with ``fallback`` those at which it fails.
 
     ``codec`` is the backend's number in HELLO, ``fallback_codec`` the fallback's. ``codec_cpu_s`` is the CPU time of its thread
-    in both. With ``serial``, whose backend is then ``backend``, each batch is compressed in its turn, and travels so even where
-    it did not shrink: it is part of the history.
+    in both. With ``serial``, one of whose instances is then ``backend``, each batch is compressed in its turn, and travels so even
+    where it did not shrink: it is part of the history.
     """
 
     def __init__(
@@ -129,6 +138,11 @@ class Encoder:
         self.fallbacks = 0
         self.fallback_bytes = 0
         self.fallback_reason: str | None = None
+
+    @property
+    def instances(self) -> tuple[Backend, ...]:
+        """Those of the backend that it uses, alone or with other encoders."""
+        return (self.backend,) if self._serial is None else self._serial.lanes
 
     def encode(self, job: Job) -> Packed:
         """A frame. Data that does not shrink is stored. :raises CodecError: nobody could compress."""
@@ -257,7 +271,7 @@ class Decoder:
 
     def _name(self, header: Header) -> str:
         serial = self._serials.get(header.codec)
-        return (serial.backend if serial is not None else self._backend(header)).info.name
+        return serial.name if serial is not None else self._backend(header).info.name
 
     def close(self) -> None:
         """Close every backend that was opened; a shared one is its owner's to close."""

@@ -20,7 +20,8 @@ __all__ = ["Crew", "auto_crew", "crew_of", "single_crew"]
 @dataclass(frozen=True, slots=True)
 class Crew:
     """``codecs`` are HELLO's names; a choice is a number of ``candidates``, 0 where there are none. ``lanes`` is how many batches
-    gain from being compressed at once. ``decompress_share``: see ``BackendInfo``."""
+    gain from being compressed at once, and how many instances a backend has that keeps history. ``decompress_share``: see
+    ``BackendInfo``."""
 
     backend: str
     level: int | None
@@ -64,17 +65,18 @@ def single_crew(
     fallback = choose_fallback(info, fallback_text)
     open_fallback = _opener(fallback.backend, fallback.level, {}) if fallback is not None else None
     _open(probe)
-    serial = Serial(probe) if info.stateful else None
+    threads = threads or _default_threads(info)
+    lanes = _lanes(info, threads)
+    serial = Serial([probe, *(open_backend() for _ in range(lanes - 1))]) if info.stateful else None
 
     def open_encoder(_: int) -> Encoder:
-        backend = open_backend() if serial is None else serial.backend
+        backend = open_backend() if serial is None else serial.lanes[0]
         return Encoder(backend, open_fallback() if open_fallback is not None else None, serial)
 
-    threads = threads or _default_threads(info)
     return Crew(
         name, probe.level, fallback, ("none", name, *([fallback.backend] if fallback is not None else [])),
-        threads, _lanes(info, threads), info.batch_bytes, info.decompress_share,
-        open_encoder, {} if serial is None else {0: serial}, probe.close,
+        threads, lanes, info.batch_bytes, info.decompress_share,
+        open_encoder, {} if serial is None else {0: serial}, probe.close if serial is None else serial.close,
     )  # fmt: skip
 
 
@@ -86,24 +88,25 @@ def auto_crew(options: Mapping[str, Any], threads: int | None) -> Crew:
     limit = _cpu_limit(options)
     found = candidates(options)
     names = tuple(dict.fromkeys(["none", *(candidate.backend for candidate in found)]))
+    threads = min(threads or cores(), limit or 256)
+    lanes = min(threads, cores())
     histories = {
-        number: Serial(registry.create(candidate.backend, candidate.level))
+        number: Serial([registry.create(candidate.backend, candidate.level) for _ in range(lanes)])
         for number, candidate in enumerate(found)
         if not candidate.parallel
     }
 
     def open_encoder(choice: int) -> Encoder:
         candidate, serial = found[choice], histories.get(choice)
-        backend = registry.create(candidate.backend, candidate.level) if serial is None else serial.backend
+        backend = registry.create(candidate.backend, candidate.level) if serial is None else serial.lanes[0]
         return Encoder(backend, serial=serial, codec=names.index(candidate.backend))
 
     def close() -> None:
         for serial in histories.values():
             serial.close()
 
-    threads = min(threads or cores(), limit or 256)
     return Crew(
-        AUTO.name, None, None, names, threads, min(threads, cores()), AUTO.batch_bytes, 1.0,
+        AUTO.name, None, None, names, threads, lanes, AUTO.batch_bytes, 1.0,
         open_encoder, histories, close, found,
     )  # fmt: skip
 
@@ -147,8 +150,5 @@ def _default_threads(info: BackendInfo) -> int:
 
 
 def _lanes(info: BackendInfo, threads: int) -> int:
-    """More threads than cores in a codec only wait for each other, at a device each waits for its own batch, and behind a
-    history there is one at a time."""
-    if info.stateful:
-        return 1
+    """More threads than cores in a codec only wait for each other; at a device each waits for its own batch."""
     return min(threads, cores()) if info.device == "cpu" else threads

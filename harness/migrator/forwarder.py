@@ -16,6 +16,7 @@ from typing import Any
 
 import xxhash
 
+from backends.api import Backend
 from harness.errors import PeerError
 from harness.migrator.ack import AckLook
 from harness.migrator.chooser import Chooser, with_trial
@@ -247,9 +248,9 @@ class Forwarder:
         except OSError:
             return
 
-    def _counted_encoders(self) -> list[Encoder]:
-        """One for each backend: all threads share one that keeps history."""
-        return list({id(encoder.backend): encoder for encoder in self._encoders}.values())
+    def _instances(self) -> list[Backend]:
+        """Each that compressed once, also where several threads share it."""
+        return list({id(one): one for encoder in self._encoders for one in encoder.instances}.values())
 
     def _statistics(self, elapsed_s: float) -> dict[str, Any]:
         counts = self._parser.counts
@@ -272,7 +273,7 @@ class Forwarder:
             "window_bytes": self._window.limit_bytes,
             "window_peak_bytes": self._window.peak_bytes,
             "stream_digest": self._digest.hexdigest(),
-            "counters": _summed(encoder.backend.counters() for encoder in self._counted_encoders()),
+            "counters": _summed(backend.counters() for backend in self._instances()),
             "receiver": dict(self._peer),
             **({} if self._chooser is None else {"policy": self._chooser.statistics()}),
             **own_usage(),

@@ -34,6 +34,7 @@ __all__ = ["ReceiveConfig", "run_receiver"]
 _GREETING_TIMEOUT_S = 10.0
 _CLOSING_TIMEOUT_S = 60.0
 _MAX_CODECS = 32
+_MAX_HISTORIES = 256
 _MAX_IN_FLIGHT_BYTES = 64 << 20
 """What a sender may make us hold, whatever window it keeps itself."""
 
@@ -70,7 +71,8 @@ def run_receiver(config: ReceiveConfig, on_ready: Callable[[str], None] = lambda
         )
         with target:
             threads = config.threads or min(_decompress_threads(greeting), cores())
-            return _Receiver(link, target, codecs, threads, str(greeting.get("session"))).run()
+            serials = {number: _serial(cls, greeting) for number, cls in enumerate(codecs) if cls.info.stateful}
+            return _Receiver(link, target, codecs, serials, threads=threads, session=str(greeting.get("session"))).run()
     except BaseException as exc:
         link.send_error(exc)
         raise
@@ -116,6 +118,14 @@ def _decompress_threads(greeting: Mapping[str, Any]) -> int:
     return asked if isinstance(asked, int) and 1 <= asked <= 256 else 1
 
 
+def _serial(cls: type[Backend], greeting: Mapping[str, Any]) -> Serial:
+    """A backend that keeps history, as often as the sender has it. :raises FrameError: an impossible number."""
+    lanes = greeting.get("histories")
+    if not isinstance(lanes, int) or not 1 <= lanes <= _MAX_HISTORIES:
+        raise FrameError(f"the sender's greeting names {lanes!r} histories; 1 to {_MAX_HISTORIES} are possible")
+    return Serial([cls() for _ in range(lanes)])
+
+
 class _Receiver:
     """One migration. Threads: the caller's (reader), codecs, writer, back."""
 
@@ -124,13 +134,15 @@ class _Receiver:
         link: FrameLink,
         target: socket.socket,
         codecs: tuple[type[Backend], ...],
+        serials: Mapping[int, Serial],
+        *,
         threads: int,
         session: str,
     ) -> None:
         self._link = link
         self._target = target
         self._codecs = codecs
-        self._serials = {number: Serial(cls()) for number, cls in enumerate(codecs) if cls.info.stateful}
+        self._serials = serials
         self._turns = dict.fromkeys(self._serials, 0)
         self._threads = threads
         self._session = session

@@ -105,6 +105,7 @@ def _greet(link: FrameLink, config: SendConfig, crew: Crew) -> tuple[str, int]:
             Kind.HELLO,
             session=session,
             codecs=list(crew.codecs),
+            histories=crew.lanes,
             parameters=parameters,
             decompress_threads=config.decompress_threads or max(1, round(crew.threads * crew.decompress_share)),
         )

@@ -28,10 +28,9 @@ def backend():
 @settings(max_examples=40, deadline=None)
 @given(
     batches=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 100_000), st.integers(0, 2)), max_size=12),
-    workers=st.integers(0, 2),
 )
-def test_every_batch_comes_back_in_its_order(backend, batches, workers):
-    writer, reader = backend(window="1MiB", workers=workers), backend()
+def test_every_batch_comes_back_in_its_order(backend, batches):
+    writer, reader = backend(window="1MiB"), backend()
     for kind, size, seed in batches:
         data = sample(kind, size, seed)
         packed = writer.compress(data)
@@ -39,9 +38,8 @@ def test_every_batch_comes_back_in_its_order(backend, batches, workers):
         assert reader.decompress(packed, size) == data
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_what_was_sent_before_is_a_reference(backend, workers):
-    writer, noise = backend(workers=workers), random.Random(1).randbytes(4 * MIB)
+def test_what_was_sent_before_is_a_reference(backend):
+    writer, noise = backend(), random.Random(1).randbytes(4 * MIB)
     first = len(writer.compress(noise))
     for _ in range(8):
         writer.compress(random.Random(2).randbytes(4 * MIB))
@@ -87,8 +85,6 @@ def test_a_batch_out_of_its_order_is_refused_or_other_data(backend):
     [
         ({"window": "3MiB"}, "option window = '3MiB': must be one of 1MiB, 2MiB"),
         ({"window": 27}, "option window = 27: must be one of"),
-        ({"workers": -1}, "option workers = -1: must be a whole number from 0 to 64"),
-        ({"workers": True}, "option workers = True: must be"),
     ],
 )
 def test_a_wrong_option_is_refused(backend, options, says):

@@ -17,7 +17,7 @@ from harness.wire.frame import Layout
 
 
 def serial() -> Serial:
-    return Serial(registry.create("none"))
+    return Serial([registry.create("none")])
 
 
 def test_turns_are_taken_in_order_whoever_comes_first():
@@ -31,6 +31,26 @@ def test_turns_are_taken_in_order_whoever_comes_first():
     with ThreadPoolExecutor(len(turns)) as pool:
         list(pool.map(call, turns))
     assert seen == list(range(40))
+
+
+def test_lanes_take_turns_and_do_not_wait_for_each_other():
+    lanes = [registry.create("none") for _ in range(3)]
+    shared, seen = Serial(lanes), []
+    for turn in (2, 5, 0, 3, 8, 1):  # in order within each lane alone
+        shared.call(turn, lambda backend, turn=turn: seen.append((turn, lanes.index(backend))))
+    assert seen == [(2, 2), (5, 2), (0, 0), (3, 0), (8, 2), (1, 1)]
+
+
+def test_a_failure_in_one_lane_ends_all():
+    shared = Serial([registry.create("none"), registry.create("none")])
+
+    def fail(_):
+        raise BackendError("broken")
+
+    with pytest.raises(BackendError, match="broken"):
+        shared.call(0, fail)
+    with pytest.raises(BackendError, match="its history ended: broken"):
+        shared.call(1, lambda _: None)
 
 
 def test_a_failed_turn_ends_all_later_ones():
@@ -65,8 +85,8 @@ def test_whoever_waits_is_woken_by_the_end():
 def test_history_travels_even_where_it_does_not_shrink():
     """A stored batch would be missing from the receiver's history."""
     cls = registry.load("zstd-long")
-    shared = Serial(cls())
-    encoder = Encoder(shared.backend, serial=shared)
+    shared = Serial([cls()])
+    encoder = Encoder(shared.lanes[0], serial=shared)
     noise = random.Random(2).randbytes(300_000)
     for turn in range(2):
         packed = encoder.encode(Job(turn, PageBatch(memoryview(noise)), turn))
