@@ -16,9 +16,9 @@ import pytest
 
 from harness.errors import MissingError, QemuError, UserError
 from harness.guests.qemu import QemuProcess, check_socket_path
-from harness.guests.qmp import Qmp
 from harness.guests.spawn import spawn
 from harness.guests.survey import NATIVE_METHODS, survey
+from harness.qmp import Qmp
 
 QEMU = "qemu-system-x86_64"
 IDLE = (QEMU, "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S")
