@@ -17,7 +17,7 @@ from enum import Enum
 
 __all__ = ["Decision", "Flow", "Knob", "Switchover"]
 
-_FIXED_S = 0.030
+_FIXED_S = 0.010
 _SPAN_S = 0.8
 _KNOWN_AFTER_S = 0.25
 _LEAST_SHARE = 0.2
