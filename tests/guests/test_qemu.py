@@ -104,6 +104,17 @@ def test_several_threads_share_one_connection(run_dir):
 
 
 @needs_qemu
+def test_a_second_qmp_socket_serves_another_client_and_goes_with_qemu(run_dir):
+    with QemuProcess("source", IDLE, run_dir=run_dir, second_qmp=True) as qemu:
+        other = Qmp("other")
+        other.connect(qemu.qmp_for_others)
+        other.execute("migrate-set-parameters", **{"downtime-limit": 77})
+        assert qemu.qmp.execute("query-migrate-parameters")["downtime-limit"] == 77
+        other.close()
+    assert [path.name for path in run_dir.iterdir()] == ["source.log"]
+
+
+@needs_qemu
 def test_stop_leaves_no_process_no_thread_and_no_socket(run_dir):
     qemu = QemuProcess("source", IDLE, run_dir=run_dir, chardevs=["console"])
     with qemu:

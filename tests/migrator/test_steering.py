@@ -10,6 +10,7 @@ import pytest
 from fake_qmp import FakeQmp
 
 from harness.errors import MissingError, PeerError, QemuError, UserError
+from harness.migrator import halves
 from harness.migrator import steering as steering_module
 from harness.migrator.address import Address
 from harness.migrator.sender import SendConfig, run_sender
@@ -166,6 +167,14 @@ def test_a_failed_migrations_source_has_its_own_values_again(server, error):
     with pytest.raises(type(error)):
         failing(server, error)
     assert server.parameters == OLD
+
+
+def test_a_runs_result_counts_and_tells_what_became_of_the_steering():
+    told = {"steer_failures": 1, "decisions": [{"value": 250}], "warnings": ["it ended"], "restored": False}
+    statistics = {"sender": {"steering": told}}
+    assert halves.pair_counters(statistics) == {"fallbacks": 0, "sender_steer_failures": 1}
+    assert halves.pair_steering(statistics) == ({"value": 250},)
+    assert list(halves.pair_doubts(statistics)) == ["it ended"]
 
 
 class TestBeforeTheMigration:
