@@ -16,8 +16,10 @@ Example, with the receiver started first on the other host (here through an ssh 
 and then in the source QEMU's monitor:
   migrate -d unix:/run/pf-src.sock
 
-With --qmp the source QEMU stops its guest when what is left, and what is still under way, fits into the downtime:
-  pageferry send --from unix:/run/pf-src.sock --to tcp:127.0.0.1:4444 --backend zstd --qmp unix:/run/qmp2.sock --downtime 300ms
+\b
+So that QEMU stops its guest when what is left and what is still under way fit into the downtime (a QMP socket of its own):
+  pageferry send --from unix:/run/pf-src.sock --to tcp:127.0.0.1:4444 --backend zstd \\
+      --qmp unix:/run/qmp2.sock --downtime 300ms
 
 If anything fails the migration fails in QEMU too, and the source guest runs on.
 """

@@ -160,6 +160,8 @@ class Steering:
 
     def _turn(self, flow: FlowSource) -> None:
         status = self._ask("query-migrate")
+        if status.get("status") == "completed":
+            self._ending.set()  # nothing is left to steer, and QEMU may be gone at any moment
         if status.get("status") != "active":
             return
         delivered_bytes, in_flight_bytes = flow()

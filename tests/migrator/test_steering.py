@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 from types import SimpleNamespace
@@ -10,12 +11,14 @@ import pytest
 from fake_qmp import FakeQmp
 
 from harness.errors import MissingError, PeerError, QemuError, UserError
+from harness.guests.qemu import QemuProcess
 from harness.migrator import halves
 from harness.migrator import steering as steering_module
 from harness.migrator.address import Address
 from harness.migrator.sender import SendConfig, run_sender
 from harness.migrator.steering import open_steering
 
+QEMU = "qemu-system-x86_64"
 OLD = {"downtime-limit": 300}
 NEW = {"downtime-limit": 300, "avail-switchover-bandwidth": 0}
 MB = 1_000_000
@@ -99,6 +102,18 @@ def test_outside_of_a_migrations_active_phase_nothing_is_set(server):
     assert server.set_values == []
 
 
+def test_a_source_that_ends_once_its_guest_has_left_is_no_failure(server):
+    server.migrating = {"status": "completed"}
+    with opened(server) as steering:
+        steering.begin(Flowing())
+        server.wait_for(lambda: "query-migrate" in server.asked)
+        assert steering._thread is not None
+        steering._thread.join(20)
+        server.die()
+        told = steering.statistics()
+    assert (told["steer_failures"], told["warnings"]) == (0, [])
+
+
 def test_a_limit_that_somebody_else_sets_meanwhile_is_wanted_from_then_on_and_stays(server):
     flow = Flowing()
     with opened(server) as steering:
@@ -175,6 +190,20 @@ def test_a_runs_result_counts_and_tells_what_became_of_the_steering():
     assert halves.pair_counters(statistics) == {"fallbacks": 0, "sender_steer_failures": 1}
     assert halves.pair_steering(statistics) == ({"value": 250},)
     assert list(halves.pair_doubts(statistics)) == ["it ended"]
+
+
+@pytest.mark.qemu
+@pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")
+def test_a_real_qemu_keeps_what_is_set_gives_it_back_and_has_one_client_a_socket(tmp_path, monkeypatch):
+    monkeypatch.setattr(steering_module, "GREETING_TIMEOUT_S", 0.3)
+    argv = (QEMU, "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S")
+    with QemuProcess("source", argv, run_dir=tmp_path, second_qmp=True) as qemu:
+        before = qemu.qmp.execute("query-migrate-parameters")
+        with open_steering(Address(path=str(qemu.qmp_for_others)), 0.8):
+            assert qemu.qmp.execute("query-migrate-parameters") == before | {"downtime-limit": 800}
+            with pytest.raises(QemuError, match="give QEMU a second -qmp socket"):
+                open_steering(Address(path=str(qemu.qmp_for_others)), None).__enter__()
+        assert qemu.qmp.execute("query-migrate-parameters") == before
 
 
 class TestBeforeTheMigration:
