@@ -7,6 +7,12 @@ what its socket took, and does not see what is still under way behind that: the 
 
 This turns the equation round: of the wanted downtime, what remains for the bytes left gives how many may be left, and that
 one of QEMU's two parameters with which QEMU comes to this number.
+
+What it bought (zstd 1 and isal 1, stress guest that dirties 20 and 50 MiB/s, 300 Mbit/s, by downtime-limit; runs over the wanted
+downtime, and the longest; 2-core Intel Xeon, QEMU 7.2, 2026-11-25, n=20 each): of 100 ms, 1 instead of 7 and 118 instead of 148 ms,
+but the median fell from 85 to 53 ms; of 300 ms, 9 instead of 8 and 343 instead of 351 ms: nothing. With 16 MiB under way and 300 ms
+(zstd 1, n=5 each) 0 instead of 3, 280 instead of 352 ms. Total time was the same within its spread. What it cannot know is what the
+last pass compresses to, and how many pages the pass before it left, which is why it is not done unless it is asked for.
 """
 
 from __future__ import annotations
