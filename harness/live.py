@@ -34,6 +34,7 @@ from harness.migrator.halves import (
     pair_decisions,
     pair_doubts,
     pair_parameters,
+    pair_steering,
 )
 from harness.migrator.link import Link, choose_link, remove_leftovers
 from harness.migrator.steps import stepping
@@ -119,6 +120,7 @@ class LiveLab:
                     log_dir=run_dir,
                     source_prefix=link.source_prefix,
                     destination_prefix=link.destination_prefix,
+                    steered=method.steer,
                 )
             )
             route = stack.enter_context(_open_route(method, pair, link, run_dir))
@@ -143,7 +145,8 @@ def _open_route(method: Method, pair: GuestPair, link: Link, run_dir: Path) -> I
         return
     out_of, into = run_dir / "out.sock", run_dir / "in.sock"
     listen(pair.destination, f"unix:{into}")
-    with open_pair(method, link, source=out_of, target=into, run_dir=run_dir, spawn=spawn) as halves:
+    qmp = pair.source.qmp_for_others
+    with open_pair(method, link, source=out_of, target=into, run_dir=run_dir, spawn=spawn, qmp=qmp) as halves:
         yield _Route(f"unix:{out_of}", halves)
 
 
@@ -269,6 +272,7 @@ class _Attempt:
             counters=self._counters(outcome.last) | pair_counters(statistics),
             samples=self.look.samples,
             decisions=pair_decisions(statistics),
+            steering=pair_steering(statistics),
             warnings=(*_doubts(outcome, known), *pair_doubts(statistics)),
             **known,
         )

@@ -62,6 +62,7 @@ class Run:
     counted outside both parties. ``stream_bytes``: what the source produced. ``ratio``: stream_bytes / wire_bytes.
     ``parameters``: read back from QEMU or reported by the pair, flat. ``counters``: the backend's and the policy's own.
     ``decisions``: each change of the policy's choice, with what it was made of (``migrator.method_policy.Decision``).
+    ``steering``: each value that the source QEMU was set to, with what it was made of (``migrator.switchover.Decision``).
     ``verification``: one line per check that was made, in words. ``warnings``: a sentence for each doubtful number.
     """
 
@@ -86,6 +87,7 @@ class Run:
     counters: Mapping[str, int | float] = field(default_factory=dict)
     samples: tuple[Sample, ...] = ()
     decisions: tuple[Mapping[str, Scalar], ...] = ()
+    steering: tuple[Mapping[str, Scalar], ...] = ()
     warnings: tuple[str, ...] = ()
     error: str | None = None
 

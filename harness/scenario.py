@@ -106,6 +106,7 @@ class Method(_Part):
     batch_bytes: OptionalBytes = Field(default=None, alias="batch")
     inflight_bytes: OptionalBytes = Field(default=None, alias="inflight")
     fallback: str | None = None
+    steer: bool = False
     options: dict[str, Scalar] = {}
 
 

@@ -39,6 +39,7 @@ MAX_DOWNTIME_LIMIT_S = 2000.0
 """QEMU refuses a larger downtime-limit."""
 
 _QEMU_KEYS = ("capabilities", "source", "destination")
+_KEYS_OF_A_LIVE_GUEST = (*_QEMU_KEYS, "steer")
 _PAIR_KEYS = {
     "backend": "backend",
     "level": "level",
@@ -47,6 +48,7 @@ _PAIR_KEYS = {
     "batch_bytes": "batch",
     "inflight_bytes": "inflight",
     "fallback": "fallback",
+    "steer": "steer",
     "options": "options",
 }
 _NOT_FOR_STREAM = {
@@ -229,7 +231,7 @@ def _check_fill(guest: Guest) -> None:
 def _check_raw_stream_methods(scenario: Scenario) -> None:
     """Without a QEMU there is nobody to hold capabilities or parameters."""
     for method in scenario.methods:
-        for name in _QEMU_KEYS:
+        for name in _KEYS_OF_A_LIVE_GUEST:
             if getattr(method, name):
                 reason = (
                     f'needs QEMU, and a guest of kind "{scenario.guest.kind}" has none: leave it out, or use "stress"'

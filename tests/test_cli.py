@@ -28,6 +28,9 @@ from harness.summary import print_summary
 COMMANDS = ("run", "list", "doctor", "send", "receive", "record", "report", "compare", "qualify", "opencl")
 
 
+SEND = ("send", "--from", "unix:/x", "--to", "tcp:127.0.0.1:1", "--backend", "zlib")
+
+
 def _run(method: str, total_s: float | None = 1.0, **fields) -> Run:
     values = {"repeat": 1, "warmup": False, "status": "completed", "downtime_s": 0.04, "verified": True} | fields
     wire_bytes = None if total_s is None else 100_000_000
@@ -112,6 +115,10 @@ def test_version(capsys):
             "0 is not in the range",
         ),
         (["send", "--from", "unix:/x", "--to", "tcp:h:1", "--backend", "zlib", "--batch", "3"], "'3' is not a size"),
+        ([*SEND, "--downtime", "300ms"], "--downtime 0.3s: only with --qmp"),
+        ([*SEND, "--qmp", "unix:/x", "--downtime", "300"], "'300' is not a duration"),
+        ([*SEND, "--qmp", "/x"], "--qmp /x: write unix:PATH"),
+        ([*SEND, "--qmp", "tcp:127.0.0.1:1"], "--qmp tcp:127.0.0.1:1: write unix:PATH; over TCP anybody"),
         (["receive", "--listen", "tcp:127.0.0.1:0", "--to", "unix:/x", "--timeout", "5"], "'5' is not a duration"),
         (["receive", "--listen", "tcp:192.0.2.1:1", "--to", "unix:/x"], "--insecure"),
         (["record", "--from", f"unix:/{'x' * 200}", "--out", "y"], "at most 107 bytes"),
@@ -126,6 +133,13 @@ def test_wrong_arguments_are_one_line_and_status_2(args, words, capsys, tmp_path
     assert captured.err.count("\n") == 1
     assert words in captured.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_qmp_socket_that_is_not_there_is_one_line_and_status_3(capsys, tmp_path):
+    assert cli.main([*SEND, "--qmp", f"unix:{tmp_path}/q"]) == 3
+    err = capsys.readouterr().err
+    assert f"pageferry: error: --qmp unix:{tmp_path}/q: no such socket; give the socket of" in err
+    assert err.count("\n") == 1
 
 
 def test_no_command_shows_help_and_status_2(capsys):

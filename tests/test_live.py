@@ -99,6 +99,15 @@ def test_the_relay_carries_a_live_migration_too(tmp_path):
     assert run.ratio > 1.5
 
 
+def test_a_steered_source_is_told_when_to_stop_and_gets_its_own_limit_back(tmp_path):
+    method = shipped("zstd-1").model_copy(update={"steer": True})
+    run = one_run(tmp_path, method, "link.bandwidth=100Mbit/s")
+    assert (run.status, run.verified) == ("completed", True), run.reason
+    assert run.counters["sender_steer_changes"] == len(run.steering) >= 1
+    assert {told["parameter"] for told in run.steering} <= {"downtime-limit", "avail-switchover-bandwidth"}
+    assert all(0 < told["left_bytes"] < 0.3 * told["delivered_bytes_per_s"] for told in run.steering)
+
+
 def test_a_codec_that_decodes_one_byte_wrongly_stops_the_migration_and_the_source_runs_on(tmp_path, plant):
     plant(digest_check=True)
     run = one_run(tmp_path, Method(name="planted", engine="pageferry", backend="planted"))

@@ -209,6 +209,8 @@ def test_a_wrong_key_is_named_with_its_value_and_remedy(load, top, tables, words
         ('name = "b"\nengine = "qemu"\nbaseline = true', ["method.b.baseline", "'original' and 'b'", "keep one"]),
         ('name = "b"\nengine = "qemu"\nbackend = "zlib"', ["method.b.backend", 'engine = "pageferry"']),
         ('name = "b"\nengine = "qemu"\nlevel = 1', ["method.b.level", 'engine = "pageferry"']),
+        ('name = "b"\nengine = "qemu"\nsteer = true', ["method.b.steer", 'engine = "pageferry"']),
+        ('name = "b"\nengine = "pageferry"\nbackend = "zlib"\nsteer = 1', ["method.b.steer: 1"]),
         ('name = "b"\nengine = "qemu"\ncapabilities = ["multifd", "multifd"]', ["method.b.capabilities", "twice"]),
         ('name = "b"\nengine = "pageferry"', ["method.b.backend: is missing", "isal"]),
         ('name = "b"\nengine = "pageferry"\nbackend = "isla"', ["method.b.backend: 'isla'", "did you mean 'isal'"]),
@@ -361,6 +363,10 @@ def test_a_guest_without_qemu_takes_the_raw_stream_and_ours_only(load):
     tables = '[[method]]\nname = "x"\nengine = "qemu"\ncapabilities = ["xbzrle"]\n[guest]\nkind = "synthetic"\n'
     assert "method.x.capabilities: needs QEMU" in _message(load, "", tables)
     assert [method.name for method in load("", tables, only=["zlib-1"]).methods] == ["original", "zlib-1"]
+    tables = (
+        '[[method]]\nname = "x"\nengine = "pageferry"\nbackend = "zlib"\nsteer = true\n[guest]\nkind = "synthetic"\n'
+    )
+    assert "method.x.steer: needs QEMU" in _message(load, "", tables)
 
 
 def test_a_stream_is_relative_to_its_file_or_by_set_to_the_working_directory(load, tmp_path, monkeypatch):

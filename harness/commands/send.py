@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import SIZE, announce, check_writable, parse_options, write_statistics
+from harness.commands.options import DURATION, SIZE, announce, check_writable, parse_options, write_statistics
 
 __all__ = ["command"]
 
@@ -15,6 +15,11 @@ Example, with the receiver started first on the other host (here through an ssh 
   pageferry send --from unix:/run/pf-src.sock --to tcp:127.0.0.1:4444 --backend zstd
 and then in the source QEMU's monitor:
   migrate -d unix:/run/pf-src.sock
+
+\b
+So that QEMU stops its guest when what is left and what is still under way fit into the downtime (a QMP socket of its own):
+  pageferry send --from unix:/run/pf-src.sock --to tcp:127.0.0.1:4444 --backend zstd \\
+      --qmp unix:/run/qmp2.sock --downtime 300ms
 
 If anything fails the migration fails in QEMU too, and the source guest runs on.
 """
@@ -33,6 +38,8 @@ If anything fails the migration fails in QEMU too, and the source guest runs on.
 @click.option("--inflight", type=SIZE, help="Most bytes under way, such as 4MiB [from the link's measured rate].")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the backend's own.")
 @click.option("--fallback", metavar="NAME[:LEVEL]", help="What compresses when a device fails, or never [isal:1].")
+@click.option("--qmp", metavar="unix:PATH", help="A QMP socket of the source QEMU, to steer when it stops its guest.")
+@click.option("--downtime", type=DURATION, help="Wanted downtime, such as 300ms; needs --qmp [QEMU's downtime-limit].")
 @click.option("--stats", type=click.Path(path_type=Path), metavar="FILE", help="Write statistics there as JSON.")
 @click.option("--insecure", is_flag=True, help="Allow unencrypted memory beyond this machine.")
 def command(
@@ -47,6 +54,8 @@ def command(
     inflight: int | None,
     options: tuple[str, ...],
     fallback: str | None,
+    qmp: str | None,
+    downtime: float | None,
     stats: Path | None,
     insecure: bool,
 ) -> None:
@@ -69,6 +78,8 @@ def command(
         options=parse_options(options),
         fallback=fallback,
         insecure=insecure,
+        qmp=None if qmp is None else parse_address(qmp, "--qmp"),
+        downtime_s=downtime,
     )
     statistics = run_sender(config, announce)
     write_statistics(statistics, stats)
@@ -84,3 +95,8 @@ def command(
         shares = sorted(policy["shares"].items(), key=lambda item: -item[1])
         chosen = ", ".join(f"{name} {share * 100:.0f} %" for name, share in shares)
         announce(f"auto chose, by share of the stream: {chosen}; {len(policy['decisions']) - 1} changes")
+    if steering := statistics.get("steering"):
+        announce(
+            f"steered to {format_duration(steering['wanted_downtime_s'])} by {steering['parameter']}: "
+            f"{steering['steer_changes']} changes, QEMU's own value {'given back' if steering['restored'] else 'not given back'}"
+        )

@@ -15,7 +15,7 @@ from typing import Literal
 
 from harness.errors import QemuError
 from harness.guests.qemu import QemuProcess
-from harness.guests.qmp import Event, Json
+from harness.qmp import Event, Json
 
 __all__ = ["MigrationOutcome", "MigrationStatus", "listen", "migrate"]
 

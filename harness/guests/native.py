@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.errors import MissingError, QemuError
-from harness.guests.qmp import Json, Qmp
 from harness.guests.survey import QemuSurvey
+from harness.qmp import Json, Qmp
 from harness.scenario import Method
 
 __all__ = ["UNLIMITED_BYTES_PER_S", "MethodPlan", "MethodUnavailable", "SideSettings", "apply_plan", "plan_method"]

@@ -117,11 +117,13 @@ def start_pair(
     log_dir: Path,
     source_prefix: Sequence[str] = (),
     destination_prefix: Sequence[str] = (),
+    steered: bool = False,
 ) -> Iterator[GuestPair]:
     """Both QEMUs, set up as planned and read back, the source's guest loaded and not yet running; stopped at the end.
 
     ``run_dir`` holds the sockets: short and the caller's to remove. Logs are ``log_dir/source.log`` and
-    ``destination.log``. The prefixes put each side into its network namespace.
+    ``destination.log``. The prefixes put each side into its network namespace. ``steered``: the source has a second QMP
+    socket, for a sender.
 
     :raises QemuError: a QEMU refuses or dies, or a setting did not take.
     """
@@ -137,6 +139,7 @@ def start_pair(
                     log=log_dir / f"{name}.log",
                     prefix=prefix,
                     chardevs=[CONSOLE],
+                    second_qmp=steered and name == "source",
                 )
             )
             for name, prefix in prefixes.items()

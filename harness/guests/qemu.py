@@ -12,8 +12,8 @@ from types import TracebackType
 import psutil
 
 from harness.errors import QemuError, UserError
-from harness.guests.qmp import Qmp
 from harness.guests.spawn import spawn
+from harness.qmp import Qmp
 
 __all__ = ["QemuProcess", "check_socket_path", "option_value"]
 
@@ -25,7 +25,8 @@ class QemuProcess:
     """A QEMU that dies with the harness. ``name`` ("source", "destination") names its files, threads and messages.
 
     ``argv`` starts with the QEMU binary and says nothing of QMP or of ``chardevs``: for each name in ``chardevs`` a unix
-    socket ``run_dir/NAME.CHARDEV`` is added as ``-chardev socket,id=CHARDEV``. ``prefix`` execs the rest.
+    socket ``run_dir/NAME.CHARDEV`` is added as ``-chardev socket,id=CHARDEV``. ``prefix`` execs the rest. ``second_qmp`` adds
+    the socket ``qmp_for_others``, as each serves one client.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class QemuProcess:
         log: Path | None = None,
         prefix: Sequence[str] = (),
         chardevs: Sequence[str] = (),
+        second_qmp: bool = False,
     ) -> None:
         self.name = name
         self.log = log or run_dir / f"{name}.log"
         self.qmp = Qmp(name, self.ended)
         self._prefix = tuple(prefix)
         self._qmp_socket = check_socket_path(run_dir / f"{name}.qmp")
+        self.qmp_for_others = check_socket_path(run_dir / f"{name}.qmp2") if second_qmp else None
         self._chardevs = {chardev: check_socket_path(run_dir / f"{name}.{chardev}") for chardev in chardevs}
         self._argv = (*argv, *self._socket_argv())
         self._popen: subprocess.Popen[bytes] | None = None
@@ -51,8 +54,7 @@ class QemuProcess:
 
     def start(self) -> None:
         """Start and connect QMP. :raises QemuError: with QEMU's last line. :raises MissingError: no such program."""
-        for stale in (self._qmp_socket, *self._chardevs.values()):
-            stale.unlink(missing_ok=True)
+        self._unlink_sockets()
         self.log.unlink(missing_ok=True)
         self._popen = spawn(self._argv, log=self.log, prefix=self._prefix)
         try:
@@ -77,8 +79,7 @@ class QemuProcess:
                     self._popen.send_signal(ask)
                     self.ended(patience_s)
         self.qmp.close()
-        for path in (self._qmp_socket, *self._chardevs.values()):
-            path.unlink(missing_ok=True)
+        self._unlink_sockets()
 
     def chardev_path(self, chardev: str) -> Path:
         """The unix socket of one of ``chardevs``."""
@@ -118,8 +119,18 @@ class QemuProcess:
         words = self.last_words()
         return f"QEMU ended: {how}" + (f": {words}" if words else " and said nothing")
 
+    @property
+    def _qmp_sockets(self) -> list[Path]:
+        return [path for path in (self._qmp_socket, self.qmp_for_others) if path is not None]
+
+    def _unlink_sockets(self) -> None:
+        for path in (*self._qmp_sockets, *self._chardevs.values()):
+            path.unlink(missing_ok=True)
+
     def _socket_argv(self) -> list[str]:
-        argv = ["-qmp", f"unix:{option_value(self._qmp_socket)},server=on,wait=off"]
+        argv = []
+        for path in self._qmp_sockets:
+            argv += ["-qmp", f"unix:{option_value(path)},server=on,wait=off"]
         for chardev, path in self._chardevs.items():
             argv += ["-chardev", f"socket,id={chardev},path={option_value(path)},server=on,wait=off"]
         return argv

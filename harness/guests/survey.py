@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.guests.qemu import QemuProcess
-from harness.guests.qmp import Json, Qmp
+from harness.qmp import Json, Qmp
 
 __all__ = ["NATIVE_METHODS", "QemuSurvey", "survey"]
 

@@ -38,7 +38,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 class Monitor(Protocol):
-    """A QMP connection: ``guests.qmp.Qmp`` is one."""
+    """A QMP connection: ``harness.qmp.Qmp`` is one."""
 
     def execute(self, command: str, /, *, timeout_s: float = ..., **arguments: object) -> object:
         """Run one command; it has ``timeout_s`` for its answer."""

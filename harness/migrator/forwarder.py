@@ -102,6 +102,11 @@ class Forwarder:
             back.join(timeout=5)
         return self._statistics(time.monotonic() - started)
 
+    def flow(self) -> tuple[int, int]:
+        """Bytes of the stream that the destination has, and those taken from QEMU that are still under way. From any thread."""
+        in_flight_bytes = self._window.in_flight_bytes + self._parser.pending_bytes
+        return self._acknowledged_bytes, in_flight_bytes
+
     def _stop(self) -> None:
         """A thread failed: close the source (its guest runs on), tell the receiver why, and wake all other threads."""
         close_all(self._source)

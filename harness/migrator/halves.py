@@ -30,6 +30,7 @@ __all__ = [
     "pair_decisions",
     "pair_doubts",
     "pair_parameters",
+    "pair_steering",
 ]
 
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
@@ -41,8 +42,8 @@ _START_TIMEOUT_S = 20.0
 _BY_STATUS: Mapping[int, type[PageferryError]] = {2: UserError, 3: MissingError, 5: PeerError, 6: CodecError}
 
 
-def sender_arguments(method: Method, source: Path, target: str) -> list[str]:
-    """``pageferry send`` for a scenario's method."""
+def sender_arguments(method: Method, source: Path, target: str, qmp: Path | None = None) -> list[str]:
+    """``pageferry send`` for a scenario's method; ``qmp``: the source QEMU's, where it is to be steered."""
     arguments = ["send", "--from", f"unix:{source}", "--to", target, "--backend", str(method.backend)]
     options = {
         "--level": method.level,
@@ -51,6 +52,7 @@ def sender_arguments(method: Method, source: Path, target: str) -> list[str]:
         "--batch": method.batch_bytes and f"{method.batch_bytes}B",
         "--inflight": method.inflight_bytes and f"{method.inflight_bytes}B",
         "--fallback": method.fallback,
+        "--qmp": qmp and f"unix:{qmp}",
     }
     arguments += [part for name, value in options.items() if value is not None for part in (name, str(value))]
     return arguments + [part for name, value in method.options.items() for part in ("--option", f"{name}={value}")]
@@ -175,7 +177,7 @@ class Half:
 
 @contextlib.contextmanager
 def open_pair(
-    method: Method, link: Link, *, source: Path, target: Path, run_dir: Path, spawn: Spawn
+    method: Method, link: Link, *, source: Path, target: Path, run_dir: Path, spawn: Spawn, qmp: Path | None = None
 ) -> Iterator[tuple[Half, Half]]:
     """Sender and receiver at both ends of ``link``, ready: the source connects to ``source``, ``target`` is listened on.
 
@@ -187,7 +189,8 @@ def open_pair(
         stack.callback(receiver.stop)
         ready = receiver.start(link.destination_prefix)
         host, port = link.connect_address(int(ready.rpartition(":")[2]))
-        sender = Half("sender", sender_arguments(method, source, f"tcp:{host}:{port}"), run_dir=run_dir, spawn=spawn)
+        arguments = sender_arguments(method, source, f"tcp:{host}:{port}", qmp)
+        sender = Half("sender", arguments, run_dir=run_dir, spawn=spawn)
         stack.callback(sender.stop)
         sender.start(link.source_prefix)
         yield sender, receiver
@@ -215,7 +218,7 @@ def pair_counters(statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, int 
     """What the halves counted, flat; ``fallbacks`` always."""
     counters: dict[str, int | float] = {"fallbacks": 0}
     for name, values in statistics.items():
-        own = values.get("counters", {})
+        own = {**values.get("counters", {}), **values.get("steering", {})}
         counters |= {f"{name}_{key}": value for key, value in {**values, **own}.items() if type(value) in (int, float)}
         counters["fallbacks"] += values.get("fallbacks", 0)
         shares = values.get("policy", {}).get("shares", {})
@@ -228,9 +231,15 @@ def pair_decisions(statistics: Mapping[str, Mapping[str, Any]]) -> tuple[dict[st
     return tuple(statistics.get("sender", {}).get("policy", {}).get("decisions", ()))
 
 
+def pair_steering(statistics: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """What the source QEMU was told to believe, and why."""
+    return tuple(statistics.get("sender", {}).get("steering", {}).get("decisions", ()))
+
+
 def pair_doubts(statistics: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """A sentence for whatever makes the halves' figures other than they seem."""
     sender = statistics.get("sender", {})
+    yield from sender.get("steering", {}).get("warnings", ())
     if sender.get("opaque_reason"):
         yield f"the stream was carried without knowing its pages: {sender['opaque_reason']}"
     if sender.get("fallbacks"):

@@ -11,7 +11,7 @@ import secrets
 import select
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from harness.migrator.crew import Crew, crew_of
 from harness.migrator.forwarder import Forwarder
 from harness.migrator.method_policy import MethodPolicy
 from harness.migrator.session import FrameLink, close_all, hello, keep_freed_memory, parse_greeting
+from harness.migrator.steering import Steering, open_steering
 from harness.wire.frame import Kind
 
 __all__ = ["SendConfig", "run_sender"]
@@ -34,7 +35,7 @@ _SMALLEST_BATCH_BYTES = 16 << 10
 @dataclass(frozen=True, slots=True)
 class SendConfig:
     """``threads`` None: as many as cores. ``batch_bytes`` None: what the backend likes. ``inflight_bytes`` None: from the rate.
-    ``fallback``: see ``harness.fallback``.
+    ``fallback``: see ``harness.fallback``. ``qmp``: the source QEMU's, to steer it to ``downtime_s``, or to its own downtime-limit.
     """
 
     source: Address
@@ -48,13 +49,15 @@ class SendConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
     fallback: str | None = None
     insecure: bool = False
+    qmp: Address | None = None
+    downtime_s: float | None = None
 
 
 def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
     """Carry one migration, then give its statistics. ``on_ready`` gets one line once QEMU may connect.
 
     :raises UserError: addresses. :raises MissingError: the backend. :raises PeerError: receiver or link.
-    :raises CodecError: a backend failed here or there.
+    :raises CodecError: a backend failed here or there. :raises QemuError: its QMP, before the migration.
     """
     keep_freed_memory()
     require_private(config.target, "--to", insecure=config.insecure)
@@ -66,12 +69,13 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
     what = "start `pageferry receive` there first"
     with ExitStack() as stack:
         stack.callback(crew.close)
+        steering = stack.enter_context(_steering(config))
         link = FrameLink(connect(config.target, "--to", what, _GREETING_TIMEOUT_S), "receiver")
         stack.callback(lambda: close_all(link.socket))
         try:
             session, peer_threads = _greet(link, config, crew)
             with _accept_source(config.source, link, on_ready) as source:
-                statistics = Forwarder(
+                forwarder = Forwarder(
                     link,
                     source,
                     open_encoder=crew.open_encoder,
@@ -81,12 +85,30 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
                     inflight_bytes=config.inflight_bytes,
                     serials=crew.serials,
                     chooser=_chooser(crew, link, peer_threads),
-                ).run()
+                )
+                statistics = _carried(forwarder, steering)
         except BaseException as exc:
             link.send_error(exc)
             raise
     names = {"backend": config.backend, "level": crew.level, "fallback": crew.fallback and str(crew.fallback)}
     return {"role": "sender", "session": session, **names, **statistics}
+
+
+def _steering(config: SendConfig) -> AbstractContextManager[Steering | None]:
+    if config.qmp is not None:
+        return open_steering(config.qmp, config.downtime_s)
+    if config.downtime_s is not None:
+        raise UserError(f"--downtime {config.downtime_s:g}s: only with --qmp, which steers the source QEMU to it")
+    return nullcontext()
+
+
+def _carried(forwarder: Forwarder, steering: Steering | None) -> dict[str, Any]:
+    if steering is None:
+        return forwarder.run()
+    steering.begin(forwarder.flow)
+    statistics = forwarder.run()
+    steering.end()  # a source QEMU that is gone by now needs nothing back
+    return {**statistics, "steering": steering.statistics()}
 
 
 def _chooser(crew: Crew, link: FrameLink, peer_threads: int) -> Chooser | None:

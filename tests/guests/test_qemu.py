@@ -16,9 +16,9 @@ import pytest
 
 from harness.errors import MissingError, QemuError, UserError
 from harness.guests.qemu import QemuProcess, check_socket_path
-from harness.guests.qmp import Qmp
 from harness.guests.spawn import spawn
 from harness.guests.survey import NATIVE_METHODS, survey
+from harness.qmp import Qmp
 
 QEMU = "qemu-system-x86_64"
 IDLE = (QEMU, "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S")
@@ -101,6 +101,17 @@ def test_several_threads_share_one_connection(run_dir):
     with QemuProcess("source", IDLE, run_dir=run_dir) as q, ThreadPoolExecutor(8) as pool:
         names = list(pool.map(lambda _: q.qmp.execute("query-name"), range(100)))
     assert names == [{}] * 100
+
+
+@needs_qemu
+def test_a_second_qmp_socket_serves_another_client_and_goes_with_qemu(run_dir):
+    with QemuProcess("source", IDLE, run_dir=run_dir, second_qmp=True) as qemu:
+        other = Qmp("other")
+        other.connect(qemu.qmp_for_others)
+        other.execute("migrate-set-parameters", **{"downtime-limit": 77})
+        assert qemu.qmp.execute("query-migrate-parameters")["downtime-limit"] == 77
+        other.close()
+    assert [path.name for path in run_dir.iterdir()] == ["source.log"]
 
 
 @needs_qemu

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import streams
+from fake_qmp import FakeQmp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -162,6 +163,22 @@ def test_history_and_changing_choices_keep_every_byte(tmp_path, backend, threads
         policy = pair.sender.result["policy"]
         assert policy["decisions"][0]["choice"] == "none"
         assert sum(policy["shares"].values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_source_that_is_steered_sends_the_same_bytes_whatever_becomes_of_its_qmp(tmp_path, dies):
+    data = streams.small_stream(11, sections=12)
+    with FakeQmp(tmp_path / "q", {"downtime-limit": 300}) as qmp:
+        with Pair(tmp_path, qmp=Address(path=str(qmp.path)), downtime_s=0.5) as pair:
+            assert qmp.parameters == {"downtime-limit": 500}
+            if dies:
+                qmp.die()
+            assert carry(pair, data, [70_000]) == data
+        assert qmp.parameters == {"downtime-limit": 500 if dies else 300}
+    assert pair.sender.error is None
+    told = pair.sender.result["steering"]
+    assert (told["wanted_downtime_s"], told["owners"], told["restored"]) == (0.5, {"downtime-limit": 300}, not dies)
+    json.dumps(told)
 
 
 def test_a_receiver_without_a_candidate_is_told_before_the_migration(tmp_path, monkeypatch):

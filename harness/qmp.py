@@ -63,7 +63,13 @@ class Qmp:
 
     def connect(self, path: Path, timeout_s: float = 10.0) -> None:
         """Connect to QEMU's unix socket, waiting until it listens. :raises QemuError: QEMU died, or not in time."""
-        connected = self._reach(path, time.monotonic() + timeout_s)
+        self.greet(self._reach(path, time.monotonic() + timeout_s), timeout_s)
+
+    def greet(self, connected: socket.socket, timeout_s: float = 10.0) -> None:
+        """Speak QMP on a connected socket, which is this object's from now on.
+
+        :raises QemuError: what answers does not speak QMP, or (``__cause__`` is a TimeoutError) nothing does in time.
+        """
         loop = self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=_run_loop, args=(loop,), name=f"qmp-{self.name}", daemon=True)
         self._thread.start()
