@@ -19,14 +19,15 @@ def time_text(time_s: Estimate | None) -> str:
     """``4930 ms [4900 ms, 5100 ms]``; words where there is no end."""
     if time_s is None:
         return "never"
+    value, low = format_duration(time_s.value), format_duration(time_s.low)
     high = "never" if time_s.high is None else format_duration(time_s.high)
-    return f"{format_duration(time_s.value)} [{format_duration(time_s.low)}, {high}]"
+    return value if low == high else f"{value} [{low}, {high}]"
 
 
 def rate_text(rate: Estimate) -> str:
     """In 10^6 bytes a second: ``428 [410, 440]``."""
-    high = "-" if rate.high is None else _mb(rate.high)
-    return f"{_mb(rate.value)} [{_mb(rate.low)}, {high}]"
+    value, low, high = _mb(rate.value), _mb(rate.low), "-" if rate.high is None else _mb(rate.high)
+    return value if low == high else f"{value} [{low}, {high}]"
 
 
 def pays_up_to(bound: Bandwidth | None) -> str:
@@ -65,7 +66,7 @@ def _times(question: Question, chosen: MethodAdvice, methods: Sequence[MethodAdv
         return f"At {link} no method converges; {chosen.method} delivers most, {_mb(chosen.delivered_bytes_per_s.value)} MB/s."
     others = sorted((method for method in methods if method is not chosen), key=_seconds)
     shown = [*others[:2], *(method for method in others[2:] if method.backend == "none")]
-    beside = "".join(f"; {method.method} {time_text(method.total_time_s)}" for method in shown)
+    beside = "".join(f"; {method.method} {time_text(method.total_time_s).partition(' [')[0]}" for method in shown)
     pays = " No compression would shorten it." if chosen.backend == "none" else ""
     return f"At {link} {chosen.method} is expected to take {time_text(chosen.total_time_s)}{beside}.{pays}"
 

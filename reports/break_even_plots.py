@@ -65,7 +65,7 @@ def _layers(
         "color": alt.Color("series:N", scale=colour_scale(names, none), legend=alt.Legend(title=None)),
         "tooltip": list(tooltip),
     }
-    shape = alt.Shape("series:N", scale=shape_scale(names), legend=None)
+    shape = alt.Shape("series:N", scale=shape_scale(names), legend=alt.Legend(title=None))
     found = [alt.Chart(data(lines)).mark_line(clip=True, strokeWidth=1.8).encode(**look)]
     if points:
         found.append(
