@@ -66,9 +66,13 @@ def _times(question: Question, chosen: MethodAdvice, methods: Sequence[MethodAdv
         return f"At {link} no method converges; {chosen.method} delivers most, {_mb(chosen.delivered_bytes_per_s.value)} MB/s."
     others = sorted((method for method in methods if method is not chosen), key=_seconds)
     shown = [*others[:2], *(method for method in others[2:] if method.backend == "none")]
-    beside = "".join(f"; {method.method} {time_text(method.total_time_s).partition(' [')[0]}" for method in shown)
+    beside = "".join(f"; {method.method} {_beside(method)}" for method in shown)
     pays = " No compression would shorten it." if chosen.backend == "none" else ""
     return f"At {link} {chosen.method} is expected to take {time_text(chosen.total_time_s)}{beside}.{pays}"
+
+
+def _beside(method: MethodAdvice) -> str:
+    return "does not converge" if method.total_time_s is None else format_duration(method.total_time_s.value)
 
 
 def _cheaper(chosen: MethodAdvice, methods: Sequence[MethodAdvice]) -> Iterator[str]:
