@@ -9,7 +9,7 @@ from harness.advice import Bandwidth, Estimate, MethodAdvice, Question
 from harness.model import Guest
 from harness.units import format_bandwidth, format_duration
 
-__all__ = ["because", "commands", "doubts", "pays_up_to", "qemu_settings", "rate_text", "time_text"]
+__all__ = ["because", "bound_text", "commands", "doubts", "pays_up_to", "qemu_settings", "rate_text", "time_text"]
 
 _QEMU_NEAR = 1.10
 _FEW = 5
@@ -31,14 +31,19 @@ def rate_text(rate: Estimate) -> str:
 
 
 def pays_up_to(bound: Bandwidth | None) -> str:
-    """``1.2 Gbit/s [1.1 Gbit/s, 1.4 Gbit/s]``."""
+    """``1.2 [1.1, 1.4] Gbit/s``, or with each one's own unit where these differ."""
     if bound is None:
         return "-"
-    value = _bound_text(bound.value)
-    return value if bound.low == bound.high else f"{value} [{_bound_text(bound.low)}, {_bound_text(bound.high)}]"
+    value, low, high = (bound_text(end) for end in (bound.value, bound.low, bound.high))
+    if low == high:
+        return value
+    number, _, unit = value.partition(" ")
+    same = all(end.endswith(f" {unit}") for end in (low, high))
+    return f"{number} [{low.split()[0]}, {high.split()[0]}] {unit}" if same else f"{value} [{low}, {high}]"
 
 
-def _bound_text(bandwidth_bytes_per_s: float | None) -> str:
+def bound_text(bandwidth_bytes_per_s: float | None) -> str:
+    """A break-even bandwidth; words where there is none."""
     if bandwidth_bytes_per_s is None:
         return "every link"
     return format_bandwidth(bandwidth_bytes_per_s) if bandwidth_bytes_per_s else "no link"

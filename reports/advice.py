@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.advice import BEYOND_LIMIT_S, Advice, MethodAdvice, dump_advice
-from harness.advice_words import pays_up_to, rate_text, time_text
+from harness.advice import BEYOND_LIMIT_S, Advice, Bandwidth, MethodAdvice, dump_advice
+from harness.advice_words import bound_text, rate_text, time_text
 from harness.units import format_bandwidth, format_bytes, format_duration
 from reports import break_even_plots, charts, html
 from reports.numbers import DASH, amount, plural
@@ -71,7 +71,7 @@ def advice_view(advice: Advice) -> AdviceView:
 
 def _row(method: MethodAdvice, *, best: bool) -> Row:
     time, _, interval = time_text(method.total_time_s).partition(" [")
-    bound, _, bounds = pays_up_to(method.break_even).partition(" [")
+    bound, bounds = _bounds(method.break_even)
     delivered, _, rates = rate_text(method.delivered_bytes_per_s).partition(" [")
     pair, _, pairs = rate_text(method.pair_bytes_per_s).partition(" [")
     downtime = f"at most {format_duration(method.downtime_most_s)}" if method.converges else DASH
@@ -86,13 +86,20 @@ def _row(method: MethodAdvice, *, best: bool) -> Row:
             (time, _range(interval)),
             (downtime, f"from {format_duration(method.downtime_least_s)}" if method.converges else ""),
             (delivered, _range(rates)),
-            (bound, _range(bounds)),
+            (bound, bounds),
             (amount(method.ratio.value, 2), ""),
             (pair, _range(pairs)),
             (amount(method.apart_bytes_per_s / 1e6), ""),
             (f"{amount(method.sender_cpu_s_per_gib, 1)} / {amount(method.receiver_cpu_s_per_gib, 1)}", ""),
         ),
     )
+
+
+def _bounds(bound: Bandwidth | None) -> tuple[str, str]:
+    if bound is None:
+        return DASH, ""
+    low, high = bound_text(bound.low), bound_text(bound.high)
+    return bound_text(bound.value), "" if low == high else f"{low} to {high}"
 
 
 def _range(interval: str) -> str:

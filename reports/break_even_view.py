@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.advice_words import bound_text
 from harness.result import Result
 from harness.units import format_bandwidth
 from reports import break_even_plots, charts
@@ -77,13 +78,7 @@ def _chart(number: int, group: Group) -> charts.Chart:
 def _method(group: Group, name: str) -> tuple[str, ...]:
     cost, bound = group.costs[name], group.break_even(name)
     ratios = (amount(cost.ratio, 2), amount(cost.slow_ratio, 2))
-    return _bound(bound), *ratios, amount(cost.pair_bytes_per_s / 1e6)
-
-
-def _bound(bandwidth_bytes_per_s: float) -> str:
-    if math.isinf(bandwidth_bytes_per_s):
-        return "every link"
-    return format_bandwidth(bandwidth_bytes_per_s) if bandwidth_bytes_per_s else "no link"
+    return bound_text(None if math.isinf(bound) else bound), *ratios, amount(cost.pair_bytes_per_s / 1e6)
 
 
 def _point(point: Point) -> tuple[str, ...]:
