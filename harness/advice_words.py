@@ -9,37 +9,48 @@ from harness.advice import Bandwidth, Estimate, MethodAdvice, Question
 from harness.model import Guest
 from harness.units import format_bandwidth, format_duration
 
-__all__ = ["because", "bound_text", "commands", "doubts", "pays_up_to", "qemu_settings", "rate_text", "time_text"]
+__all__ = [
+    "because",
+    "bound_text",
+    "commands",
+    "doubts",
+    "mb_text",
+    "pays_up_to",
+    "qemu_settings",
+    "rate_text",
+    "time_text",
+]
 
 _QEMU_NEAR = 1.10
 _FEW = 5
 
 
 def time_text(time_s: Estimate | None) -> str:
-    """``4930 ms [4900 ms, 5100 ms]``; words where there is no end."""
+    """``4930 [4900, 5100] ms``; a word where there is no end."""
     if time_s is None:
         return "never"
-    value, low = format_duration(time_s.value), format_duration(time_s.low)
     high = "never" if time_s.high is None else format_duration(time_s.high)
-    return value if low == high else f"{value} [{low}, {high}]"
+    return _with_interval(format_duration(time_s.value), format_duration(time_s.low), high)
 
 
 def rate_text(rate: Estimate) -> str:
     """In 10^6 bytes a second: ``428 [410, 440]``."""
-    value, low, high = _mb(rate.value), _mb(rate.low), "-" if rate.high is None else _mb(rate.high)
-    return value if low == high else f"{value} [{low}, {high}]"
+    return _with_interval(mb_text(rate.value), mb_text(rate.low), "-" if rate.high is None else mb_text(rate.high))
 
 
 def pays_up_to(bound: Bandwidth | None) -> str:
-    """``1.2 [1.1, 1.4] Gbit/s``, or with each one's own unit where these differ."""
-    if bound is None:
-        return "-"
-    value, low, high = (bound_text(end) for end in (bound.value, bound.low, bound.high))
+    """``1.2 [1.1, 1.4] Gbit/s``."""
+    return "-" if bound is None else _with_interval(*(bound_text(end) for end in (bound.value, bound.low, bound.high)))
+
+
+def _with_interval(value: str, low: str, high: str) -> str:
+    """The unit once where all three have the same one; no interval where it has no width."""
     if low == high:
         return value
-    number, _, unit = value.partition(" ")
-    same = all(end.endswith(f" {unit}") for end in (low, high))
-    return f"{number} [{low.split()[0]}, {high.split()[0]}] {unit}" if same else f"{value} [{low}, {high}]"
+    number, space, unit = value.partition(" ")
+    if space and all(end.endswith(f" {unit}") for end in (low, high)):
+        return f"{number} [{low.partition(' ')[0]}, {high.partition(' ')[0]}] {unit}"
+    return f"{value} [{low}, {high}]"
 
 
 def bound_text(bandwidth_bytes_per_s: float | None) -> str:
@@ -68,7 +79,7 @@ def _seconds(method: MethodAdvice) -> float:
 def _times(question: Question, chosen: MethodAdvice, methods: Sequence[MethodAdvice]) -> str:
     link = format_bandwidth(question.bandwidth_bytes_per_s)
     if not chosen.converges:
-        return f"At {link} no method converges; {chosen.method} delivers most, {_mb(chosen.delivered_bytes_per_s.value)} MB/s."
+        return f"At {link} no method converges; {chosen.method} delivers most, {mb_text(chosen.delivered_bytes_per_s.value)} MB/s."
     others = sorted((method for method in methods if method is not chosen), key=_seconds)
     shown = [*others[:2], *(method for method in others[2:] if method.backend == "none")]
     beside = "".join(f"; {method.method} {_beside(method)}" for method in shown)
@@ -96,7 +107,7 @@ def _cpu(method: MethodAdvice) -> str:
 def _convergence(question: Question, guest: Guest, chosen: MethodAdvice) -> Iterator[str]:
     if question.dirty_bytes_per_s is None:
         return
-    delivered, dirty = _mb(chosen.delivered_bytes_per_s.value), _mb(question.dirty_bytes_per_s)
+    delivered, dirty = mb_text(chosen.delivered_bytes_per_s.value), mb_text(question.dirty_bytes_per_s)
     facts = f"the guest dirties {dirty} MB/s, and {chosen.method} delivers {delivered} MB/s"
     if chosen.converges:
         yield f"It converges, in about {chosen.passes} passes: {facts}."
@@ -111,15 +122,16 @@ def _convergence(question: Question, guest: Guest, chosen: MethodAdvice) -> Iter
 def _hosts(question: Question, chosen: MethodAdvice, apart: MethodAdvice) -> str:
     cores = f"{question.cores} core{'s' if question.cores > 1 else ''}"
     said = (
-        f"Sender and receiver shared {cores} here: {chosen.method} reached {_mb(chosen.pair_bytes_per_s.value)} MB/s without a "
-        f"link limit. By its CPU time it could reach at most {_mb(chosen.apart_bytes_per_s)} MB/s on two hosts with {cores} each"
+        f"Sender and receiver shared {cores} here: {chosen.method} reached {mb_text(chosen.pair_bytes_per_s.value)} MB/s without a link "
+        f"limit. By its CPU time it could reach at most {mb_text(chosen.apart_bytes_per_s)} MB/s on two hosts with {cores} each"
     )
     if apart.method == chosen.method:
         return f"{said}; the advice would be the same."
     return f"{said}; if every method did reach its own most, {apart.method} would be advised."
 
 
-def _mb(bytes_per_s: float) -> str:
+def mb_text(bytes_per_s: float) -> str:
+    """10^6 bytes a second, three digits below a hundred."""
     return f"{bytes_per_s / 1e6:.0f}" if bytes_per_s >= 1e8 else f"{bytes_per_s / 1e6:.3g}"
 
 

@@ -18,8 +18,9 @@ NEVER, ALWAYS = 0.0, math.inf
 """Break-even bandwidths of a method that pays nowhere, and of one that pays everywhere."""
 
 _KNEE = 4.5
-"""Of 3.5 to 20 what errs least: none, lz4, isal 1, zstd 1, 3 and 6 at 25 and 300 Mbit/s, 1 and 2.5 Gbit/s, 24 points of a mixed
-256 MiB guest: median 0.9 %, worst 9.5 %, where 20 leaves 19.6 % (n=6, 25 Mbit/s n=1; 2-core Intel Xeon, 2026-11-25)."""
+"""Of 3.5 to 20 what errs least at worst. none, lz4, isal 1, zstd 1, 3 and 6, a mixed guest of 256 MiB, 25 Mbit/s to 2.5 Gbit/s,
+30 points: median 1.0 %, worst 9.4 %; with a knee of 20 worst 20 % (n=7, at 100 Mbit/s 3, at 25 Mbit/s 1). A compressible guest, on
+which it was not tuned, 100 Mbit/s to 1 Gbit/s, 18 points: 0.8 %, worst 9.9 % (n=2). 2-core Intel Xeon, 2026-11-25."""
 
 _MOST_PASSES = 1000
 _LOWEST, _HIGHEST, _STEPS = (

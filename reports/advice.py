@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from harness.advice import BEYOND_LIMIT_S, Advice, Bandwidth, MethodAdvice, dump_advice
-from harness.advice_words import bound_text, rate_text, time_text
+from harness.advice import BEYOND_LIMIT_S, Advice, Bandwidth, Estimate, MethodAdvice, dump_advice
+from harness.advice_words import bound_text, mb_text
 from harness.units import format_bandwidth, format_bytes, format_duration
 from reports import break_even_plots, charts, html
 from reports.numbers import DASH, amount, plural
@@ -70,10 +72,6 @@ def advice_view(advice: Advice) -> AdviceView:
 
 
 def _row(method: MethodAdvice, *, best: bool) -> Row:
-    time, _, interval = time_text(method.total_time_s).partition(" [")
-    bound, bounds = _bounds(method.break_even)
-    delivered, _, rates = rate_text(method.delivered_bytes_per_s).partition(" [")
-    pair, _, pairs = rate_text(method.pair_bytes_per_s).partition(" [")
     downtime = f"at most {format_duration(method.downtime_most_s)}" if method.converges else DASH
     level = "" if method.level is None else f" level {method.level}"
     return Row(
@@ -83,27 +81,25 @@ def _row(method: MethodAdvice, *, best: bool) -> Row:
         best=best,
         baseline=method.break_even is None,
         cells=(
-            (time, _range(interval)),
+            _cell(method.total_time_s, format_duration, "never"),
             (downtime, f"from {format_duration(method.downtime_least_s)}" if method.converges else ""),
-            (delivered, _range(rates)),
-            (bound, bounds),
+            _cell(method.delivered_bytes_per_s, mb_text),
+            _cell(method.break_even, bound_text),
             (amount(method.ratio.value, 2), ""),
-            (pair, _range(pairs)),
+            _cell(method.pair_bytes_per_s, mb_text),
             (amount(method.apart_bytes_per_s / 1e6), ""),
             (f"{amount(method.sender_cpu_s_per_gib, 1)} / {amount(method.receiver_cpu_s_per_gib, 1)}", ""),
         ),
     )
 
 
-def _bounds(bound: Bandwidth | None) -> tuple[str, str]:
-    if bound is None:
-        return DASH, ""
-    low, high = bound_text(bound.low), bound_text(bound.high)
-    return bound_text(bound.value), "" if low == high else f"{low} to {high}"
-
-
-def _range(interval: str) -> str:
-    return interval.removesuffix("]").replace(", ", " to ")
+def _cell(found: Estimate | Bandwidth | None, show: Callable[[Any], str], nothing: str = DASH) -> tuple[str, str]:
+    """A value, and its interval where that has a width."""
+    if found is None:
+        return nothing, ""
+    low = show(found.low)
+    high = "never" if found.high is None and isinstance(found, Estimate) else show(found.high)
+    return show(found.value), "" if low == high else f"{low} to {high}"
 
 
 def _charts(advice: Advice) -> list[charts.Chart]:
