@@ -121,9 +121,10 @@ def _convergence(question: Question, guest: Guest, chosen: MethodAdvice) -> Iter
 
 def _hosts(question: Question, chosen: MethodAdvice, apart: MethodAdvice) -> str:
     cores = f"{question.cores} core{'s' if question.cores > 1 else ''}"
+    here, most = mb_text(chosen.pair_bytes_per_s.value), mb_text(chosen.apart_bytes_per_s)
     said = (
-        f"Sender and receiver shared {cores} here: {chosen.method} reached {mb_text(chosen.pair_bytes_per_s.value)} MB/s without a link "
-        f"limit. By its CPU time it could reach at most {mb_text(chosen.apart_bytes_per_s)} MB/s on two hosts with {cores} each"
+        f"Sender and receiver shared {cores} here: {chosen.method} reached {here} MB/s without a link limit. By its CPU time it could "
+        f"reach at most {most} MB/s on two hosts with {cores} each"
     )
     if apart.method == chosen.method:
         return f"{said}; the advice would be the same."
