@@ -123,8 +123,8 @@ def _hosts(question: Question, chosen: MethodAdvice, apart: MethodAdvice) -> str
     cores = f"{question.cores} core{'s' if question.cores > 1 else ''}"
     here, most = mb_text(chosen.pair_bytes_per_s.value), mb_text(chosen.apart_bytes_per_s)
     said = (
-        f"Sender and receiver shared {cores} here: {chosen.method} reached {here} MB/s without a link limit. By its CPU time it could "
-        f"reach at most {most} MB/s on two hosts with {cores} each"
+        f"Sender and receiver shared {cores} here: {chosen.method} reached {here} MB/s without a link limit. By its CPU time it "
+        f"could reach at most {most} MB/s on two hosts with {cores} each"
     )
     if apart.method == chosen.method:
         return f"{said}; the advice would be the same."
