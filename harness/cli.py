@@ -31,6 +31,7 @@ EXIT_TERMINATED = 143
 
 _COMMANDS = {
     "run": "harness.commands.run",
+    "advise": "harness.commands.advise",
     "list": "harness.commands.listing",
     "doctor": "harness.commands.doctor",
     "send": "harness.commands.send",

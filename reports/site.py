@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.result import Result, save_result
-from reports import html, view
+from reports import break_even_view, html, view
 
 __all__ = ["write_site"]
 
@@ -49,4 +49,15 @@ def write_site(results: Sequence[tuple[str, Result]], out: Path) -> None:
         html.write_report(result, out / folder / "report.html")
         entries.append(Entry(view.card(label, result), f"{folder}/report.html", f"{folder}/result.json"))
     summary = view.index_summary([entry.card for entry in entries])
-    html.write_whole(out / "index.html", html.render("index.html", entries=entries, summary=summary))
+    sections = break_even_view.sections([result for _, result in results])
+    page = html.render(
+        "index.html",
+        script=html.page_script() if sections else None,
+        entries=entries,
+        summary=summary,
+        sections=sections,
+        charts=html.figures([section.chart for section in sections]),
+        method_headings=break_even_view.METHOD_HEADINGS,
+        point_headings=break_even_view.POINT_HEADINGS,
+    )
+    html.write_whole(out / "index.html", page)

@@ -25,7 +25,7 @@ from harness.result import CpuSeconds, MetricSummary, Result, Run, load_result, 
 from harness.scenario import load_scenario
 from harness.summary import print_summary
 
-COMMANDS = ("run", "list", "doctor", "send", "receive", "record", "report", "compare", "qualify", "opencl")
+COMMANDS = ("run", "advise", "list", "doctor", "send", "receive", "record", "report", "compare", "qualify", "opencl")
 
 
 SEND = ("send", "--from", "unix:/x", "--to", "tcp:127.0.0.1:1", "--backend", "zlib")
@@ -101,12 +101,22 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["rnu"], "'rnu': no such command; known: run, list"),
+        (["rnu"], "'rnu': no such command; known: run, advise, list"),
         (["run"], "Missing argument 'SCENARIO...'; see `pageferry run --help`"),
         (["run", "throtled"], "did you mean 'throttled'"),
         (["run", "throttled", "throttled"], "two scenarios of one name"),
         (["run", "throttled", "--set", "repeats=x"], "--set repeats=x: repeats: 'x'"),
         (["run", "throttled", "--only", "x"], "--only x: 'x': unknown method"),
+        (["advise", "--guest", "throtled", "--bandwidth", "1Gbit/s"], "did you mean 'throttled'"),
+        (["advise", "--guest", "throttled", "--bandwidth", "fast"], "'fast' is not a bandwidth"),
+        (["advise", "--guest", "throttled", "--bandwidth", "0Mbit/s"], "a bandwidth must be above zero"),
+        (["advise", "--guest", "throttled", "--bandwidth", "1Gbit/s", "--cores", "0"], "0 is not in the range"),
+        (
+            ["advise", "--guest", "throttled", "--bandwidth", "1Gbit/s", "--cores", "9999"],
+            "--cores 9999: this process may",
+        ),
+        (["advise", "--guest", "throttled", "--bandwidth", "1Gbit/s", "--dirty-rate", "9"], "'9' is not a rate"),
+        (["advise", "--guest", "/etc/hostname", "--bandwidth", "1Gbit/s"], "not a QEMU migration stream"),
         (["list", "codecs"], "'codecs' is not one of 'backends', 'scenarios', 'guests'"),
         (["send", "--to", "tcp:127.0.0.1:1", "--backend", "zlib"], "Missing option '--from'"),
         (["send", "--from", "unix:/x", "--to", "x", "--backend", "zlib"], "--to x: write unix:PATH or tcp:HOST:PORT"),

@@ -12,9 +12,9 @@ from typing import Any
 import click
 
 from harness.errors import ResultError, UserError
-from harness.units import parse_bytes, parse_duration
+from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate
 
-__all__ = ["DURATION", "SIZE", "announce", "check_writable", "parse_options", "write_statistics"]
+__all__ = ["BANDWIDTH", "DURATION", "RATE", "SIZE", "announce", "check_writable", "parse_options", "write_statistics"]
 
 
 class _Size(click.ParamType[Any]):
@@ -47,6 +47,30 @@ class _Duration(click.ParamType[Any]):
         return seconds
 
 
+class _Bandwidth(click.ParamType[Any]):
+    name = "bandwidth"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        try:
+            return parse_bandwidth(str(value))
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+class _Rate(click.ParamType[Any]):
+    name = "rate"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return parse_rate(str(value))
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+BANDWIDTH = _Bandwidth()
+RATE = _Rate()
 SIZE = _Size()
 DURATION = _Duration()
 

@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
+import advice_samples
 import pytest
 import report_samples as samples
 
-from reports import html, site
+from reports import advice, html, site
 
 pytestmark = pytest.mark.browser
 CHROMIUM = Path("/usr/bin/chromium")
@@ -56,6 +57,7 @@ def folder(tmp_path_factory):
         html.write_report(getattr(samples, name)(), out / f"{name}.html")
     html.write_comparison(samples.live(), samples.offload(), out / "compare.html", ("before", "after"))
     site.write_site([("a", samples.live()), ("b", samples.empty())], out / "site")
+    advice.write_advice(advice_samples.advice(), out / "advice.html")
     return out
 
 
@@ -103,6 +105,7 @@ def visit(chromium, folder):
         "adaptive.html",
         "empty.html",
         "compare.html",
+        "advice.html",
         "site/index.html",
     ],
 )

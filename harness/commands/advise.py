@@ -1,0 +1,156 @@
+"""``pageferry advise``: what to migrate a guest with over a link, from a few replays of its pages and the model."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.commands.options import BANDWIDTH, DURATION, RATE
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.advice import Advice
+    from harness.adviser import Measured
+    from harness.asked import Asked
+
+__all__ = ["command"]
+
+_DEFAULT_DOWNTIME_LIMIT_S = 0.3
+
+_EPILOG = """\b
+Examples:
+  pageferry advise --guest throttled --bandwidth 1Gbit/s
+  pageferry advise --guest guest.stream --bandwidth 100Mbit/s --dirty-rate 20MiB/s --downtime-limit 500ms
+  pageferry advise --guest my/scenario.toml --bandwidth 10Gbit/s --cores 4 --repeats 9 --out out/advice
+
+\b
+Takes a minute or two: each method that is installed replays the guest's pages through the real pair a few times, without a
+link limit; the rest is the model. DIR gets advice.html, advice.json, and the replays in measured/result.json.
+Exit status 0: there is an advice, which may be that the guest does not converge.
+"""
+
+
+@click.command(epilog=_EPILOG, short_help="Say what to migrate a guest with over a link.")
+@click.option(
+    "--guest", required=True, metavar="SCENARIO|STREAM", help="A scenario's name or file, or a recorded stream."
+)
+@click.option("--bandwidth", required=True, type=BANDWIDTH, help="The link's, such as 1Gbit/s, or unlimited.")
+@click.option("--cores", type=click.IntRange(1), metavar="N", help="Measure on so many cores of this machine [all].")
+@click.option("--downtime-limit", type=DURATION, help="QEMU's downtime-limit [the scenario's, or 300ms].")
+@click.option("--dirty-rate", type=RATE, help="What the guest dirties, such as 20MiB/s [the scenario's].")
+@click.option("--repeats", type=click.IntRange(1, 100), default=3, metavar="N", help="Replays of each method [3].")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for page and data [out/advise].")
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the advice there too."
+)
+def command(
+    *,
+    guest: str,
+    bandwidth: int | None,
+    cores: int | None,
+    downtime_limit: float | None,
+    dirty_rate: int | None,
+    repeats: int,
+    out: Path | None,
+    json_file: Path | None,
+) -> None:
+    """Measure what each method costs on this guest's pages, and say which one suits the link, and up to which bandwidth."""
+    from harness.advice import Question, save_advice
+    from harness.adviser import conclude
+    from harness.asked import asked, on_cores
+    from harness.commands.options import check_writable
+    from harness.console import make_console
+    from reports.advice import write_advice
+
+    check_writable(json_file)
+    console, folder = make_console(), out or Path("out", "advise")
+    subject = asked(guest, dirty_rate)
+    with on_cores(cores) as measured_on:
+        measured = _measure(
+            console, subject, bandwidth=bandwidth, cores=measured_on, repeats=repeats, folder=folder / "measured"
+        )
+    question = Question(
+        guest=subject.words,
+        stream_bytes=round(subject.guest.first_pass_bytes),
+        bandwidth_bytes_per_s=bandwidth,
+        cores=measured_on,
+        downtime_limit_s=downtime_limit or subject.downtime_limit_s or _DEFAULT_DOWNTIME_LIMIT_S,
+        dirty_bytes_per_s=subject.dirty_bytes_per_s,
+        working_set_bytes=round(subject.guest.working_set_bytes),
+    )
+    advice = conclude(question, subject.guest, measured, subject.notes)
+    for path in [folder / "advice.json", *([json_file] if json_file else [])]:
+        save_advice(advice, path)
+    write_advice(advice, folder / "advice.html")
+    _print(console, advice)
+    console.print(f"advice: {folder / 'advice.html'}", soft_wrap=True)
+
+
+def _measure(
+    console: Console, subject: Asked, *, bandwidth: int | None, cores: int, repeats: int, folder: Path
+) -> Measured:
+    from harness.costing import CHOICES, measure
+    from harness.progress import progress
+
+    console.print(f"{subject.words}: {len(CHOICES)} methods, {repeats} replays each, {cores} cores", soft_wrap=True)
+    return measure(
+        subject.part,
+        bandwidth_bytes_per_s=bandwidth,
+        cores=cores,
+        repeats=repeats,
+        folder=folder,
+        progress=partial(progress, console),
+    )
+
+
+def _print(console: Console, advice: Advice) -> None:
+    from rich.markup import escape
+
+    from harness.advice_words import pays_up_to, rate_text, time_text
+    from harness.console import make_table, print_warning
+    from harness.units import format_bandwidth, format_duration
+
+    link = format_bandwidth(advice.question.bandwidth_bytes_per_s)
+    console.print(f"\n[bold]{escape(link)}: {escape(advice.recommended)}[/]")
+    for sentence in advice.because:
+        console.print(escape(sentence), soft_wrap=True)
+    table = make_table(
+        "medians \\[95 % interval]",
+        "method",
+        "n",
+        "ratio",
+        "MB/s, no limit",
+        f"MB/s at {link}",
+        "total",
+        "downtime",
+        "faster than none up to",
+        numbers=True,
+    )
+    for method in advice.methods:
+        mark = "[green]>[/] " if method.method == advice.recommended else "  "
+        downtime = f"{format_duration(method.downtime_least_s)} to {format_duration(method.downtime_most_s)}"
+        table.add_row(
+            mark + escape(method.method),
+            str(method.n),
+            f"{method.ratio.value:.2f}",
+            escape(rate_text(method.pair_bytes_per_s)),
+            f"{method.delivered_bytes_per_s.value / 1e6:.0f}",
+            escape(time_text(method.total_time_s)),
+            downtime if method.converges else "-",
+            escape(pays_up_to(method.break_even)),
+        )
+    console.print(table)
+    for name, reason in advice.missing.items():
+        console.print(f"{escape(name)}: not measured: {escape(reason)}", soft_wrap=True)
+    for note in advice.notes:
+        print_warning(console, note)
+    for line in ("", *advice.commands):
+        console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
+    if advice.qemu:
+        console.print(f"\n{escape(advice.qemu_why)}\n", soft_wrap=True)
+        for line in advice.qemu:
+            console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)

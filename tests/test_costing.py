@@ -1,0 +1,102 @@
+"""What is replayed for an advice; and the whole command on a tiny guest."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter
+
+from harness import cli, costing
+from harness.advice import Advice
+from harness.migrator.policy import FlightPolicy
+from harness.result import load_result
+from harness.scenario import Guest
+
+MIB = 1 << 20
+TINY = """
+description = "tiny"
+[guest]
+kind = "synthetic"
+memory = "16MiB"
+working_set = "1MiB"
+dirty_rate = "1MiB/s"
+[[method]]
+name = "none"
+engine = "pageferry"
+backend = "none"
+baseline = true
+"""
+
+
+def test_slow_batches_are_the_policys_own_smallest():
+    size, rate = costing.slow_batches(2)
+    policy = FlightPolicy(1 << 20, 2)
+    for step in range(100):
+        policy.delivered(step / 100, round(rate * 2 * step / 100))
+    assert size < policy.batch_bytes
+    assert 1e6 < rate < 1e9
+
+
+def test_a_large_guest_is_measured_on_a_smaller_one_with_its_shares():
+    with costing._shortened(Guest(memory_bytes=1 << 30, working_set_bytes=512 * MIB), 256 * MIB) as part:
+        assert (part.memory_bytes, part.working_set_bytes) == (256 * MIB, 128 * MIB)
+    small = Guest(memory_bytes=64 * MIB, working_set_bytes=8 * MIB)
+    with costing._shortened(small, 256 * MIB) as part:
+        assert part == small
+
+
+def test_a_long_recordings_beginning_is_a_file_that_goes(tmp_path):
+    path = tmp_path / "long.stream"
+    path.write_bytes(b"QEVM" + bytes(range(256)) * 64)
+    with costing._shortened(Guest(kind="stream", path=str(path)), 1000) as part:
+        short = Path(part.path)
+        assert short.read_bytes() == path.read_bytes()[:1000]
+    assert not short.exists()
+    with costing._shortened(Guest(kind="stream", path=str(path)), 1 << 20) as part:
+        assert part.path == str(path)
+
+
+def test_the_links_part_is_what_uncompressed_runs_take_beyond_unlimited_ones(tmp_path, monkeypatch):
+    import advice_samples as samples  # noqa: PLC0415
+
+    asked = []
+
+    def run_scenario(scenario, folder, on_event):
+        asked.append((scenario.link.bandwidth_bytes_per_s, len(scenario.methods), scenario.methods[0].batch_bytes))
+        cpu_s = 1.0 if scenario.link.bandwidth_bytes_per_s is None else 5.0
+        runs = (samples.run("none", 1000, 1.0, sender_s=cpu_s, receiver_s=0.0),)
+        return samples.Result({"methods": []}, {}, runs)
+
+    monkeypatch.setattr(costing, "run_scenario", run_scenario)
+    settings = {"cores": 2, "repeats": 3, "folder": tmp_path, "progress": lambda _: nullcontext(print)}
+    found = costing.measure(Guest(memory_bytes=64 * MIB), bandwidth_bytes_per_s=12_500_000, **settings)
+    assert found.link.busy_s_per_byte == pytest.approx(4.0 / samples.STREAM_BYTES / 2)
+    assert [bandwidth for bandwidth, *_ in asked] == [None, None, 12_500_000]
+    assert [count for _, count, _ in asked] == [7, 7, 1]
+    assert asked[1][2] == costing.slow_batches(2)[0]
+    unlimited = costing.measure(Guest(memory_bytes=64 * MIB), bandwidth_bytes_per_s=None, **settings)
+    assert unlimited.link == costing.Link(None)
+
+
+def test_the_command_measures_a_tiny_guest_and_writes_page_and_data(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(costing, "CHOICES", (("none", None), ("zlib", 1), ("nobody", None)))
+    scenario, out, copy = tmp_path / "tiny.toml", tmp_path / "out", tmp_path / "copy.json"
+    scenario.write_text(TINY)
+    arguments = ["--guest", str(scenario), "--bandwidth", "100Mbit/s", "--repeats", "1", "--cores", "1"]
+    assert cli.main(["advise", *arguments, "--out", str(out), "--json", str(copy)]) == 0
+    said = capsys.readouterr().out
+    advice = TypeAdapter(Advice).validate_json(copy.read_bytes())
+    assert json.loads((out / "advice.json").read_text()) == json.loads(copy.read_text())
+    assert advice.question.cores == 1
+    assert [(method.method, method.n) for method in advice.methods] == [("none", 1), ("zlib-1", 1)]
+    assert advice.method("zlib-1").ratio.value > 1.5
+    assert advice.method("none").ratio.value < 1.01
+    assert "nobody" in advice.missing
+    assert f"100 Mbit/s: {advice.recommended}" in said
+    assert "nobody: not measured: " in said
+    assert "zlib-1" in (out / "advice.html").read_text()
+    assert all(run.verified for run in load_result(out / "measured").runs if run.status == "completed")
