@@ -60,6 +60,7 @@ class Run:
     ``downtime_s``: source STOP to destination RESUME, by one clock. ``downtime_reported_s``: QEMU's own claim.
     ``heartbeat_gap_s``: the longest silence the guest's 100 Hz heartbeat showed. ``wire_bytes``: source to destination,
     counted outside both parties. ``stream_bytes``: what the source produced. ``ratio``: stream_bytes / wire_bytes.
+    ``guest_dirty_rate_bytes_per_s``: what the guest wrote from the migrate command on, by its own count, while it ran.
     ``parameters``: read back from QEMU or reported by the pair, flat. ``counters``: the backend's and the policy's own.
     ``decisions``: each change of the policy's choice, with what it was made of (``migrator.method_policy.Decision``).
     ``verification``: one line per check that was made, in words. ``warnings``: a sentence for each doubtful number.
@@ -79,6 +80,7 @@ class Run:
     stream_bytes: int | None = None
     ratio: float | None = None
     passes: int | None = None
+    guest_dirty_rate_bytes_per_s: float | None = None
     cpu_s: CpuSeconds = field(default_factory=CpuSeconds)
     verified: bool | None = None
     verification: tuple[str, ...] = ()
