@@ -7,6 +7,7 @@ several; an end that the majority turns over opens the bracket again. So luck at
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 __all__ = ["MOST_TRIES", "Bisection"]
@@ -51,36 +52,40 @@ class Bisection:
 
     def next_value(self) -> float | None:
         """What to try next; None when the bracket is narrow and its ends are confirmed, or tries are used up."""
-        if len(self.tried) >= MOST_TRIES:
-            return None
-        torn = next((value for value in self._values() if self._works(value) is None), None)
-        if torn is not None:
-            return torn
-        if self._works(self.easy) is not True:
-            return None if self._decided(self.easy) else self.easy
-        if self._works(self.hard) is None:
-            return self.hard
-        works_at, fails_at = self.bracket()
-        between = self._between(works_at, fails_at)
-        if between is not None:
-            return between
-        if fails_at is not None and not self._decided(fails_at):
-            return fails_at
-        return works_at if works_at is not None and self._tries_of(works_at) < self.votes else None
+        return None if len(self.tried) >= MOST_TRIES else next(self._wanted(), None)
 
     def left(self) -> int:
         """How many more tries it takes if none contradicts another."""
-        works_at, fails_at = self.bracket()
         if self.next_value() is None:
             return 0
-        if works_at is None or (fails_at is None and not self._tries_of(self.hard)):
-            works_at, fails_at = self.easy, self.hard
-        narrowing = 0
-        if works_at is not None and fails_at is not None:
-            apart = abs(math.log(fails_at / works_at)) / math.log(self.tolerance)
-            narrowing = math.ceil(math.log2(apart)) if apart > 1 else 0
-        confirming = sum(self._tries_of(end) == 0 for end in (self.easy, self.hard)) + self.votes + self.votes // 2 - 1
-        return max(1, narrowing + confirming)
+        works_at, fails_at = self.bracket()
+        majority = self.votes // 2 + 1
+        if self._between(works_at, fails_at) is None and self._works(self.hard) is not None:
+            missing = majority - self.count(fails_at, worked=False) if fails_at is not None else 0
+            missing += self.votes - self._tries_of(works_at) if works_at is not None else 0
+            return max(1, missing)
+        low, high = sorted((works_at or self.easy, fails_at or self.hard))
+        steps = math.ceil(math.log2(max(1.0, math.log(high / low) / math.log(self.tolerance))))
+        untried = sum(self._tries_of(end) == 0 for end in (self.easy, self.hard))
+        return untried + steps + (self.votes - 1) + (majority - 1)
+
+    def _wanted(self) -> Iterator[float]:
+        """What is still to be tried, the first thing first."""
+        yield from (value for value in self._values() if self._works(value) is None)
+        if self._works(self.easy) is not True:
+            if not self._decided(self.easy):
+                yield self.easy
+            return
+        if self._works(self.hard) is None:
+            yield self.hard
+        works_at, fails_at = self.bracket()
+        between = self._between(works_at, fails_at)
+        if between is not None:
+            yield between
+        if fails_at is not None and not self._decided(fails_at):
+            yield fails_at
+        if works_at is not None and self._tries_of(works_at) < self.votes:
+            yield works_at
 
     def _values(self) -> list[float]:
         return list(dict.fromkeys(value for value, _ in self.tried))
