@@ -47,7 +47,6 @@ _GUEST_UP_TIMEOUT_S = 60.0
 _INSIDE_QEMU = frozenset({"compress", "xbzrle", "multifd"})
 """Capabilities under which QEMU's own byte count is not that of the raw stream, so that no ratio can be told."""
 
-
 _TCG_DOUBT = (
     "the guest ran under TCG, so times say nothing of KVM; and QEMU 7.2 itself was seen to lose a busy guest's last writes "
     "there (compress and multifd-zlib, without our pair), which the verification then reports"

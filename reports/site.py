@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.result import Result, save_result
-from reports import html, view
+from reports import charts, html, view
 
 __all__ = ["write_site"]
 
@@ -49,4 +49,7 @@ def write_site(results: Sequence[tuple[str, Result]], out: Path) -> None:
         html.write_report(result, out / folder / "report.html")
         entries.append(Entry(view.card(label, result), f"{folder}/report.html", f"{folder}/result.json"))
     summary = view.index_summary([entry.card for entry in entries])
-    html.write_whole(out / "index.html", html.render("index.html", entries=entries, summary=summary))
+    drawn = charts.across([result for _, result in results])
+    script = html.page_script() if drawn else None
+    page = html.render("index.html", script=script, entries=entries, summary=summary, charts=html.figures(drawn))
+    html.write_whole(out / "index.html", page)

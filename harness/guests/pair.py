@@ -109,8 +109,8 @@ class GuestPair:
         """
         self.reader.wait_beats("destination", BEATS_AFTER, timeout_s, since_s=resume_monotonic_s)
 
-    def ask_writes(self, side: str, timeout_s: float = ANSWER_TIMEOUT_S) -> Writes:
-        """How many pages the guest has written so far, by its own count; it answers at its next tick, 10 ms at most.
+    def ask_writes(self, side: str, timeout_s: float = 10.0) -> Writes:
+        """How many pages the guest has written so far, by its own count. It answers at its next tick, in 10 ms if it keeps up.
 
         :raises QemuError: it does not answer.
         """

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import frontier_samples
 import pytest
 import report_samples as samples
 
@@ -55,6 +56,9 @@ def folder(tmp_path_factory):
     for name in ("live", "codecs", "threads", "offload", "adaptive", "empty", "hostile"):
         html.write_report(getattr(samples, name)(), out / f"{name}.html")
     html.write_comparison(samples.live(), samples.offload(), out / "compare.html", ("before", "after"))
+    html.write_report(frontier_samples.convergence(), out / "convergence.html")
+    links = [(f"link {n}", frontier_samples.convergence(bandwidth)) for n, bandwidth in enumerate((37_500_000, None))]
+    site.write_site(links, out / "links")
     site.write_site([("a", samples.live()), ("b", samples.empty())], out / "site")
     return out
 
@@ -101,6 +105,8 @@ def visit(chromium, folder):
         "threads.html",
         "offload.html",
         "adaptive.html",
+        "convergence.html",
+        "links/index.html",
         "empty.html",
         "compare.html",
         "site/index.html",
