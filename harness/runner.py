@@ -82,7 +82,8 @@ def run_scenario(scenario: Scenario, out: Path, on_event: Callable[[Event], None
 def first_result(scenario: Scenario, lab: Lab) -> Result:
     """What is known before the first run."""
     facts = environment.collect(scenario.guest.qemu) | lab.describe()
-    return Result(scenario.model_dump(mode="json"), facts, memory_classes=lab.memory_classes())
+    unused = {"frontier"} if scenario.frontier is None else None  # results of before there were any stay comparable
+    return Result(scenario.model_dump(mode="json", exclude=unused), facts, memory_classes=lab.memory_classes())
 
 
 def _order(scenario: Scenario) -> Iterator[_Turn]:

@@ -32,7 +32,7 @@ def _scaled(search: str, value: float) -> float:
 def attempts(result: Result, search: str) -> Spec | None:
     """A band per method: what was tried and how it ended, the bracket as a line, the frontier as a large mark; and, where the
     lowest limit was looked for, how long the guest stood still there."""
-    rows = [
+    rows: list[Datum] = [
         {
             "method": run.method,
             "series": _outcome(run.attempt),
@@ -143,7 +143,9 @@ def _link(result: Result) -> str:
 def _lines(results: Sequence[Result], rows: Sequence[Datum], title: str) -> Spec | None:
     if not rows:
         return None
-    names = texts(rows, "method")
+    names = list(
+        dict.fromkeys(each.method for result in results for each in result.frontiers)
+    )  # one colour in every chart
     links = list(dict.fromkeys(_link(result) for result in sorted(results, key=_bandwidth)))
     ends = [row[key] for row in rows for key in ("value", "other", "from") if row.get(key) is not None]
     base = next((name for result in results if (name := baseline_name(result)) is not None), None)

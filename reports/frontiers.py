@@ -72,32 +72,30 @@ def frontiers(result: Result) -> Frontiers | None:
 
 
 def _sentence(result: Result, search: str) -> str | None:
-    """The method whose frontier lies farthest, beside the baseline's."""
+    """The methods whose frontier lies farthest, beside the baseline's, with the shortest downtime among them."""
     base = next((each for each in of_search(result, search) if each.method == baseline_name(result)), None)
-    reached = [(each.converged_at, each) for each in of_search(result, search) if each.converged_at is not None]
-    others = [(value, each) for value, each in reached if each is not base]
+    others = [each for each in of_search(result, search) if each is not base and each.converged_at is not None]
     if not others:
         return None
     highest = search == "dirty_rate"
-    value, best = max(others, key=lambda pair: (pair[0] if highest else -pair[0], -_downtime_s(pair[1])))
-    what = "the highest dirty rate" if highest else "the lowest downtime limit"
-    words = f"Of the others {best.method} converged at {what}: {value_text(search, value)}{_open_end(best)}"
+    value = (max if highest else min)(each.converged_at for each in others if each.converged_at is not None)
+    farthest = [each for each in others if each.converged_at == value]
+    best = min(farthest, key=_downtime_s)
+    names = ", ".join(each.method for each in farthest)
+    what = "highest dirty rate" if highest else "lowest downtime limit"
+    words = f"{names} converged at the {what}: {value_text(search, value)}{_open_end(best)}"
     if base is not None:
-        against = DASH if base.converged_at is None else value_text(search, base.converged_at)
-        words += f", where {base.method} converged at {against}{_open_end(base)}"
-        words = words.replace(f"converged at {DASH}", "converged at none")
+        at = "none" if base.converged_at is None else f"{value_text(search, base.converged_at)}{_open_end(base)}"
+        words += f"; {base.method} at {at}"
     if best.downtimes_s:
-        words += f". It then stood still for {value_text('downtime_limit', _downtime_s(best))}"
-        words += f", {base.method} for {value_text('downtime_limit', _downtime_s(base))}" if _stood(base) else ""
+        words += f". The guest then stood still for {value_text('downtime_limit', _downtime_s(best))} ({best.method}"
+        stood = base is not None and bool(base.downtimes_s)
+        words += f"; {base.method} {value_text('downtime_limit', _downtime_s(base))})" if base and stood else ")"
     return f"{words}."
 
 
-def _stood(frontier: Frontier | None) -> bool:
-    return frontier is not None and bool(frontier.downtimes_s)
-
-
-def _downtime_s(frontier: Frontier | None) -> float:
-    return median(frontier.downtimes_s) if frontier is not None and frontier.downtimes_s else float("inf")
+def _downtime_s(frontier: Frontier) -> float:
+    return median(frontier.downtimes_s) if frontier.downtimes_s else float("inf")
 
 
 def _open_end(frontier: Frontier) -> str:

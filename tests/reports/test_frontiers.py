@@ -1,5 +1,6 @@
 """What a page says of frontiers: brackets, ratios, downtimes; and what an index shows across links."""
 
+import io
 import re
 from dataclasses import replace
 from html import unescape
@@ -10,8 +11,11 @@ import pytest
 import report_samples
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
+from harness import cli
 from harness.result import load_result, save_result
+from harness.summary import print_summary
 from reports import charts, frontier_plots, html, site, view
 from reports.frontiers import DEFINITIONS, frontiers
 from reports.numbers import DASH
@@ -60,14 +64,21 @@ def test_where_the_guest_was_too_slow_the_row_and_the_sentence_and_a_warning_say
 def test_the_sentence_names_the_method_whose_frontier_is_farthest_and_both_downtimes():
     rate, limit, trust = frontiers(SLOW).sentences
     best = max((f for f in SLOW.frontiers if f.search == "dirty_rate"), key=lambda f: f.converged_at)
-    assert rate.startswith(f"Of the others {best.method} converged at the highest dirty rate: ")
-    assert ", where original converged at " in rate
-    assert "It then stood still for" in limit
+    assert rate.startswith(f"{best.method} converged at the highest dirty rate: ")
+    assert "; original at " in rate
+    assert re.search(r"The guest then stood still for \d+ ms \(zstd-long-1; original \d+ ms\)\.$", rate)
+    assert re.search(r"The guest then stood still for \d+ ms \(zstd-1\)\.$", limit)
     assert re.fullmatch(r"\d+ runs; \d+ of the \d+ that ended had their memory verified.", trust)
 
 
 def test_a_baseline_that_converged_nowhere_is_said_to():
-    assert "where original converged at none" in frontiers(SLOW).sentences[1]
+    assert "; original at none." in frontiers(SLOW).sentences[1]
+
+
+def test_methods_that_got_equally_far_are_named_together():
+    tied = {f.method for f in BASE.frontiers if f.search == "dirty_rate" and f.guest_limited}
+    assert len(tied) > 1
+    assert frontiers(BASE).sentences[0].startswith(", ".join(sorted(tied)))
 
 
 @given(st.integers(0, len(BASE.runs)))
@@ -129,6 +140,13 @@ def test_an_index_of_several_links_has_the_frontiers_across_them(tmp_path):
     assert list(dict.fromkeys(row["link"] for row in drawn)) == ["300 Mbit/s", "1 Gbit/s"]
 
 
+def test_a_method_has_one_colour_in_every_chart_across_links():
+    specs = [frontier_plots.by_bandwidth([BASE, SLOW], s) for s in ("dirty_rate", "downtime_limit")]
+    specs.append(frontier_plots.observed_by_bandwidth([BASE, SLOW]))
+    scales = [spec["layer"][1]["encoding"]["color"]["scale"] for spec in specs]
+    assert scales[0] == scales[1] == scales[2]
+
+
 def test_one_link_alone_has_no_chart_across_links(tmp_path):
     site.write_site([("fast", BASE), ("other", report_samples.empty())], tmp_path)
     assert "<figure" not in (tmp_path / "index.html").read_text(encoding="utf-8")
@@ -146,3 +164,25 @@ def test_markup_in_a_frontier_is_inert():
     assert not re.search(r"<(img|iframe|object)\b|<script>", page.split('<section id="verdict"')[1].split("<nav")[0])
     for chart in (*charts.build(hostile).shown, *charts.across([hostile, hostile])):
         ElementTree.fromstring(chart.svg)
+
+
+def test_the_terminal_has_a_table_for_each_search():
+    console = Console(width=200, file=io.StringIO())
+    print_summary(console, SLOW)
+    text = console.file.getvalue()
+    assert "highest dirty rate at which it converges [votes]" in text
+    assert "lowest downtime limit at which it converges [votes]" in text
+    (line,) = [line for line in text.splitlines() if line.strip().startswith("zstd-1  ") and "MiB/s" in line]
+    each = next(f for f in SLOW.frontiers if (f.search, f.method) == ("dirty_rate", "zstd-1"))
+    assert f"{each.vs_baseline:.2f} x (over {each.vs_baseline_range[0]:.2f}" in line
+    assert "timeout:" not in text
+
+
+def test_compare_shows_what_became_of_each_frontier(tmp_path, capsys):
+    save_result(SLOW, tmp_path / "a" / "result.json")
+    save_result(BASE, tmp_path / "b" / "result.json")
+    assert cli.main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    (line,) = [words for words in lines if words[:3] == ["zstd-1", "dirty", "rate"]]
+    assert line.count("->") == 2
+    assert line.count("MiB/s") == 2
