@@ -21,8 +21,9 @@ __all__ = ["doubts", "frontiers", "judged", "next_value", "runs_left", "with_val
 LEAST_RATE = 0.9
 """Of the dirty rate asked for: what the guest must have written for its run to tell of that rate."""
 MOST_OVER = 1.5
-"""Times the downtime limit: a guest that stood still for longer did not stay within it, whatever QEMU believed. Original runs
-with 300 ms stop for 276 to 323 ms (1 Gbit/s, 2-core AMD EPYC, 2026-11-25): half as much again is no accident any more."""
+"""Times the downtime limit: a guest that stood still for longer did not stay within it, whatever QEMU believed. With a
+limit of 300 ms QEMU alone stopped for 276 to 340 ms (300 Mbit/s and 1 Gbit/s, n=13, 2-core Intel Xeon, 2026-11-25): half as
+much again is no accident any more."""
 
 _RATE_STEP_BYTES_PER_S = float(1 << 17)
 _LIMIT_STEP_S = 0.001  # QEMU's own
