@@ -11,13 +11,17 @@ __all__ = ["Event", "RunFinished", "RunProgress", "RunStarted"]
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A run begins, set-up included. ``index`` counts from 1 to ``total`` over all methods, repeats and warm-ups."""
+    """A run begins, set-up included. ``index`` counts from 1 to ``total`` over all methods, repeats and warm-ups.
+
+    ``tried``: what a search tries with it, in words; its ``total`` is then a guess.
+    """
 
     method: str
     repeat: int
     index: int
     total: int
     warmup: bool
+    tried: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,6 @@ _GUEST_UP_TIMEOUT_S = 60.0
 _INSIDE_QEMU = frozenset({"compress", "xbzrle", "multifd"})
 """Capabilities under which QEMU's own byte count is not that of the raw stream, so that no ratio can be told."""
 
-
 _TCG_DOUBT = (
     "the guest ran under TCG, so times say nothing of KVM; and QEMU 7.2 itself was seen to lose a busy guest's last writes "
     "there (compress and multifd-zlib, without our pair), which the verification then reports"
@@ -164,22 +163,28 @@ class _Attempt:
     spent_cpu_s: dict[str, float] = field(init=False)
     wire_bytes: int = field(init=False)
     return_bytes: int = field(init=False)
+    dirtied_bytes_per_s: float | None = field(init=False, default=None)
 
     def run(self, run_dir: Path) -> Run:
         pids = {"source_qemu": self.pair.source.pid, "destination_qemu": self.pair.destination.pid}
         pids |= {half.name: half.pid for half in self.route.halves}
         for half in self.route.halves:
             half.mark_begin()
+        before = self.pair.ask_writes("source")
         self.look = Look(self.link.counters, pids)
         with stepping(self.link, self.scenario.link.steps):
             outcome = self._migrate()
         self.spent_cpu_s = self.look.cpu_since_start()  # what is asked of the QEMUs from here on is not the migration's
         self.wire_bytes, self.return_bytes = self.look.wire_bytes(), self.look.return_bytes()
         if outcome.status == "timeout":
+            after = self.pair.ask_writes("source") if outcome.source_runs else before
+            self.dirtied_bytes_per_s = before.rate_bytes_per_s(after, 0.0)
             return self._run("timeout", outcome, reason=outcome.reason)
         statistics = {half.name: half.finish() for half in self.route.halves}
         if outcome.resume_at_s is None or outcome.stop_at_s is None:
             raise QemuError("the guest did not run when it was migrated, so there is no downtime to measure")
+        stopped_s = max(0.0, outcome.resume_at_s - outcome.stop_at_s)
+        self.dirtied_bytes_per_s = before.rate_bytes_per_s(self.pair.ask_writes("destination"), stopped_s)
         resume_s = wall_to_monotonic_s(outcome.resume_at_s)
         self.pair.wait_after_resume(resume_s, timeout_s=10.0)
         gap_s = longest_silence_s(self.pair.reader.beats_at_s(), outcome.began_monotonic_s, resume_s)
@@ -267,6 +272,7 @@ class _Attempt:
             stream_bytes=stream_bytes,
             ratio=None if inside or not wire_bytes else stream_bytes / wire_bytes,
             passes=outcome.last.passes,
+            guest_dirty_rate_bytes_per_s=self.dirtied_bytes_per_s,
             cpu_s=self._cpu(),
             parameters=dict(self.pair.parameters) | pair_parameters(statistics),
             counters=self._counters(outcome.last) | pair_counters(statistics),

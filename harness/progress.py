@@ -30,6 +30,7 @@ _MARKS = {
     "failed": "[red]failed[/]",
     "timeout": "[red]timeout[/]",
 }
+_CONVERGED = {True: "[green]converged[/]", False: "[yellow]did not converge[/]"}
 
 
 @contextmanager
@@ -54,7 +55,11 @@ def progress(
 def finished_line(run: Run) -> str:
     """A finished run in one line of rich markup: ``isal-1, repeat 2: ok, 1250 ms, downtime 41 ms, 91 MiB on the wire``."""
     turn = f"warm-up {run.repeat}" if run.warmup else f"repeat {run.repeat}"
-    words = [f"{escape(run.method)}, {turn}: {_MARKS[run.status]}"]
+    mark = _MARKS[run.status]
+    if run.attempt is not None:
+        turn = run.attempt.tried
+        mark = mark if run.attempt.converged is None else _CONVERGED[run.attempt.converged]
+    words = [f"{escape(run.method)}, {turn}: {mark}"]
     if run.total_time_s is not None:
         words.append(format_duration(run.total_time_s))
     if run.downtime_s is not None:
@@ -63,7 +68,7 @@ def finished_line(run: Run) -> str:
         words.append(f"{format_bytes(run.wire_bytes)} on the wire")
     if run.verified is not None:
         words.append("memory verified" if run.verified else "[red]memory differs[/]")
-    reason = run.reason or run.error
+    reason = (run.attempt.why if run.attempt is not None else "") or run.reason or run.error
     return ", ".join(words) + (f": {escape(reason.splitlines()[0])}" if reason else "")
 
 
@@ -111,8 +116,8 @@ class _Board:
     def _words(self) -> str:
         words = [f"run {self.index}/{self.total}"]
         if self._current is not None:
-            turn = "warm-up" if self._current.warmup else "repeat"
-            words.append(f"{self._current.method}, {turn} {self._current.repeat}")
+            turn = f"{'warm-up' if self._current.warmup else 'repeat'} {self._current.repeat}"
+            words.append(f"{self._current.method}, {self._current.tried or turn}")
         look = self._look
         if look is not None:
             words.append(f"{look.elapsed_s:.1f} s")

@@ -14,8 +14,22 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import ResultError
+from harness.units import format_bytes, format_duration
 
-__all__ = ["SCHEMA", "CpuSeconds", "MetricSummary", "Result", "Run", "Sample", "Status", "load_result", "save_result"]
+__all__ = [
+    "SCHEMA",
+    "Attempt",
+    "CpuSeconds",
+    "Frontier",
+    "MetricSummary",
+    "Result",
+    "Run",
+    "Sample",
+    "Status",
+    "load_result",
+    "save_result",
+    "value_text",
+]
 
 SCHEMA = 1
 Status = Literal["completed", "failed", "timeout", "skipped"]
@@ -54,15 +68,42 @@ class CpuSeconds:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """What a run of a search tried, and what it showed.
+
+    ``search``: "dirty_rate", then ``value`` is bytes/s, or "downtime_limit", then it is seconds. ``converged``: None where
+    the run failed and says nothing. ``why`` it did not converge; ``guest_limited``: because the guest wrote too slowly.
+    """
+
+    search: str
+    value: float
+    converged: bool | None
+    why: str = ""
+    guest_limited: bool = False
+
+    @property
+    def tried(self) -> str:
+        """``dirty rate 112 MiB/s``."""
+        return f"{self.search.replace('_', ' ')} {value_text(self.search, self.value)}"
+
+
+def value_text(search: str, value: float) -> str:
+    """A search's value with its unit."""
+    return format_duration(value) if search == "downtime_limit" else f"{format_bytes(value)}/s"
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One migration by one method.
 
     ``downtime_s``: source STOP to destination RESUME, by one clock. ``downtime_reported_s``: QEMU's own claim.
     ``heartbeat_gap_s``: the longest silence the guest's 100 Hz heartbeat showed. ``wire_bytes``: source to destination,
     counted outside both parties. ``stream_bytes``: what the source produced. ``ratio``: stream_bytes / wire_bytes.
+    ``guest_dirty_rate_bytes_per_s``: what the guest wrote from the migrate command on, by its own count, while it ran.
     ``parameters``: read back from QEMU or reported by the pair, flat. ``counters``: the backend's and the policy's own.
     ``decisions``: each change of the policy's choice, with what it was made of (``migrator.method_policy.Decision``).
     ``steering``: each value that the source QEMU was set to, with what it was made of (``migrator.switchover.Decision``).
+    ``attempt``: what it tried, where it belongs to a search.
     ``verification``: one line per check that was made, in words. ``warnings``: a sentence for each doubtful number.
     """
 
@@ -80,6 +121,7 @@ class Run:
     stream_bytes: int | None = None
     ratio: float | None = None
     passes: int | None = None
+    guest_dirty_rate_bytes_per_s: float | None = None
     cpu_s: CpuSeconds = field(default_factory=CpuSeconds)
     verified: bool | None = None
     verification: tuple[str, ...] = ()
@@ -90,6 +132,7 @@ class Run:
     steering: tuple[Mapping[str, Scalar], ...] = ()
     warnings: tuple[str, ...] = ()
     error: str | None = None
+    attempt: Attempt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +150,42 @@ class MetricSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Frontier:
+    """Where one method stops converging, as far as the runs of its search show.
+
+    ``converged_at`` and ``failed_at`` are the ends of the bracket; None: no value was seen to converge, or to fail.
+    ``converged_runs`` and ``failed_runs``: how many runs at that end say so, of how many. ``downtimes_s`` and
+    ``dirty_rates_bytes_per_s`` are of those that converged at ``converged_at``: STOP to RESUME, and what the guest wrote.
+    ``guest_limited``: at ``failed_at`` the guest wrote too slowly, so that the method's own frontier may lie beyond.
+    ``note``: why the search did not end as it should. ``vs_baseline``: ratio of ``converged_at``, with what both brackets
+    allow (None: without a bound); ``downtime_vs_baseline``: ratio of median downtimes.
+    """
+
+    method: str
+    search: str
+    converged_at: float | None
+    failed_at: float | None
+    converged_runs: tuple[int, int] = (0, 0)
+    failed_runs: tuple[int, int] = (0, 0)
+    downtimes_s: tuple[float, ...] = ()
+    dirty_rates_bytes_per_s: tuple[float, ...] = ()
+    runs: int = 0
+    finished: bool = False
+    guest_limited: bool = False
+    note: str = ""
+    vs_baseline: float | None = None
+    vs_baseline_range: tuple[float | None, float | None] = (None, None)
+    downtime_vs_baseline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """All runs of one scenario on one machine.
 
     ``scenario`` is the scenario as run, in TOML's shape with every default filled in and numbers in base units
     (keys end in ``_bytes``, ``_bytes_per_s``, ``_s``). ``environment`` is flat: what ``pageferry doctor`` knows.
     ``memory_classes``: per page class, share of RAM, declared and measured zlib-1 ratio.
+    ``frontiers``: of a scenario that searches, in place of ``summary``: its runs differ in what they tried.
     ``summary[method][metric]``: metric is a Run field's name, CPU as ``cpu_source_s``, ``cpu_destination_s``, ``cpu_total_s``.
     """
 
@@ -122,6 +195,7 @@ class Result:
     summary: Mapping[str, Mapping[str, MetricSummary]] = field(default_factory=dict)
     memory_classes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    frontiers: tuple[Frontier, ...] = ()
     schema: int = SCHEMA
 
 

@@ -24,7 +24,7 @@ from harness.replayed import ReplayLab
 from harness.result import Result, Run, save_result
 from harness.scenario import Method, Scenario
 
-__all__ = ["Lab", "open_lab", "run_scenario"]
+__all__ = ["Lab", "first_result", "one_run", "open_lab", "run_scenario"]
 
 OnProgress = Callable[[RunProgress], None]
 
@@ -62,8 +62,7 @@ def run_scenario(scenario: Scenario, out: Path, on_event: Callable[[Event], None
     path = out / "result.json"
     shutil.rmtree(out / "logs", ignore_errors=True)
     with open_lab(scenario) as lab:
-        facts = environment.collect(scenario.guest.qemu) | lab.describe()
-        result = Result(scenario.model_dump(mode="json"), facts, memory_classes=lab.memory_classes())
+        result = first_result(scenario, lab)
         save_result(result, path)
         turns = list(_order(scenario))
         skipped: dict[str, Run] = {}
@@ -80,6 +79,13 @@ def run_scenario(scenario: Scenario, out: Path, on_event: Callable[[Event], None
     return result
 
 
+def first_result(scenario: Scenario, lab: Lab) -> Result:
+    """What is known before the first run."""
+    facts = environment.collect(scenario.guest.qemu) | lab.describe()
+    unused = {"frontier"} if scenario.frontier is None else None  # results of before there were any stay comparable
+    return Result(scenario.model_dump(mode="json", exclude=unused), facts, memory_classes=lab.memory_classes())
+
+
 def _order(scenario: Scenario) -> Iterator[_Turn]:
     """Warm-ups first; then every repeat runs each method once, beginning one further each time, so that none is always first."""
     methods = scenario.methods
@@ -91,20 +97,24 @@ def _order(scenario: Scenario) -> Iterator[_Turn]:
 
 
 def _one_run(lab: Lab, turn: _Turn, logs: Path, on_event: Callable[[Event], None]) -> Run:
+    kind = "warmup" if turn.warmup else "repeat"
+    run = one_run(lab, turn.method, turn.repeat, logs / f"{turn.method.name}-{kind}-{turn.repeat}", on_event)
+    return replace(run, warmup=turn.warmup)
+
+
+def one_run(lab: Lab, method: Method, repeat: int, logs: Path, on_event: Callable[[Event], None]) -> Run:
     """A run, whatever becomes of it: what this machine lacks is skipped with its reason, what fails carries its error."""
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    nothing = Run(turn.method.name, turn.repeat, turn.warmup, "failed", started_at=started_at)
-    kind = "warmup" if turn.warmup else "repeat"
-    folder = logs / f"{turn.method.name.replace('/', '_')}-{kind}-{turn.repeat}"
+    nothing = Run(method.name, repeat, warmup=False, status="failed", started_at=started_at)
     try:
-        run = lab.run(turn.method, folder, on_event)
+        run = lab.run(method, logs, on_event)
     except ResultError:
         raise
     except MissingError as exc:
         return replace(nothing, status="skipped", reason=str(exc))
     except PageferryError as exc:
         return replace(nothing, reason=str(exc), error=f"{type(exc).__name__}: {exc}")
-    return replace(run, repeat=turn.repeat, warmup=turn.warmup, started_at=started_at)
+    return replace(run, repeat=repeat, started_at=started_at)
 
 
 def _with_run(result: Result, run: Run, scenario: Scenario) -> Result:

@@ -20,7 +20,7 @@ from harness.errors import ScenarioError
 from harness.scenario_document import Fault
 from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate
 
-__all__ = ["Guest", "Link", "Method", "PageClass", "Scenario", "load_scenario"]
+__all__ = ["FrontierSearch", "Guest", "Link", "Method", "PageClass", "Scenario", "load_scenario"]
 
 PageClass = Literal["zero", "text", "code", "heap", "random", "duplicate"]
 Scalar = str | int | float | bool
@@ -87,6 +87,44 @@ class Link(_Part):
     steps: tuple[LinkStep, ...] = Field(default=(), alias="step", strict=False)
 
 
+_PositiveRate = Annotated[_AboveZero, _with(parse_rate), Quantity("rate", "20MiB/s")]
+
+
+class RateRange(_Part):
+    """Dirty rates between which a frontier is looked for."""
+
+    from_bytes_per_s: _PositiveRate = Field(alias="from")
+    to_bytes_per_s: _PositiveRate = Field(alias="to")
+
+
+class LimitRange(_Part):
+    """Downtime limits between which a frontier is looked for."""
+
+    from_s: Seconds = Field(alias="from")
+    to_s: Seconds = Field(alias="to")
+
+
+class FrontierSearch(_Part):
+    """Instead of repeats: where does each method stop converging? The highest ``dirty_rate``, the lowest ``downtime_limit``.
+
+    Each is looked for with the other as the scenario has it. ``find``: which, in what order; None: all that have a range.
+    ``tolerance``: how close, as a factor. ``attempts``: of one value, the most of which decide.
+    """
+
+    find: tuple[Literal["dirty_rate", "downtime_limit"], ...] | None = Field(default=None, strict=False)
+    dirty_rate: RateRange | None = None
+    downtime_limit: LimitRange | None = None
+    tolerance: float = Field(default=1.1, ge=1.02, le=10)
+    attempts: int = Field(default=3, ge=1, le=9)
+
+    @property
+    def searches(self) -> tuple[str, ...]:
+        """What is looked for, in order."""
+        if self.find is not None:
+            return self.find
+        return tuple(name for name in ("dirty_rate", "downtime_limit") if getattr(self, name) is not None)
+
+
 class Method(_Part):
     """One way to migrate. ``engine`` "qemu": QEMU alone, with capabilities and parameters; "pageferry": through the pair.
 
@@ -122,6 +160,7 @@ class Scenario(_Part):
     return_path: bool = True
     guest: Guest = Guest()
     link: Link = Link()
+    frontier: FrontierSearch | None = None
     methods: tuple[Method, ...] = Field(alias="method", strict=False)
     cell: dict[str, str] = {}
     """Of a sweep: key -> the value's label."""
@@ -165,6 +204,11 @@ def _validated(doc: dict[str, Any], path: Path, only: Sequence[str], changed: Se
     _check_table(doc, Scenario, ())
     _check_table(doc.get("guest", {}), Guest, ("guest",))
     _check_table(doc.get("link", {}), Link, ("link",))
+    frontier = doc.get("frontier", {})
+    _check_table(frontier, FrontierSearch, ("frontier",))
+    for name, part in (("dirty_rate", RateRange), ("downtime_limit", LimitRange)):
+        if isinstance(frontier.get(name), dict):
+            _check_table(frontier[name], part, ("frontier", name))
     for index, method in enumerate(doc["method"]):
         _check_table(method, Method, document.method_key(method, index))
     doc = {**doc, "name": path.stem, "method": document.expand_methods(doc["method"])}

@@ -21,7 +21,7 @@ from harness.scenario_document import Fault, shown, unknown
 from harness.units import MIB, format_bytes
 
 if TYPE_CHECKING:
-    from harness.scenario import Guest, Method, Scenario
+    from harness.scenario import FrontierSearch, Guest, LimitRange, Method, Scenario
 
 __all__ = ["check_methods", "check_scenario", "check_stream_file"]
 
@@ -106,6 +106,8 @@ def check_scenario(scenario: Scenario) -> None:
         _check_stress_guest(guest)
     if guest.kind != "stress":
         _check_raw_stream_methods(scenario)
+    if scenario.frontier is not None:
+        _check_frontier(scenario, scenario.frontier)
 
 
 def check_stream_file(path: Path) -> None:
@@ -116,6 +118,41 @@ def check_stream_file(path: Path) -> None:
         raise Fault(key, f"{shown(str(path))}: {reason}: record one with pageferry record")
     if not os.access(path, os.R_OK):
         raise Fault(key, f"{shown(str(path))}: may not be read: check its permissions")
+
+
+def _check_frontier(scenario: Scenario, frontier: FrontierSearch) -> None:
+    key = ("frontier",)
+    if scenario.guest.kind != "stress":
+        reason = (
+            f'needs a guest that writes and can be stopped, and kind = "{scenario.guest.kind}" is none: write "stress"'
+        )
+        raise Fault(key, reason, because=("guest", "kind"))
+    for name in ("repeats", "warmups"):
+        if name in scenario.model_fields_set:
+            raise Fault((name,), "has no meaning beside [frontier], which has attempts: remove the key", because=key)
+    if frontier.attempts % 2 == 0:
+        raise Fault((*key, "attempts"), f"{frontier.attempts}: must be odd, so that most of them decide")
+    if not frontier.searches or len(set(frontier.searches)) != len(frontier.searches):
+        raise Fault((*key, "find"), f"{shown(list(frontier.searches))}: write dirty_rate, downtime_limit, or both")
+    for name in frontier.searches:
+        if getattr(frontier, name) is None:
+            raise Fault((*key, name), "is missing: say where to look: from and to")
+    rate, limit = frontier.dirty_rate, frontier.downtime_limit
+    if rate is not None and rate.from_bytes_per_s >= rate.to_bytes_per_s:
+        ends = f"{format_bytes(rate.from_bytes_per_s)}/s: must be less than to ({format_bytes(rate.to_bytes_per_s)}/s)"
+        raise Fault((*key, "dirty_rate", "from"), ends, because=(*key, "dirty_rate", "to"))
+    if limit is not None:
+        _check_limits(limit, (*key, "downtime_limit"))
+
+
+def _check_limits(limit: LimitRange, key: tuple[str, ...]) -> None:
+    for name, value_s in (("from", limit.from_s), ("to", limit.to_s)):
+        if not math.isclose(value_s * 1e3, round(value_s * 1e3)) or not 0.001 <= value_s <= MAX_DOWNTIME_LIMIT_S:
+            most = f"from 1 ms to {MAX_DOWNTIME_LIMIT_S:g} s"
+            raise Fault((*key, name), f"{value_s * 1e3:g} ms: QEMU takes whole milliseconds, {most}")
+    if limit.from_s >= limit.to_s:
+        ends = f"{limit.from_s * 1e3:g} ms: must be less than to ({limit.to_s * 1e3:g} ms)"
+        raise Fault((*key, "from"), ends, because=(*key, "to"))
 
 
 def _check_qemu_method(method: Method) -> None:

@@ -1,15 +1,16 @@
-"""The table at the end of ``pageferry run``: the published layout, one row per method. Knows results and rich."""
+"""The tables at the end of ``pageferry run``: the published layout, one row per method; or frontiers. Knows results and rich."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from harness.console import make_table, print_warning
-from harness.result import MetricSummary, Result, Run
+from harness.result import Frontier, MetricSummary, Result, Run, value_text
 
 __all__ = ["print_summary", "summary_table"]
 
@@ -18,7 +19,8 @@ _DEVICE_COUNTERS = ("sender_offload_", "sender_qat_")
 
 def print_summary(console: Console, result: Result) -> None:
     """The table, why runs are missing, the result's warnings, and what was not compressed by the backend that a row names."""
-    console.print(summary_table(result))
+    for table in frontier_tables(result) if result.scenario.get("frontier") else [summary_table(result)]:
+        console.print(table)
     for method in _methods(result):
         if note := _note(result, method):
             console.print(f"{escape(method)}: {escape(note)}", highlight=False, soft_wrap=True)
@@ -41,6 +43,60 @@ def summary_table(result: Result) -> Table:
         extra = [fell_back or "-"] * any(fallen)
         table.add_row(escape(method), *_cells(result, method), *extra)
     return table
+
+
+def frontier_tables(result: Result) -> list[Table]:
+    """One for each search: both ends of each method's bracket with their votes, and the downtime observed at the first."""
+    name = escape(str(result.scenario.get("name", "")))
+    base = next((str(m["name"]) for m in result.scenario.get("methods", ()) if m.get("baseline")), "the baseline")
+    tables = []
+    for search in dict.fromkeys(each.search for each in result.frontiers):
+        what = "highest dirty rate" if search == "dirty_rate" else "lowest downtime limit"
+        columns = (
+            "method",
+            "converged at",
+            "failed at",
+            f"against {escape(base)}",
+            "downtime ms",
+            "against it",
+            "runs",
+        )
+        table = make_table(f"{name}: {what} at which it converges \\[votes]", *columns, numbers=True)
+        for each in result.frontiers:
+            if each.search == search:
+                table.add_row(escape(each.method), *_frontier_cells(each))
+        tables.append(table)
+    return tables
+
+
+def _frontier_cells(frontier: Frontier) -> list[str]:
+    failed = _end(frontier, frontier.failed_at, frontier.failed_runs)
+    return [
+        _end(frontier, frontier.converged_at, frontier.converged_runs),
+        f"{failed} guest" if frontier.guest_limited else failed,
+        _times(frontier.vs_baseline, *frontier.vs_baseline_range),
+        _milliseconds(frontier.downtimes_s),
+        _times(frontier.downtime_vs_baseline),
+        str(frontier.runs),
+    ]
+
+
+def _end(frontier: Frontier, value: float | None, votes: tuple[int, int]) -> str:
+    return "-" if value is None else f"{value_text(frontier.search, value)} \\[{votes[0]}/{votes[1]}]"
+
+
+def _times(ratio: float | None, low: float | None = None, high: float | None = None) -> str:
+    """``2.8 x (2.6 to 3.1)``; an end that was not found is open."""
+    bounds = [f"{word} {end:.2f}" for word, end in (("over", low), ("under", high)) if end is not None]
+    return "-" if ratio is None else f"{ratio:.2f} x" + (f" ({', '.join(bounds)})" if bounds else "")
+
+
+def _milliseconds(downtimes_s: Sequence[float]) -> str:
+    """Median and range."""
+    if not downtimes_s:
+        return "-"
+    low, middle, high = (f"{value * 1e3:.0f}" for value in (min(downtimes_s), median(downtimes_s), max(downtimes_s)))
+    return middle if len(downtimes_s) < 2 else f"{middle} \\[{low}, {high}]"
 
 
 def _methods(result: Result) -> list[str]:
@@ -115,6 +171,9 @@ def effect(metric: MetricSummary | None) -> str:
 def _note(result: Result, method: str) -> str:
     """Why runs are missing: the first reason, and how many it took. Warm-ups too: a skipped method has but one run."""
     missing = [run for run in result.runs if run.method == method and run.status != "completed"]
+    missing = [
+        run for run in missing if run.attempt is None or run.status != "timeout"
+    ]  # a search's timeout is a finding
     if not missing:
         return ""
     first = missing[0]

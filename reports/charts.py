@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ import altair as alt
 import vl_convert
 
 from harness.result import Result
-from reports import bars, choice_plots, plots, sweeps
+from reports import bars, choice_plots, frontier_plots, plots, sweeps
 from reports.choices import Followed, followed
 from reports.effects import cpu_per_gib_metric
 from reports.facts import is_replay
@@ -24,7 +24,7 @@ from reports.offload import offload
 from reports.printable import printable
 from reports.theme import CONFIG
 
-__all__ = ["Chart", "Charts", "Section", "build", "finished", "javascript"]
+__all__ = ["Chart", "Charts", "Section", "across", "build", "finished", "javascript"]
 
 STATIC_WIDTH = 640
 _VEGALITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
@@ -123,6 +123,55 @@ _CODECS = _Plan(
 )
 
 
+_ATTEMPTS = (
+    _Plan(
+        "dirty-rate",
+        "The highest dirty rate that converges",
+        "Large marks: the highest rate at which most runs converged. The line ends at the lowest at which most did not. Small "
+        "marks are single runs. Further right is better.",
+        functools.partial(frontier_plots.attempts, search="dirty_rate"),
+        "No chart of the highest dirty rate: it was not looked for.",
+    ),
+    _Plan(
+        "downtime-limit",
+        "The lowest downtime limit that converges, and the downtime then",
+        "Above: the limit that QEMU was given, with the lowest that converged large, and a line to the highest that did not. "
+        "Below: how long the guest then stood still, with the median large. Further left is better.",
+        functools.partial(frontier_plots.attempts, search="downtime_limit"),
+        "No chart of the lowest downtime limit: it was not looked for.",
+    ),
+)
+_ACROSS: tuple[tuple[str, str, str, Callable[[Sequence[Result]], plots.Spec | None]], ...] = (
+    (
+        "dirty-rate-by-link",
+        "The highest dirty rate that converges, by link",
+        "Where most runs of each method converged; the line ends where most did not. Higher is better.",
+        functools.partial(frontier_plots.by_bandwidth, search="dirty_rate"),
+    ),
+    (
+        "downtime-limit-by-link",
+        "The lowest downtime limit that converges, by link",
+        "Where most runs of each method converged; the line ends where most did not. Lower is better.",
+        functools.partial(frontier_plots.by_bandwidth, search="downtime_limit"),
+    ),
+    (
+        "downtime-by-link",
+        "Downtime at the lowest limit that converges, by link",
+        "Median of the runs at that limit, from the source's STOP to the destination's RESUME; lines are their range.",
+        frontier_plots.observed_by_bandwidth,
+    ),
+)
+
+
+def across(results: Sequence[Result]) -> tuple[Chart, ...]:
+    """What several results show together: their frontiers against the link's bandwidth."""
+    searching = [result for result in results if result.frontiers]
+    if len(searching) < 2:
+        return ()
+    drawn = [(key, title, caption, draw(searching)) for key, title, caption, draw in _ACROSS]
+    return tuple(finished(key, title, caption, spec) for key, title, caption, spec in drawn if spec is not None)
+
+
 def _cpu_per_gib_plan(result: Result) -> _Plan:
     return _Plan(
         "cpu-per-gib",
@@ -135,6 +184,8 @@ def _cpu_per_gib_plan(result: Result) -> _Plan:
 
 
 def _plans(result: Result) -> tuple[list[_Plan], list[str]]:
+    if result.scenario.get("frontier"):  # its runs differ in what they tried: nothing else compares
+        return [*_ATTEMPTS, _CLASSES], []
     cost = _cpu_per_gib_plan(result)
     if not is_replay(result):
         return [_TIME, _PROGRESS, _DOWNTIME, _CPU, cost, _CLASSES], []

@@ -214,9 +214,17 @@ def _samples_text(samples: tuple[Sample, ...]) -> str:
     )
 
 
+def _title(run: Run) -> str:
+    """``warm-up``, ``run 3``, or ``run 3, dirty rate 112 MiB/s: converged``."""
+    if run.attempt is None or run.attempt.converged is None:
+        return "warm-up" if run.warmup else f"run {run.repeat}"
+    outcome = "converged" if run.attempt.converged else f"did not converge, {run.attempt.why}"
+    return f"run {run.repeat}, {run.attempt.tried}: {outcome}"
+
+
 def _detail(run: Run) -> RunDetail:
     return RunDetail(
-        title="warm-up" if run.warmup else f"run {run.repeat}",
+        title=_title(run),
         warmup=run.warmup,
         status=run.status,
         figures=tuple(_figures(run).values()),

@@ -102,9 +102,12 @@ def plan_text(result: Result) -> str:
     """``5 interleaved repeats, 1 warm-up, downtime limit 300 ms``."""
     scenario = result.scenario
     words = []
-    if "repeats" in scenario:
+    frontier = scenario.get("frontier")
+    if isinstance(frontier, Mapping):
+        words.append(f"as many as the search for frontiers takes, the most of {frontier.get('attempts')} decide")
+    elif "repeats" in scenario:
         words.append(plural(scenario["repeats"], "interleaved repeat"))
-    if scenario.get("warmups"):
+    if scenario.get("warmups") and not frontier:
         words.append(plural(scenario["warmups"], "warm-up"))
     if "downtime_limit_s" in scenario and not is_replay(result):
         words.append(f"downtime limit {format_duration(scenario['downtime_limit_s'])}")

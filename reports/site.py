@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.result import Result, save_result
-from reports import break_even_view, html, view
+from reports import break_even_view, charts, html, view
 
 __all__ = ["write_site"]
 
@@ -49,14 +49,16 @@ def write_site(results: Sequence[tuple[str, Result]], out: Path) -> None:
         html.write_report(result, out / folder / "report.html")
         entries.append(Entry(view.card(label, result), f"{folder}/report.html", f"{folder}/result.json"))
     summary = view.index_summary([entry.card for entry in entries])
-    sections = break_even_view.sections([result for _, result in results])
+    found = [result for _, result in results]
+    sections = break_even_view.sections(found)
+    drawn = charts.across(found)
     page = html.render(
         "index.html",
-        script=html.page_script() if sections else None,
+        script=html.page_script() if sections or drawn else None,
         entries=entries,
         summary=summary,
         sections=sections,
-        charts=html.figures([section.chart for section in sections]),
+        charts=html.figures([*(section.chart for section in sections), *drawn]),
         method_headings=break_even_view.METHOD_HEADINGS,
         point_headings=break_even_view.POINT_HEADINGS,
     )

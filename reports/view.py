@@ -26,6 +26,8 @@ from reports.details import (
 )
 from reports.effects import counted_runs, method_names
 from reports.fallbacks import alerts
+from reports.frontiers import DEFINITIONS as FRONTIER_DEFINITIONS
+from reports.frontiers import Frontiers, frontiers
 from reports.numbers import plural
 from reports.offload import DEFINITIONS as OFFLOAD_DEFINITIONS
 from reports.offload import Offload, offload
@@ -60,6 +62,7 @@ class PageView:
     question: str
     facts: tuple[tuple[str, str], ...]
     verdict: Verdict
+    frontiers: Frontiers | None
     figures: tuple[Figure, ...]
     offload: Offload | None
     choices: Choices | None
@@ -101,12 +104,14 @@ def _facts(result: Result) -> tuple[tuple[str, str], ...]:
 
 def page(result: Result) -> PageView:
     """Everything on one result's page but its charts."""
-    offloaded, chosen = offload(result), choices(result)
+    offloaded, chosen, searched = offload(result), choices(result), frontiers(result)
+    added = (FRONTIER_DEFINITIONS if searched else ()) + (OFFLOAD_DEFINITIONS if offloaded else ())
     return PageView(
         name=facts.scenario_text(result, "name", "unnamed scenario"),
         question=facts.scenario_text(result, "description", ""),
         facts=_facts(result),
         verdict=verdict(result),
+        frontiers=searched,
         figures=every_figure(result),
         offload=offloaded,
         choices=chosen,
@@ -114,7 +119,7 @@ def page(result: Result) -> PageView:
         environment=environment(result),
         parameters=parameters(result),
         runs=every_run(result),
-        definitions=DEFINITIONS + (OFFLOAD_DEFINITIONS if offloaded else ()) + (CHOICES_DEFINITIONS if chosen else ()),
+        definitions=DEFINITIONS + added + (CHOICES_DEFINITIONS if chosen else ()),
         schema=str(result.schema),
     )
 
@@ -122,8 +127,8 @@ def page(result: Result) -> PageView:
 def card(label: str, result: Result) -> Card:
     """One result's entry in an index."""
     methods = method_names(result)
-    counted = sum(len(counted_runs(result, name)) for name in methods)
     found = len(warnings(result))
+    searched = frontiers(result)
     return Card(
         label=label,
         name=facts.scenario_text(result, "name", "unnamed scenario"),
@@ -133,10 +138,16 @@ def card(label: str, result: Result) -> Card:
         link=facts.link_text(result),
         guest=facts.guest_text(result),
         alerts=alerts(result),
-        sentences=verdict(result).sentences,
-        counts=f"{plural(len(methods), 'method')}, {plural(counted, 'counted run')}",
+        sentences=searched.sentences if searched else verdict(result).sentences,
+        counts=f"{plural(len(methods), 'method')}, {_counts(result)}",
         warnings=plural(found, "warning") if found else "",
     )
+
+
+def _counts(result: Result) -> str:
+    if result.scenario.get("frontier"):
+        return plural(len(result.runs), "attempt")
+    return plural(sum(len(counted_runs(result, name)) for name in method_names(result)), "counted run")
 
 
 def index_summary(cards: Sequence[Card]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import runner
+from harness.frontier_runner import run_frontiers
 from harness.guests.accel import probe_accel
 from harness.live import LiveLab
 from harness.scenario import Method, load_scenario
@@ -89,6 +90,7 @@ def test_every_method_moves_every_byte(tmp_path, name):
     assert run.heartbeat_gap_s >= run.downtime_s * 0.9
     assert run.cpu_s.source_qemu is not None
     assert run.passes >= 2
+    assert (run.guest_dirty_rate_bytes_per_s > 0) == dirty_rate().endswith("=4MiB/s")
     assert run.samples
     assert run.parameters["source.max-bandwidth"] >= 1 << 40
 
@@ -106,6 +108,17 @@ def test_a_steered_source_is_told_when_to_stop_and_gets_its_own_limit_back(tmp_p
     assert run.counters["sender_steer_changes"] == len(run.steering) >= 1
     assert {told["parameter"] for told in run.steering} <= {"downtime-limit", "avail-switchover-bandwidth"}
     assert all(0 < told["left_bytes"] < 0.3 * told["delivered_bytes_per_s"] for told in run.steering)
+
+
+def test_a_search_tries_its_values_with_real_guests(tmp_path):
+    tiny = ["frontier.find=['downtime_limit']", "frontier.downtime_limit.from=100ms", "frontier.attempts=1"]
+    scenario = load_scenario("convergence", [*SETTINGS[:2], dirty_rate(), *tiny], only=["original"])
+    result = run_frontiers(scenario, tmp_path, lambda _: None)
+    assert result.runs[0].attempt.value == 0.3
+    assert {run.parameters["source.downtime-limit"] for run in result.runs} <= {100, 300}
+    assert all((run.status, run.verified) == ("completed", True) for run in result.runs)
+    (found,) = result.frontiers
+    assert found.runs == len(result.runs)
 
 
 def test_a_codec_that_decodes_one_byte_wrongly_stops_the_migration_and_the_source_runs_on(tmp_path, plant):

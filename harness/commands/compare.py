@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 import click
@@ -53,6 +54,8 @@ def _table(a: Result, b: Result, first: str, second: str) -> Table:
     from harness.console import make_table
     from harness.errors import UserError
 
+    if a.frontiers and b.frontiers:
+        return _frontier_table(a, b, f"A = {escape(first)}, B = {escape(second)}: frontiers A -> B")
     methods = [method for method in a.summary if method in b.summary]
     if not methods:
         raise UserError(f"{first} and {second} have no completed method in common; compare results of like scenarios")
@@ -61,6 +64,25 @@ def _table(a: Result, b: Result, first: str, second: str) -> Table:
     for method in methods:
         cells = [_change(a, b, method, metric, factor) for _, metric, factor in _METRICS]
         table.add_row(escape(method), *cells)
+    return table
+
+
+def _frontier_table(a: Result, b: Result, title: str) -> Table:
+    """What converged in each, with no interval: their own tables have the brackets."""
+    from rich.markup import escape
+
+    from harness.console import make_table
+    from harness.result import value_text
+
+    after = {(each.search, each.method): each for each in b.frontiers}
+    table = make_table(title, "method", "what", "converged at", "median downtime ms", numbers=True)
+    for old in a.frontiers:
+        new = after.get((old.search, old.method))
+        if new is not None:
+            ends = ["-" if e.converged_at is None else value_text(e.search, e.converged_at) for e in (old, new)]
+            stood = [f"{median(e.downtimes_s) * 1e3:.0f}" if e.downtimes_s else "-" for e in (old, new)]
+            what = old.search.replace("_", " ")
+            table.add_row(escape(old.method), what, " -> ".join(ends), " -> ".join(stood))
     return table
 
 

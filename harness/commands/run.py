@@ -22,6 +22,7 @@ Examples:
   pageferry run unlimited throttled --only 'zstd-*' --out out/both
   pageferry run my/scenario.toml --set method.isal-1.threads=4
   pageferry run adaptive --set link.bandwidth=100Mbit/s
+  pageferry run convergence --set link.bandwidth=1Gbit/s --only zstd-1
 
 \b
 One scenario fills DIR; several fill DIR/NAME each, and DIR/index.html leads to them. An earlier result there is replaced.
@@ -34,7 +35,10 @@ Exit status 0: every run completed and verified, or was skipped with its reason.
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for results [out/SCENARIO].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenarios.")
 @click.option("--only", multiple=True, metavar="METHOD", help="Run this method (or shell pattern) and the baseline.")
-def command(*, scenarios: tuple[str, ...], out: Path | None, overrides: tuple[str, ...], only: tuple[str, ...]) -> None:
+@click.option("--resume", is_flag=True, help="Go on with a search for frontiers that was interrupted.")
+def command(
+    *, scenarios: tuple[str, ...], out: Path | None, overrides: tuple[str, ...], only: tuple[str, ...], resume: bool
+) -> None:
     """Run each SCENARIO (a shipped one by name, or a TOML file), measure it, and write result.json, report.html and pyperf/."""
     from harness.console import make_console
     from harness.sweep import load_sweep
@@ -42,7 +46,7 @@ def command(*, scenarios: tuple[str, ...], out: Path | None, overrides: tuple[st
 
     plan = _plan([cell for name in scenarios for cell in load_sweep(name, overrides, only)], out)
     console = make_console()
-    results = [_run(console, scenario, folder) for scenario, folder in plan]
+    results = [_run(console, scenario, folder, resume=resume) for scenario, folder in plan]
     _print_regrets(console, results)
     if len(plan) > 1:
         parent = plan[0][1].parent
@@ -94,7 +98,9 @@ def _print_regrets(console: Console, results: list[Result]) -> None:
     console.print(table)
 
 
-def _run(console: Console, scenario: Scenario, folder: Path) -> Result:
+def _run(console: Console, scenario: Scenario, folder: Path, *, resume: bool) -> Result:
+    from harness.errors import UserError
+    from harness.frontier_runner import run_frontiers
     from harness.measure.pyperf_export import write_pyperf
     from harness.progress import progress
     from harness.runner import run_scenario
@@ -102,9 +108,16 @@ def _run(console: Console, scenario: Scenario, folder: Path) -> Result:
     from reports.html import write_report
 
     console.print(f"[bold]{scenario.name}[/]: {scenario.description}", highlight=False, soft_wrap=True)
+    if resume and scenario.frontier is None:
+        raise UserError(
+            f"--resume: {scenario.name} searches for no frontier, and its repeats begin anew: leave it away"
+        )
     try:
         with progress(console, scenario.name) as on_event:
-            result = run_scenario(scenario, folder, on_event)
+            if scenario.frontier is None:
+                result = run_scenario(scenario, folder, on_event)
+            else:
+                result = run_frontiers(scenario, folder, on_event, resume=resume)
     except KeyboardInterrupt:
         if (folder / "result.json").exists():
             click.echo(f"pageferry: what finished is in {folder / 'result.json'}", err=True)
@@ -118,5 +131,8 @@ def _run(console: Console, scenario: Scenario, folder: Path) -> Result:
 
 
 def _went_wrong(result: Result) -> bool:
-    """A run that neither completed nor was skipped, or whose memory did not arrive."""
-    return any(run.status not in ("completed", "skipped") or run.verified is False for run in result.runs)
+    """A run that neither completed nor was skipped, or whose memory did not arrive. In a search a timeout is a finding."""
+    return any(
+        run.status == "failed" or (run.status == "timeout" and run.attempt is None) or run.verified is False
+        for run in result.runs
+    )

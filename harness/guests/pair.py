@@ -29,9 +29,10 @@ from harness.guests.stress import (
 )
 from harness.units import MIB
 
-__all__ = ["GuestCheck", "GuestPair", "GuestSpec", "guest_argv", "start_pair"]
+__all__ = ["GuestCheck", "GuestPair", "GuestSpec", "Writes", "guest_argv", "start_pair"]
 
 CONSOLE = "console"
+PAGE_BYTES = 4096
 ANSWER_TIMEOUT_S = 30.0
 FIRST_BEATS = 20  # 0.2 s of an undisturbed guest before a migration
 BEATS_AFTER = 12  # two more than the silence around a migration is measured over
@@ -49,6 +50,19 @@ class GuestSpec:
     accel: Accel
     config: StressConfig
     images: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """The guest's count of pages written, and when it was heard (monotonic)."""
+
+    pages: int
+    at_s: float
+
+    def rate_bytes_per_s(self, later: Writes, stopped_s: float) -> float | None:
+        """What the guest wrote from here to ``later``, per second that it ran; ``stopped_s`` of them it stood still."""
+        ran_s = later.at_s - self.at_s - stopped_s
+        return (later.pages - self.pages) * PAGE_BYTES / ran_s if ran_s > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +108,18 @@ class GuestPair:
         :raises QemuError: it does not: it came over dead.
         """
         self.reader.wait_beats("destination", BEATS_AFTER, timeout_s, since_s=resume_monotonic_s)
+
+    def ask_writes(self, side: str, timeout_s: float = 10.0) -> Writes:
+        """How many pages the guest has written so far, by its own count. It answers at its next tick, in 10 ms if it keeps up.
+
+        :raises QemuError: it does not answer.
+        """
+        since_s = time.monotonic()
+        self.reader.send(side, Command.STATUS.value)
+        said = self.reader.wait_said(side, _is_status, timeout_s, since_s=since_s)
+        if not isinstance(said, Status):
+            raise QemuError(f"{side}: the guest does not say what it wrote: {said}")
+        return Writes(said.writes, time.monotonic())
 
     def check_guest(self, timeout_s: float = ANSWER_TIMEOUT_S) -> GuestCheck:
         """Have the guest on the destination check every page of its working set. Silence is a failed check, too."""
@@ -164,6 +190,10 @@ def _feed() -> Feed:
 
 def _is_first_word(event: object) -> bool:
     return isinstance(event, GuestFailure) or (isinstance(event, Status) and event.kind == "ready")
+
+
+def _is_status(event: object) -> bool:
+    return isinstance(event, GuestFailure) or (isinstance(event, Status) and event.kind == "status")
 
 
 def _is_verdict(event: object) -> bool:

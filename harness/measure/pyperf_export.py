@@ -50,7 +50,8 @@ def write_pyperf(result: Result, folder: Path) -> list[Path]:
 
 
 def _suite(result: Result, method: str) -> pyperf.BenchmarkSuite | None:
-    runs = [run for run in result.runs if run.method == method and run.status == "completed"]
+    completed = [run for run in result.runs if run.method == method and run.status == "completed"]
+    runs = [run for run in completed if run.attempt is None]  # a search's runs differ in what they tried
     metadata = {"method": method, "scenario": str(result.scenario.get("name") or "unnamed")}
     benchmarks = [_benchmark(name, metric, unit, runs, metadata) for name, metric, unit in _BENCHMARKS]
     present = [benchmark for benchmark in benchmarks if benchmark is not None]

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import advice_samples
+import frontier_samples
 import pytest
 import report_samples as samples
 
@@ -56,6 +57,9 @@ def folder(tmp_path_factory):
     for name in ("live", "codecs", "threads", "offload", "adaptive", "empty", "hostile"):
         html.write_report(getattr(samples, name)(), out / f"{name}.html")
     html.write_comparison(samples.live(), samples.offload(), out / "compare.html", ("before", "after"))
+    html.write_report(frontier_samples.convergence(), out / "convergence.html")
+    links = [(f"link {n}", frontier_samples.convergence(bandwidth)) for n, bandwidth in enumerate((37_500_000, None))]
+    site.write_site(links, out / "links")
     site.write_site([("a", samples.live()), ("b", samples.empty())], out / "site")
     advice.write_advice(advice_samples.advice(), out / "advice.html")
     return out
@@ -103,6 +107,8 @@ def visit(chromium, folder):
         "threads.html",
         "offload.html",
         "adaptive.html",
+        "convergence.html",
+        "links/index.html",
         "empty.html",
         "compare.html",
         "advice.html",
