@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from backends.api import Backend, BackendError, Buffer
 from harness.errors import CodecError
+from harness.migrator.incompressible import looks_incompressible
 from harness.wire.batch import PageBatch, join, split
 from harness.wire.frame import Frame, Header, Kind, Layout, digest, encode
 
@@ -82,7 +83,8 @@ class Serial:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A frame ready to send: ``parts`` are its header, plan and body, none of them copied together. ``took_s`` to make."""
+    """A frame ready to send: ``parts`` are its header, plan and body, none of them copied together. ``took_s`` to make: CPU time,
+    which other work on the host leaves alone; behind a history time of day, for there libraries have threads of their own."""
 
     header: Header
     parts: tuple[bytes | memoryview, ...]
@@ -93,7 +95,7 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A slice of the stream whose digest was checked. ``took_s`` to restore."""
+    """A slice of the stream whose digest was checked. ``took_s`` to restore, as ``Packed``'s."""
 
     header: Header
     raw: memoryview
@@ -120,22 +122,25 @@ class Encoder:
         self.backend = backend
         self._codec, self._fallback_codec = codec, fallback_codec
         self._serial = serial
+        self._clock = time.thread_time if serial is None else time.perf_counter
         self._fallback = fallback
         self._stores = backend.info.name == "none"
         self._wants_pages = backend.info.wants_pages
+        self._samples = backend.info.device == "cpu"
         self.codec_cpu_s = 0.0
         self._waited_s = 0.0
         self.stored_batches = 0
+        self.incompressible_batches = 0
         self.fallbacks = 0
         self.fallback_bytes = 0
         self.fallback_reason: str | None = None
 
     def encode(self, job: Job) -> Packed:
         """A frame. Data that does not shrink is stored. :raises CodecError: nobody could compress."""
-        began_s = time.perf_counter()
+        began_s = self._clock()
         sequence, batch, turn = job.sequence, job.batch, job.turn
         raw_digest = digest(batch.raw)
-        if not self._stores:
+        if not self._stores and not self._is_in_vain(batch):
             plan, pages = split(batch) if self._wants_pages else (b"", batch.raw)
             codec, packed = self._compress(sequence, pages, turn)
             body_bytes = len(plan) + len(packed)
@@ -152,10 +157,17 @@ class Encoder:
         )  # fmt: skip
         return Packed(header, (encode(header), batch.raw), job, self._took_s(began_s))
 
+    def _is_in_vain(self, batch: PageBatch) -> bool:
+        """Not for a history, which such pages are part of, nor for a device, to which they cost the host nothing."""
+        if self._serial is not None or not self._samples or not looks_incompressible(batch):
+            return False
+        self.incompressible_batches += 1
+        return True
+
     def _took_s(self, began_s: float) -> float:
         """Without the wait for a turn."""
         waited_s, self._waited_s = self._waited_s, 0.0
-        return time.perf_counter() - began_s - waited_s
+        return self._clock() - began_s - waited_s
 
     def close(self) -> None:
         """Close both backends; a shared one is its owner's to close."""
@@ -210,11 +222,12 @@ class Decoder:
 
     def decode(self, frame: Frame, turn: int = 0) -> Restored:
         """Check the body, restore the slice, check the slice. :raises FrameError: damaged. :raises CodecError: wrong."""
-        began_s = time.perf_counter()
         header = frame.header
+        clock = time.perf_counter if header.codec in self._serials else time.thread_time
+        began_s = clock()
         if header.layout is Layout.STORED:
             frame.check_body(digest(frame.body))
-            return Restored(header, frame.body, time.perf_counter() - began_s)
+            return Restored(header, frame.body, clock() - began_s)
         plan, packed = frame.body[: header.plan_bytes], frame.body[header.plan_bytes :]
         frame.check_body(digest(plan) ^ digest(packed))
         page_bytes = 1 << header.page_shift
@@ -222,7 +235,7 @@ class Decoder:
         raw = join(plan, pages, header.raw_bytes, page_bytes)
         check_restored(header, raw, self._name(header))
         waited_s, self._waited_s = self._waited_s, 0.0
-        return Restored(header, raw, time.perf_counter() - began_s - waited_s)
+        return Restored(header, raw, clock() - began_s - waited_s)
 
     def _decompress(self, frame: Frame, packed: memoryview, page_bytes: int, turn: int) -> memoryview:
         header = frame.header
