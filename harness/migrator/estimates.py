@@ -20,7 +20,7 @@ from harness.auto import Candidate
 
 __all__ = ["Estimates", "Known"]
 
-_COST_PRIOR_BYTES, _COST_BYTES = 1 << 20, 32 << 20
+_COST_PRIOR_BYTES, _COST_BYTES = 4 << 20, 32 << 20
 _SIZE_PRIOR_BYTES, _SIZE_BYTES = 1 << 20, 24 << 20
 _ODDS_PRIOR_BYTES, _ODDS_BYTES = 1 << 20, 16 << 20
 _HISTORY_PRIOR_BYTES, _HISTORY_BYTES = 8 << 20, 96 << 20
@@ -144,15 +144,18 @@ class Estimates:
         return 1 / (self._work_s_per_byte(choice) + self._overhead(choice))
 
     def compress_bytes_per_s(self, choice: int) -> float:
-        """C, of one thread. A prior is scaled as what was measured of others turned out against its own."""
+        """C, of one thread. A prior is scaled as what was measured of others turned out against its own; not a history's, which is
+        by time of day."""
         known = self.known[choice]
-        scale = 1.0 if known.compressed or choice == 0 else self._scale_compress()
+        as_known = known.compressed or choice == 0 or not self.candidates[choice].parallel
+        scale = 1.0 if as_known else self._scale_compress()
         return 1 / max(1e-15, known.compress.value * scale)
 
     def restore_bytes_per_s(self, choice: int) -> float:
         """D, likewise."""
         known = self.known[choice]
-        scale = 1.0 if known.restored or choice == 0 else self._scale_restore()
+        as_known = known.restored or choice == 0 or not self.candidates[choice].parallel
+        scale = 1.0 if as_known else self._scale_restore()
         return 1 / max(1e-15, known.restore.value * scale)
 
     def ratio(self, choice: int) -> float:

@@ -28,7 +28,7 @@ _NEAR = 0.98
 """What promises so much of the best is as good, and the one of these that takes the least CPU time is chosen."""
 
 _DWELL_S = 1.0
-_FIRST_DWELL_S, _REHEARSED_DWELL_S = 0.025, 0.04
+_FIRST_DWELL_S, _REHEARSED_DWELL_S = 0.025, 0.03
 """The first choices are guesses, so that they may be left soon: each change doubles the time until the next, up to ``_DWELL_S``."""
 
 _THINK_S = 0.01
@@ -38,8 +38,8 @@ _LINK_CHANGED = 1.5
 _LINK_DWELL_S = 0.1
 """A link that carries so many times as much, or as little, as at the last decision is a reason to decide anew soon."""
 
-_TRIAL_SHARE = 0.01
-_FIRST_TRIALS_S = 0.002
+_TRIAL_SHARE = 0.005
+_FIRST_TRIALS_S = 0.001
 _STALE_S = 2.0
 _STALE_BESIDE_HISTORY_S = 0.02
 """What keeps history saves other shares at each moment: only beside it is known what the memory is like."""
