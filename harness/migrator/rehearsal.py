@@ -22,6 +22,8 @@ _LONG_ENOUGH_S = 0.015
 _MOST_BYTES = 16 << 20
 _RECEIVER_WAITS = 0.3
 _TIMEOUT_S = 10.0
+_AHEAD_PARTS = 64
+"""Parts without an answer yet: with many more both ends could wait for room in each other's socket buffers."""
 
 
 def answer(link: FrameLink) -> None:
@@ -42,12 +44,15 @@ def link_bytes_per_s(link: FrameLink) -> float | None:
 
 
 def _train(link: FrameLink, body: bytes, parts: int) -> list[AckLook]:
-    for _ in range(parts):
-        link.send(control(Kind.PROBE, body))
-    looks = [AckLook.decode(link.first_frame(Kind.PROBED, _TIMEOUT_S).body) for _ in range(parts)]
-    told = [look for look in looks if look is not None]
-    if len(told) < parts:
-        raise PeerError("the receiver said nothing of when a probe came; install the same pageferry on both sides")
+    probe, told, sent = control(Kind.PROBE, body), list[AckLook](), 0
+    while len(told) < parts:
+        while sent < min(parts, len(told) + _AHEAD_PARTS):
+            link.send(probe)
+            sent += 1
+        look = AckLook.decode(link.first_frame(Kind.PROBED, _TIMEOUT_S).body)
+        if look is None:
+            raise PeerError("the receiver said nothing of when a probe came; install the same pageferry on both sides")
+        told.append(look)
     return told
 
 
