@@ -19,28 +19,29 @@ AUTO = BackendInfo(name="auto", options=("candidates", "cpu_limit"))
 
 _MB = 1e6
 _PRIORS: Mapping[str, tuple[float, float, float]] = {
-    # Compressing and restoring, MB/s of one thread, and ratio: 1 MiB batches of guest pages without zero pages
-    # (2-core Intel Xeon, 2026-11-24, n=3). They order the candidates until batches have been measured.
+    # Compressing and restoring, MB/s of one thread's CPU time, and ratio: replays of 256 MiB of mixed memory at 1 and 2.5 Gbit/s
+    # (2-core Intel Xeon, 2026-11-25, n=4; CPU time hardly differed between them). They order the candidates until batches have
+    # been measured.
     "none": (8000, 8000, 1.0),
-    "lz4:0": (800, 2500, 2.1),
-    "isal:1": (850, 1100, 2.75),
-    "zstd:1": (600, 1300, 2.95),
-    "zstd:3": (450, 1200, 3.1),
-    "zstd:6": (140, 1200, 3.25),
-    "zstd-long:1": (320, 650, 4.0),
+    "lz4:0": (640, 2250, 2.5),
+    "isal:1": (575, 650, 2.7),
+    "zstd:1": (490, 1400, 3.15),
+    "zstd:3": (365, 1450, 3.3),
+    "zstd:6": (130, 1550, 3.4),
+    "zstd-long:1": (300, 950, 4.8),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A backend and level. Rates are raw bytes a second of one thread, as known beforehand; ``parallel``: threads add up."""
+    """A backend and level. Rates, as known beforehand, are raw bytes per second of CPU time; ``history``: it keeps one."""
 
     backend: str
     level: int | None
     compress_bytes_per_s: float
     decompress_bytes_per_s: float
     ratio: float
-    parallel: bool = True
+    history: bool = False
 
     def __str__(self) -> str:
         """As it is written in a scenario."""
@@ -86,4 +87,4 @@ def _candidate(text: str) -> Candidate:
         raise UserError(f"candidate {text!r}: {exc}; write for example isal:1") from exc
     prior = _PRIORS.get(f"{name}:{level}" if level is not None else name, (300, 800, 2.8))
     compress, decompress, ratio = prior
-    return Candidate(name, level, compress * _MB, decompress * _MB, ratio, parallel=not cls.info.stateful)
+    return Candidate(name, level, compress * _MB, decompress * _MB, ratio, history=cls.info.stateful)

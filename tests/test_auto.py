@@ -15,7 +15,7 @@ def test_none_comes_first_and_history_stands_alone():
     found = candidates({})
     assert str(found[0]) == "none"
     for candidate in found:
-        assert candidate.parallel is not registry.load(candidate.backend).info.stateful
+        assert candidate.history is registry.load(candidate.backend).info.stateful
         assert candidate.compress_bytes_per_s > 0
         assert candidate.ratio >= 1
 

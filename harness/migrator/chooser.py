@@ -41,6 +41,11 @@ class Chooser:
         self._under_way: deque[tuple[int, int]] = deque()
         self._raw_bytes = [0] * len(candidates)
 
+    @property
+    def expected_bytes_per_s(self) -> float:
+        """The delivered rate with which a migration will begin, as far as is known."""
+        return self._policy.expected_bytes_per_s
+
     def chosen(self, job: Job) -> Job:
         """The job with its choice, and the number of the choice's batches before it."""
         with self._lock:
@@ -69,10 +74,10 @@ class Chooser:
             if not self._under_way or look is None:
                 return
             choice, raw_bytes = self._under_way.popleft()
-            self._policy.restored(choice, raw_bytes, look.restore_s)
-            self._policy.delivered(time.monotonic(), choice, total_bytes, source_waits_s)
             if waiting is not None:
                 self._policy.link.look(look.now_s, look.received_bytes, waiting, look.waited_s)
+            self._policy.restored(choice, raw_bytes, look.restore_s)
+            self._policy.delivered(time.monotonic(), choice, total_bytes, source_waits_s)
 
     def statistics(self) -> dict[str, Any]:
         """Decisions with what they were made of, and the share of the stream that went to each candidate."""

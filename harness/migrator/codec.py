@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from backends.api import Backend, BackendError, Buffer
 from harness.errors import CodecError
+from harness.migrator.incompressible import looks_incompressible
 from harness.wire.batch import PageBatch, join, split
 from harness.wire.frame import Frame, Header, Kind, Layout, digest, encode
 
@@ -91,7 +92,8 @@ class Serial:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A frame ready to send: ``parts`` are its header, plan and body, none of them copied together. ``took_s`` to make."""
+    """A frame ready to send: ``parts`` are its header, plan and body, none of them copied together. ``took_s`` to make: CPU time,
+    which other work on the host leaves alone."""
 
     header: Header
     parts: tuple[bytes | memoryview, ...]
@@ -102,7 +104,7 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A slice of the stream whose digest was checked. ``took_s`` to restore."""
+    """A slice of the stream whose digest was checked. ``took_s`` to restore, as ``Packed``'s."""
 
     header: Header
     raw: memoryview
@@ -132,9 +134,10 @@ class Encoder:
         self._fallback = fallback
         self._stores = backend.info.name == "none"
         self._wants_pages = backend.info.wants_pages
+        self._samples = backend.info.device == "cpu"
         self.codec_cpu_s = 0.0
-        self._waited_s = 0.0
         self.stored_batches = 0
+        self.incompressible_batches = 0
         self.fallbacks = 0
         self.fallback_bytes = 0
         self.fallback_reason: str | None = None
@@ -146,10 +149,10 @@ class Encoder:
 
     def encode(self, job: Job) -> Packed:
         """A frame. Data that does not shrink is stored. :raises CodecError: nobody could compress."""
-        began_s = time.perf_counter()
+        began_s = time.thread_time()
         sequence, batch, turn = job.sequence, job.batch, job.turn
         raw_digest = digest(batch.raw)
-        if not self._stores:
+        if not self._stores and not self._is_in_vain(batch):
             plan, pages = split(batch) if self._wants_pages else (b"", batch.raw)
             codec, packed = self._compress(sequence, pages, turn)
             body_bytes = len(plan) + len(packed)
@@ -158,18 +161,20 @@ class Encoder:
                     Kind.BATCH, sequence, codec, Layout.PACKED, batch.page_bytes.bit_length() - 1,
                     batch.raw_bytes, body_bytes, len(plan), batch.pages, raw_digest, digest(plan) ^ digest(packed),
                 )  # fmt: skip
-                return Packed(header, (encode(header), plan, packed), job, self._took_s(began_s))
+                return Packed(header, (encode(header), plan, packed), job, time.thread_time() - began_s)
         self.stored_batches += 1
         header = Header(
             Kind.BATCH, sequence, 0, Layout.STORED, 12,
             batch.raw_bytes, batch.raw_bytes, 0, batch.pages, raw_digest, raw_digest,
         )  # fmt: skip
-        return Packed(header, (encode(header), batch.raw), job, self._took_s(began_s))
+        return Packed(header, (encode(header), batch.raw), job, time.thread_time() - began_s)
 
-    def _took_s(self, began_s: float) -> float:
-        """Without the wait for a turn."""
-        waited_s, self._waited_s = self._waited_s, 0.0
-        return time.perf_counter() - began_s - waited_s
+    def _is_in_vain(self, batch: PageBatch) -> bool:
+        """Not for a history, which such pages are part of, nor for a device, to which they cost the host nothing."""
+        if self._serial is not None or not self._samples or not looks_incompressible(batch):
+            return False
+        self.incompressible_batches += 1
+        return True
 
     def close(self) -> None:
         """Close both backends; a shared one is its owner's to close."""
@@ -200,13 +205,7 @@ class Encoder:
     def _packed(self, pages: memoryview, turn: int) -> Buffer:
         if self._serial is None:
             return self.backend.compress(pages)
-        asked_s = time.perf_counter()
-
-        def work(backend: Backend) -> Buffer:
-            self._waited_s = time.perf_counter() - asked_s
-            return backend.compress(pages)
-
-        return self._serial.call(turn, work)
+        return self._serial.call(turn, lambda backend: backend.compress(pages))
 
 
 class Decoder:
@@ -218,25 +217,23 @@ class Decoder:
     ) -> None:
         self._open_backends = open_backends
         self._serials = serials or {}
-        self._waited_s = 0.0
         self._backends: dict[int, Backend] = {}
         self.codec_cpu_s = 0.0
 
     def decode(self, frame: Frame, turn: int = 0) -> Restored:
         """Check the body, restore the slice, check the slice. :raises FrameError: damaged. :raises CodecError: wrong."""
-        began_s = time.perf_counter()
         header = frame.header
+        began_s = time.thread_time()
         if header.layout is Layout.STORED:
             frame.check_body(digest(frame.body))
-            return Restored(header, frame.body, time.perf_counter() - began_s)
+            return Restored(header, frame.body, time.thread_time() - began_s)
         plan, packed = frame.body[: header.plan_bytes], frame.body[header.plan_bytes :]
         frame.check_body(digest(plan) ^ digest(packed))
         page_bytes = 1 << header.page_shift
         pages = self._decompress(frame, packed, page_bytes, turn)
         raw = join(plan, pages, header.raw_bytes, page_bytes)
         check_restored(header, raw, self._name(header))
-        waited_s, self._waited_s = self._waited_s, 0.0
-        return Restored(header, raw, time.perf_counter() - began_s - waited_s)
+        return Restored(header, raw, time.thread_time() - began_s)
 
     def _decompress(self, frame: Frame, packed: memoryview, page_bytes: int, turn: int) -> memoryview:
         header = frame.header
@@ -245,13 +242,7 @@ class Decoder:
         started = time.thread_time()
         try:
             if serial is not None:
-                asked_s = time.perf_counter()
-
-                def work(backend: Backend) -> Buffer:
-                    self._waited_s = time.perf_counter() - asked_s
-                    return backend.decompress(packed, pages_bytes)
-
-                pages = serial.call(turn, work)
+                pages = serial.call(turn, lambda backend: backend.decompress(packed, pages_bytes))
             else:
                 pages = self._backend(header).decompress(packed, pages_bytes)
         except BackendError as exc:

@@ -93,7 +93,7 @@ def auto_crew(options: Mapping[str, Any], threads: int | None) -> Crew:
     histories = {
         number: Serial([registry.create(candidate.backend, candidate.level) for _ in range(lanes)])
         for number, candidate in enumerate(found)
-        if not candidate.parallel
+        if candidate.history
     }
 
     def open_encoder(choice: int) -> Encoder:

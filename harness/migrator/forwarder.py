@@ -67,7 +67,8 @@ class Forwarder:
         self._chooser = chooser
         self._source_waits_s = 0.0
         self._threads = threads
-        self._policy = FlightPolicy(batch_bytes, lanes, inflight_bytes, careful=chooser is not None)
+        expected = None if chooser is None else chooser.expected_bytes_per_s
+        self._policy = FlightPolicy(batch_bytes, lanes, inflight_bytes, expected_bytes_per_s=expected)
         self._window = Window(self._policy.window_bytes)
         self._parser = QStreamParser(self._policy.batch_bytes)
         self._failure = Failure(self._stop)
@@ -271,6 +272,7 @@ class Forwarder:
             "opaque_reason": self._parser.opaque_reason,
             "batches": self._sequence,
             "stored_batches": sum(encoder.stored_batches for encoder in self._encoders),
+            "incompressible_batches": sum(encoder.incompressible_batches for encoder in self._encoders),
             "fallbacks": sum(encoder.fallbacks for encoder in self._encoders),
             "fallback_bytes": sum(encoder.fallback_bytes for encoder in self._encoders),
             "fallback_reason": next((e.fallback_reason for e in self._encoders if e.fallback_reason), None),

@@ -1,7 +1,8 @@
 """How many bytes a second a link carries, from looks at one that is in use. Pure: numbers in, a number out.
 
 A stretch counts where the link was the limit: bytes waited to be sent all the time, and the receiver waited for bytes.
-Where the receiver does not wait it is the receiver that is slow, and where nothing waits to be sent it is the source.
+Where the receiver does not wait it is the receiver that is slow, and where nothing waits to be sent it is the source. Of
+several stretches the upper quartile counts: where CPU time is short, a receiver that waits for it seems to wait for the link.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ _BACKLOG_BYTES = 64 << 10
 _SAMPLE_S = 0.01
 _SPAN_S = 0.12
 _RECEIVER_WAITS = 0.3
+_FREE_S = 0.06
+_OUTGROWN = 1.1
+_GROWTH = 1.5
+_MOST_GROWTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +33,19 @@ class _Look:
 
 @dataclass(slots=True)
 class LinkRate:
-    """``bytes_per_s`` is None until the link was the limit, and what it carried then, as of the latest such stretches."""
+    """``bytes_per_s`` is None until the link was the limit, and what it carried then, as of the latest such stretches.
+
+    A link that carries more than that without being the limit has grown, nobody knows how far: it is taken for faster step by step
+    until it is the limit again. ``limited_s``: for how long it was, in all.
+    """
 
     bytes_per_s: float | None = None
+    limited_s: float = 0.0
     _last: _Look | None = None
     _stretches: deque[tuple[float, int]] = field(default_factory=deque)
+    _free_s: float = 0.0
+    _free_bytes: int = 0
+    _limit_bytes_per_s: float | None = None
 
     def look(self, now_s: float, arrived_bytes: int, waiting_bytes: int, receiver_waits_s: float) -> None:
         """``arrived_bytes`` in all, ``waiting_bytes`` sent and not arrived; the receiver waited for ``receiver_waits_s`` in all."""
@@ -46,20 +59,41 @@ class LinkRate:
         if last is None:
             return
         took_s, moved_bytes = now_s - last.now_s, arrived_bytes - last.arrived_bytes
-        rate = moved_bytes / took_s
         if last.backlogged and backlogged and receiver_waits_s - last.receiver_waits_s >= _RECEIVER_WAITS * took_s:
             self._limited(took_s, moved_bytes)
-        elif self.bytes_per_s is not None and rate > self.bytes_per_s:
-            self.bytes_per_s = rate
-            self._stretches.clear()
+        else:
+            self._free(took_s, moved_bytes)
+
+    def expect(self, bytes_per_s: float) -> None:
+        """What another measurement says, before there are looks."""
+        self.bytes_per_s = self._limit_bytes_per_s = bytes_per_s
 
     def _limited(self, took_s: float, moved_bytes: int) -> None:
+        self.limited_s += took_s
+        self._free_s, self._free_bytes = 0.0, 0
         self._stretches.append((took_s, moved_bytes))
         while len(self._stretches) > 1 and sum(s for s, _ in self._stretches) - self._stretches[0][0] >= _SPAN_S:
             self._stretches.popleft()
-        self.bytes_per_s = max(1.0, sum(b for _, b in self._stretches) / sum(s for s, _ in self._stretches))
+        self.bytes_per_s = max(1.0, _upper_quartile([b / s for s, b in self._stretches]))
+        self._limit_bytes_per_s = self.bytes_per_s
+
+    def _free(self, took_s: float, moved_bytes: int) -> None:
+        self._free_s += took_s
+        self._free_bytes += moved_bytes
+        if self._free_s < _FREE_S:
+            return
+        rate = self._free_bytes / self._free_s
+        self._free_s, self._free_bytes = 0.0, 0
+        limit = self._limit_bytes_per_s
+        if limit is not None and self.bytes_per_s is not None and rate > _OUTGROWN * limit:
+            self.bytes_per_s = max(rate, min(_MOST_GROWTH * rate, _GROWTH * self.bytes_per_s))
+            self._stretches.clear()
 
     @property
     def could_carry_bytes_per_s(self) -> float:
         """The limit, or as much as one likes where it was none yet."""
         return math.inf if self.bytes_per_s is None else self.bytes_per_s
+
+
+def _upper_quartile(rates: list[float]) -> float:
+    return sorted(rates)[3 * len(rates) // 4]

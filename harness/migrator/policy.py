@@ -18,7 +18,6 @@ Uncompressed, STOP to RESUME stayed within 12 ms of QEMU's alone (1 Gbit/s, 2-co
 
 _SPAN_S = 0.2
 _FIRST_BYTES = 2 << 20
-_CAREFUL_BYTES = 768 << 10
 _FLOOR_BYTES = 256 << 10
 _CEILING_BYTES = 32 << 20
 _SMALLEST_BATCH_BYTES = 64 << 10
@@ -32,14 +31,21 @@ class FlightPolicy:
     """
 
     def __init__(
-        self, preferred_batch_bytes: int, lanes: int, fixed_window_bytes: int | None = None, *, careful: bool = False
+        self,
+        preferred_batch_bytes: int,
+        lanes: int,
+        fixed_window_bytes: int | None = None,
+        *,
+        expected_bytes_per_s: float | None = None,
     ) -> None:
-        """``careful``: begin with little in flight, as it may be much for a link of which nothing is known yet."""
+        """``expected_bytes_per_s``: begin with less in flight, where the usual would be much for a rate that is expected."""
         self._preferred_batch_bytes = preferred_batch_bytes
         self._lanes = lanes
         self._fixed_window_bytes = fixed_window_bytes
         self._arrivals: deque[tuple[float, int]] = deque()
-        first_bytes = _CAREFUL_BYTES if careful else max(_FIRST_BYTES, self._wanted_batches * preferred_batch_bytes)
+        first_bytes = max(_FIRST_BYTES, self._wanted_batches * preferred_batch_bytes)
+        if expected_bytes_per_s is not None:
+            first_bytes = max(_FLOOR_BYTES, min(first_bytes, round(expected_bytes_per_s * _TARGET_S)))
         self.window_bytes = fixed_window_bytes or first_bytes
         self.rate_bytes_per_s: float | None = None
 

@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ import xxhash
 from backends import registry
 from backends.api import Backend, BackendError
 from harness.errors import CodecError, FrameError, MissingError, PeerError
+from harness.migrator import rehearsal
 from harness.migrator.ack import AckLook
 from harness.migrator.address import Address, connect, listen, require_private
 from harness.migrator.codec import Decoder, Restored, Serial
@@ -159,7 +160,7 @@ class _Receiver:
 
     def run(self) -> dict[str, Any]:
         back = spawn("back", self._back, self._failure)
-        self._link.send(hello(Kind.WELCOME, session=self._session, threads=self._threads))
+        self._link.send(hello(Kind.WELCOME, session=self._session, threads=self._threads, probes=True))
         self._pipeline.start()
         end: Frame | None = None
         try:
@@ -196,7 +197,7 @@ class _Receiver:
 
     def _read(self) -> Frame:
         """Frames to the codecs until END. :raises FrameError: out of order, unknown here, or no END."""
-        for expected, frame in enumerate(self._link.frames()):
+        for expected, frame in enumerate(self._forward()):
             header = frame.header
             if header.kind is Kind.END:
                 return frame
@@ -208,6 +209,14 @@ class _Receiver:
                 break
             self._pipeline.submit((frame, self._turn(header)))
         raise PeerError("the sender closed the link before the end of the stream")
+
+    def _forward(self) -> Iterator[Frame]:
+        """All frames but the rehearsal's, which are answered."""
+        for frame in self._link.frames():
+            if frame.header.kind is Kind.PROBE:
+                rehearsal.answer(self._link)
+            else:
+                yield frame
 
     def _turn(self, header: Header) -> int:
         """The batch's number among those of its codec, where that keeps history."""

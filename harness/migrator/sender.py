@@ -17,6 +17,7 @@ from typing import Any
 
 from backends.api import MAX_BATCH_BYTES
 from harness.errors import PeerError, UserError
+from harness.migrator import rehearsal
 from harness.migrator.address import Address, connect, listen, require_private
 from harness.migrator.chooser import Chooser
 from harness.migrator.crew import Crew, crew_of
@@ -73,7 +74,8 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
         link = FrameLink(connect(config.target, "--to", what, _GREETING_TIMEOUT_S), "receiver")
         stack.callback(lambda: close_all(link.socket))
         try:
-            session, peer_threads = _greet(link, config, crew)
+            session, welcome = _greet(link, config, crew)
+            chooser = _chooser(crew, link, welcome)
             with _accept_source(config.source, link, on_ready) as source:
                 forwarder = Forwarder(
                     link,
@@ -84,7 +86,7 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
                     batch_bytes=config.batch_bytes or crew.batch_bytes,
                     inflight_bytes=config.inflight_bytes,
                     serials=crew.serials,
-                    chooser=_chooser(crew, link, peer_threads),
+                    chooser=chooser,
                 )
                 statistics = _carried(forwarder, steering)
         except BaseException as exc:
@@ -111,15 +113,19 @@ def _carried(forwarder: Forwarder, steering: Steering | None) -> dict[str, Any]:
     return {**statistics, "steering": steering.statistics()}
 
 
-def _chooser(crew: Crew, link: FrameLink, peer_threads: int) -> Chooser | None:
+def _chooser(crew: Crew, link: FrameLink, welcome: Mapping[str, Any]) -> Chooser | None:
+    """With what a rehearsal says of the link. :raises PeerError: it broke."""
     if not crew.candidates:
         return None
-    policy = MethodPolicy(crew.candidates, crew.lanes, peer_threads)
+    threads = welcome.get("threads")
+    policy = MethodPolicy(crew.candidates, crew.lanes, threads if isinstance(threads, int) and threads > 0 else 1)
+    if welcome.get("probes") is True:
+        policy.rehearsed(rehearsal.link_bytes_per_s(link))
     return Chooser(crew.candidates, link.socket, policy)
 
 
-def _greet(link: FrameLink, config: SendConfig, crew: Crew) -> tuple[str, int]:
-    """The session's id, and how many threads restore at the other end."""
+def _greet(link: FrameLink, config: SendConfig, crew: Crew) -> tuple[str, Mapping[str, Any]]:
+    """The session's id, and the receiver's greeting."""
     session = secrets.token_hex(8)
     parameters = {"backend": config.backend, "level": crew.level, "threads": crew.threads, **dict(config.options)}
     link.send(
@@ -133,8 +139,7 @@ def _greet(link: FrameLink, config: SendConfig, crew: Crew) -> tuple[str, int]:
         )
     )
     greeting = parse_greeting(link.first_frame(Kind.WELCOME, _GREETING_TIMEOUT_S), "receiver")
-    threads = greeting.get("threads")
-    return session, threads if isinstance(threads, int) and threads > 0 else 1
+    return session, greeting
 
 
 def _accept_source(address: Address, link: FrameLink, on_ready: Callable[[str], None]) -> socket.socket:

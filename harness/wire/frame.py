@@ -7,8 +7,8 @@
 
 ``raw_digest`` is XXH3-64 of the stream bytes that the body restores to; ``body_digest`` is that of the body as it travels
 (of a PACKED batch: of its plan, exclusive-or that of what follows, so that the two need not be copied together). Every
-field is checked against its bound before a byte is allocated for the body. Forward kinds: HELLO, BATCH, END, ERROR;
-backward: WELCOME, RETURN, RETURN_END, ACK, DONE, ERROR.
+field is checked against its bound before a byte is allocated for the body. Forward kinds: HELLO, PROBE, BATCH, END, ERROR;
+backward: WELCOME, PROBED, RETURN, RETURN_END, ACK, DONE, ERROR. PROBEs come before the first BATCH, where WELCOME allows it.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ class Kind(IntEnum):
     RETURN_END = 7
     ACK = 8
     DONE = 9
+    PROBE = 10
+    PROBED = 11
 
 
 class Layout(IntEnum):
@@ -118,7 +120,7 @@ def grown_bytes(raw_bytes: int) -> int:
 
 
 def control(kind: Kind, body: bytes = b"", *, sequence: int = 0, delivered_bytes: int = 0) -> bytes:
-    """A whole small frame: HELLO, WELCOME, END, DONE, ERROR, RETURN, RETURN_END or ACK."""
+    """A whole small frame: of any kind but BATCH."""
     header = Header(
         kind,
         sequence=sequence,

@@ -65,11 +65,31 @@ def test_an_idle_source_does_not_lower_it():
     assert link.bytes_per_s == pytest.approx(1e8, rel=0.02)
 
 
-def test_what_was_carried_without_being_the_limit_raises_it():
+def test_what_was_carried_without_being_the_limit_shows_that_it_has_grown():
     link = LinkRate()
     at = feed(link, 1e8)
-    feed(link, 3e8, backlog=0, waits=0.1, start=at)
-    assert link.bytes_per_s == pytest.approx(3e8, rel=0.05)
+    at = feed(link, 3e8, backlog=0, waits=0.1, seconds=0.15, start=at)
+    assert 3e8 <= link.bytes_per_s <= 9e8
+    at = feed(link, 3e8, backlog=0, waits=0.1, seconds=5, start=at)
+    assert link.bytes_per_s == pytest.approx(16 * 3e8, rel=0.1)
+    feed(link, 6e8, seconds=0.2, start=at)
+    assert link.bytes_per_s == pytest.approx(6e8, rel=0.02)
+
+
+def test_a_little_more_than_the_limit_is_no_growth():
+    link = LinkRate()
+    at = feed(link, 1e8)
+    feed(link, 1.05e8, backlog=0, waits=0.1, seconds=5, start=at)
+    assert link.bytes_per_s == pytest.approx(1e8, rel=0.02)
+
+
+def test_what_another_measurement_says_holds_until_the_link_is_the_limit():
+    link = LinkRate()
+    link.expect(5e8)
+    at = feed(link, 1e7, backlog=0)
+    assert link.bytes_per_s == 5e8
+    feed(link, 1e8, start=at)
+    assert link.bytes_per_s == pytest.approx(1e8, rel=0.02)
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 1e6), st.integers(0, 1 << 60))

@@ -1,0 +1,65 @@
+"""Finds out what the link carries before a guest depends on it: trains of random bytes from the sender, of which the receiver says
+when each part came and for how long it waited. Both halves are idle then, so that it costs a migration nothing.
+
+Trains double until one took ``_LONG_ENOUGH_S`` or ``_MOST_BYTES`` were sent: some 30 ms of the link, 64 KiB at least.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from harness.errors import PeerError
+from harness.migrator.ack import AckLook
+from harness.migrator.session import FrameLink
+from harness.wire.frame import Kind, control
+
+__all__ = ["answer", "link_bytes_per_s"]
+
+_PART_BYTES = 32 << 10
+_FIRST_PARTS = 2
+_LONG_ENOUGH_S = 0.015
+_MOST_BYTES = 16 << 20
+_RECEIVER_WAITS = 0.3
+_TIMEOUT_S = 10.0
+_AHEAD_PARTS = 64
+"""Parts without an answer yet: with many more both ends could wait for room in each other's socket buffers."""
+
+
+def answer(link: FrameLink) -> None:
+    """The receiver's word on a part that came."""
+    look = AckLook(0.0, link.waited_s, time.monotonic(), link.received_bytes)
+    link.send(control(Kind.PROBED, look.encode()))
+
+
+def link_bytes_per_s(link: FrameLink) -> float | None:
+    """What the link carries; None where it was not the limit. :raises PeerError: the link broke, or stood still."""
+    body, parts, sent = os.urandom(_PART_BYTES), _FIRST_PARTS, 0
+    while True:
+        looks = _train(link, body, parts)
+        sent += parts * _PART_BYTES
+        if looks[-1].now_s - looks[0].now_s >= _LONG_ENOUGH_S or sent >= _MOST_BYTES:
+            return _rate(looks)
+        parts *= 2
+
+
+def _train(link: FrameLink, body: bytes, parts: int) -> list[AckLook]:
+    probe, told, sent = control(Kind.PROBE, body), list[AckLook](), 0
+    while len(told) < parts:
+        while sent < min(parts, len(told) + _AHEAD_PARTS):
+            link.send(probe)
+            sent += 1
+        look = AckLook.decode(link.first_frame(Kind.PROBED, _TIMEOUT_S).body)
+        if look is None:
+            raise PeerError("the receiver said nothing of when a probe came; install the same pageferry on both sides")
+        told.append(look)
+    return told
+
+
+def _rate(looks: list[AckLook]) -> float | None:
+    """Of the train's second half: the first may have passed in a burst."""
+    last, middle = looks[-1], looks[(len(looks) - 1) // 2]
+    took_s = last.now_s - middle.now_s
+    if took_s <= 0 or last.waited_s - middle.waited_s < _RECEIVER_WAITS * took_s:
+        return None
+    return (last.received_bytes - middle.received_bytes) / took_s

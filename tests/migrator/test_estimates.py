@@ -1,0 +1,87 @@
+"""What is known of candidates, from what was seen of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.auto import Candidate
+from harness.migrator.estimates import Estimates
+
+MB = 1 << 20
+CANDIDATES = (
+    Candidate("none", None, 8e9, 8e9, 1.0),
+    Candidate("lz4", 0, 640e6, 2250e6, 2.5),
+    Candidate("zstd", 1, 490e6, 1400e6, 3.15),
+    Candidate("zstd-long", 1, 300e6, 950e6, 4.8, history=True),
+)
+NONE, LZ4, ZSTD, LONG = range(4)
+
+
+def estimates() -> Estimates:
+    return Estimates(CANDIDATES, 2, 2)
+
+
+def test_priors_hold_until_something_is_seen():
+    known = estimates()
+    assert [known.ratio(number) for number in range(4)] == pytest.approx([1.0, 2.5, 3.15, 4.8])
+    assert known.compress_bytes_per_s(ZSTD) == pytest.approx(490e6)
+
+
+def test_what_one_codec_needs_scales_the_priors_of_others():
+    known = estimates()
+    for _ in range(64):
+        known.compressed(LZ4, MB, MB / 320e6)
+    assert known.compress_bytes_per_s(LZ4) == pytest.approx(320e6, rel=0.03)
+    assert known.compress_bytes_per_s(ZSTD) == pytest.approx(245e6, rel=0.03)
+
+
+def test_of_memory_that_does_not_shrink_no_ratio_is_hoped_for():
+    known = estimates()
+    for _ in range(64):
+        known.packed(LZ4, MB, MB)
+    assert all(known.ratio(number) < 1.06 for number in (NONE, LZ4, ZSTD, LONG))
+
+
+@given(st.floats(0.01, 1.2))
+def test_a_ratio_is_never_below_one_nor_beyond_reason(share):
+    known = estimates()
+    for _ in range(50):
+        known.packed(ZSTD, MB, int(MB * share))
+    assert all(1.0 <= known.ratio(number) < 2000 for number in range(4))
+
+
+def test_candidates_are_compared_on_the_same_memory():
+    known = estimates()
+    for number in range(60):
+        size = 0.2 if number % 2 else 0.8
+        known.packed(LZ4, MB, int(MB * size))
+        known.compared(ZSTD, int(MB * size * 0.5), LZ4, int(MB * size), MB)
+    assert known.ratio(ZSTD) == pytest.approx(2 * known.ratio(LZ4), rel=0.1)
+
+
+def test_the_overhead_comes_from_what_was_delivered():
+    known = estimates()
+    for _ in range(30):
+        known.delivered(LZ4, 200e6, link_was_free=True)
+    assert known.could_work_bytes_per_s(LZ4) == pytest.approx(200e6, rel=0.02)
+    assert known.could_work_bytes_per_s(ZSTD) < 200e6
+
+
+def test_a_limited_link_says_only_what_the_rest_can_do_at_least():
+    known = estimates()
+    before = known.could_work_bytes_per_s(ZSTD)
+    known.delivered(ZSTD, 50e6, link_was_free=False)
+    assert known.could_work_bytes_per_s(ZSTD) == before
+    known.delivered(ZSTD, 600e6, link_was_free=False)
+    assert known.could_work_bytes_per_s(ZSTD) == pytest.approx(600e6)
+
+
+def test_a_host_that_is_no_longer_busy_is_seen_with_another_candidate():
+    known = estimates()
+    for _ in range(30):
+        known.delivered(ZSTD, 50e6, link_was_free=True)
+    for _ in range(30):
+        known.delivered(LZ4, 450e6, link_was_free=True)
+    assert known.could_work_bytes_per_s(ZSTD) > 300e6

@@ -1,0 +1,89 @@
+"""What the link carries is found out before a migration: from the receiver's clock, and only where it was the limit."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+
+from harness.errors import PeerError
+from harness.migrator import rehearsal
+from harness.migrator.ack import AckLook
+from harness.migrator.session import FrameLink
+from harness.wire.frame import Frame, Kind, control, decode_header
+
+
+class SimulatedLink:
+    """Carries ``rate``, the first ``burst`` bytes at once; its receiver works off ``receiver_rate``."""
+
+    def __init__(self, rate: float, *, burst: int = 0, receiver_rate: float = 1e12) -> None:
+        self.rate, self.burst, self.receiver_rate = rate, burst, receiver_rate
+        self.now_s = self.waited_s = 0.0
+        self.sent = self.received = 0
+        self.waiting: list[int] = []
+
+    def send(self, *parts: bytes) -> None:
+        count = sum(map(len, parts))
+        self.sent += count
+        self.waiting.append(count)
+
+    def first_frame(self, kind: Kind, _: float) -> Frame:
+        count = self.waiting.pop(0)
+        link_s = 0.0 if self.received + count <= self.burst else count / self.rate
+        work_s = count / self.receiver_rate
+        self.now_s += max(link_s, work_s)
+        self.waited_s += max(0.0, link_s - work_s)
+        self.received += count
+        frame = control(kind, AckLook(0.0, self.waited_s, self.now_s, self.received).encode())
+        return Frame(decode_header(frame[:64], 0), memoryview(frame[64:]))
+
+
+@pytest.mark.parametrize("rate", [125e3, 3e6, 12.5e6, 37.5e6, 125e6, 312e6])
+def test_a_limited_link_is_measured(rate):
+    assert rehearsal.link_bytes_per_s(SimulatedLink(rate)) == pytest.approx(rate, rel=0.01)
+
+
+def test_a_burst_does_not_deceive_it():
+    assert rehearsal.link_bytes_per_s(SimulatedLink(125e6, burst=500_000)) == pytest.approx(125e6, rel=0.01)
+
+
+def test_a_slow_receiver_is_not_taken_for_the_link():
+    assert rehearsal.link_bytes_per_s(SimulatedLink(1e9, receiver_rate=2e8)) is None
+
+
+@pytest.mark.parametrize("rate", [125e3, 3e6, 125e6, 1e9])
+def test_it_takes_little_of_any_link(rate):
+    link = SimulatedLink(rate)
+    rehearsal.link_bytes_per_s(link)
+    assert link.sent <= 66_000 or link.now_s <= 0.07
+    assert link.sent <= 33 << 20
+
+
+def test_a_receiver_answers_each_probe_and_the_migration_follows():
+    near, far = socket.socketpair()
+    receiver = FrameLink(far, "sender")
+
+    def work() -> None:
+        for frame in receiver.frames():
+            if frame.header.kind is not Kind.PROBE:
+                break
+            rehearsal.answer(receiver)
+
+    threading.Thread(target=work, daemon=True).start()
+    sender = FrameLink(near, "receiver")
+    rate = rehearsal.link_bytes_per_s(sender)
+    assert rate is None or rate > 1e6
+    sender.send(control(Kind.END))
+    for each in (near, far):
+        each.close()
+
+
+def test_a_receiver_that_says_nothing_is_an_error():
+    class Mute(SimulatedLink):
+        def first_frame(self, kind: Kind, _: float) -> Frame:
+            frame = control(kind)
+            return Frame(decode_header(frame[:64], 0), memoryview(b""))
+
+    with pytest.raises(PeerError, match="said nothing of when a probe came"):
+        rehearsal.link_bytes_per_s(Mute(1e6))
