@@ -31,6 +31,7 @@ If anything fails the migration fails in QEMU too, and the source guest runs on.
 @click.option("--decompress-threads", type=click.IntRange(1, 256), metavar="N", help="Ask the receiver for so many.")
 @click.option("--batch", type=SIZE, help="Bytes of pages compressed at once, such as 256KiB [the backend's choice].")
 @click.option("--inflight", type=SIZE, help="Most bytes under way, such as 4MiB [from the link's measured rate].")
+@click.option("--cache", type=SIZE, help="Keep so much of what was sent at both ends, to send changes only [none].")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the backend's own.")
 @click.option("--fallback", metavar="NAME[:LEVEL]", help="What compresses when a device fails, or never [isal:1].")
 @click.option("--stats", type=click.Path(path_type=Path), metavar="FILE", help="Write statistics there as JSON.")
@@ -45,6 +46,7 @@ def command(
     decompress_threads: int | None,
     batch: int | None,
     inflight: int | None,
+    cache: int | None,
     options: tuple[str, ...],
     fallback: str | None,
     stats: Path | None,
@@ -68,6 +70,7 @@ def command(
         inflight_bytes=inflight,
         options=parse_options(options),
         fallback=fallback,
+        cache_bytes=cache or 0,
         insecure=insecure,
     )
     statistics = run_sender(config, announce)

@@ -51,6 +51,7 @@ def sender_arguments(method: Method, source: Path, target: str) -> list[str]:
         "--batch": method.batch_bytes and f"{method.batch_bytes}B",
         "--inflight": method.inflight_bytes and f"{method.inflight_bytes}B",
         "--fallback": method.fallback,
+        "--cache": method.cache_bytes and f"{method.cache_bytes}B",
     }
     arguments += [part for name, value in options.items() if value is not None for part in (name, str(value))]
     return arguments + [part for name, value in method.options.items() for part in ("--option", f"{name}={value}")]
@@ -233,6 +234,8 @@ def pair_doubts(statistics: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     sender = statistics.get("sender", {})
     if sender.get("opaque_reason"):
         yield f"the stream was carried without knowing its pages: {sender['opaque_reason']}"
+    if sender.get("cache_reason"):
+        yield str(sender["cache_reason"])
     if sender.get("fallbacks"):
         yield (
             f"{sender['fallbacks']} of {sender['batches']} batches were compressed by {sender['fallback']}, not by "

@@ -15,15 +15,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from backends import registry
 from backends.api import MAX_BATCH_BYTES
 from harness.errors import PeerError, UserError
 from harness.migrator.address import Address, connect, listen, require_private
+from harness.migrator.cache import SenderSide, granted_bytes
 from harness.migrator.chooser import Chooser
+from harness.migrator.codec import takes_cache
 from harness.migrator.crew import Crew, crew_of
 from harness.migrator.forwarder import Forwarder
 from harness.migrator.method_policy import MethodPolicy
 from harness.migrator.session import FrameLink, close_all, hello, keep_freed_memory, parse_greeting
-from harness.wire.frame import Kind
+from harness.wire.frame import Kind, control
 
 __all__ = ["SendConfig", "run_sender"]
 
@@ -34,7 +37,7 @@ _SMALLEST_BATCH_BYTES = 16 << 10
 @dataclass(frozen=True, slots=True)
 class SendConfig:
     """``threads`` None: as many as cores. ``batch_bytes`` None: what the backend likes. ``inflight_bytes`` None: from the rate.
-    ``fallback``: see ``harness.fallback``.
+    ``fallback``: see ``harness.fallback``. ``cache_bytes``: of pages that both ends keep, as far as memory allows; 0 for none.
     """
 
     source: Address
@@ -47,6 +50,7 @@ class SendConfig:
     decompress_threads: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     fallback: str | None = None
+    cache_bytes: int = 0
     insecure: bool = False
 
 
@@ -63,13 +67,14 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
     if config.batch_bytes is not None and not _SMALLEST_BATCH_BYTES <= config.batch_bytes <= MAX_BATCH_BYTES:
         raise UserError(f"--batch {config.batch_bytes}B: between {_SMALLEST_BATCH_BYTES} and {MAX_BATCH_BYTES} bytes")
     crew = crew_of(config.backend, config.level, config.options, config.fallback, config.threads)
+    choices = _cached_choices(config, crew) if config.cache_bytes else frozenset()
     what = "start `pageferry receive` there first"
     with ExitStack() as stack:
         stack.callback(crew.close)
         link = FrameLink(connect(config.target, "--to", what, _GREETING_TIMEOUT_S), "receiver")
         stack.callback(lambda: close_all(link.socket))
         try:
-            session, peer_threads = _greet(link, config, crew)
+            session, peer_threads, cache_bytes = _greet(link, config, crew)
             with _accept_source(config.source, link, on_ready) as source:
                 statistics = Forwarder(
                     link,
@@ -81,6 +86,7 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
                     inflight_bytes=config.inflight_bytes,
                     serials=crew.serials,
                     chooser=_chooser(crew, link, peer_threads),
+                    cache=_cache(config.cache_bytes, cache_bytes, choices, link),
                 ).run()
         except BaseException as exc:
             link.send_error(exc)
@@ -96,9 +102,30 @@ def _chooser(crew: Crew, link: FrameLink, peer_threads: int) -> Chooser | None:
     return Chooser(crew.candidates, link.socket, policy)
 
 
-def _greet(link: FrameLink, config: SendConfig, crew: Crew) -> tuple[str, int]:
-    """The session's id, and how many threads restore at the other end."""
+def _cached_choices(config: SendConfig, crew: Crew) -> frozenset[int]:
+    """Those that may use a cache. :raises UserError: none may."""
+    names = [candidate.backend for candidate in crew.candidates] or [config.backend]
+    choices = frozenset(n for n, name in enumerate(names) if takes_cache(registry.load(name).info))
+    if not choices:
+        raise UserError(
+            f"--cache {config.cache_bytes}B: backend {config.backend!r} cannot use a cache (it stores, keeps a history of its "
+            "own, or is a device); leave it out, or name for example zstd"
+        )
+    return choices
+
+
+def _cache(asked_bytes: int, cache_bytes: int, choices: frozenset[int], link: FrameLink) -> SenderSide | None:
+    if not asked_bytes:
+        return None
+    return SenderSide(
+        asked_bytes, cache_bytes, choices, lambda sequence: link.send(control(Kind.DROP, sequence=sequence))
+    )
+
+
+def _greet(link: FrameLink, config: SendConfig, crew: Crew) -> tuple[str, int, int]:
+    """The session's id, how many threads restore at the other end, and the cache that both ends have memory for."""
     session = secrets.token_hex(8)
+    cache_bytes = granted_bytes(config.cache_bytes) if config.cache_bytes else 0
     parameters = {"backend": config.backend, "level": crew.level, "threads": crew.threads, **dict(config.options)}
     link.send(
         hello(
@@ -106,12 +133,17 @@ def _greet(link: FrameLink, config: SendConfig, crew: Crew) -> tuple[str, int]:
             session=session,
             codecs=list(crew.codecs),
             parameters=parameters,
+            cache_bytes=cache_bytes,
             decompress_threads=config.decompress_threads or max(1, round(crew.threads * crew.decompress_share)),
         )
     )
     greeting = parse_greeting(link.first_frame(Kind.WELCOME, _GREETING_TIMEOUT_S), "receiver")
-    threads = greeting.get("threads")
-    return session, threads if isinstance(threads, int) and threads > 0 else 1
+    threads, granted = greeting.get("threads"), greeting.get("cache_bytes")
+    return (
+        session,
+        threads if isinstance(threads, int) and threads > 0 else 1,
+        min(cache_bytes, granted) if type(granted) is int and granted > 0 else 0,
+    )
 
 
 def _accept_source(address: Address, link: FrameLink, on_ready: Callable[[str], None]) -> socket.socket:
