@@ -44,7 +44,8 @@ _FLAT_BYTES = 256
 """A smaller plan is not deflated: zlib takes 20 us to begin."""
 
 _SHORTEST_RUN = 4
-"""From so many pages a run on, in the mean, each run is copied by itself: no gathering, so one copy instead of two."""
+"""From so many pages a run on, in the mean, each run is copied by itself: no gathering, so one copy instead of two. 0.16 instead of 0.17 s
+at a sender, 0.10 instead of 0.11 s at a receiver for 380 MB of a live guest's stream (2 cores, 2026-11-25, n=2)."""
 
 _Words = npt.NDArray[np.uint64]
 _Index = npt.NDArray[np.int64]
@@ -97,7 +98,8 @@ class PagePlan:
         ):
             raise FrameError(f"page plan names pages that do not lie in a batch of {raw_bytes} bytes")
         kinds, others = _kinds(flat[kinds_at:], int(runs[:, 1].sum()))
-        return cls(tuple(map(tuple, runs.tolist())), page_offsets(runs, stride), kinds, others)
+        pairs = tuple((offset, count) for offset, count in runs.tolist())
+        return cls(pairs, page_offsets(runs, stride), kinds, others)
 
 
 def _kinds(rest: memoryview, pages: int) -> tuple[_Kinds, _Index]:
@@ -146,8 +148,8 @@ class CacheCounts:
 
 
 class _Slots:
-    """The memory. It is taken as slots are filled, in huge pages where the kernel has them: a shared mapping has none, and
-    without them filling 380 MB costs three times as much (2-core AMD EPYC, 2026-11-25)."""
+    """The memory. It is taken as slots are filled, in huge pages where the kernel has them: a first touch of 128 MiB took
+    0.02 s so, 0.06 s in a shared mapping, which has none (2 cores, 2026-11-25, n=2)."""
 
     def __init__(self, cache_bytes: int, page_bytes: int) -> None:
         self.count = max(1, cache_bytes // page_bytes)
