@@ -239,3 +239,25 @@ def small_stream(seed: int = 1, sections: int = 6, records: int = 40) -> bytes:
     out.append(end(*random_records(rng, blocks, 5, named=False)))
     out += [device_state(rng), eof(), vmdescription()]
     return b"".join(out)
+
+
+def rewritten_stream(rng: random.Random, pages: int, passes: int, changed: int) -> bytes:
+    """Passes over the same pages; in each, ``changed`` bytes of a page are new, and some pages are equal to others."""
+    content = [bytearray(rng.randbytes(PAGE)) for _ in range(pages)]
+    out = [header(), config(), start_ram([("pc.ram", 4 * pages * PAGE), ("vga", pages * PAGE)])]
+    first = True
+    for _ in range(passes):
+        records = []
+        for number in rng.sample(range(pages), rng.randrange(pages // 2, pages + 1)):
+            if rng.random() < 0.1:
+                content[number][:] = content[rng.randrange(pages)]
+            else:
+                at = rng.randrange(PAGE - changed)
+                content[number][at : at + changed] = rng.randbytes(changed)
+            block = "pc.ram" if first else rng.choice((None, None, None, "pc.ram", "vga"))
+            records.append(raw_page(number * PAGE, bytes(content[number]), block))
+            first = False
+            if rng.random() < 0.1:
+                records.append(zero_page(rng.randrange(pages) * PAGE))
+        out.append(part(*records))
+    return b"".join([*out, end(), eof(), vmdescription()])

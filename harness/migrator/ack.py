@@ -13,22 +13,26 @@ _LONGEST_US = (1 << 32) - 1
 
 @dataclass(frozen=True, slots=True)
 class AckLook:
-    """``restore_s``: of the batch. ``waited_s``: the reader, for the link so far. ``now_s``: by the receiver's clock."""
+    """``restore_s``: of the batch. ``waited_s``: the reader, for the link so far. ``now_s``: by the receiver's clock.
+    ``memory_is_short``: said with one more byte, so that a sender without a cache never meets it."""
 
     restore_s: float
     waited_s: float
     now_s: float
     received_bytes: int
+    memory_is_short: bool = False
 
     def encode(self) -> bytes:
         """An ACK's body."""
         microseconds = (round(s * 1e6) for s in (self.waited_s, self.now_s))
-        return _LAYOUT.pack(min(round(self.restore_s * 1e6), _LONGEST_US), *microseconds, self.received_bytes)
+        body = _LAYOUT.pack(min(round(self.restore_s * 1e6), _LONGEST_US), *microseconds, self.received_bytes)
+        return body + b"\1" if self.memory_is_short else body
 
     @classmethod
     def decode(cls, body: bytes | memoryview) -> AckLook | None:
         """None: the receiver tells nothing, or something else."""
-        if len(body) != _LAYOUT.size:
+        short = bytes(body[_LAYOUT.size :])
+        if len(body) < _LAYOUT.size or short not in (b"", b"\1"):
             return None
-        restore_us, waited_us, now_us, received_bytes = _LAYOUT.unpack(body)
-        return cls(restore_us / 1e6, waited_us / 1e6, now_us / 1e6, received_bytes)
+        restore_us, waited_us, now_us, received_bytes = _LAYOUT.unpack_from(body)
+        return cls(restore_us / 1e6, waited_us / 1e6, now_us / 1e6, received_bytes, bool(short))

@@ -19,6 +19,7 @@ import xxhash
 from backends.api import Backend
 from harness.errors import PeerError
 from harness.migrator.ack import AckLook
+from harness.migrator.cache import SenderSide
 from harness.migrator.chooser import Chooser, with_trial
 from harness.migrator.codec import Encoder, Job, Packed, Serial
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
@@ -59,12 +60,14 @@ class Forwarder:
         inflight_bytes: int | None,
         serials: Mapping[int, Serial],
         chooser: Chooser | None = None,
+        cache: SenderSide | None = None,
     ) -> None:
         self._link = link
         self._source = source
         self._open_encoder = open_encoder
         self._serials = serials
         self._chooser = chooser
+        self._cache = cache
         self._source_waits_s = 0.0
         self._threads = threads
         expected = None if chooser is None else chooser.expected_bytes_per_s
@@ -165,7 +168,8 @@ class Forwarder:
     def _submit(self, batch: PageBatch) -> None:
         if self._window.acquire(batch.raw_bytes):
             job = Job(self._sequence, batch, turn=self._sequence)
-            self._pipeline.submit(job if self._chooser is None else self._chooser.chosen(job))
+            chosen = job if self._chooser is None else self._chooser.chosen(job)
+            self._pipeline.submit(chosen if self._cache is None else self._cache.prepared(chosen))
             self._sequence += 1
             self._parser.batch_bytes = self._policy.batch_bytes
 
@@ -216,8 +220,10 @@ class Forwarder:
             kind = frame.header.kind
             if kind is Kind.ACK:
                 self._acknowledge(frame.header.raw_digest)
+                look = AckLook.decode(frame.body)
+                if self._cache is not None and look is not None and look.memory_is_short:
+                    self._cache.receiver_is_short()
                 if self._chooser is not None:
-                    look = AckLook.decode(frame.body)
                     self._chooser.arrived(look, self._acknowledged_bytes, self._source_waits_s)
             elif kind is Kind.RETURN:
                 self._answer(frame)
@@ -282,6 +288,7 @@ class Forwarder:
             "stream_digest": self._digest.hexdigest(),
             "counters": _summed(backend.counters() for backend in self._instances()),
             "receiver": dict(self._peer),
+            **({} if self._cache is None else self._cache.statistics()),
             **({} if self._chooser is None else {"policy": self._chooser.statistics()}),
             **own_usage(),
         }

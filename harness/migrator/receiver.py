@@ -25,6 +25,7 @@ from harness.errors import CodecError, FrameError, MissingError, PeerError
 from harness.migrator import rehearsal
 from harness.migrator.ack import AckLook
 from harness.migrator.address import Address, connect, listen, require_private
+from harness.migrator.cache import ReceiverSide
 from harness.migrator.codec import Decoder, Restored, Serial
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
 from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, own_usage, parse_greeting
@@ -73,7 +74,8 @@ def run_receiver(config: ReceiveConfig, on_ready: Callable[[str], None] = lambda
         with target:
             threads = config.threads or min(_decompress_threads(greeting), cores())
             serials = {number: _serial(cls, greeting) for number, cls in enumerate(codecs) if cls.info.stateful}
-            return _Receiver(link, target, codecs, serials, threads=threads, session=str(greeting.get("session"))).run()
+            session, cache = str(greeting.get("session")), ReceiverSide(greeting)
+            return _Receiver(link, target, codecs, serials, threads=threads, session=session, cache=cache).run()
     except BaseException as exc:
         link.send_error(exc)
         raise
@@ -139,6 +141,7 @@ class _Receiver:
         *,
         threads: int,
         session: str,
+        cache: ReceiverSide,
     ) -> None:
         self._link = link
         self._target = target
@@ -147,6 +150,7 @@ class _Receiver:
         self._turns = dict.fromkeys(self._serials, 0)
         self._threads = threads
         self._session = session
+        self._cache = cache
         self._window = Window(_MAX_IN_FLIGHT_BYTES)
         self._failure = Failure(self._stop)
         self._pipeline: OrderedPipeline[tuple[Frame, int], Restored] = OrderedPipeline(
@@ -160,7 +164,10 @@ class _Receiver:
 
     def run(self) -> dict[str, Any]:
         back = spawn("back", self._back, self._failure)
-        self._link.send(hello(Kind.WELCOME, session=self._session, threads=self._threads, probes=True))
+        cache_bytes = self._cache.cache_bytes
+        self._link.send(
+            hello(Kind.WELCOME, session=self._session, threads=self._threads, probes=True, cache_bytes=cache_bytes)
+        )
         self._pipeline.start()
         end: Frame | None = None
         try:
@@ -197,10 +204,14 @@ class _Receiver:
 
     def _read(self) -> Frame:
         """Frames to the codecs until END. :raises FrameError: out of order, unknown here, or no END."""
-        for expected, frame in enumerate(self._forward()):
+        expected = 0
+        for frame in self._forward():
             header = frame.header
             if header.kind is Kind.END:
                 return frame
+            if header.kind is Kind.DROP:
+                self._cache.dropped(header.sequence)
+                continue
             if header.kind is not Kind.BATCH:
                 raise FrameError(f"the sender sent a {header.kind.name} frame, which only a receiver may")
             if header.sequence != expected:
@@ -208,6 +219,7 @@ class _Receiver:
             if not self._window.acquire(header.raw_bytes):
                 break
             self._pipeline.submit((frame, self._turn(header)))
+            expected += 1
         raise PeerError("the sender closed the link before the end of the stream")
 
     def _forward(self) -> Iterator[Frame]:
@@ -232,8 +244,9 @@ class _Receiver:
         return lambda item: decoder.decode(*item), decoder.close
 
     def _deliver(self, restored: Restored) -> None:
+        raw = self._cache.restored(restored)
         try:
-            self._target.sendall(restored.raw)
+            self._target.sendall(raw)
         except OSError as exc:
             raise PeerError(
                 f"the destination QEMU closed its connection at byte {self._delivered_bytes}: {exc.strerror or exc}; "
@@ -244,7 +257,9 @@ class _Receiver:
         self._delivered_bytes += count
         self._batches += 1
         self._window.release(count)
-        look = AckLook(restored.took_s, self._link.waited_s, time.monotonic(), self._link.received_bytes)
+        look = AckLook(
+            restored.took_s, self._link.waited_s, time.monotonic(), self._link.received_bytes, self._cache.is_short()
+        )
         self._link.send(control(Kind.ACK, look.encode(), sequence=self._batches, delivered_bytes=self._delivered_bytes))
 
     def _finish(self, end: Frame) -> None:
@@ -288,5 +303,6 @@ class _Receiver:
             "codec_cpu_s": sum(decoder.codec_cpu_s for decoder in self._decoders),
             "window_peak_bytes": self._window.peak_bytes,
             "stream_digest": self._digest.hexdigest(),
+            **self._cache.statistics(),
             **own_usage(),
         }

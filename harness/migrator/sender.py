@@ -15,17 +15,20 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from backends import registry
 from backends.api import MAX_BATCH_BYTES
 from harness.errors import PeerError, UserError
 from harness.migrator import rehearsal
 from harness.migrator.address import Address, connect, listen, require_private
+from harness.migrator.cache import SenderSide, granted_bytes
 from harness.migrator.chooser import Chooser
+from harness.migrator.codec import takes_cache
 from harness.migrator.crew import Crew, crew_of
 from harness.migrator.forwarder import Forwarder
 from harness.migrator.method_policy import MethodPolicy
 from harness.migrator.session import FrameLink, close_all, hello, keep_freed_memory, parse_greeting
 from harness.migrator.steering import Steering, open_steering
-from harness.wire.frame import Kind
+from harness.wire.frame import Kind, control
 
 __all__ = ["SendConfig", "run_sender"]
 
@@ -36,7 +39,8 @@ _SMALLEST_BATCH_BYTES = 16 << 10
 @dataclass(frozen=True, slots=True)
 class SendConfig:
     """``threads`` None: as many as cores. ``batch_bytes`` None: what the backend likes. ``inflight_bytes`` None: from the rate.
-    ``fallback``: see ``harness.fallback``. ``qmp``: the source QEMU's, to steer it to ``downtime_s``, or to its own downtime-limit.
+    ``fallback``: see ``harness.fallback``. ``cache_bytes``: of pages that both ends keep, as far as memory allows; 0 for none.
+    ``qmp``: the source QEMU's, to steer it to ``downtime_s``, or to its own downtime-limit.
     """
 
     source: Address
@@ -49,6 +53,7 @@ class SendConfig:
     decompress_threads: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     fallback: str | None = None
+    cache_bytes: int = 0
     insecure: bool = False
     qmp: Address | None = None
     downtime_s: float | None = None
@@ -67,6 +72,7 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
     if config.batch_bytes is not None and not _SMALLEST_BATCH_BYTES <= config.batch_bytes <= MAX_BATCH_BYTES:
         raise UserError(f"--batch {config.batch_bytes}B: between {_SMALLEST_BATCH_BYTES} and {MAX_BATCH_BYTES} bytes")
     crew = crew_of(config.backend, config.level, config.options, config.fallback, config.threads)
+    choices = _cached_choices(config, crew) if config.cache_bytes else frozenset()
     what = "start `pageferry receive` there first"
     with ExitStack() as stack:
         stack.callback(crew.close)
@@ -87,6 +93,7 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
                     inflight_bytes=config.inflight_bytes,
                     serials=crew.serials,
                     chooser=chooser,
+                    cache=_cache(config, welcome, choices, link),
                 )
                 statistics = _carried(forwarder, steering)
         except BaseException as exc:
@@ -124,9 +131,35 @@ def _chooser(crew: Crew, link: FrameLink, welcome: Mapping[str, Any]) -> Chooser
     return Chooser(crew.candidates, link.socket, policy)
 
 
+def _cached_choices(config: SendConfig, crew: Crew) -> frozenset[int]:
+    """Those that may use a cache. :raises UserError: none may."""
+    names = [candidate.backend for candidate in crew.candidates] or [config.backend]
+    choices = frozenset(n for n, name in enumerate(names) if takes_cache(registry.load(name).info))
+    if not choices:
+        raise UserError(
+            f"--cache {config.cache_bytes}B: backend {config.backend!r} cannot use a cache (it stores, keeps a history of its "
+            "own, or is a device); leave it out, or name for example zstd"
+        )
+    return choices
+
+
+def _cache(
+    config: SendConfig, welcome: Mapping[str, Any], choices: frozenset[int], link: FrameLink
+) -> SenderSide | None:
+    """As large as the receiver grants, which has one of just that size."""
+    asked_bytes, granted = config.cache_bytes, welcome.get("cache_bytes")
+    if not asked_bytes:
+        return None
+    cache_bytes = granted if type(granted) is int and 0 < granted <= asked_bytes else 0
+    return SenderSide(
+        asked_bytes, cache_bytes, choices, lambda sequence: link.send(control(Kind.DROP, sequence=sequence))
+    )
+
+
 def _greet(link: FrameLink, config: SendConfig, crew: Crew) -> tuple[str, Mapping[str, Any]]:
     """The session's id, and the receiver's greeting."""
     session = secrets.token_hex(8)
+    cache_bytes = granted_bytes(config.cache_bytes) if config.cache_bytes else 0
     parameters = {"backend": config.backend, "level": crew.level, "threads": crew.threads, **dict(config.options)}
     link.send(
         hello(
@@ -135,6 +168,7 @@ def _greet(link: FrameLink, config: SendConfig, crew: Crew) -> tuple[str, Mappin
             codecs=list(crew.codecs),
             histories=crew.lanes,
             parameters=parameters,
+            cache_bytes=cache_bytes,
             decompress_threads=config.decompress_threads or max(1, round(crew.threads * crew.decompress_share)),
         )
     )

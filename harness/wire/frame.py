@@ -6,8 +6,8 @@
               u64 XXH3-64 of the header before it
 
 ``raw_digest`` is XXH3-64 of the stream bytes that the body restores to; ``body_digest`` is that of the body as it travels
-(of a PACKED batch: of its plan, exclusive-or that of what follows, so that the two need not be copied together). Every
-field is checked against its bound before a byte is allocated for the body. Forward kinds: HELLO, PROBE, BATCH, END, ERROR;
+(of a PACKED or RELATIVE batch: of its plan, exclusive-or that of what follows, so that the two need not be copied together). Every
+field is checked against its bound before a byte is allocated for the body. Forward kinds: HELLO, PROBE, BATCH, DROP, END, ERROR;
 backward: WELCOME, PROBED, RETURN, RETURN_END, ACK, DONE, ERROR. PROBEs come before the first BATCH, where WELCOME allows it.
 """
 
@@ -59,18 +59,21 @@ class Kind(IntEnum):
     DONE = 9
     PROBE = 10
     PROBED = 11
+    DROP = 12
 
 
 class Layout(IntEnum):
-    """How a BATCH's body restores: STORED is the slice itself; PACKED is a plan and a codec's output (``wire.batch``)."""
+    """How a BATCH's body restores: STORED is the slice itself; PACKED is a plan and a codec's output (``wire.batch``);
+    RELATIVE is a plan and a codec's output, or with codec 0 what it was to compress (``wire.pagecache``)."""
 
     STORED = 0
     PACKED = 1
+    RELATIVE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One frame's fields. Of an ACK or END ``sequence`` counts batches and ``raw_digest`` is the bytes delivered so far."""
+    """One frame's fields. Of an ACK, DROP or END ``sequence`` counts batches and ``raw_digest`` is the bytes delivered so far."""
 
     kind: Kind
     sequence: int = 0
@@ -115,7 +118,8 @@ def encode(header: Header) -> bytes:
 
 
 def grown_bytes(raw_bytes: int) -> int:
-    """The largest body of a batch: only one that a codec keeps in its history, and cannot shrink, is larger than its slice."""
+    """The largest body of a batch: only one that a codec keeps in its history, or a cache, and that cannot shrink, is larger than
+    its slice."""
     return raw_bytes + raw_bytes // 128 + 1024
 
 

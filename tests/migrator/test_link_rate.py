@@ -101,6 +101,6 @@ def test_an_ack_tells_what_was_put_into_it(restore_s, waited_s, now_s, received)
     assert look.restore_s == pytest.approx(min(restore_s, 4294.967295), abs=1e-6)
 
 
-@pytest.mark.parametrize("body", [b"", b"\0" * 4, b"\0" * 29])
+@pytest.mark.parametrize("body", [b"", b"\0" * 4, b"\0" * 29, b"\1" * 30])
 def test_another_body_tells_nothing(body):
     assert AckLook.decode(body) is None
