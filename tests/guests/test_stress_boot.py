@@ -84,7 +84,9 @@ def boot(stack, accel, run_dir, *, kernel=None, change=("", ""), **settings):
     arguments[append] = arguments[append].replace(*change)
     if kernel:
         arguments[arguments.index("-kernel") + 1] = str(kernel)
-    return Guest(stack, "source", accel, run_dir=run_dir, config=config, arguments=arguments)
+    guest = Guest(stack, "source", accel, run_dir=run_dir, config=config, arguments=[*arguments, "-S"])
+    guest.qemu.qmp.execute("cont")  # not before its console is read: what it says first would be lost
+    return guest
 
 
 @contextmanager
