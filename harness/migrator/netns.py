@@ -37,9 +37,13 @@ _numbers = itertools.count()
 #   10 Gbit/s  burst 1.25 MB limit 4 MB    1185 MB/s (1196)                            2.3 ms, no drops
 #   25 Mbit/s  burst 16 KB limit 64 KB     2.990 MB/s (2.989)                          13 ms
 #   25 Mbit/s  burst 4 KB limit 32 KB      2.986 MB/s                                  7.2 ms, 42 of 8533 packets dropped
-# A millisecond of burst holds a 64 KB GSO packet from 0.5 Gbit/s on; below, tbf cuts such packets itself.
+# A millisecond of burst holds a 64 KB GSO packet from 0.5 Gbit/s on; below, tbf cuts such packets itself, and each segment wakes
+# a processor that the migration needs: carrying 380 MB at 300 Mbit/s by "none" took 9.0 s of the pair's CPU time in segments, 2.4 s
+# in whole packets, at equal total time; zstd-long was over after 3.65 s, and 2.79 s (2-core Intel Xeon, 2026-11-26, n=5 and 3).
+# So a burst holds one wherever that is no longer than three milliseconds, which is from 200 Mbit/s on.
 _BURST_S, _MINIMUM_BURST_BYTES = 0.001, 4 << 10
 _LIMIT_S, _MINIMUM_LIMIT_BYTES = 0.004, 32 << 10
+_PACKET_BYTES, _PACKET_S, _PACKETS_LIMIT_BYTES = 72 << 10, 0.003, 160 << 10
 # The unlimited link's queue only counts (veth has none of its own).
 _COUNTING_QUEUE = ["pfifo", "limit", "10000"]
 
@@ -61,7 +65,10 @@ class TbfSettings:
 def tbf_settings(bytes_per_s: int) -> TbfSettings:
     """Burst and queue that keep the rate and delay by a few milliseconds at most."""
     burst = max(_MINIMUM_BURST_BYTES, round(bytes_per_s * _BURST_S))
-    return TbfSettings(bytes_per_s * 8, burst, max(_MINIMUM_LIMIT_BYTES, round(bytes_per_s * _LIMIT_S)))
+    limit = max(_MINIMUM_LIMIT_BYTES, round(bytes_per_s * _LIMIT_S))
+    if bytes_per_s * _PACKET_S >= _PACKET_BYTES:
+        burst, limit = max(_PACKET_BYTES, burst), max(_PACKETS_LIMIT_BYTES, limit)
+    return TbfSettings(bytes_per_s * 8, burst, limit)
 
 
 class NetnsLink(Link):

@@ -115,6 +115,15 @@ def test_tbf_settings_scale_with_the_rate():
     assert fast.arguments() == ["tbf", "rate", "10000000000bit", "burst", "1250000b", "limit", "5000000b"]
 
 
+def test_a_burst_holds_a_gso_packet_where_that_is_short():
+    for bits_per_s in (200e6, 300e6, 400e6, 1e9):
+        tbf = tbf_settings(round(bits_per_s / 8))
+        assert tbf.burst_bytes >= 64 << 10
+        assert tbf.burst_bytes * 8 / bits_per_s <= 0.003
+        assert tbf.limit_bytes >= 2 * tbf.burst_bytes
+    assert tbf_settings(round(100e6 / 8)).burst_bytes * 8 / 100e6 <= 0.003
+
+
 @pytest.mark.netns
 def test_namespaces_count_frames_with_their_headers(needs_netns):
     count = 8_000_000
