@@ -33,6 +33,7 @@ CODECS = (("none", None), ("lz4", None), ("isal", 1), ("zstd", 1), ("zstd", 3))
 THREADS = (1, 2)
 HEAD = ("threads", "compress MB/s", "restore MB/s", "pair MB/s", "pair/codec", "pair/cores", "range of pair")
 SCENARIO = """
+description = "the pair beside the codec alone"
 [guest]
 kind = "stream"
 path = "{}"
