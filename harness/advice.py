@@ -5,16 +5,14 @@ Knows nothing of how it is measured or concluded. "No limit" is ``None``.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from harness.errors import ResultError
 from harness.model import Cost, Link
+from harness.saving import save_whole
 
 __all__ = [
     "BEYOND_LIMIT_S",
@@ -144,14 +142,4 @@ def dump_advice(advice: Advice) -> bytes:
 
 def save_advice(advice: Advice, path: Path) -> None:
     """Write ``path`` whole or not at all. :raises ResultError: disk full, no access."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(dump_advice(advice))
-        temporary.replace(path)
-    except OSError as exc:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise ResultError(
-            f"{path}: cannot save the advice: {exc.strerror}; free space or choose another place"
-        ) from exc
+    save_whole(dump_advice(advice), path, "advice")

@@ -6,8 +6,6 @@ is refused.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import ResultError
+from harness.saving import save_whole
 
 __all__ = [
     "SCHEMA",
@@ -121,17 +120,7 @@ def dump_certificate(certificate: Certificate) -> bytes:
 
 def save_certificate(certificate: Certificate, path: Path) -> None:
     """Write ``path`` whole or not at all. :raises ResultError: disk full, no access."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(dump_certificate(certificate))
-        temporary.replace(path)
-    except OSError as exc:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise ResultError(
-            f"{path}: cannot save the certificate: {exc.strerror}; free space or choose another --out"
-        ) from exc
+    save_whole(dump_certificate(certificate), path, "certificate")
 
 
 def load_certificate(path: Path) -> Certificate:

@@ -5,7 +5,6 @@ Knows nothing of how a run is made. Durations are seconds, sizes bytes; ``None``
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import ResultError
+from harness.saving import save_whole
 from harness.units import format_bytes, format_duration
 
 __all__ = [
@@ -203,20 +203,8 @@ _RESULT: TypeAdapter[Result] = TypeAdapter(Result)
 
 
 def save_result(result: Result, path: Path) -> None:
-    """Write ``path`` whole or not at all: a temporary file beside it replaces it. :raises ResultError: disk full, no access."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(_RESULT.dump_json(result, indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as exc:
-        temporary.unlink(missing_ok=True)
-        raise ResultError(
-            f"{path}: cannot save the result: {exc.strerror}; free space or choose another --out"
-        ) from exc
+    """Write ``path`` whole or not at all. :raises ResultError: disk full, no access."""
+    save_whole(_RESULT.dump_json(result, indent=1), path, "result")
 
 
 def load_result(path: Path) -> Result:

@@ -106,6 +106,7 @@ def alone(name: str, level: int | None, batches: Sequence[memoryview], threads: 
 def measured(lab: ReplayLab, stream: Path, repeats: int, logs: Path) -> dict[tuple[str, int], list[tuple[float, ...]]]:
     """Of each codec and number of threads: bytes a second of the pair, of compressing alone and of restoring alone, each time."""
     batches, total = batches_of(stream), stream.stat().st_size
+    alone("none", None, batches, 1)  # memory that is touched first is slow
     seen: dict[tuple[str, int], list[tuple[float, ...]]] = {}
     for _, (name, level), threads in itertools.product(range(repeats), CODECS, THREADS):
         label = name if level is None else f"{name}-{level}"
