@@ -29,6 +29,8 @@ def dirty_rate() -> str:
 
 
 PLANT = """
+    import re
+
     from backends.api import BackendInfo
     from backends.zlib_ import ZlibBackend
 
@@ -37,8 +39,8 @@ PLANT = """
 
         def decompress(self, data, raw_bytes):
             pages = bytearray(super().decompress(data, raw_bytes))
-            if len(pages) >= 4096 * 16:
-                pages[4096 * 7 + 2000] ^= 1
+            if inside_a_page := re.search(rb"[^\\0]{64}", pages):  # records' headers have zeros: they stay whole
+                pages[inside_a_page.start() + 32] ^= 1
             return pages
 """
 UNCHECKED = """
