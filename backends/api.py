@@ -118,6 +118,9 @@ class Backend(abc.ABC):
         :raises BackendUnavailable: it cannot work here. :raises BackendError: it can, but fails now.
         """
 
+    def open_decoder(self) -> None:  # noqa: B027 - most backends need nothing
+        """As ``open``, for ``decompress``. Raises the same."""
+
     @abc.abstractmethod
     def compress(self, data: Buffer) -> Buffer:
         """Compress one batch. :raises BackendError: a device failed; nothing of ``data`` is lost."""

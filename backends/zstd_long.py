@@ -2,8 +2,10 @@
 
 A window of some hundred MiB is history, deduplication and delta at once: a page that was sent before, here or elsewhere in
 memory, whole or nearly so, is a reference to it. Both sides keep the window in memory, and batches must be restored in
-their order. Format: the batch's size (u32, little endian), then what one Zstandard frame (RFC 8878) that never ends grows by,
-up to a block's end. The size is needed because the decoder keeps what it was not asked for until it is fed again.
+their order. ``open`` and ``open_decoder`` touch the window's memory, so that no batch pays for the kernel's clearing it.
+
+Format: the batch's size (u32, little endian), then what one Zstandard frame (RFC 8878) that never ends grows by, up to
+a block's end. The size is needed because the decoder keeps what it was not asked for until it is fed again.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ _WINDOWS = {f"{1 << (log - 20)}MiB" if log < 30 else "1GiB": log for log in rang
 _DEFAULT_WINDOW = "128MiB"
 _LARGEST_LOG = 30
 _SIZE_BYTES = 4
+
+_BLOCK_BYTES = 128 << 10
+_MAGIC, _UNKNOWN_SIZE, _RUN, _LAST = b"\x28\xb5\x2f\xfd", b"\0", 1 << 1, 1
 
 _BUCKET_LOG = 1
 """Of old places with one hash, two are looked at. Against zstd's own choice: 294 instead of 233 MB/s, and 82.0 instead of 80.8 MB
@@ -46,6 +51,8 @@ class ZstdLongBackend(Backend):
         super().__init__(level, **options)
         self._zstd = load_library(self.info, "zstandard")
         self._window_log = self._window()
+        self._compressor: Any = None
+        self._decompressor: Any = None
         self._writer: Any = None
         self._reader: Any = None
         self._source = _Source()
@@ -57,15 +64,36 @@ class ZstdLongBackend(Backend):
         zstandard = load_library(cls.info, "zstandard")
         return f"zstandard {zstandard.__version__} (zstd {'.'.join(map(str, zstandard.ZSTD_VERSION))})"
 
+    def open(self) -> None:
+        """Fill a window with zeros, and forget them.
+
+        Cold, 95 MB of a live guest's stream took 0.38 to 0.47 s to compress and 0.09 to 0.13 to restore; warm 0.31 and 0.06
+        (2-core Intel Xeon, 2026-11-26, n=3)."""
+        zeros = bytes(_BLOCK_BYTES)
+        try:
+            writer = self._stream()
+            for _ in range((1 << self._window_log) // _BLOCK_BYTES):
+                writer.compress(zeros)
+            writer.flush()
+        except (self._zstd.ZstdError, MemoryError) as exc:
+            raise self._error(self._no_memory(exc)) from exc
+
+    def open_decoder(self) -> None:
+        """Likewise."""
+        piece = memoryview(bytearray(_BLOCK_BYTES))
+        try:
+            reader = self._restorer().stream_reader(_zeros(self._window_log))
+            while reader.readinto(piece):
+                pass
+        except (self._zstd.ZstdError, MemoryError) as exc:
+            raise self._error(self._no_memory(exc)) from exc
+
     def compress(self, data: Buffer) -> bytes:
         """The stream's next part."""
         if len(data) == 0:
             return b""
         if self._writer is None:
-            parameters = self._zstd.ZstdCompressionParameters.from_level(
-                self.level, window_log=self._window_log, enable_ldm=True, ldm_bucket_size_log=_BUCKET_LOG
-            )
-            self._writer = self._zstd.ZstdCompressor(compression_params=parameters).compressobj()
+            self._writer = self._stream()
         parts = (self._writer.compress(data), self._writer.flush(self._zstd.COMPRESSOBJ_FLUSH_BLOCK))
         return b"".join((len(data).to_bytes(_SIZE_BYTES, "little"), *parts))
 
@@ -90,8 +118,7 @@ class ZstdLongBackend(Backend):
         if announced != raw_bytes:
             raise BackendError(f"they announce {announced}")
         if self._reader is None:
-            decoder = self._zstd.ZstdDecompressor(max_window_size=1 << _LARGEST_LOG)
-            self._reader = decoder.stream_reader(self._source, read_size=1 << 30)
+            self._reader = self._restorer().stream_reader(self._source, read_size=1 << 30)
         self._source.give(data[_SIZE_BYTES:])
         raw = np.empty(raw_bytes, dtype=np.uint8)
         try:
@@ -102,11 +129,38 @@ class ZstdLongBackend(Backend):
             raise BackendError("there are bytes behind their end")
         return raw.data
 
+    def _stream(self) -> Any:  # noqa: ANN401 - the library has no types
+        """A new one, in the memory of the last."""
+        if self._compressor is None:
+            parameters = self._zstd.ZstdCompressionParameters.from_level(
+                self.level, window_log=self._window_log, enable_ldm=True, ldm_bucket_size_log=_BUCKET_LOG
+            )
+            self._compressor = self._zstd.ZstdCompressor(compression_params=parameters)
+        return self._compressor.compressobj()
+
+    def _restorer(self) -> Any:  # noqa: ANN401 - the library has no types
+        if self._decompressor is None:
+            self._decompressor = self._zstd.ZstdDecompressor(max_window_size=1 << _LARGEST_LOG)
+        return self._decompressor
+
+    def _no_memory(self, error: Exception) -> str:
+        window = next(name for name, log in _WINDOWS.items() if log == self._window_log)
+        return f"no memory for a window of {window} ({error}); choose a smaller one"
+
     def _window(self) -> int:
         window = self.options.get("window", _DEFAULT_WINDOW)
         if not isinstance(window, str) or window not in _WINDOWS:
             raise self._error(f"option window = {window!r}: must be one of {', '.join(_WINDOWS)}")
         return _WINDOWS[window]
+
+
+def _zeros(window_log: int) -> bytes:
+    """A frame (RFC 8878, 3.1.1) that restores to a window's size of zeros: one block is a run of them."""
+    descriptor = ((window_log - 10) << 3).to_bytes(1, "little")
+    blocks = (1 << window_log) // _BLOCK_BYTES
+    run = (_RUN | _BLOCK_BYTES << 3).to_bytes(3, "little") + b"\0"
+    last = (_RUN | _LAST | _BLOCK_BYTES << 3).to_bytes(3, "little") + b"\0"
+    return _MAGIC + _UNKNOWN_SIZE + descriptor + run * (blocks - 1) + last
 
 
 class _DryError(Exception):

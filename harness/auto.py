@@ -28,7 +28,7 @@ _PRIORS: Mapping[str, tuple[float, float, float]] = {
     "zstd:1": (490, 1400, 3.15),
     "zstd:3": (365, 1450, 3.3),
     "zstd:6": (130, 1550, 3.4),
-    "zstd-long:1": (300, 950, 4.8),
+    "zstd-long:1": (260, 1000, 4.8),
 }
 
 

@@ -64,7 +64,8 @@ def single_crew(
     info = probe.info
     fallback = choose_fallback(info, fallback_text)
     open_fallback = _opener(fallback.backend, fallback.level, {}) if fallback is not None else None
-    _open(probe)
+    if not info.stateful:  # a history is opened when the receiver's is
+        _open(probe)
     threads = threads or _default_threads(info)
     lanes = _lanes(info, threads)
     serial = Serial([probe, *(open_backend() for _ in range(lanes - 1))]) if info.stateful else None

@@ -45,8 +45,8 @@ _STALE_BESIDE_HISTORY_S = 0.02
 """What keeps history saves other shares at each moment: only beside it is known what the memory is like."""
 
 _WARM_BYTES = 24 << 20
-"""A history is slow before: its window and tables are memory that the kernel has to clear first. 86 MB/s of the first 13 MB, 128
-MB/s of all 190 (2-core Intel Xeon, 300 Mbit/s, 2026-11-25, n=2)."""
+"""A history that was not prepared is slow before: its window and tables are memory that the kernel has to clear first. 86 MB/s of
+the first 13 MB, 128 MB/s of all 190 (2-core Intel Xeon, 300 Mbit/s, 2026-11-25, n=2)."""
 
 _HISTORY_BYTES = 64 << 20
 """Before it has seen so much, a history shows nothing of what it will save."""
@@ -104,6 +104,7 @@ class MethodPolicy:
         self._decided_link: float | None = None
         self._trials_s = 0.0
         self._rehearsed = False
+        self._ready = set[int]()
         self._stretch: _Stretch | None = None
 
     # ------------------------------------------------------------------ what was seen
@@ -113,6 +114,10 @@ class MethodPolicy:
         self._rehearsed = True
         if link_bytes_per_s is not None:
             self.link.expect(link_bytes_per_s)
+
+    def prepared(self, choice: int) -> None:
+        """A history's memory is ready."""
+        self._ready.add(choice)
 
     def compressed(self, choice: int, raw_bytes: int, packed_bytes: int, took_s: float) -> None:
         """One batch, compressed in ``took_s`` of CPU time and sent."""
@@ -167,7 +172,9 @@ class MethodPolicy:
         self.estimates.delivered(choice, (total_bytes - since.total_bytes) / took_s, link_was_free=free)
 
     def _is_cold(self, choice: int) -> bool:
-        return self._candidates[choice].history and self.estimates.known[choice].raw_bytes < _WARM_BYTES
+        if choice in self._ready or not self._candidates[choice].history:
+            return False
+        return self.estimates.known[choice].raw_bytes < _WARM_BYTES
 
     # ------------------------------------------------------------------ what follows
 
@@ -175,7 +182,7 @@ class MethodPolicy:
         """The candidate for the next batch, and one that is tried beside it."""
         if not self.decisions:
             self._began_s = now_s
-            self._change(now_s, self._first())
+            self._change(now_s, self.first_choice)
         elif now_s - self._thought_s < _THINK_S:
             return self.choice, None
         elif now_s - self._changed_s >= self._dwell_s():
@@ -207,9 +214,11 @@ class MethodPolicy:
     @property
     def expected_bytes_per_s(self) -> float:
         """The delivered rate of the first choice."""
-        return self.predicted_bytes_per_s(self._first()) if self._rehearsed else _UNKNOWN_BYTES_PER_S
+        return self.predicted_bytes_per_s(self.first_choice) if self._rehearsed else _UNKNOWN_BYTES_PER_S
 
-    def _first(self) -> int:
+    @property
+    def first_choice(self) -> int:
+        """What the first batch will go through, as far as is known."""
         return 0 if self.link.bytes_per_s is None else self._best()
 
     def _best(self) -> int:

@@ -22,7 +22,7 @@ import xxhash
 from backends import registry
 from backends.api import Backend, BackendError
 from harness.errors import CodecError, FrameError, MissingError, PeerError
-from harness.migrator import rehearsal
+from harness.migrator import preparation, rehearsal
 from harness.migrator.ack import AckLook
 from harness.migrator.address import Address, connect, listen, require_private
 from harness.migrator.cache import ReceiverSide
@@ -122,11 +122,16 @@ def _decompress_threads(greeting: Mapping[str, Any]) -> int:
 
 
 def _serial(cls: type[Backend], greeting: Mapping[str, Any]) -> Serial:
-    """A backend that keeps history, as often as the sender has it. :raises FrameError: an impossible number."""
+    """A backend that keeps history, as often as the sender has it, with its options. :raises FrameError: impossible ones."""
     lanes = greeting.get("histories")
     if not isinstance(lanes, int) or not 1 <= lanes <= _MAX_HISTORIES:
         raise FrameError(f"the sender's greeting names {lanes!r} histories; 1 to {_MAX_HISTORIES} are possible")
-    return Serial([cls() for _ in range(lanes)])
+    parameters = greeting.get("parameters")
+    told = parameters if isinstance(parameters, Mapping) and parameters.get("backend") == cls.info.name else {}
+    try:
+        return Serial([cls(**{name: told[name] for name in cls.info.options if name in told}) for _ in range(lanes)])
+    except BackendError as exc:
+        raise FrameError(f"the sender's greeting: {exc}") from exc
 
 
 class _Receiver:
@@ -166,8 +171,11 @@ class _Receiver:
         back = spawn("back", self._back, self._failure)
         cache_bytes = self._cache.cache_bytes
         self._link.send(
-            hello(Kind.WELCOME, session=self._session, threads=self._threads, probes=True, cache_bytes=cache_bytes)
-        )
+            hello(
+                Kind.WELCOME, session=self._session, threads=self._threads, probes=True, prepares=True,
+                cache_bytes=cache_bytes,
+            )
+        )  # fmt: skip
         self._pipeline.start()
         end: Frame | None = None
         try:
@@ -209,11 +217,14 @@ class _Receiver:
             header = frame.header
             if header.kind is Kind.END:
                 return frame
+            if header.kind is Kind.PREPARE and expected == 0:
+                preparation.answer(self._link, header, self._serials)
+                continue
             if header.kind is Kind.DROP:
                 self._cache.dropped(header.sequence)
                 continue
             if header.kind is not Kind.BATCH:
-                raise FrameError(f"the sender sent a {header.kind.name} frame, which only a receiver may")
+                raise FrameError(f"the sender sent a {header.kind.name} frame, which it may not here")
             if header.sequence != expected:
                 raise FrameError(f"batch {header.sequence} came where {expected} was due")
             if not self._window.acquire(header.raw_bytes):

@@ -18,7 +18,7 @@ from typing import Any
 from backends import registry
 from backends.api import MAX_BATCH_BYTES
 from harness.errors import PeerError, UserError
-from harness.migrator import rehearsal
+from harness.migrator import preparation, rehearsal
 from harness.migrator.address import Address, connect, listen, require_private
 from harness.migrator.cache import SenderSide, granted_bytes
 from harness.migrator.chooser import Chooser
@@ -81,7 +81,8 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
         stack.callback(lambda: close_all(link.socket))
         try:
             session, welcome = _greet(link, config, crew)
-            chooser = _chooser(crew, link, welcome)
+            policy = _policy(crew, link, welcome)
+            prepare_s = _prepared(crew, link, welcome, policy)
             with _accept_source(config.source, link, on_ready) as source:
                 forwarder = Forwarder(
                     link,
@@ -92,7 +93,7 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
                     batch_bytes=config.batch_bytes or crew.batch_bytes,
                     inflight_bytes=config.inflight_bytes,
                     serials=crew.serials,
-                    chooser=chooser,
+                    chooser=Chooser(crew.candidates, link.socket, policy) if policy is not None else None,
                     cache=_cache(config, welcome, choices, link),
                 )
                 statistics = _carried(forwarder, steering)
@@ -100,7 +101,7 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
             link.send_error(exc)
             raise
     names = {"backend": config.backend, "level": crew.level, "fallback": crew.fallback and str(crew.fallback)}
-    return {"role": "sender", "session": session, **names, **statistics}
+    return {"role": "sender", "session": session, "prepare_s": prepare_s, **names, **statistics}
 
 
 def _steering(config: SendConfig) -> AbstractContextManager[Steering | None]:
@@ -120,7 +121,7 @@ def _carried(forwarder: Forwarder, steering: Steering | None) -> dict[str, Any]:
     return {**statistics, "steering": steering.statistics()}
 
 
-def _chooser(crew: Crew, link: FrameLink, welcome: Mapping[str, Any]) -> Chooser | None:
+def _policy(crew: Crew, link: FrameLink, welcome: Mapping[str, Any]) -> MethodPolicy | None:
     """With what a rehearsal says of the link. :raises PeerError: it broke."""
     if not crew.candidates:
         return None
@@ -128,7 +129,18 @@ def _chooser(crew: Crew, link: FrameLink, welcome: Mapping[str, Any]) -> Chooser
     policy = MethodPolicy(crew.candidates, crew.lanes, threads if isinstance(threads, int) and threads > 0 else 1)
     if welcome.get("probes") is True:
         policy.rehearsed(rehearsal.link_bytes_per_s(link))
-    return Chooser(crew.candidates, link.socket, policy)
+    return policy
+
+
+def _prepared(crew: Crew, link: FrameLink, welcome: Mapping[str, Any], policy: MethodPolicy | None) -> float:
+    """The seconds that it took to open the history with which a migration will begin, if it does. Raises as ``prepare``."""
+    choice = policy.first_choice if policy is not None else 0
+    serial = crew.serials.get(choice)
+    if serial is None or welcome.get("prepares") is not True:
+        return 0.0
+    if policy is not None:
+        policy.prepared(choice)
+    return preparation.prepare(link, crew.codecs.index(serial.name), serial)
 
 
 def _cached_choices(config: SendConfig, crew: Crew) -> frozenset[int]:

@@ -7,8 +7,9 @@
 
 ``raw_digest`` is XXH3-64 of the stream bytes that the body restores to; ``body_digest`` is that of the body as it travels
 (of a PACKED or RELATIVE batch: of its plan, exclusive-or that of what follows, so that the two need not be copied together). Every
-field is checked against its bound before a byte is allocated for the body. Forward kinds: HELLO, PROBE, BATCH, DROP, END, ERROR;
-backward: WELCOME, PROBED, RETURN, RETURN_END, ACK, DONE, ERROR. PROBEs come before the first BATCH, where WELCOME allows it.
+field is checked against its bound before a byte is allocated for the body. Forward kinds: HELLO, PROBE, PREPARE, BATCH, DROP, END,
+ERROR; backward: WELCOME, PROBED, PREPARED, RETURN, RETURN_END, ACK, DONE, ERROR. PROBE and PREPARE come before the first
+BATCH, where WELCOME allows it.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ class Kind(IntEnum):
     PROBE = 10
     PROBED = 11
     DROP = 12
+    PREPARE = 13
+    PREPARED = 14
 
 
 class Layout(IntEnum):
@@ -73,7 +76,8 @@ class Layout(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One frame's fields. Of an ACK, DROP or END ``sequence`` counts batches and ``raw_digest`` is the bytes delivered so far."""
+    """One frame's fields. A PREPARE names a codec; of an ACK, DROP or END ``sequence`` counts batches and ``raw_digest`` is
+    the bytes delivered so far."""
 
     kind: Kind
     sequence: int = 0
@@ -123,11 +127,12 @@ def grown_bytes(raw_bytes: int) -> int:
     return raw_bytes + raw_bytes // 128 + 1024
 
 
-def control(kind: Kind, body: bytes = b"", *, sequence: int = 0, delivered_bytes: int = 0) -> bytes:
+def control(kind: Kind, body: bytes = b"", *, sequence: int = 0, delivered_bytes: int = 0, codec: int = 0) -> bytes:
     """A whole small frame: of any kind but BATCH."""
     header = Header(
         kind,
         sequence=sequence,
+        codec=codec,
         body_bytes=len(body),
         raw_digest=delivered_bytes,
         body_digest=digest(body) if body else 0,

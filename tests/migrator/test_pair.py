@@ -457,7 +457,7 @@ class TestReceiverAgainstHostilePeers:
     @pytest.mark.parametrize(
         ("frame", "error"),
         [
-            (control(Kind.ACK), "which only a receiver may"),
+            (control(Kind.ACK), "which it may not here"),
             (
                 encode(Header(Kind.BATCH, 4, 0, Layout.STORED, 12, 3, 3, 0, 0, digest(b"abc"), digest(b"abc")))
                 + b"abc",
