@@ -145,7 +145,7 @@ class ZstdLongBackend(Backend):
 
     def _no_memory(self, error: Exception) -> str:
         window = next(name for name, log in _WINDOWS.items() if log == self._window_log)
-        return f"no memory for a window of {window} ({error}); choose a smaller one"
+        return f"no memory for a window of {window} ({str(error) or type(error).__name__}); choose a smaller one"
 
     def _window(self) -> int:
         window = self.options.get("window", _DEFAULT_WINDOW)

@@ -20,7 +20,8 @@ AUTO = BackendInfo(name="auto", options=("candidates", "cpu_limit"))
 _MB = 1e6
 _PRIORS: Mapping[str, tuple[float, float, float]] = {
     # Compressing and restoring, MB/s of one thread's CPU time, and ratio: replays of 256 MiB of mixed memory at 1 and 2.5 Gbit/s
-    # (2-core Intel Xeon, 2026-11-25, n=4; CPU time hardly differed between them). They order the candidates until batches have
+    # (2-core Intel Xeon, 2026-11-25, n=4; CPU time hardly differed between them); zstd-long's once its
+    # window is filled (95 MB of a live guest's stream, 2026-11-26, n=3). They order the candidates until batches have
     # been measured.
     "none": (8000, 8000, 1.0),
     "lz4:0": (640, 2250, 2.5),

@@ -212,12 +212,13 @@ class _Receiver:
 
     def _read(self) -> Frame:
         """Frames to the codecs until END. :raises FrameError: out of order, unknown here, or no END."""
-        expected = 0
+        expected, prepared = 0, False
         for frame in self._forward():
             header = frame.header
             if header.kind is Kind.END:
                 return frame
-            if header.kind is Kind.PREPARE and expected == 0:
+            if header.kind is Kind.PREPARE and expected == 0 and not prepared:
+                prepared = True
                 preparation.answer(self._link, header, self._serials)
                 continue
             if header.kind is Kind.DROP:

@@ -10,6 +10,7 @@ import os
 import secrets
 import select
 import socket
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
@@ -82,7 +83,7 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
         try:
             session, welcome = _greet(link, config, crew)
             policy = _policy(crew, link, welcome)
-            prepare_s = _prepared(crew, link, welcome, policy)
+            prepared = _prepared(crew, link, welcome, policy)
             with _accept_source(config.source, link, on_ready) as source:
                 forwarder = Forwarder(
                     link,
@@ -101,7 +102,7 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
             link.send_error(exc)
             raise
     names = {"backend": config.backend, "level": crew.level, "fallback": crew.fallback and str(crew.fallback)}
-    return {"role": "sender", "session": session, "prepare_s": prepare_s, **names, **statistics}
+    return {"role": "sender", "session": session, **prepared, **names, **statistics}
 
 
 def _steering(config: SendConfig) -> AbstractContextManager[Steering | None]:
@@ -132,15 +133,19 @@ def _policy(crew: Crew, link: FrameLink, welcome: Mapping[str, Any]) -> MethodPo
     return policy
 
 
-def _prepared(crew: Crew, link: FrameLink, welcome: Mapping[str, Any], policy: MethodPolicy | None) -> float:
-    """The seconds that it took to open the history with which a migration will begin, if it does. Raises as ``prepare``."""
+def _prepared(crew: Crew, link: FrameLink, welcome: Mapping[str, Any], policy: MethodPolicy | None) -> dict[str, float]:
+    """What it took to open the history with which a migration will begin, if it does. Raises as ``prepare``."""
     choice = policy.first_choice if policy is not None else 0
     serial = crew.serials.get(choice)
-    if serial is None or welcome.get("prepares") is not True:
-        return 0.0
-    if policy is not None:
+    if serial is None:
+        return {}
+    began_s = time.monotonic()
+    ready = preparation.prepare(
+        link, crew.codecs.index(serial.name), serial, receiver_prepares=welcome.get("prepares") is True
+    )
+    if policy is not None and ready == len(serial.lanes):
         policy.prepared(choice)
-    return preparation.prepare(link, crew.codecs.index(serial.name), serial)
+    return {"prepare_s": time.monotonic() - began_s, "prepared_histories": ready}
 
 
 def _cached_choices(config: SendConfig, crew: Crew) -> frozenset[int]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from backends import registry
 from backends.api import MAX_BATCH_BYTES, BackendError, BackendUnavailable
 from backends.conformance import KINDS, sample
+from backends.zstd_long import _zeros
 
 MIB = 1 << 20
 
@@ -97,6 +98,39 @@ def test_a_window_beyond_the_largest_is_refused_before_it_is_allocated(backend):
     frame = bytes.fromhex("28b52ffd") + bytes([0x00, (31 - 10) << 3]) + (1).to_bytes(3, "little")
     with pytest.raises(BackendError, match=r"for 4096: .*(memory|too large|error)"):
         backend().decompress((4096).to_bytes(4, "little") + frame, 4096)
+
+
+@pytest.mark.parametrize("window", ["1MiB", "8MiB"])
+def test_opened_beforehand_it_writes_the_same_bytes_and_restores_them(backend, window):
+    cold, writer, reader = backend(window=window), backend(window=window), backend(window=window)
+    writer.open()
+    reader.open_decoder()
+    for seed in range(6):
+        data = sample("heap", MIB, seed % 3)
+        packed = writer.compress(data)
+        assert packed == cold.compress(data)
+        assert reader.decompress(packed, len(data)) == data
+
+
+@pytest.mark.parametrize("log", [20, 27])
+def test_what_fills_a_decoders_window_is_a_frame_of_that_many_zeros(backend, log):
+    zstandard = pytest.importorskip("zstandard")
+    frame = _zeros(log)
+    assert zstandard.get_frame_parameters(frame).window_size == 1 << log
+    restored = zstandard.ZstdDecompressor(max_window_size=1 << 30).decompressobj().decompress(frame)
+    assert len(restored) == 1 << log
+    assert restored.count(0) == len(restored)
+
+
+@pytest.mark.parametrize("method", ["open", "open_decoder"])
+def test_memory_that_is_not_there_is_told_with_a_remedy(backend, monkeypatch, method):
+    def refuse(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(backend, "_stream", refuse)
+    monkeypatch.setattr(backend, "_restorer", refuse)
+    with pytest.raises(BackendError, match=r"no memory for a window of 2MiB \(MemoryError\); choose a smaller one"):
+        getattr(backend(window="2MiB"), method)()
 
 
 def test_the_largest_batch_is_restored(backend):

@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 import streams
-from migrator.test_pair import Half, Pair, carry
+from pairs import Half, Pair, carry
 
 from backends import registry
 from backends.api import Backend, BackendInfo

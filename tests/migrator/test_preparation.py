@@ -1,0 +1,200 @@
+"""A history's memory is ready at both ends before the first batch, or somebody is told why not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+
+import pytest
+import streams
+from pairs import Half, Pair, carry
+
+from backends import registry
+from backends.api import Backend, BackendError, BackendInfo, BackendUnavailable
+from harness.auto import candidates
+from harness.errors import CodecError, FrameError, MissingError
+from harness.migrator import preparation
+from harness.migrator.address import Address
+from harness.migrator.codec import Serial
+from harness.migrator.method_policy import MethodPolicy
+from harness.migrator.receiver import ReceiveConfig, run_receiver
+from harness.migrator.session import FrameLink
+from harness.wire.frame import Kind, control
+
+GIB = 1 << 30
+
+
+class Planted(Backend):
+    """Counts how often it is opened, and fails if it is told to."""
+
+    info = BackendInfo(name="planted", stateful=True)
+
+    def __init__(self, failure: BackendError | None = None) -> None:
+        super().__init__()
+        self.failure, self.opened, self.decoders = failure, 0, 0
+
+    @classmethod
+    def probe(cls):
+        return "1"
+
+    def open(self):
+        self.opened += 1
+        if self.failure is not None:
+            raise self.failure
+
+    def open_decoder(self):
+        self.decoders += 1
+        if self.failure is not None:
+            raise self.failure
+
+    def compress(self, data):
+        return bytes(data)
+
+    def decompress(self, data, raw_bytes):
+        return bytes(data)
+
+
+@pytest.fixture
+def plenty(monkeypatch):
+    monkeypatch.setattr(preparation, "available_bytes", lambda: 64 * GIB)
+
+
+@pytest.fixture
+def ends():
+    left, right = socket.socketpair()
+    with left, right:
+        yield FrameLink(left, "receiver"), FrameLink(right, "sender")
+
+
+def answering(link: FrameLink, serial: Serial) -> threading.Thread:
+    def run() -> None:
+        frame = link.first_frame(Kind.PREPARE, 10)
+        with contextlib.suppress(CodecError):
+            preparation.answer(link, frame.header, {frame.header.codec: serial} if serial is not None else {})
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+@pytest.mark.usefixtures("plenty")
+def test_every_instance_is_opened_once_at_both_ends(ends):
+    ours, theirs = Serial([Planted(), Planted()]), Serial([Planted(), Planted()])
+    thread = answering(ends[1], theirs)
+    assert preparation.prepare(ends[0], 1, ours, receiver_prepares=True) == 2
+    thread.join()
+    assert [(lane.opened, lane.decoders) for lane in ours.lanes] == [(1, 0), (1, 0)]
+    assert [(lane.opened, lane.decoders) for lane in theirs.lanes] == [(0, 1), (0, 1)]
+
+
+@pytest.mark.usefixtures("plenty")
+def test_a_receiver_that_has_no_such_history_says_none(ends):
+    thread = answering(ends[1], None)
+    assert preparation.prepare(ends[0], 1, Serial([Planted()]), receiver_prepares=True) == 0
+    thread.join()
+
+
+@pytest.mark.usefixtures("plenty")
+def test_a_receiver_that_cannot_prepare_is_not_asked_but_the_sender_opens_its_own(ends):
+    ours = Serial([Planted()])
+    assert preparation.prepare(ends[0], 1, ours, receiver_prepares=False) == 0
+    assert ours.lanes[0].opened == 1
+    ends[1].socket.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        ends[1].socket.recv(1)
+
+
+def test_where_memory_is_short_only_what_fits_is_opened_and_that_is_told(ends, monkeypatch):
+    rooms = iter([4 * GIB, GIB])
+    ours = Serial([Planted(), Planted(), Planted()])
+    monkeypatch.setattr(preparation, "available_bytes", lambda: next(rooms))
+    ends[1].send(control(Kind.PREPARED, sequence=3))
+    assert preparation.prepare(ends[0], 1, ours, receiver_prepares=True) == 1
+    assert [lane.opened for lane in ours.lanes] == [1, 0, 0]
+
+
+@pytest.mark.usefixtures("plenty")
+@pytest.mark.parametrize(
+    ("failure", "error", "says"),
+    [
+        (BackendError("no memory for a window"), CodecError, "before the migration began: no memory for a window"),
+        (BackendUnavailable("planted", "no card", "plug one in"), MissingError, "no card.*plug one in"),
+    ],
+)
+def test_an_instance_that_cannot_be_opened_stops_it_before_it_begins(ends, failure, error, says):
+    with pytest.raises(error, match=says):
+        preparation.prepare(ends[0], 1, Serial([Planted(failure)]), receiver_prepares=True)
+
+
+def test_the_pair_prepares_and_reports_it(tmp_path, monkeypatch, plenty):
+    cls = registry.load("zstd-long")
+    opened = []
+    monkeypatch.setattr(cls, "open", lambda self: opened.append(("sender", self.options["window"])))
+    monkeypatch.setattr(cls, "open_decoder", lambda self: opened.append(("receiver", self.options["window"])))
+    data = streams.small_stream(5, sections=20)
+    with Pair(tmp_path, "zstd-long", options={"window": "2MiB"}) as pair:
+        lanes = len(opened) // 2
+        assert sorted(opened) == [("receiver", "2MiB")] * lanes + [("sender", "2MiB")] * lanes
+        assert carry(pair, data, [100_000]) == data
+    assert pair.sender.error is None
+    assert pair.sender.result["prepared_histories"] == lanes >= 1
+    assert pair.sender.result["prepare_s"] > 0
+    assert len(opened) == 2 * lanes
+
+
+def test_a_codec_without_history_is_not_prepared(tmp_path):
+    data = streams.small_stream(5, sections=4)
+    with Pair(tmp_path, "zlib") as pair:
+        assert carry(pair, data, [100_000]) == data
+    assert "prepare_s" not in pair.sender.result
+
+
+def receiver_and_peer(tmp_path, **greeting) -> tuple[Half, socket.socket, socket.socket]:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "d"))
+    listener.listen(1)
+    config = ReceiveConfig(
+        Address(host="127.0.0.1", port=0), Address(path=str(tmp_path / "d")), threads=1, timeout_s=15
+    )
+    half = Half().start(run_receiver, config)
+    peer = socket.create_connection(("127.0.0.1", int(half.line.rpartition(":")[2])))
+    peer.settimeout(10)
+    hello = {"protocol": 1, "codecs": ["none", "zstd-long"], "session": "x", "histories": 1, **greeting}
+    peer.sendall(control(Kind.HELLO, json.dumps(hello).encode()))
+    return half, peer, listener
+
+
+@pytest.mark.usefixtures("plenty")
+def test_a_sender_may_ask_once_and_only_before_its_first_batch(tmp_path):
+    half, peer, listener = receiver_and_peer(tmp_path, parameters={"backend": "zstd-long", "window": "1MiB"})
+    with peer, listener:
+        peer.sendall(control(Kind.PREPARE, codec=1) * 2)
+        half.join()
+    assert isinstance(half.error, FrameError)
+    assert "a PREPARE frame, which it may not here" in str(half.error)
+
+
+@pytest.mark.parametrize("window", ["3MiB", 27, ["1MiB"], None])
+def test_a_window_that_cannot_be_is_refused(tmp_path, window):
+    half, peer, listener = receiver_and_peer(tmp_path, parameters={"backend": "zstd-long", "window": window})
+    with peer, listener:
+        half.join()
+    assert isinstance(half.error, FrameError)
+    assert "the sender's greeting: " in str(half.error)
+    assert "must be one of 1MiB" in str(half.error)
+
+
+def test_a_prepared_history_is_trusted_from_its_first_batch():
+    found = candidates({"candidates": "zstd-long"})
+    number = next(number for number, candidate in enumerate(found) if candidate.history)
+    rates = []
+    for ready in (False, True):
+        policy = MethodPolicy(found, 2, 2)
+        if ready:
+            policy.prepared(number)
+        policy.compressed(number, 1 << 20, 1 << 18, 0.1)
+        rates.append(policy.estimates.known[number].raw_bytes)
+        assert policy._is_cold(number) is not ready
+    assert rates[0] == rates[1]
