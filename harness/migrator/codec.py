@@ -5,22 +5,20 @@ The order of batches matters to a backend that keeps history: its instances stan
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from backends.api import Backend, BackendError, BackendInfo, Buffer
 from harness.errors import CodecError
 from harness.migrator.incompressible import looks_incompressible
+from harness.migrator.serial import Serial
 from harness.wire.batch import PageBatch, join, split
 from harness.wire.frame import Frame, Header, Kind, Layout, digest, encode
 from harness.wire.pagecache import PagePlan, Relative
 
-__all__ = ["Decoder", "Encoder", "Job", "Packed", "Restored", "Serial", "takes_cache"]
-
-Out = TypeVar("Out")
+__all__ = ["Decoder", "Encoder", "Job", "Packed", "Restored", "takes_cache"]
 
 
 class Job(NamedTuple):
@@ -42,54 +40,6 @@ class Trial:
     choice: int
     packed_bytes: int
     took_s: float
-
-
-class Serial:
-    """The instances of a backend that keeps history, shared by all codec threads: batches go to them in turn, and each call waits
-    until the one before it at the same instance is over.
-
-    Several *lanes* work side by side; each sees its share of the batches, and both halves must have as many. A call that fails
-    ends all of them: what would follow it could not be restored.
-    """
-
-    def __init__(self, lanes: Sequence[Backend]) -> None:
-        self.lanes = tuple(lanes)
-        self._changed = threading.Condition()
-        self._done = [0] * len(self.lanes)
-        self._ended: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The backend's."""
-        return self.lanes[0].info.name
-
-    def call(self, turn: int, work: Callable[[Backend], Out]) -> Out:
-        """``work`` with the turn's instance, once its earlier turns are over. :raises BackendError: ``work``, or one before it."""
-        nth, lane = divmod(turn, len(self.lanes))
-        with self._changed:
-            self._changed.wait_for(lambda: self._done[lane] == nth or self._ended is not None)
-            if self._ended is not None:
-                raise BackendError(f"backend {self.name!r}: its history ended: {self._ended}")
-        try:
-            made = work(self.lanes[lane])
-        except BaseException as exc:
-            self.stop(str(exc))
-            raise
-        with self._changed:
-            self._done[lane] += 1
-            self._changed.notify_all()
-        return made
-
-    def stop(self, why: str = "the migration stopped") -> None:
-        """No more turns; whoever waits for one gets an error."""
-        with self._changed:
-            self._ended = self._ended or why
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        """Close the instances. No call is under way."""
-        for backend in self.lanes:
-            backend.close()
 
 
 @dataclass(frozen=True, slots=True)

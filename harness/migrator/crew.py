@@ -11,7 +11,8 @@ from backends.api import Backend, BackendError, BackendInfo, BackendUnavailable
 from harness.auto import AUTO, Candidate, candidates
 from harness.errors import CodecError, MissingError, UserError
 from harness.fallback import Fallback, choose_fallback
-from harness.migrator.codec import Encoder, Serial
+from harness.migrator.codec import Encoder
+from harness.migrator.serial import Serial
 from harness.migrator.session import cores
 
 __all__ = ["Crew", "auto_crew", "crew_of", "single_crew"]

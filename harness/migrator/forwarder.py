@@ -21,9 +21,10 @@ from harness.errors import PeerError
 from harness.migrator.ack import AckLook
 from harness.migrator.cache import SenderSide
 from harness.migrator.chooser import Chooser, with_trial
-from harness.migrator.codec import Encoder, Job, Packed, Serial
+from harness.migrator.codec import Encoder, Job, Packed
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
 from harness.migrator.policy import FlightPolicy
+from harness.migrator.serial import Serial
 from harness.migrator.session import FrameLink, close_all, own_usage, parse_greeting
 from harness.wire.batch import PageBatch
 from harness.wire.frame import Frame, Kind, control

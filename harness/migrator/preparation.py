@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 from backends.api import Backend, BackendError, BackendUnavailable
 from harness.errors import CodecError, MissingError
-from harness.migrator.codec import Serial
 from harness.migrator.memory import available_bytes
+from harness.migrator.serial import Serial
 from harness.migrator.session import FrameLink
 from harness.wire.frame import Header, Kind, control
 

@@ -19,15 +19,16 @@ from typing import Any
 
 import xxhash
 
-from backends import registry
-from backends.api import Backend, BackendError
-from harness.errors import CodecError, FrameError, MissingError, PeerError
+from backends.api import Backend
+from harness.errors import CodecError, FrameError, PeerError
 from harness.migrator import preparation, rehearsal
 from harness.migrator.ack import AckLook
 from harness.migrator.address import Address, connect, listen, require_private
+from harness.migrator.agreement import agreed_codecs, decompress_threads, serial_of
 from harness.migrator.cache import ReceiverSide
-from harness.migrator.codec import Decoder, Restored, Serial
+from harness.migrator.codec import Decoder, Restored
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
+from harness.migrator.serial import Serial
 from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, own_usage, parse_greeting
 from harness.wire.frame import Frame, Header, Kind, Layout, control
 
@@ -35,8 +36,6 @@ __all__ = ["ReceiveConfig", "run_receiver"]
 
 _GREETING_TIMEOUT_S = 10.0
 _CLOSING_TIMEOUT_S = 60.0
-_MAX_CODECS = 32
-_MAX_HISTORIES = 256
 _MAX_IN_FLIGHT_BYTES = 64 << 20
 """What a sender may make us hold, whatever window it keeps itself."""
 
@@ -67,13 +66,13 @@ def run_receiver(config: ReceiveConfig, on_ready: Callable[[str], None] = lambda
         on_ready(f"ready: listening on {Address(config.listen.path, config.listen.host, port)}")
         link, greeting = _accept_sender(listener, config.timeout_s)
     try:
-        codecs = _agree(greeting)
+        codecs = agreed_codecs(greeting)
         target = connect(
             config.target, "--to", "start the destination QEMU with -incoming there first", _GREETING_TIMEOUT_S
         )
         with target:
-            threads = config.threads or min(_decompress_threads(greeting), cores())
-            serials = {number: _serial(cls, greeting) for number, cls in enumerate(codecs) if cls.info.stateful}
+            threads = config.threads or min(decompress_threads(greeting), cores())
+            serials = {number: serial_of(cls, greeting) for number, cls in enumerate(codecs) if cls.info.stateful}
             session, cache = str(greeting.get("session")), ReceiverSide(greeting)
             return _Receiver(link, target, codecs, serials, threads=threads, session=session, cache=cache).run()
     except BaseException as exc:
@@ -97,41 +96,6 @@ def _accept_sender(listener: socket.socket, timeout_s: float | None) -> tuple[Fr
             print(f"pageferry: refused a connection: {exc}", file=sys.stderr, flush=True)  # noqa: T201
             link.send_error(exc)
             close_all(connection)
-
-
-def _agree(greeting: Mapping[str, Any]) -> tuple[type[Backend], ...]:
-    """The codecs that HELLO names. :raises MissingError: one that is not here, with the remedy."""
-    names = greeting.get("codecs")
-    if not isinstance(names, list) or not 0 < len(names) <= _MAX_CODECS or not all(isinstance(n, str) for n in names):
-        raise FrameError("the sender's greeting names no codecs")
-    return tuple(_opener(name) for name in names)
-
-
-def _opener(name: str) -> type[Backend]:
-    try:
-        cls = registry.load(name)
-        cls.probe_decoder()
-    except BackendError as exc:
-        raise MissingError(f"on the receiver: {exc}") from exc
-    return cls
-
-
-def _decompress_threads(greeting: Mapping[str, Any]) -> int:
-    asked = greeting.get("decompress_threads")
-    return asked if isinstance(asked, int) and 1 <= asked <= 256 else 1
-
-
-def _serial(cls: type[Backend], greeting: Mapping[str, Any]) -> Serial:
-    """A backend that keeps history, as often as the sender has it, with its options. :raises FrameError: impossible ones."""
-    lanes = greeting.get("histories")
-    if not isinstance(lanes, int) or not 1 <= lanes <= _MAX_HISTORIES:
-        raise FrameError(f"the sender's greeting names {lanes!r} histories; 1 to {_MAX_HISTORIES} are possible")
-    parameters = greeting.get("parameters")
-    told = parameters if isinstance(parameters, Mapping) and parameters.get("backend") == cls.info.name else {}
-    try:
-        return Serial([cls(**{name: told[name] for name in cls.info.options if name in told}) for _ in range(lanes)])
-    except BackendError as exc:
-        raise FrameError(f"the sender's greeting: {exc}") from exc
 
 
 class _Receiver:

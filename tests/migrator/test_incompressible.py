@@ -7,8 +7,9 @@ import pytest
 
 from backends import registry
 from harness.guests import memory
-from harness.migrator.codec import Encoder, Job, Serial
+from harness.migrator.codec import Encoder, Job
 from harness.migrator.incompressible import looks_incompressible
+from harness.migrator.serial import Serial
 from harness.wire.batch import PageBatch
 from harness.wire.frame import Layout
 

@@ -83,16 +83,16 @@ def test_a_source_that_is_steered_sends_the_same_bytes_whatever_becomes_of_its_q
 
 
 def test_a_receiver_without_a_candidate_is_told_before_the_migration(tmp_path, monkeypatch):
-    from harness.migrator import receiver  # noqa: PLC0415 - patched here alone
+    from harness.migrator import agreement  # noqa: PLC0415 - patched here alone
 
-    real = receiver._opener
+    real = agreement._opener
 
     def opener(name):
         if name == "lz4":
             raise MissingError("on the receiver: backend 'lz4' is not available: no lz4; install it")
         return real(name)
 
-    monkeypatch.setattr(receiver, "_opener", opener)
+    monkeypatch.setattr(agreement, "_opener", opener)
     target = Address(path=str(tmp_path / "d"))
     receiving = Half().start(run_receiver, ReceiveConfig(Address(host="127.0.0.1", port=0), target, threads=1))
     port = int(receiving.line.rpartition(":")[2])

@@ -17,9 +17,9 @@ from harness.auto import candidates
 from harness.errors import CodecError, FrameError, MissingError
 from harness.migrator import preparation
 from harness.migrator.address import Address
-from harness.migrator.codec import Serial
 from harness.migrator.method_policy import MethodPolicy
 from harness.migrator.receiver import ReceiveConfig, run_receiver
+from harness.migrator.serial import Serial
 from harness.migrator.session import FrameLink
 from harness.wire.frame import Kind, control
 

@@ -11,7 +11,8 @@ import pytest
 
 from backends import registry
 from backends.api import BackendError
-from harness.migrator.codec import Encoder, Job, Serial
+from harness.migrator.codec import Encoder, Job
+from harness.migrator.serial import Serial
 from harness.wire.batch import PageBatch
 from harness.wire.frame import Layout
 
