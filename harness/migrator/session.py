@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from harness.errors import FrameError, PageferryError, PeerError
@@ -158,10 +159,14 @@ def cores() -> int:
 
 
 def own_usage() -> dict[str, int | float]:
-    """CPU seconds and peak memory of this process, from the kernel."""
+    """CPU seconds and peak memory of this process, from the kernel.
+
+    Not ``ru_maxrss``, in which a process that was started by a larger one begins with that one's (getrusage(2)).
+    """
     usage = resource.getrusage(resource.RUSAGE_SELF)
+    status = Path("/proc/self/status").read_text()
     return {
         "cpu_s": usage.ru_utime + usage.ru_stime,
-        "peak_rss_bytes": usage.ru_maxrss * 1024,
+        "peak_rss_bytes": int(status.partition("VmHWM:")[2].split()[0]) * 1024,
         "threads_seen": len(os.listdir("/proc/self/task")),  # noqa: PTH208
     }
