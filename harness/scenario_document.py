@@ -32,6 +32,7 @@ __all__ = [
     "read_toml",
     "shown",
     "unknown",
+    "value_of",
 ]
 
 MAX_METHODS = 1000
@@ -117,7 +118,7 @@ def apply_override(doc: dict[str, Any], text: str) -> Override:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise ScenarioError(one_line(f"{place}: {part!r} is a value, not a table; it has no keys to set"))
-    table[last] = _value(value.strip())
+    table[last] = value_of(value)
     return Override(text=text, key=(*above, *rest))
 
 
@@ -139,7 +140,9 @@ def _start_of_key(
     return tables[method], ("method", method), tuple(rest.removeprefix(f"{method}.").split("."))
 
 
-def _value(text: str) -> object:
+def value_of(text: str) -> object:
+    """What ``--set KEY=`` gives the key: TOML where ``text`` is that, and else the text."""
+    text = text.strip()
     try:
         parsed = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):

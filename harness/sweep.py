@@ -5,7 +5,8 @@
     "guest.fill" = {text = {text = 1.0}, random = {random = 1.0}}
 
 Each key is any key of the scenario, as ``--set`` writes it, with a list of values, or a table of labels and values. A key
-that is ``--set`` has that value alone. Knows no rule of a scenario: each cell is checked as a scenario of its own.
+that is ``--set`` has that value alone; ``--set 'sweep.link.bandwidth=["1Gbit/s", "unlimited"]'`` gives it others. Knows no rule of
+a scenario: each cell is checked as a scenario of its own.
 """
 
 from __future__ import annotations
@@ -33,9 +34,8 @@ def load_sweep(path_or_name: str | Path, overrides: Sequence[str] = (), only: Se
     :raises ScenarioError: as ``load_scenario``, or the table is not one of lists and tables.
     """
     path = document.find_file(path_or_name)
-    axes = _axes(
-        document.read_toml(path).get("sweep", {}), path, {text.partition("=")[0].strip() for text in overrides}
-    )
+    table, overrides = _with_own_overrides(document.read_toml(path).get("sweep", {}), overrides)
+    axes = _axes(table, path, {text.partition("=")[0].strip() for text in overrides})
     if not axes:
         return [load_scenario(path_or_name, overrides, only)]
     if math.prod(len(values) for values in axes.values()) > _MOST_CELLS:
@@ -47,6 +47,21 @@ def load_sweep(path_or_name: str | Path, overrides: Sequence[str] = (), only: Se
         scenario = load_scenario(path_or_name, [*sets, *overrides], only)
         cells.append(scenario.model_copy(update={"name": _name(scenario.name, labels), "cell": chosen}))
     return cells
+
+
+def _with_own_overrides(table: object, overrides: Sequence[str]) -> tuple[object, list[str]]:
+    """The table with what ``--set sweep=`` and ``--set sweep.KEY=`` say of it, and the other overrides."""
+    others = []
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        first, dot, key = name.strip().partition(".")
+        if first != "sweep" or not equals:
+            others.append(text)
+        elif not dot:
+            table = document.value_of(value)
+        elif isinstance(table, dict):
+            table = {**table, key.strip('"'): document.value_of(value)}
+    return table, others
 
 
 def _axes(table: object, path: Path, fixed: set[str]) -> dict[str, dict[str, Any]]:

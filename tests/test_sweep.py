@@ -52,6 +52,31 @@ def test_a_key_that_is_set_is_not_swept(tmp_path):
     assert [(cell.link.bandwidth_bytes_per_s, cell.repeats) for cell in cells] == [(125_000_000, 1), (125_000_000, 2)]
 
 
+@pytest.mark.parametrize(
+    "override",
+    [
+        'sweep={"link.bandwidth" = ["25Mbit/s", "1Gbit/s"]}',
+        'sweep.link.bandwidth=["25Mbit/s", "1Gbit/s"]',
+        'sweep."link.bandwidth"=["25Mbit/s", "1Gbit/s"]',
+    ],
+)
+def test_the_sweep_itself_can_be_set(tmp_path, override):
+    path = write(tmp_path, '[sweep]\n"link.bandwidth" = ["100Mbit/s", "unlimited"]')
+    cells = load_sweep(path, [override, "repeats=4"])
+    assert [(cell.link.bandwidth_bytes_per_s, cell.repeats) for cell in cells] == [(3_125_000, 4), (125_000_000, 4)]
+
+
+def test_a_sweep_that_is_set_keeps_the_other_keys_of_the_file(tmp_path):
+    path = write(tmp_path, '[sweep]\n"link.bandwidth" = ["100Mbit/s"]\nwarmups = [0, 1]')
+    cells = load_sweep(path, ["sweep.repeats=[2, 3]"])
+    assert [(cell.warmups, cell.repeats) for cell in cells] == [(0, 2), (0, 3), (1, 2), (1, 3)]
+
+
+def test_a_sweep_set_to_what_is_no_list_is_told(tmp_path):
+    with pytest.raises(ScenarioError, match=r"sweep\.repeats: 3: must be a list of values"):
+        load_sweep(write(tmp_path, ""), ["sweep.repeats=3"])
+
+
 def test_without_a_sweep_there_is_one_scenario():
     assert load_sweep("throttled", ["repeats=2"]) == [load_scenario("throttled", ["repeats=2"])]
 
