@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import UserError
+from harness.errors import ScenarioError, UserError
 from harness.guests.pagegen import PAGE_BYTES
 from harness.guests.streamfile import open_stream
 from harness.model import Guest
@@ -46,7 +46,12 @@ def asked(text: str, dirty_bytes_per_s: int | None) -> Asked:
     path = Path(text)
     if path.is_file() and path.suffix != ".toml":
         return _of_stream(path, dirty_bytes_per_s, None)
-    scenario = load_scenario(text)
+    try:
+        scenario = load_scenario(text)
+    except ScenarioError as exc:
+        if path.suffix == ".toml" or path.exists():
+            raise
+        raise ScenarioError(f"{exc}; a recorded stream is named by its file, and there is none of this name") from exc
     if scenario.guest.path is not None:
         return _of_stream(Path(scenario.guest.path), dirty_bytes_per_s, scenario.downtime_limit_s)
     return _of_guest(text, scenario, dirty_bytes_per_s)

@@ -91,6 +91,7 @@ def test_a_scenario_of_a_recording_is_the_recording(tmp_path):
     ("text", "error", "says"),
     [
         ("throtled", ScenarioError, "did you mean 'throttled'"),
+        ("nosuch", ScenarioError, "a recorded stream is named by its file, and there is none of this name"),
         ("no/such/file.stream", ScenarioError, "cannot read the scenario: No such file"),
         ("{here}/notes.txt", UserError, "not a QEMU migration stream"),
         ("{here}/wrong.toml", ScenarioError, "no method"),
