@@ -11,8 +11,9 @@ from harness.errors import ResultError
 __all__ = ["save_whole"]
 
 
-def save_whole(data: bytes, path: Path, what: str) -> None:
-    """A temporary file beside ``path`` replaces it, once it is on the disk. ``what`` names it in errors.
+def save_whole(data: bytes, path: Path, what: str, elsewhere: str = "--out") -> None:
+    """A temporary file beside ``path`` replaces it, once it is on the disk. ``what`` names it in errors, and ``elsewhere`` what
+    its user can choose anew.
 
     :raises ResultError: disk full, no access.
     """
@@ -28,5 +29,5 @@ def save_whole(data: bytes, path: Path, what: str) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise ResultError(
-            f"{path}: cannot save the {what}: {exc.strerror}; free space or choose another --out"
+            f"{path}: cannot save the {what}: {exc.strerror}; free space or choose another {elsewhere}"
         ) from exc

@@ -7,12 +7,10 @@ twice over, escaped and forbidden.
 from __future__ import annotations
 
 import base64
-import contextlib
 import functools
 import gzip
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +20,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import TypeAdapter
 
-from harness.errors import ResultError
 from harness.result import Result
+from harness.saving import save_whole
 from reports import charts, view
 
 __all__ = [
@@ -147,19 +145,8 @@ def render_comparison(a: Result, b: Result, labels: tuple[str, str] = ("A", "B")
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write ``path`` whole or not at all: a temporary file beside it replaces it. :raises ResultError: disk full, no access."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as exc:
-        with contextlib.suppress(OSError):  # where a file stands in the folder's place, this fails as well
-            temporary.unlink()
-        raise ResultError(f"{path}: cannot write the page: {exc.strerror}; free space or choose another --out") from exc
+    """Write ``path`` whole or not at all. :raises ResultError: disk full, no access."""
+    save_whole(text.encode(), path, "page")
 
 
 def write_report(result: Result, path: Path) -> None:

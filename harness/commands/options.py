@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from harness.errors import ResultError, UserError
+from harness.saving import save_whole
 from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate
 
 __all__ = ["BANDWIDTH", "DURATION", "RATE", "SIZE", "announce", "check_writable", "parse_options", "write_statistics"]
@@ -110,10 +111,4 @@ def write_statistics(statistics: Mapping[str, Any], path: Path | None) -> None:
     """As JSON to ``path``, whole or not at all. :raises ResultError: it cannot be written."""
     if path is None:
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(statistics, indent=1, sort_keys=True) + "\n")
-        temporary.replace(path)
-    except OSError as exc:
-        temporary.unlink(missing_ok=True)
-        raise ResultError(f"{path}: cannot write the statistics: {exc.strerror}; free space or choose another") from exc
+    save_whole((json.dumps(statistics, indent=1, sort_keys=True) + "\n").encode(), path, "statistics", "place")

@@ -174,8 +174,8 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("reports.html.os.fsync", full)
-    with pytest.raises(ResultError, match=r"report\.html: cannot write the page: No space left on device; free space"):
+    monkeypatch.setattr("harness.saving.os.fsync", full)
+    with pytest.raises(ResultError, match=r"report\.html: cannot save the page: No space left on device; free space"):
         html.write_report(samples.empty(), path)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
