@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from harness.result import Result
-from reports.effects import summary_of
+from harness.units import format_bandwidth
+from reports.effects import counted_runs, ratio_interval, summary_of, values
 from reports.facts import declared_methods
 
 __all__ = ["Regret", "regrets"]
 
+_BANDWIDTH = "link.bandwidth"
+
 
 @dataclass(frozen=True, slots=True)
 class Regret:
-    """Medians of total times. ``regret``: the share that auto took more than the best fixed choice. ``against_none``: likewise,
-    more than no compression through the same pair; None where that was not run."""
+    """Medians of total times; ``fixed_ms`` by method. ``regret``: the share that auto took more than the best of them, with its
+    95 % ``interval`` (None of too few runs). ``against_none``: likewise, more than no compression through the same pair; None
+    where that was not run."""
 
     cell: str
     auto_ms: float
-    best: str
-    best_ms: float
-    regret: float
+    fixed_ms: Mapping[str, float]
+    interval: tuple[float, float] | None
     against_none: float | None
+    n: int
+
+    @property
+    def best(self) -> str:
+        """The fixed choice that was fastest."""
+        return min(self.fixed_ms, key=lambda name: self.fixed_ms[name])
+
+    @property
+    def best_ms(self) -> float:
+        """Its median."""
+        return self.fixed_ms[self.best]
+
+    @property
+    def regret(self) -> float:
+        """0.07: auto took 7 % more."""
+        return self.auto_ms / self.best_ms - 1
 
 
 def regrets(results: Sequence[Result]) -> list[Regret]:
-    """A row for each result that has ``auto`` and at least one fixed choice."""
-    return [row for result in results if (row := _regret(result)) is not None]
+    """A row for each result that has ``auto`` and at least one fixed choice. No two have one name."""
+    found = [row for result in results if (row := _regret(result)) is not None]
+    names = [row.cell for row in found]
+    return [
+        row if names.count(row.cell) == 1 else replace(row, cell=f"{row.cell} ({names[:at].count(row.cell) + 1})")
+        for at, row in enumerate(found)
+    ]
 
 
 def _regret(result: Result) -> Regret | None:
@@ -40,8 +64,27 @@ def _regret(result: Result) -> Regret | None:
     fixed = {name: value for name, value in ms.items() if ours[name].get("backend") != "auto"}
     if auto is None or not fixed:
         return None
-    best = min(fixed, key=lambda name: fixed[name])
     none = next((value for name, value in fixed.items() if ours[name].get("backend") == "none"), None)
-    cell = ", ".join(result.scenario.get("cell", {}).values()) or str(result.scenario.get("name", ""))
-    against_none = None if none is None else ms[auto] / none - 1
-    return Regret(cell, ms[auto], best, fixed[best], ms[auto] / fixed[best] - 1, against_none)
+    times = {name: values(counted_runs(result, name), "total_time_s") for name in ms}
+    return Regret(
+        _cell(result),
+        ms[auto],
+        fixed,
+        _interval(times[auto], times[min(fixed, key=lambda name: fixed[name])]),
+        None if none is None else ms[auto] / none - 1,
+        len(times[auto]),
+    )
+
+
+def _cell(result: Result) -> str:
+    """Its place in the sweep; also the link's, where it was set for all cells."""
+    cell, link = result.scenario.get("cell", {}), result.scenario.get("link", {})
+    if not cell:
+        return str(result.scenario.get("name", ""))
+    held = "bandwidth_bytes_per_s" in link and _BANDWIDTH not in cell
+    return ", ".join([*([format_bandwidth(link["bandwidth_bytes_per_s"])] if held else []), *cell.values()])
+
+
+def _interval(auto: Sequence[float], best: Sequence[float]) -> tuple[float, float] | None:
+    ratio = ratio_interval(auto, best)
+    return None if ratio is None else (ratio[0] - 1, ratio[1] - 1)

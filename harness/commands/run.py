@@ -77,22 +77,24 @@ def _print_regrets(console: Console, results: list[Result]) -> None:
     from rich.markup import escape
 
     from harness.console import make_table
+    from reports.numbers import percent
     from reports.regret import regrets
+    from reports.regret_view import regret_percent
 
     found = regrets(results)
     if not found:
         return
     table = make_table(
-        "auto and the best fixed choice: median total ms", "cell", "auto", "best fixed", "", "regret", "none"
+        "auto and the best fixed choice: median total ms", "cell", "auto", "best fixed", "", "regret", "95 %", "none"
     )
     for row in found:
-        against_none = "-" if row.against_none is None else f"{row.against_none * 100:+.1f} %"
+        against_none = "-" if row.against_none is None else percent(row.against_none * 100)
         table.add_row(
             escape(row.cell),
             f"{row.auto_ms:.0f}",
             f"{row.best_ms:.0f}",
             escape(row.best),
-            f"{row.regret * 100:+.1f} %",
+            *regret_percent(row),
             against_none,
         )
     console.print(table)
