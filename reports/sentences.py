@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import median
 
 from harness.result import Result
 from reports import facts
@@ -71,6 +72,22 @@ def _fallen(result: Result) -> list[str]:
     return [f"{each.method}: {each.text}." for each in found if not each.alert]
 
 
+def _prepared(result: Result) -> str | None:
+    """What methods did before the clock ran: no figure of the table holds it."""
+    words = []
+    for name in method_names(result):
+        spent = [
+            run.counters["sender_prepare_s"]
+            for run in counted_runs(result, name)
+            if run.counters.get("sender_prepare_s")
+        ]
+        if spent:
+            words.append(f"{median(spent):.2g}\u00a0s ({name})")
+    if not words:
+        return None
+    return f"Filling histories before the migration took {', '.join(words)}, which no total time and no CPU time here holds."
+
+
 def _trust(result: Result) -> str:
     """One sentence on verification, over every counted run."""
     runs = [run for name in method_names(result) for run in counted_runs(result, name)]
@@ -102,4 +119,4 @@ def sentences(result: Result, best: str | None) -> tuple[str, ...]:
         lines = [f"Only {base}, the baseline, has figures; there is nothing to compare it with."]
     without = [name for name in method_names(result) if not counted_runs(result, name)]
     missing = f"{plural(len(without), 'method')} without a figure: {', '.join(without)}." if without else None
-    return tuple(line for line in [*lines, *_fallen(result), _trust(result), missing] if line)
+    return tuple(line for line in [*lines, *_fallen(result), _prepared(result), _trust(result), missing] if line)

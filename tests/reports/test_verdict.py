@@ -176,3 +176,15 @@ def test_only_the_baseline_is_nothing_to_compare():
 def test_a_warned_method_carries_its_count():
     assert row(samples.live(), "zlib-1").warnings == "1 warning"
     assert row(samples.live(), "isal-1").warnings == ""
+
+
+def test_what_was_prepared_before_the_clock_ran_is_told():
+    result = two_methods(0.45, 0.0079)
+    took_s = iter((0.4, 0.5, 0.9, 0.3, 0.6))
+    runs = tuple(
+        replace(run, counters={"sender_prepare_s": next(took_s)}) if run.method == "isal-1" else run
+        for run in result.runs
+    )
+    told = "Filling histories before the migration took 0.5\u00a0s (isal-1), which no total time and no CPU time here holds."
+    assert told in verdict(replace(result, runs=runs)).sentences
+    assert not any("histories" in sentence for sentence in verdict(result).sentences)
