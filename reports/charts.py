@@ -15,7 +15,7 @@ import altair as alt
 import vl_convert
 
 from harness.result import Result
-from reports import bars, choice_plots, frontier_plots, plots, sweeps
+from reports import bars, choice_plots, frontier_plots, plots, steer_plots, sweeps
 from reports.choices import Followed, followed
 from reports.effects import cpu_per_gib_metric
 from reports.facts import is_replay
@@ -211,6 +211,25 @@ def _heat_plans(result: Result) -> list[_Plan]:
     ]
 
 
+def _steering_plans(result: Result) -> list[_Plan]:
+    """One for each of QEMU's parameters that a sender turned."""
+    if result.scenario.get("frontier"):  # its runs differ in what they tried
+        return []
+    told = {str(entry.get("parameter")) for run in result.runs for entry in run.steering}
+    return [
+        _Plan(
+            f"steering-{number}",
+            f"What the source QEMU was told: {parameter}",
+            "Each method's median run, of those that were steered. A mark is a change, made of what was delivered and what was "
+            "under way then; at the end QEMU got its own value back.",
+            functools.partial(steer_plots.steered, parameter=parameter),
+            f"No chart of {parameter} over time: no counted run was steered by it.",
+        )
+        for number, parameter in enumerate(steer_plots.PARAMETERS, 1)
+        if parameter in told
+    ]
+
+
 def _choice_plans(result: Result) -> list[_Plan]:
     """Both charts of each method that decided, of one run."""
     return [plan for number, shown in enumerate(followed(result), 1) for plan in _plans_of_run(number, shown)]
@@ -243,7 +262,7 @@ def build(result: Result) -> Charts:
     plans, omitted = _plans(result)
     shown = []
     offloaded = [_OFFLOAD] if offload(result) else []
-    for plan in [*_heat_plans(result), *plans, *offloaded, *_choice_plans(result)]:
+    for plan in [*_heat_plans(result), *plans, *_steering_plans(result), *offloaded, *_choice_plans(result)]:
         drawn = plan.draw(result)
         if drawn is None:
             omitted.append(plan.missing)

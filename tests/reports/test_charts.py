@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 import report_samples as samples
 
-from reports import bars, charts, plots
+from reports import bars, charts, plots, steer_plots
 
 
 def keys(result):
@@ -152,3 +152,42 @@ def test_the_script_needs_nothing_from_elsewhere():
     assert "import(" not in script
     assert "</script" not in script.lower()
     assert 500_000 < len(script) < 1_500_000
+
+
+def told(at_s, value, **more):
+    made_of = {"delivered_bytes_per_s": 3e7, "in_flight_bytes": 1_000_000, "left_bytes": 2_000_000}
+    return {"at_s": at_s, "parameter": "downtime-limit", "value": value, **made_of, **more}
+
+
+def steered(*entries):
+    result = samples.live()
+    return replace(
+        result,
+        runs=tuple(replace(run, steering=entries) if run.method == "zstd-1" else run for run in result.runs),
+    )
+
+
+def test_what_a_steered_qemu_was_told_is_drawn_until_the_runs_end():
+    result = steered(told(0.3, 120), told(0.6, 90))
+    assert "steering-1" in keys(result)
+    points = [row for row in rows(steer_plots.steered(result, "downtime-limit")) if "end" not in row]
+    assert {(row["method"], row["s"], row["value"], row["in_flight"]) for row in points} == {
+        ("zstd-1", 0.3, 120, 1.0),
+        ("zstd-1", 0.6, 90, 1.0),
+    }
+    ends = [row for row in rows(steer_plots.steered(result, "downtime-limit")) if "end" in row]
+    assert [row["value"] for row in ends] == [90]
+    assert ends[0]["s"] >= 0.6
+
+
+def test_a_bandwidth_is_drawn_in_megabytes_a_second():
+    result = steered(told(0.3, 40_000_000, parameter="avail-switchover-bandwidth"))
+    assert keys(result)[-1:] == ["steering-2"]
+    assert {row["value"] for row in rows(steer_plots.steered(result, "avail-switchover-bandwidth"))} == {40.0}
+
+
+@pytest.mark.parametrize(
+    "entry", [{}, told("soon", 1), told(0.1, float("nan")), told(0.1, True), told(0.1, 5, parameter="speed")]
+)
+def test_steering_without_a_time_or_a_value_is_not_drawn(entry):
+    assert not any(key.startswith("steering") for key in keys(steered(entry)))
