@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import FrameError, PageferryError, PeerError
+from harness.migrator.liveness import require_peer, watch
 from harness.wire.frame import PROTOCOL, Frame, FrameDecoder, Kind, control
 
 __all__ = ["FrameLink", "close_all", "cores", "hello", "keep_freed_memory", "own_usage", "parse_greeting"]
@@ -43,7 +44,7 @@ class FrameLink:
         self._decoder = FrameDecoder()
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            watch(connection)
 
     def send(self, *parts: bytes | memoryview) -> None:
         """Send one whole frame, given in parts. :raises PeerError: the link broke."""
@@ -54,12 +55,15 @@ class FrameLink:
                 raise PeerError(f"the link to the {self.other} broke while sending: {exc.strerror or exc}") from exc
 
     def frames(self) -> Iterator[Frame]:
-        """Every frame until the other half closes. :raises PeerError: it said why it stopped, or the link broke."""
+        """Every frame until the other half closes. :raises PeerError: it said why it stopped, or the link broke, or is dead."""
         decoder, receive = self._decoder, self.socket.recv_into
         while True:
             began_s = time.monotonic()
             try:
                 count = receive(decoder.get_buffer()[:_PIECE_BYTES], 0, socket.MSG_WAITALL)
+            except BlockingIOError:
+                require_peer(self.socket, self.other)
+                continue
             except OSError as exc:
                 raise PeerError(f"the link to the {self.other} broke while receiving: {exc.strerror or exc}") from exc
             self.waited_s += time.monotonic() - began_s

@@ -1,0 +1,46 @@
+"""Is the other end of a TCP connection still there? A cable that is pulled closes no connection.
+
+The kernel asks an idle peer (keepalive). While something is unacknowledged it does not: it sends that again, for a quarter of an
+hour. So whoever reads a connection looks now and then for how long nothing was heard of the peer. One that lives but takes nothing
+is heard of, for it acknowledges the kernel's probes. See tcp(7), and struct tcp_info in linux/tcp.h.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+from harness.errors import PeerError
+
+__all__ = ["require_peer", "watch"]
+
+DEAD_AFTER_S = 30.0
+"""As long as libvirt waits by default (keepalive_interval 5, keepalive_count 5)."""
+
+_LOOKS = 6
+_TIMEVAL = struct.Struct("@ll")
+_INFO_BYTES, _UNACKED_AT, _LAST_ACK_AT = 104, 24, 56
+
+
+def watch(connection: socket.socket) -> None:
+    """Let a dead peer end a wait for it: after ``DEAD_AFTER_S`` if it owes nothing, else through ``require_peer``, which is due
+    whenever receiving ends with BlockingIOError."""
+    step_s = max(1, round(DEAD_AFTER_S / 3))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in ((socket.TCP_KEEPIDLE, step_s), (socket.TCP_KEEPINTVL, step_s), (socket.TCP_KEEPCNT, 2)):
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
+    look_s = DEAD_AFTER_S / _LOOKS
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(int(look_s), int(look_s % 1 * 1e6)))
+
+
+def require_peer(connection: socket.socket, other: str) -> None:
+    """:raises PeerError: it owes an acknowledgement, and nothing was heard of it for too long."""
+    if connection.family == socket.AF_UNIX:
+        return
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
+    unacked = struct.unpack_from("@I", info, _UNACKED_AT)[0]
+    silent_s = struct.unpack_from("@I", info, _LAST_ACK_AT)[0] / 1000
+    if unacked and silent_s >= DEAD_AFTER_S:
+        raise PeerError(
+            f"the link to the {other} is dead: nothing was heard of it for {silent_s:.0f} s; look at the network between the hosts"
+        )
