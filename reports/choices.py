@@ -6,7 +6,6 @@ over, a figure that is missing or not finite is a dash. A result without decisio
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from statistics import median
 from harness.result import Result, Run
 from reports.effects import counted_runs, medians_run, method_names
 from reports.fallbacks import counted
-from reports.numbers import DASH, amount, plural, share_percent
+from reports.numbers import DASH, amount, finite, plural, share_percent
 from reports.printable import printable
 
 __all__ = [
@@ -106,19 +105,13 @@ class Choices:
     tables: tuple[Decisions, ...]
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) else None
-
-
 def _mb_per_s(entry: Mapping[str, object], name: str) -> float | None:
-    value = _number(entry.get(f"{name}_bytes_per_s"))
+    value = finite(entry.get(f"{name}_bytes_per_s"))
     return None if value is None else value / _MB
 
 
 def _decision(entry: Mapping[str, object]) -> Decision | None:
-    t_s, choice = _number(entry.get("t_s")), entry.get("choice")
+    t_s, choice = finite(entry.get("t_s")), entry.get("choice")
     if t_s is None or t_s < 0 or not isinstance(choice, str):
         return None
     return Decision(
@@ -129,7 +122,7 @@ def _decision(entry: Mapping[str, object]) -> Decision | None:
         predicted_mb_per_s=_mb_per_s(entry, "predicted"),
         compress_mb_per_s=_mb_per_s(entry, "compress"),
         decompress_mb_per_s=_mb_per_s(entry, "decompress"),
-        ratio=_number(entry.get("ratio")),
+        ratio=finite(entry.get("ratio")),
     )
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "Metric",
     "amount",
     "effect_percent",
+    "finite",
     "interval_text",
     "p_text",
     "percent",
@@ -120,6 +121,13 @@ def p_text(p_value: float | None) -> str | None:
     if p_value is None or not math.isfinite(p_value):
         return None
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+
+
+def finite(value: object) -> float | None:
+    """What a file says is a number, if it is one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
 
 
 def plural(count: int, noun: str) -> str:

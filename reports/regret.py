@@ -65,14 +65,16 @@ def _regret(result: Result) -> Regret | None:
     if auto is None or not fixed:
         return None
     none = next((value for name, value in fixed.items() if ours[name].get("backend") == "none"), None)
-    times = {name: values(counted_runs(result, name), "total_time_s") for name in ms}
+    times, best = (
+        values(counted_runs(result, name), "total_time_s") for name in (auto, min(fixed, key=lambda name: fixed[name]))
+    )
     return Regret(
         _cell(result),
         ms[auto],
         fixed,
-        _interval(times[auto], times[min(fixed, key=lambda name: fixed[name])]),
+        _interval(times, best),
         None if none is None else ms[auto] / none - 1,
-        len(times[auto]),
+        len(times),
     )
 
 

@@ -5,14 +5,13 @@ Entries come from a file: one without a time or a value is passed over.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
 
 from harness.result import Result, Run
 from reports.effects import counted_runs, medians_run
+from reports.numbers import finite
 from reports.plots import Datum, Spec, counted_methods, data, texts
 from reports.theme import colour_scale, shape_scale
 
@@ -22,23 +21,16 @@ PARAMETERS = {"downtime-limit": ("ms", 1.0), "avail-switchover-bandwidth": ("MB/
 """Unit in which each is drawn, and the factor to it."""
 
 
-def _number(entry: Mapping[str, object], name: str) -> float | None:
-    value = entry.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
 def _rows(method: str, run: Run, parameter: str) -> list[Datum]:
     """A point per change, and one at the end of the run, until when the last one held."""
     rows: list[Datum] = []
     for entry in run.steering:
-        at_s, value = _number(entry, "at_s"), _number(entry, "value")
+        at_s, value = finite(entry.get("at_s")), finite(entry.get("value"))
         if entry.get("parameter") != parameter or at_s is None or value is None:
             continue
         row: Datum = {"method": method, "s": round(at_s, 4), "value": float(f"{value * PARAMETERS[parameter][1]:.4g}")}
         for name in ("delivered_bytes_per_s", "in_flight_bytes", "left_bytes"):
-            if (known := _number(entry, name)) is not None:
+            if (known := finite(entry.get(name))) is not None:
                 row[name.partition("_bytes")[0]] = float(f"{known / 1e6:.4g}")
         rows.append(row)
     if rows:

@@ -62,6 +62,7 @@ class FrameLink:
             try:
                 count = receive(decoder.get_buffer()[:_PIECE_BYTES], 0, socket.MSG_WAITALL)
             except BlockingIOError:
+                self.waited_s += time.monotonic() - began_s
                 require_peer(self.socket, self.other)
                 continue
             except OSError as exc:
