@@ -92,17 +92,17 @@ def auto_crew(options: Mapping[str, Any], threads: int | None) -> Crew:
     names = tuple(dict.fromkeys(["none", *(candidate.backend for candidate in found)]))
     threads = min(threads or cores(), limit or 256)
     lanes = min(threads, cores())
-    openers = [_opener(candidate.backend, candidate.level, {}) for candidate in found]
+    classes = [registry.load(candidate.backend) for candidate in found]  # not while pages flow: see ``_opener``
     histories = {
-        number: Serial([openers[number]() for _ in range(lanes)])
+        number: Serial([classes[number](candidate.level) for _ in range(lanes)])
         for number, candidate in enumerate(found)
         if candidate.history
     }
 
     def open_encoder(choice: int) -> Encoder:
-        serial = histories.get(choice)
-        backend = openers[choice]() if serial is None else serial.lanes[0]
-        return Encoder(backend, serial=serial, codec=names.index(found[choice].backend))
+        candidate, serial = found[choice], histories.get(choice)
+        backend = classes[choice](candidate.level) if serial is None else serial.lanes[0]
+        return Encoder(backend, serial=serial, codec=names.index(candidate.backend))
 
     def close() -> None:
         for serial in histories.values():
