@@ -34,8 +34,8 @@ def load_sweep(path_or_name: str | Path, overrides: Sequence[str] = (), only: Se
     :raises ScenarioError: as ``load_scenario``, or the table is not one of lists and tables.
     """
     path = document.find_file(path_or_name)
-    table, overrides = _with_own_overrides(document.read_toml(path).get("sweep", {}), overrides)
-    axes = _axes(table, path, {text.partition("=")[0].strip() for text in overrides})
+    table, place, overrides = _with_own_overrides(document.read_toml(path).get("sweep", {}), path, overrides)
+    axes = _axes(table, place, {text.partition("=")[0].strip() for text in overrides})
     if not axes:
         return [load_scenario(path_or_name, overrides, only)]
     if math.prod(len(values) for values in axes.values()) > _MOST_CELLS:
@@ -49,26 +49,28 @@ def load_sweep(path_or_name: str | Path, overrides: Sequence[str] = (), only: Se
     return cells
 
 
-def _with_own_overrides(table: object, overrides: Sequence[str]) -> tuple[object, list[str]]:
-    """The table with what ``--set sweep=`` and ``--set sweep.KEY=`` say of it, and the other overrides."""
-    others = []
+def _with_own_overrides(table: object, path: Path, overrides: Sequence[str]) -> tuple[object, str, list[str]]:
+    """The table with what ``--set sweep=`` and ``--set sweep.KEY=`` say of it, whose word it was last, and the other overrides."""
+    place, others = str(path), []
     for text in overrides:
         name, equals, value = text.partition("=")
         first, dot, key = name.strip().partition(".")
         if first != "sweep" or not equals:
             others.append(text)
-        elif not dot:
+            continue
+        place = f"--set {text}"
+        if not dot:
             table = document.value_of(value)
         elif isinstance(table, dict):
             table = {**table, key.strip('"'): document.value_of(value)}
-    return table, others
+    return table, place, others
 
 
-def _axes(table: object, path: Path, fixed: set[str]) -> dict[str, dict[str, Any]]:
+def _axes(table: object, place: str, fixed: set[str]) -> dict[str, dict[str, Any]]:
     """Key -> label -> value."""
     if not isinstance(table, dict):
         raise ScenarioError(
-            document.one_line(f"{path}: sweep: {document.shown(table)}: must be a table: write [sweep]")
+            document.one_line(f"{place}: sweep: {document.shown(table)}: must be a table: write [sweep]")
         )
     axes: dict[str, dict[str, Any]] = {}
     for key, values in table.items():
@@ -76,7 +78,7 @@ def _axes(table: object, path: Path, fixed: set[str]) -> dict[str, dict[str, Any
         if not isinstance(labelled, dict) or not labelled:
             raise ScenarioError(
                 document.one_line(
-                    f"{path}: sweep.{key}: {document.shown(values)}: must be a list of values, or a table of labels and values;"
+                    f"{place}: sweep.{key}: {document.shown(values)}: must be a list of values, or a table of labels and values;"
                     ' a key with a dot stands in quotes: "link.bandwidth"'
                 )
             )

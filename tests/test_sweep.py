@@ -73,7 +73,7 @@ def test_a_sweep_that_is_set_keeps_the_other_keys_of_the_file(tmp_path):
 
 
 def test_a_sweep_set_to_what_is_no_list_is_told(tmp_path):
-    with pytest.raises(ScenarioError, match=r"sweep\.repeats: 3: must be a list of values"):
+    with pytest.raises(ScenarioError, match=r"--set sweep\.repeats=3: sweep\.repeats: 3: must be a list of values"):
         load_sweep(write(tmp_path, ""), ["sweep.repeats=3"])
 
 
