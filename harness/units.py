@@ -12,6 +12,7 @@ __all__ = [
     "MIB",
     "format_bandwidth",
     "format_bytes",
+    "format_delay",
     "format_duration",
     "parse_bandwidth",
     "parse_bytes",
@@ -92,3 +93,12 @@ def format_bandwidth(bytes_per_s: float | None) -> str:
 def format_duration(seconds: float) -> str:
     """Milliseconds below ten seconds, seconds above."""
     return f"{seconds * 1e3:.0f} ms" if seconds < 10 else f"{seconds:.1f} s"
+
+
+def format_delay(delay_s: float, jitter_s: float) -> str:
+    """A link's length: ``format_delay(0.05, 0.005) == "50 to 55 ms each way, 100 ms round trip and up to 10 ms more"``."""
+    one_way, more = f"{delay_s * 1e3:.4g} ms each way", f"{2 * delay_s * 1e3:.4g} ms round trip"
+    if jitter_s:
+        one_way = f"{delay_s * 1e3:.4g} to {(delay_s + jitter_s) * 1e3:.4g} ms each way"
+        more += f" and up to {2 * jitter_s * 1e3:.4g} ms more"
+    return f"{one_way}, {more}"

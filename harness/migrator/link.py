@@ -19,8 +19,9 @@ import harness
 from harness.errors import MissingError, PeerError
 from harness.migrator.link_api import Link, LinkCounters
 from harness.migrator.netns import NetnsLink, remove_leftovers
-from harness.migrator.relay import COUNTERS_BYTES, buffer_bytes, chunk_bytes
-from harness.units import format_bandwidth
+from harness.migrator.relay import COUNTERS_BYTES
+from harness.migrator.shaping import UNLIMITED_LINE_BYTES, buffer_bytes, chunk_bytes
+from harness.units import format_bandwidth, format_bytes, format_delay
 
 __all__ = ["Link", "LinkCounters", "NetnsLink", "RelayLink", "choose_link", "open_link", "remove_leftovers"]
 
@@ -31,13 +32,26 @@ _END_TIMEOUT_S = 5.0
 
 
 class RelayLink(Link):
-    """A relay process on loopback that both directions pass. Needs no rights; takes CPU from the parties it serves."""
+    """A relay process on loopback that both directions pass. Needs no rights; takes CPU from the parties it serves.
+
+    ``delay_s`` is added in each direction, so that a round trip takes twice as long; ``jitter_s`` is up to so much more at
+    random, and nothing overtakes.
+    """
 
     kind = "relay"
     counts = "payload of TCP connections that the relay handed on: no headers"
 
-    def __init__(self, bandwidth_bytes_per_s: int | None, reason: str | None = None) -> None:
+    def __init__(
+        self,
+        bandwidth_bytes_per_s: int | None,
+        reason: str | None = None,
+        *,
+        delay_s: float = 0.0,
+        jitter_s: float = 0.0,
+    ) -> None:
         super().__init__(bandwidth_bytes_per_s, reason)
+        self.delay_s = delay_s
+        self.jitter_s = jitter_s
         self._process: subprocess.Popen[bytes] | None = None
         self._shared: mmap.mmap | None = None
         self._ports: dict[int, int] = {}
@@ -50,12 +64,24 @@ class RelayLink(Link):
     @property
     def description(self) -> str:
         """Kind, rate, and what shapes it."""
+        return f"relay: a userspace relay on loopback, {self._rate}{self._length}; it shares the CPU with both parties"
+
+    @property
+    def _rate(self) -> str:
         if self.bandwidth_bytes_per_s is None:
-            return "relay: a userspace relay on loopback, unlimited; it shares the CPU with both parties"
+            return "unlimited"
         chunk, buffer = chunk_bytes(self.bandwidth_bytes_per_s), buffer_bytes(self.bandwidth_bytes_per_s)
-        rate = format_bandwidth(self.bandwidth_bytes_per_s)
         shape = f"one token bucket each way, {chunk} B at once, socket buffers {buffer} B"
-        return f"relay: a userspace relay on loopback, {rate} ({shape}); it shares the CPU with both parties"
+        return f"{format_bandwidth(self.bandwidth_bytes_per_s)} ({shape})"
+
+    @property
+    def _length(self) -> str:
+        if not self.delay_s and not self.jitter_s:
+            return ""
+        holds = (
+            f", at most {format_bytes(UNLIMITED_LINE_BYTES)} under way" if self.bandwidth_bytes_per_s is None else ""
+        )
+        return f", {format_delay(self.delay_s, self.jitter_s)}{holds}, whose TCP windows and loss are not imitated"
 
     def open(self) -> None:
         """Start the relay's process."""
@@ -66,6 +92,7 @@ class RelayLink(Link):
             command = [sys.executable, "-m", "harness.migrator.relay", "--counters-fd", str(descriptor)]
             if self.bandwidth_bytes_per_s is not None:
                 command += ["--bytes-per-s", str(self.bandwidth_bytes_per_s)]
+            command += ["--delay-s", str(self.delay_s), "--jitter-s", str(self.jitter_s)]
             # A session of its own: Ctrl-C is the harness's to handle. Its end is that of its standard input.
             self._process = subprocess.Popen(
                 command,

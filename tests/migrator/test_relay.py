@@ -10,15 +10,16 @@ import time
 import pytest
 
 from harness.migrator.link import RelayLink
-from harness.migrator.relay import TokenBucket, buffer_bytes, chunk_bytes
+from harness.migrator.shaping import buffer_bytes, chunk_bytes
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+LENGTHS = pytest.mark.parametrize("length", [{}, {"delay_s": 0.02, "jitter_s": 0.01}], ids=["near", "distant"])
 
 
 @contextlib.contextmanager
-def through_relay(bandwidth=None, connections=1):
+def through_relay(bandwidth=None, connections=1, **length):
     """Connected pairs of sockets with a relay between: ``[(source, destination), ...]`` and the link."""
-    with RelayLink(bandwidth) as link, socket.create_server(("127.0.0.1", 0)) as server:
+    with RelayLink(bandwidth, **length) as link, socket.create_server(("127.0.0.1", 0)) as server:
         address = link.connect_address(server.getsockname()[1])
         with contextlib.ExitStack() as stack:
             pairs = []
@@ -42,36 +43,19 @@ def send_and_end(sock, data):
     sock.shutdown(socket.SHUT_WR)
 
 
-def test_bucket_keeps_the_rate_over_many_reservations():
-    bucket, now_s = TokenBucket(1000.0, burst_s=0.0), 0.0
-    for _ in range(50):
-        now_s = bucket.reserve(10, now_s)
-    assert now_s == pytest.approx(0.5)
-
-
-def test_bucket_makes_up_for_late_wake_ups_but_not_for_idle_time():
-    bucket = TokenBucket(1000.0, burst_s=0.004)
-    bucket.reserve(10, 1.0)
-    assert bucket.reserve(10, 1.012) == pytest.approx(1.018)  # 2 ms late: made up
-    assert bucket.reserve(10, 9.0) == pytest.approx(9.006)  # 8 s idle: 4 ms of credit, no more
-
-
-def test_unlimited_bucket_never_waits():
-    assert TokenBucket(None).reserve(1 << 40, 3.0) == 3.0
-
-
 @pytest.mark.parametrize("rate", [3_125_000, 12_500_000, 125_000_000])
 def test_buffers_hold_at_most_a_few_milliseconds_of_the_link(rate):
     assert chunk_bytes(rate) <= max(4096, rate * 0.002)
     assert buffer_bytes(rate) <= max(16384, rate * 0.003)
 
 
+@LENGTHS
 @pytest.mark.parametrize("bandwidth", [None, 40_000_000], ids=["unlimited", "limited"])
-def test_relay_hands_on_every_byte_both_ways_over_several_connections(bandwidth):
+def test_relay_hands_on_every_byte_both_ways_over_several_connections(bandwidth, length):
     rng = random.Random(7)
     there = [rng.randbytes(rng.randrange(1, 3_000_000)) for _ in range(3)]
     back = [rng.randbytes(rng.randrange(1, 300_000)) for _ in range(3)]
-    with through_relay(bandwidth, 3) as (pairs, link):
+    with through_relay(bandwidth, 3, **length) as (pairs, link):
         threads = []
         for (near, far), one, other in zip(pairs, there, back, strict=True):
             threads += [threading.Thread(target=send_and_end, args=(near, one))]
@@ -106,14 +90,15 @@ def test_connections_share_one_rate():
     assert took_s >= 3 * size / rate - 0.01  # never faster; slower on a busy machine
 
 
-def test_what_waits_in_the_relay_is_a_few_milliseconds_of_the_link():
+@pytest.mark.parametrize("delay_s", [0.0, 0.1])
+def test_what_waits_for_a_destination_that_stands_still_is_the_links_length_and_a_few_milliseconds(delay_s):
     rate = 12_500_000
-    with through_relay(rate) as (((near, far),), link):
+    with through_relay(rate, delay_s=delay_s) as (((near, far),), link):
         near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         near.setblocking(False)
         sent, still = 0, 0
-        while still < 30:  # until nothing has moved for 0.3 s: all buffers between are full
+        while still < 50:  # until nothing has moved for 0.5 s: all buffers between are full
             try:
                 sent += near.send(bytes(16384))
                 still = 0
@@ -121,27 +106,76 @@ def test_what_waits_in_the_relay_is_a_few_milliseconds_of_the_link():
                 time.sleep(0.01)
                 still += 1
         assert link.counters().forward_wire_bytes < sent
-    assert sent / rate < 0.04  # both parties' own buffers included
+    assert delay_s < sent / rate < delay_s + 0.055  # both parties' own buffers included
 
 
-def test_half_close_passes_on_and_the_other_direction_stays_open():
-    with through_relay() as (((near, far),), _):
+def test_nothing_arrives_before_the_delay():
+    delay_s = 0.1
+    with through_relay(delay_s=delay_s) as (((near, far),), _):
+        for source, destination in ((near, far), (far, near)):
+            sent_s = time.monotonic()
+            source.sendall(b"here")
+            assert destination.recv(4) == b"here"
+            assert time.monotonic() - sent_s >= delay_s
+        sent_s = time.monotonic()
+        near.shutdown(socket.SHUT_WR)
+        assert far.recv(1) == b""
+        assert time.monotonic() - sent_s >= delay_s
+
+
+def test_a_connection_takes_a_round_trip_to_reach_the_destination():
+    with RelayLink(None, delay_s=0.1) as link, socket.create_server(("127.0.0.1", 0)) as server:
+        began_s = time.monotonic()
+        with socket.create_connection(link.connect_address(server.getsockname()[1]), timeout=10) as near:
+            near.sendall(b"first")
+            with server.accept()[0] as far:
+                assert time.monotonic() - began_s >= 0.2
+                assert far.recv(5) == b"first"
+                assert time.monotonic() - began_s >= 0.3
+
+
+def test_a_distant_link_is_as_fast_as_a_near_one():
+    size, rate, delay_s = 2_000_000, 10_000_000, 0.2
+    with through_relay(rate, delay_s=delay_s, jitter_s=0.01) as (((near, far),), _):
+        began_s = time.monotonic()
+        threading.Thread(target=send_and_end, args=(near, bytes(size)), daemon=True).start()
+        assert len(read_all(far)) == size
+        took_s = time.monotonic() - began_s
+    assert took_s >= size / rate + delay_s - 0.01
+    assert took_s < 10  # a chunk at a time would take 40 s
+
+
+@LENGTHS
+def test_half_close_passes_on_and_the_other_direction_stays_open(length):
+    with through_relay(**length) as (((near, far),), _):
         send_and_end(near, b"question")
         assert read_all(far) == b"question"
         send_and_end(far, b"answer")
         assert read_all(near) == b"answer"
 
 
+@LENGTHS
 @pytest.mark.parametrize("side", ["source", "destination"])
-def test_reset_passes_on(side):
-    with through_relay() as (((near, far),), _):
+def test_reset_passes_on(side, length):
+    with through_relay(**length) as (((near, far),), _):
         near.sendall(b"x")
         assert far.recv(1) == b"x"
         breaking, hearing = (near, far) if side == "source" else (far, near)
         breaking.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        broke_s = time.monotonic()
         breaking.close()
         with pytest.raises(ConnectionResetError):
             hearing.recv(1)
+        assert time.monotonic() - broke_s >= length.get("delay_s", 0)
+
+
+def test_a_party_that_only_sends_hears_of_a_reset_over_a_distance():
+    with through_relay(delay_s=0.02) as (((near, far),), _):
+        far.shutdown(socket.SHUT_WR)
+        assert near.recv(1) == b""
+        far.close()  # and what still comes is answered by a reset
+        with pytest.raises(ConnectionError):
+            near.sendall(bytes(1 << 30))
 
 
 def test_relay_reports_a_dead_destination_instead_of_hanging():

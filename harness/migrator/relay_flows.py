@@ -1,0 +1,197 @@
+"""One direction of one connection through the relay: spliced where the link has no length, else through a delay line.
+
+Knows sockets, and nothing of how they were connected or who waits for them.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.migrator.shaping import Delay, DelayLine, TokenBucket, chunk_bytes, line_bytes
+
+__all__ = ["DelayedFlow", "Direction", "Endpoint", "Flow", "SplicedFlow", "Wake", "set_pipe_size"]
+
+Wake = Callable[[float], None]
+_NEVER_S = float("inf")
+
+
+class Endpoint:
+    """One socket and what epoll last said of it (edge-triggered: a flag stays until a call says EAGAIN)."""
+
+    def __init__(self, sock: socket.socket, *, connected: bool) -> None:
+        self.socket = sock
+        self.connected = connected
+        self.readable = False
+        self.writable = False
+        self.broken = False
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """What all flows one way share: the link's rate, its length, and the place where its bytes are counted."""
+
+    bytes_per_s: float | None
+    bucket: TokenBucket
+    delay: Delay
+    counters: memoryview
+    counter: int
+    clock: Callable[[], float]
+
+
+class Flow(abc.ABC):
+    """Moves bytes from ``source`` to ``destination``. ``wake(at_s)`` asks for a call of ``pump`` then."""
+
+    def __init__(self, source: Endpoint, destination: Endpoint, direction: Direction, wake: Wake) -> None:
+        self.source = source
+        self.destination = destination
+        self.ended = False
+        self._direction = direction
+        self._clock = direction.clock
+        self._wake = wake
+
+    @abc.abstractmethod
+    def pump(self) -> None:
+        """Move on until a socket or the link says wait. :raises OSError: the connection is to be reset at both ends."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Give back what is not the endpoints'."""
+
+    def _count(self, count: int) -> None:
+        self._direction.counters[self._direction.counter] += count
+
+
+class SplicedFlow(Flow):
+    """Source socket -> pipe -> destination socket: nothing is copied into this process. One chunk is held at a time."""
+
+    def __init__(self, source: Endpoint, destination: Endpoint, direction: Direction, wake: Wake) -> None:
+        super().__init__(source, destination, direction, wake)
+        self._chunk = chunk_bytes(direction.bytes_per_s)
+        self._pipe = os.pipe()
+        set_pipe_size(self._pipe[1], self._chunk)
+        self._held = 0
+        self._due_s = 0.0
+
+    def pump(self) -> None:
+        """A chunk in, and out when the bucket lets it."""
+        while not self.ended:
+            if not self._held:
+                if not self.source.readable or not self._take():
+                    return
+            elif self._due_s > self._clock() or not self.destination.writable or not self._give():
+                return
+
+    def _take(self) -> bool:
+        """Fill the pipe from the source. False: nothing there yet."""
+        try:
+            count = os.splice(self.source.socket.fileno(), self._pipe[1], self._chunk, flags=os.SPLICE_F_NONBLOCK)
+        except BlockingIOError:
+            self.source.readable = False
+            return False
+        if count == 0:
+            self.ended = True
+            self.destination.socket.shutdown(socket.SHUT_WR)
+            return True
+        now_s = self._clock()
+        self._held = count
+        self._due_s = self._direction.bucket.reserve(count, now_s)
+        if self._due_s > now_s:
+            self._wake(self._due_s)
+        return True
+
+    def _give(self) -> bool:
+        """Empty the pipe into the destination. False: it takes no more now."""
+        try:
+            count = os.splice(self._pipe[0], self.destination.socket.fileno(), self._held, flags=os.SPLICE_F_NONBLOCK)
+        except BlockingIOError:
+            self.destination.writable = False
+            return False
+        self._held -= count
+        self._count(count)
+        return True
+
+    def close(self) -> None:
+        """Both ends of the pipe."""
+        for fd in self._pipe:
+            os.close(fd)
+
+
+class DelayedFlow(Flow):
+    """Source socket -> token bucket -> delay line -> destination socket. Ends and resets travel through the line as bytes do."""
+
+    def __init__(self, source: Endpoint, destination: Endpoint, direction: Direction, wake: Wake) -> None:
+        super().__init__(source, destination, direction, wake)
+        longest_s = direction.delay.delay_s + direction.delay.jitter_s
+        self._line = DelayLine(line_bytes(direction.bytes_per_s, longest_s), chunk_bytes(direction.bytes_per_s))
+        self._leave_s = 0.0  # when the bucket has let the last chunk go
+        self._end_s = _NEVER_S  # when the source's end of stream arrives
+        self._reset_s = _NEVER_S
+
+    def pump(self) -> None:
+        """What is due goes out, then one chunk comes in: a source that is always ready keeps nobody else waiting."""
+        now_s = self._clock()
+        self._give(now_s)
+        if self._reset_s <= now_s:
+            raise ConnectionResetError
+        self._take()
+        if self.source.broken and self._reset_s == _NEVER_S:
+            self._reset_s = self._send_off(0)
+
+    def _take(self) -> None:
+        broken = self.source.broken or self.destination.broken
+        if broken or self._end_s != _NEVER_S or not self.source.readable or self._leave_s > self._clock():
+            return
+        room = self._line.room()
+        if not room:
+            return
+        try:
+            count = self.source.socket.recv_into(room)
+        except BlockingIOError:
+            self.source.readable = False
+        except OSError:
+            self.source.broken = True
+        else:
+            due_s = self._send_off(count)
+            if count:
+                self._wake(self._leave_s)
+            else:
+                self._end_s = due_s
+
+    def _send_off(self, count: int) -> float:
+        """Let ``count`` bytes of the line's room through the bucket; the time at which they, or an end, arrive."""
+        self._leave_s = self._direction.bucket.reserve(count, self._clock())
+        self._line.put(count, self._direction.delay.arrival(self._leave_s))
+        self._wake(self._line.last_due_s)
+        return self._line.last_due_s
+
+    def _give(self, now_s: float) -> None:
+        if self.destination.broken:
+            return
+        try:
+            while self.destination.writable and (piece := self._line.arrived(now_s)):
+                count = self.destination.socket.send(piece)
+                self._line.took(count)
+                self._count(count)
+            if self._end_s <= now_s and not self._line.held_bytes and not self.ended:
+                self.ended = True
+                self.destination.socket.shutdown(socket.SHUT_WR)
+        except BlockingIOError:
+            self.destination.writable = False
+        except OSError:
+            self.destination.broken = True
+            self._wake(now_s)  # the flow the other way carries the news
+
+    def close(self) -> None:
+        """Nothing: the line goes with the flow."""
+
+
+def set_pipe_size(fd: int, size_bytes: int) -> None:
+    """As large as asked, or as large as this user may: a smaller pipe is slower, never wrong."""
+    with contextlib.suppress(PermissionError):
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, size_bytes)
