@@ -20,6 +20,8 @@ from harness.migrator.method_policy import MethodPolicy
 
 __all__ = ["Chooser", "with_trial"]
 
+_INFO_BYTES, _MIN_RTT_AT, _RATE_AT = 168, 148, 160
+
 
 def with_trial(packed: Packed, other: Encoder) -> Packed:
     """``packed``, and what ``other`` makes of the same batch."""
@@ -67,9 +69,9 @@ class Chooser:
                     beside=choice, sent_bytes=header.body_bytes, raw_bytes=header.raw_bytes,
                 )  # fmt: skip
 
-    def arrived(self, look: AckLook | None, total_bytes: int, source_waits_s: float) -> None:
-        """The receiver confirms the next batch, ``total_bytes`` of the stream in all."""
-        waiting = _unconfirmed_bytes(self._link)
+    def arrived(self, look: AckLook | None, total_bytes: int, held_back_s: float) -> None:
+        """The receiver confirms the next batch, ``total_bytes`` of the stream in all. ``held_back_s``: see ``MethodPolicy``."""
+        waiting = _waiting_bytes(self._link)
         with self._lock:
             if not self._under_way or look is None:
                 return
@@ -77,7 +79,7 @@ class Chooser:
             if waiting is not None:
                 self._policy.link.look(look.now_s, look.received_bytes, waiting, look.waited_s)
             self._policy.restored(choice, raw_bytes, look.restore_s)
-            self._policy.delivered(time.monotonic(), choice, total_bytes, source_waits_s)
+            self._policy.delivered(time.monotonic(), choice, total_bytes, held_back_s)
 
     def statistics(self) -> dict[str, Any]:
         """Decisions with what they were made of, and the share of the stream that went to each candidate."""
@@ -86,9 +88,16 @@ class Chooser:
         return {"decisions": [asdict(decision) for decision in self._policy.decisions], "shares": shares}
 
 
-def _unconfirmed_bytes(link: socket.socket) -> int | None:
-    """What the peer's kernel has not confirmed yet (SIOCOUTQ, tcp(7)); None where the socket cannot tell."""
+def _waiting_bytes(link: socket.socket) -> int | None:
+    """What waits for the link: not confirmed by the peer's kernel (SIOCOUTQ, tcp(7)), less what the link holds by its length, which
+    is its rate times its shortest round trip (struct tcp_info in linux/tcp.h). None where the socket cannot tell."""
     try:
-        return int(struct.unpack("i", fcntl.ioctl(link, termios.TIOCOUTQ, bytes(4)))[0])
+        unconfirmed: int = struct.unpack("i", fcntl.ioctl(link, termios.TIOCOUTQ, bytes(4)))[0]
+        info = link.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
     except OSError:
         return None
+    if len(info) < _INFO_BYTES:
+        return unconfirmed
+    round_trip_us: int = struct.unpack_from("@I", info, _MIN_RTT_AT)[0]
+    bytes_per_s: int = struct.unpack_from("@Q", info, _RATE_AT)[0]
+    return max(0, unconfirmed - bytes_per_s * round_trip_us // 1_000_000)

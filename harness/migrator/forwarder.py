@@ -22,7 +22,8 @@ from harness.migrator.ack import AckLook
 from harness.migrator.cache import SenderSide
 from harness.migrator.chooser import Chooser, with_trial
 from harness.migrator.codec import Encoder, Job, Packed
-from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
+from harness.migrator.flight import Flight
+from harness.migrator.pipeline import Failure, OrderedPipeline, spawn
 from harness.migrator.policy import FlightPolicy
 from harness.migrator.serial import Serial
 from harness.migrator.session import FrameLink, close_all, own_usage, parse_greeting
@@ -60,6 +61,7 @@ class Forwarder:
         batch_bytes: int,
         inflight_bytes: int | None,
         serials: Mapping[int, Serial],
+        round_trip_s: float,
         chooser: Chooser | None = None,
         cache: SenderSide | None = None,
     ) -> None:
@@ -72,9 +74,11 @@ class Forwarder:
         self._source_waits_s = 0.0
         self._threads = threads
         expected = None if chooser is None else chooser.expected_bytes_per_s
-        self._policy = FlightPolicy(batch_bytes, lanes, inflight_bytes, expected_bytes_per_s=expected)
-        self._window = Window(self._policy.window_bytes)
-        self._parser = QStreamParser(self._policy.batch_bytes)
+        policy = FlightPolicy(
+            batch_bytes, lanes, inflight_bytes, expected_bytes_per_s=expected, round_trip_s=round_trip_s
+        )
+        self._flight = Flight(policy, round_trip_s)
+        self._parser = QStreamParser(self._flight.batch_bytes)
         self._failure = Failure(self._stop)
         self._pipeline: OrderedPipeline[Job, Packed] = OrderedPipeline(
             "compress", threads, self._start_encoder, self._send, self._failure, at_once=lanes
@@ -82,7 +86,6 @@ class Forwarder:
         self._encoders: list[Encoder] = []
         self._digest = xxhash.xxh3_128()
         self._sequence = 0
-        self._acknowledged_bytes = 0
         self._done = threading.Event()
         self._peer: Mapping[str, Any] = {}
 
@@ -107,15 +110,16 @@ class Forwarder:
             back.join(timeout=5)
         return self._statistics(time.monotonic() - started)
 
-    def flow(self) -> tuple[int, int]:
-        """Bytes of the stream that the destination has, and those taken from QEMU that are still under way. From any thread."""
-        in_flight_bytes = self._window.in_flight_bytes + self._parser.pending_bytes
-        return self._acknowledged_bytes, in_flight_bytes
+    def flow(self) -> tuple[int, int, float]:
+        """Bytes of the stream that the destination has, those taken from QEMU that are still under way, and the link's round trip
+        in seconds. From any thread."""
+        in_flight_bytes = self._flight.in_flight_bytes + self._parser.pending_bytes
+        return self._flight.arrived_bytes, in_flight_bytes, self._flight.round_trip_s
 
     def _stop(self) -> None:
         """A thread failed: close the source (its guest runs on), tell the receiver why, and wake all other threads."""
         close_all(self._source)
-        self._window.close()
+        self._flight.close()
         for serial in self._serials.values():
             serial.stop()
         self._pipeline.stop()
@@ -134,7 +138,7 @@ class Forwarder:
         source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LINGER_TIMEVAL)
         while self._failure.error is None:
             # With batches under way there is time to wait, in one call, until this one is full.
-            how = socket.MSG_WAITALL if self._window.in_flight_bytes else socket.MSG_DONTWAIT
+            how = socket.MSG_WAITALL if self._flight.in_flight_bytes else socket.MSG_DONTWAIT
             try:
                 count = source.recv_into(parser.get_buffer(), 0, how)
             except BlockingIOError:
@@ -158,7 +162,7 @@ class Forwarder:
         parser = self._parser
         if parser.pending_bytes == 0:
             poll.poll()
-        elif self._window.in_flight_bytes and poll.poll(_LINGER_S * 1000):
+        elif self._flight.in_flight_bytes and poll.poll(_LINGER_S * 1000):
             return
         elif (batch := parser.flush()) is not None or (
             not poll.poll(_STALL_S * 1000)
@@ -167,12 +171,12 @@ class Forwarder:
             self._submit(batch)
 
     def _submit(self, batch: PageBatch) -> None:
-        if self._window.acquire(batch.raw_bytes):
+        if self._flight.take(batch.raw_bytes):
             job = Job(self._sequence, batch, turn=self._sequence)
             chosen = job if self._chooser is None else self._chooser.chosen(job)
             self._pipeline.submit(chosen if self._cache is None else self._cache.prepared(chosen))
             self._sequence += 1
-            self._parser.batch_bytes = self._policy.batch_bytes
+            self._parser.batch_bytes = self._flight.batch_bytes
 
     def _start_encoder(self) -> tuple[Callable[[Job], Packed], Callable[[], None]]:
         """For one thread: an encoder for each choice, opened when it is first made. What trials do is not counted."""
@@ -199,6 +203,7 @@ class Forwarder:
 
     def _send(self, packed: Packed) -> None:
         self._digest.update(packed.header.raw_digest.to_bytes(8, "little"))
+        self._flight.handed()
         self._link.send(*packed.parts)
         if self._chooser is not None:
             self._chooser.sent(packed)
@@ -220,12 +225,13 @@ class Forwarder:
         for frame in self._link.frames():
             kind = frame.header.kind
             if kind is Kind.ACK:
-                self._acknowledge(frame.header.raw_digest)
                 look = AckLook.decode(frame.body)
+                self._flight.arrived(frame.header.raw_digest, look.held_s if look is not None else 0.0)
                 if self._cache is not None and look is not None and look.memory_is_short:
                     self._cache.receiver_is_short()
                 if self._chooser is not None:
-                    self._chooser.arrived(look, self._acknowledged_bytes, self._source_waits_s)
+                    held_back_s = self._source_waits_s + self._flight.growing_s
+                    self._chooser.arrived(look, self._flight.arrived_bytes, held_back_s)
             elif kind is Kind.RETURN:
                 self._answer(frame)
             elif kind is Kind.RETURN_END:
@@ -237,16 +243,6 @@ class Forwarder:
             else:
                 raise PeerError(f"the receiver sent a {kind.name} frame, which only a sender may")
         raise PeerError("the receiver closed the link before it confirmed the end")
-
-    def _acknowledge(self, delivered_bytes: int) -> None:
-        count = delivered_bytes - self._acknowledged_bytes
-        if count < 0 or count > self._window.in_flight_bytes:
-            raise PeerError(f"the receiver acknowledged byte {delivered_bytes}, which was not sent")
-        self._acknowledged_bytes = delivered_bytes
-        self._window.release(count)
-        self._policy.delivered(time.monotonic(), delivered_bytes)
-        if self._policy.window_bytes != self._window.limit_bytes:
-            self._window.resize(self._policy.window_bytes)
 
     def _answer(self, frame: Frame) -> None:
         try:
@@ -284,8 +280,7 @@ class Forwarder:
             "fallback_bytes": sum(encoder.fallback_bytes for encoder in self._encoders),
             "fallback_reason": next((e.fallback_reason for e in self._encoders if e.fallback_reason), None),
             "codec_cpu_s": sum(encoder.codec_cpu_s for encoder in self._encoders),
-            "window_bytes": self._window.limit_bytes,
-            "window_peak_bytes": self._window.peak_bytes,
+            **self._flight.statistics(),
             "stream_digest": self._digest.hexdigest(),
             "counters": _summed(backend.counters() for backend in self._instances()),
             "receiver": dict(self._peer),

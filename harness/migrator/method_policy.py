@@ -82,7 +82,7 @@ class _Stretch:
     choice: int
     now_s: float
     total_bytes: int
-    source_waits_s: float
+    held_back_s: float
     limited_s: float
 
 
@@ -157,16 +157,17 @@ class MethodPolicy:
         if not self._is_cold(choice):
             self.estimates.restored(choice, raw_bytes, took_s)
 
-    def delivered(self, now_s: float, choice: int, total_bytes: int, source_waits_s: float) -> None:
-        """A batch of ``choice`` arrived, ``total_bytes`` in all; the source let us wait for ``source_waits_s`` in all."""
+    def delivered(self, now_s: float, choice: int, total_bytes: int, held_back_s: float) -> None:
+        """A batch of ``choice`` arrived, ``total_bytes`` in all; for ``held_back_s`` in all the source let us wait, or the window
+        was still growing: neither says anything of the choice."""
         since, limited_s = self._stretch, self.link.limited_s
         if since is not None and since.choice == choice and now_s - since.now_s < _OBSERVED_S:
             return
-        self._stretch = _Stretch(choice, now_s, total_bytes, source_waits_s, limited_s)
+        self._stretch = _Stretch(choice, now_s, total_bytes, held_back_s, limited_s)
         if since is None or since.choice != choice or total_bytes == since.total_bytes:
             return  # what was under way of the last choice has just drained
         took_s = now_s - since.now_s
-        if source_waits_s - since.source_waits_s > _IDLE_SHARE * took_s or self._is_cold(choice):
+        if held_back_s - since.held_back_s > _IDLE_SHARE * took_s or self._is_cold(choice):
             return
         free = limited_s - since.limited_s < _LIMITED_SHARE * took_s
         self.estimates.delivered(choice, (total_bytes - since.total_bytes) / took_s, link_was_free=free)

@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -127,6 +128,7 @@ class _Receiver:
         )
         self._decoders: list[Decoder] = []
         self._digest = xxhash.xxh3_128()
+        self._came_s: deque[float] = deque()
         self._batches = 0
         self._delivered_bytes = 0
         self._target_closed = threading.Event()
@@ -194,6 +196,7 @@ class _Receiver:
                 raise FrameError(f"batch {header.sequence} came where {expected} was due")
             if not self._window.acquire(header.raw_bytes):
                 break
+            self._came_s.append(time.monotonic())
             self._pipeline.submit((frame, self._turn(header)))
             expected += 1
         raise PeerError("the sender closed the link before the end of the stream")
@@ -233,9 +236,11 @@ class _Receiver:
         self._delivered_bytes += count
         self._batches += 1
         self._window.release(count)
+        now_s = time.monotonic()
         look = AckLook(
-            restored.took_s, self._link.waited_s, time.monotonic(), self._link.received_bytes, self._cache.is_short()
-        )
+            restored.took_s, self._link.waited_s, now_s, self._link.received_bytes,
+            now_s - self._came_s.popleft(), self._cache.is_short(),
+        )  # fmt: skip
         self._link.send(control(Kind.ACK, look.encode(), sequence=self._batches, delivered_bytes=self._delivered_bytes))
 
     def _finish(self, end: Frame) -> None:

@@ -82,7 +82,8 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
         stack.callback(lambda: close_all(link.socket))
         try:
             session, welcome = _greet(link, config, crew)
-            policy = _policy(crew, link, welcome)
+            round_trip_s = rehearsal.measured_round_trip_s(link)
+            policy = _policy(crew, link, welcome, round_trip_s)
             prepared = _prepared(crew, link, welcome, policy)
             with _accept_source(config.source, link, on_ready) as source:
                 forwarder = Forwarder(
@@ -94,6 +95,7 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
                     batch_bytes=config.batch_bytes or crew.batch_bytes,
                     inflight_bytes=config.inflight_bytes,
                     serials=crew.serials,
+                    round_trip_s=round_trip_s,
                     chooser=Chooser(crew.candidates, link.socket, policy) if policy is not None else None,
                     cache=_cache(config, welcome, choices, link),
                 )
@@ -122,14 +124,14 @@ def _carried(forwarder: Forwarder, steering: Steering | None) -> dict[str, Any]:
     return {**statistics, "steering": steering.statistics()}
 
 
-def _policy(crew: Crew, link: FrameLink, welcome: Mapping[str, Any]) -> MethodPolicy | None:
+def _policy(crew: Crew, link: FrameLink, welcome: Mapping[str, Any], round_trip_s: float) -> MethodPolicy | None:
     """With what a rehearsal says of the link. :raises PeerError: it broke."""
     if not crew.candidates:
         return None
     threads = welcome.get("threads")
     policy = MethodPolicy(crew.candidates, crew.lanes, threads if isinstance(threads, int) and threads > 0 else 1)
     if welcome.get("probes") is True:
-        policy.rehearsed(rehearsal.link_bytes_per_s(link))
+        policy.rehearsed(rehearsal.link_bytes_per_s(link, round_trip_s))
     return policy
 
 

@@ -30,8 +30,8 @@ _LOOK_S = 0.1
 _LARGEST_S = 2000.0
 _REMEDY = "give the socket of the source QEMU's -qmp unix:PATH,server=on,wait=off"
 
-FlowSource = Callable[[], tuple[int, int]]
-"""Bytes of the stream that the destination has, and bytes under way."""
+FlowSource = Callable[[], tuple[int, int, float]]
+"""Bytes of the stream that the destination has, bytes under way, and the link's round trip in seconds."""
 
 
 @contextmanager
@@ -164,9 +164,9 @@ class Steering:
             self._ending.set()  # nothing is left to steer, and QEMU may be gone at any moment
         if status.get("status") != "active":
             return
-        delivered_bytes, in_flight_bytes = flow()
+        delivered_bytes, in_flight_bytes, round_trip_s = flow()
         believed = float(status.get("ram", {}).get("mbps", 0)) * 1e6 / 8
-        look = Flow(time.monotonic(), delivered_bytes, in_flight_bytes, believed)
+        look = Flow(time.monotonic(), delivered_bytes, in_flight_bytes, believed, round_trip_s)
         if (decision := self._switchover.look(look)) is None or self._taken_over():
             return
         self._set(decision.parameter, decision.value)

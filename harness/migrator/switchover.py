@@ -5,6 +5,8 @@ what its socket took, and does not see what is still under way behind that: the 
 
     bytes left / delivered rate  +  bytes under way / delivered rate  +  what every switch-over costs
 
+less half a round trip: bytes count as under way until their arrival is known here, which is so much later than their arrival.
+
 This turns the equation round: of the wanted downtime, what remains for the bytes left gives how many may be left, and that
 one of QEMU's two parameters with which QEMU comes to this number.
 
@@ -59,6 +61,7 @@ class Flow:
     delivered_bytes: int
     in_flight_bytes: int
     believed_bytes_per_s: float | None = None
+    round_trip_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ class Switchover:
         in_flight_bytes = sum(flow.in_flight_bytes for flow in self._flows) // len(self._flows)
         known = [flow.believed_bytes_per_s for flow in self._flows if flow.believed_bytes_per_s]
         believed = sum(known) / len(known) if known else rate
-        left_bytes = rate * (self.wanted_s - _FIXED_S) - in_flight_bytes
+        left_bytes = rate * (self.wanted_s - _FIXED_S + last.round_trip_s / 2) - in_flight_bytes
         left_bytes = max(left_bytes, rate * self.wanted_s * _LEAST_SHARE)
         value = self._value(left_bytes, believed)
         return Decision(now_s, self._knob.value, value, rate, in_flight_bytes, believed, round(left_bytes))

@@ -23,10 +23,11 @@ from backends.api import Backend, BackendError, BackendInfo, BackendUnavailable
 from harness.auto import candidates
 from harness.errors import CodecError, FrameError, MissingError, PageferryError, PeerError, UserError
 from harness.migrator import codec
+from harness.migrator.ack import AckLook
 from harness.migrator.address import Address
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
-from harness.wire.frame import Header, Kind, Layout, control, digest, encode
+from harness.wire.frame import HEADER_BYTES, Header, Kind, Layout, control, digest, encode
 
 AVAILABLE = [status.name for status in registry.survey() if status.available and status.origin == "pageferry"]
 
@@ -428,6 +429,9 @@ def test_a_receiver_that_goes_away_before_the_migration_is_noticed(tmp_path):
         peer, _ = listener.accept()
         peer.recv(4096)
         peer.sendall(control(Kind.WELCOME, b'{"protocol": 1}'))
+        for _ in range(2):  # how far is it?
+            peer.recv(HEADER_BYTES, socket.MSG_WAITALL)
+            peer.sendall(control(Kind.PROBED, AckLook(0.0, 0.0, 0.0, 0).encode()))
         half.ready.wait(10)
         peer.close()
 

@@ -60,6 +60,35 @@ def test_it_takes_little_of_any_link(rate):
     assert link.sent <= 33 << 20
 
 
+class SlowStart(SimulatedLink):
+    """As a kernel begins over a distance: 640 KB in the first round trip, twice as much in each further one."""
+
+    def __init__(self, rate: float, round_trip_s: float) -> None:
+        super().__init__(rate)
+        self.round_trip_s, self.allowed = round_trip_s, 640_000
+
+    def first_frame(self, kind: Kind, timeout_s: float) -> Frame:
+        if self.received >= self.allowed:
+            idle_s = max(0.0, self.round_trip_s - self.allowed / self.rate)
+            self.now_s, self.waited_s = self.now_s + idle_s, self.waited_s + idle_s
+            self.allowed *= 2
+        return super().first_frame(kind, timeout_s)
+
+
+@pytest.mark.parametrize("round_trip_s", [0.01, 0.05, 0.2])
+@pytest.mark.parametrize("rate", [3e6, 25e6, 125e6])
+def test_a_slow_start_is_not_taken_for_the_link(rate, round_trip_s):
+    found = rehearsal.link_bytes_per_s(SlowStart(rate, round_trip_s), round_trip_s)
+    assert found is not None
+    assert 0.75 * rate <= found <= 1.01 * rate
+
+
+def test_the_round_trip_is_the_shorter_of_two(monkeypatch):
+    link, clock = SimulatedLink(1e9), iter([0.0, 0.3, 1.0, 1.1])
+    monkeypatch.setattr(rehearsal.time, "monotonic", lambda: next(clock))
+    assert rehearsal.measured_round_trip_s(link) == pytest.approx(0.1)
+
+
 def test_a_receiver_answers_each_probe_and_the_migration_follows():
     near, far = socket.socketpair()
     receiver = FrameLink(far, "sender")

@@ -49,9 +49,9 @@ class Flowing:
     def __init__(self, bytes_per_look: int = 10 * MB, in_flight_bytes: int = 4 * MB) -> None:
         self.bytes_per_look, self.in_flight_bytes, self.delivered_bytes = bytes_per_look, in_flight_bytes, 0
 
-    def __call__(self) -> tuple[int, int]:
+    def __call__(self) -> tuple[int, int, float]:
         self.delivered_bytes += self.bytes_per_look
-        return self.delivered_bytes, self.in_flight_bytes
+        return self.delivered_bytes, self.in_flight_bytes, 0.0
 
 
 def opened(server: FakeQmp, downtime_s: float | None = None):

@@ -40,6 +40,24 @@ def test_the_limit_stays_between_a_fifth_of_the_wanted_downtime_and_all_of_it(wa
         assert max(1, int(1000 * wanted_s * _LEAST_SHARE)) <= decision.value <= max(1, round(1000 * wanted_s))
 
 
+def test_what_arrived_but_is_not_known_to_have_is_not_waited_for():
+    near, far = Switchover(0.3, Knob.BANDWIDTH), Switchover(0.3, Knob.BANDWIDTH)
+    rate, round_trip_s = 100 * MB, 0.1
+    for step in range(30):
+        now_s, arrived = step / 10, step * 10 * MB
+        near.look(Flow(now_s, arrived, 4 * MB, rate))
+        far.look(
+            Flow(
+                now_s,
+                arrived - round(rate * round_trip_s / 2),
+                4 * MB + round(rate * round_trip_s / 2),
+                rate,
+                round_trip_s,
+            )
+        )
+    assert near._decided(3.0).left_bytes == pytest.approx(far._decided(3.0).left_bytes)
+
+
 @given(wanted_s=WANTED_S, steps=STEPS)
 def test_the_bandwidth_is_never_above_the_rate_that_was_delivered(wanted_s, steps):
     for decision in walked(Switchover(wanted_s, Knob.BANDWIDTH), steps):
