@@ -5,6 +5,7 @@ take (reader) -> codec threads -> handed (writer) -> link -> arrived (back threa
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 
@@ -29,6 +30,7 @@ class Flight:
         self._taken: deque[tuple[int, float]] = deque()
         self._handed_s: deque[float] = deque()
         self._arrived_s = time.monotonic()
+        self._full_s = 0.0
         self.arrived_bytes = 0
         self.growing_s = 0.0
 
@@ -49,9 +51,13 @@ class Flight:
 
     def take(self, count: int) -> bool:
         """Wait until a batch of ``count`` bytes may be under way too. False: closed."""
+        if self._window.in_flight_bytes + count > self._window.limit_bytes:
+            self._full_s = math.inf
         if not self._window.acquire(count):
             return False
-        self._taken.append((count, time.monotonic()))
+        now_s = time.monotonic()
+        self._full_s = now_s if self._full_s == math.inf else self._full_s
+        self._taken.append((count, now_s))
         return True
 
     def handed(self) -> None:
@@ -69,16 +75,19 @@ class Flight:
         now_s = time.monotonic()
         (_, taken_s), handed_s = self._taken.popleft(), self._handed_s.popleft()
         self._round_trip.seen(now_s, max(0.0, now_s - handed_s - held_s))
-        full = self._window.in_flight_bytes + self.batch_bytes > self._window.limit_bytes
         self.arrived_bytes = total_bytes
         self._window.release(count)
         if self._policy.growing:
             self.growing_s += now_s - self._arrived_s
         self._arrived_s = now_s
         self._policy.delivered(
-            now_s, total_bytes,
-            took_s=now_s - taken_s, round_trip_s=self.round_trip_s, full=full, emptying=self._round_trip.wants_emptying,
-        )  # fmt: skip
+            now_s,
+            total_bytes,
+            took_s=now_s - taken_s,
+            round_trip_s=self.round_trip_s,
+            full=self._full_s >= taken_s,
+            emptying=self._round_trip.wants_emptying,
+        )
         if self._policy.window_bytes != self._window.limit_bytes:
             self._window.resize(self._policy.window_bytes)
 

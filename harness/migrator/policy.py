@@ -88,7 +88,7 @@ class FlightPolicy:
         """The destination has taken ``total_bytes`` since the start, as known at ``now_s``.
 
         ``took_s``: of the latest batch, since it was taken from the source; ``round_trip_s``: of a link in which nothing waits;
-        ``full``: no further batch would have fitted into the window; ``emptying``: nothing is to wait now.
+        ``full``: since then a batch had to wait for room in the window; ``emptying``: nothing is to wait now.
         """
         self._round_trip_s = round_trip_s
         count = total_bytes - self._arrivals[-1][1] if self._arrivals else 0
@@ -96,7 +96,8 @@ class FlightPolicy:
         span_s = round_trip_s + _WAITING_S if self.growing else max(_SPAN_S, round_trip_s + _WAITING_S)
         while len(self._arrivals) > 2 and now_s - self._arrivals[1][0] >= span_s:
             self._arrivals.popleft()
-        self.growing = full and not emptying and took_s < round_trip_s + _WAITING_S / 2
+        far = round_trip_s >= _WAITING_S / 2  # where it is not, the rate alone lets the window grow as fast
+        self.growing = far and full and not emptying and took_s < round_trip_s + _WAITING_S / 2
         if self._fixed_window_bytes is not None or not full:
             return
         held_s = round_trip_s / 2 if emptying else round_trip_s + _WAITING_S
