@@ -79,7 +79,7 @@ class LiveLab:
             for index, part in enumerate(layout(self._config).fill)
         )
         self._spec = GuestSpec(guest.qemu, self._survey.machine, self._accel, self._config, images)
-        self._link_kind = choose_link(link.kind, link.bandwidth_bytes_per_s)
+        self._link_kind = choose_link(link.kind, link.bandwidth_bytes_per_s, link.delay_s, link.jitter_s)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -110,7 +110,7 @@ class LiveLab:
         )
         with ExitStack() as stack:
             run_dir = stack.enter_context(open_run_dir(logs))
-            link = stack.enter_context(choose_link(self._link_kind.kind, scenario.link.bandwidth_bytes_per_s))
+            link = stack.enter_context(self._link_kind.another())
             pair = stack.enter_context(
                 start_pair(
                     self._spec,

@@ -52,7 +52,7 @@ class ReplayLab:
         guest, link = self._scenario.guest, self._scenario.link
         remove_leftovers()
         self._stream = open_stream(Path(guest.path)) if guest.path is not None else self._generated()
-        self._link_kind = choose_link(link.kind, link.bandwidth_bytes_per_s)
+        self._link_kind = choose_link(link.kind, link.bandwidth_bytes_per_s, link.delay_s, link.jitter_s)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -92,10 +92,9 @@ class ReplayLab:
 
     def run(self, method: Method, logs: Path, on_progress: Callable[[RunProgress], None]) -> Run:
         """One replay through ``method``. :raises MissingError: not on this machine. :raises PageferryError: it failed."""
-        bandwidth = self._scenario.link.bandwidth_bytes_per_s
         with ExitStack() as stack:
             run_dir = stack.enter_context(open_run_dir(logs))
-            link = stack.enter_context(choose_link(self._link_kind.kind, bandwidth))
+            link = stack.enter_context(self._link_kind.another())
             route = stack.enter_context(_open_route(method, link, run_dir))
             feeder = Player(
                 "feeder", feed_argv(self._stream.path, route.target), log=run_dir / "feeder.log", spawn=spawn

@@ -42,6 +42,7 @@ _AboveZero = Annotated[int, Field(gt=0)]
 Bytes = Annotated[int, _with(parse_bytes), Quantity("size", "512MiB"), Field(ge=0)]
 Rate = Annotated[int, _with(parse_rate), Quantity("rate", "20MiB/s"), Field(ge=0)]
 Bandwidth = Annotated[_AboveZero | None, _with(parse_bandwidth), Quantity("bandwidth", "1Gbit/s")]
+Delay = Annotated[float, _with(parse_duration), Quantity("duration", "50ms"), Field(ge=0)]
 Seconds = Annotated[float, _with(parse_duration), Quantity("duration", "300ms"), Field(gt=0, le=86400)]
 OptionalBytes = Annotated[_AboveZero | None, _with(parse_bytes), Quantity("size", "256KiB")]
 Threads = Annotated[int, Field(ge=1, le=256)] | None
@@ -80,10 +81,15 @@ class LinkStep(_Part):
 
 
 class Link(_Part):
-    """What every method of the scenario crosses. A link with ``steps`` has a bandwidth to begin with."""
+    """What every method of the scenario crosses. A link with ``steps`` has a bandwidth to begin with.
+
+    ``delay`` is added in each direction, so that a round trip takes twice as long; ``jitter`` is up to so much more at random.
+    """
 
     kind: Literal["auto", "netns", "relay"] = "auto"
     bandwidth_bytes_per_s: Bandwidth = Field(default=None, alias="bandwidth")
+    delay_s: Delay = Field(default=0.0, alias="delay")
+    jitter_s: Delay = Field(default=0.0, alias="jitter")
     steps: tuple[LinkStep, ...] = Field(default=(), alias="step", strict=False)
 
 

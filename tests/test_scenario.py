@@ -152,6 +152,13 @@ def test_defaults_and_units(load):
     assert scenario.baseline.name == "original"
 
 
+def test_a_links_delay_and_jitter_are_of_one_direction(load):
+    link = load("", '[link]\ndelay = "50ms"\njitter = "500us"\n').link
+    assert (link.delay_s, link.jitter_s) == (0.05, 0.0005)
+    assert (load().link.delay_s, load().link.jitter_s) == (0, 0)
+    assert load("", '[link]\ndelay = "0s"\nkind = "netns"\n').link.delay_s == 0
+
+
 def test_the_saved_form_uses_field_names_and_base_units(load):
     saved = load().model_dump(mode="json")
     assert saved["guest"]["memory_bytes"] == 512 * MIB
@@ -193,7 +200,13 @@ def test_the_saved_form_uses_field_names_and_base_units(load):
         ("", "[guest]\nkind = 'stream'\npath = 'gone'", ["guest.path", "gone'", "no such file"]),
         ("", "[link]\nbandwidth = '0MB/s'", ["link.bandwidth: '0MB/s'", "above zero"]),
         ("", "[link]\nbandwidth = 1000", ["link.bandwidth: 1000: a number needs a unit"]),
-        ("", "[link]\nspeed = 'x'", ["link.speed", "known: kind, bandwidth"]),
+        ("", "[link]\nspeed = 'x'", ["link.speed", "known: kind, bandwidth, delay, jitter"]),
+        ("", "[link]\ndelay = 50", ["link.delay: 50: a number needs a unit", '"50ms"']),
+        ("", "[link]\ndelay = '50'", ["link.delay: '50' is not a duration"]),
+        ("", "[link]\njitter = 'no'", ["link.jitter: 'no' is not a duration"]),
+        ("", "[link]\ndelay = '1min'", ["link.delay: 60 s", "at most 10 s in each direction"]),
+        ("", "[link]\nkind = 'netns'\ndelay = '5ms'", ["link.delay: 5 ms", 'kind = "relay"']),
+        ("", "[link]\nbandwidth = '10Gbit/s'\ndelay = '2s'", ["link.delay: 2000 ms at 10 Gbit/s", "at most 1 GiB"]),
     ],
 )
 def test_a_wrong_key_is_named_with_its_value_and_remedy(load, top, tables, words):

@@ -11,6 +11,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -55,6 +56,7 @@ class RelayLink(Link):
         self._process: subprocess.Popen[bytes] | None = None
         self._shared: mmap.mmap | None = None
         self._ports: dict[int, int] = {}
+        self._asking = threading.Lock()
 
     @property
     def destination_listen_host(self) -> str:
@@ -83,6 +85,10 @@ class RelayLink(Link):
         )
         return f", {format_delay(self.delay_s, self.jitter_s)}{holds}, whose TCP windows and loss are not imitated"
 
+    def another(self) -> RelayLink:
+        """With a process of its own."""
+        return RelayLink(self.bandwidth_bytes_per_s, self.reason, delay_s=self.delay_s, jitter_s=self.jitter_s)
+
     def open(self) -> None:
         """Start the relay's process."""
         descriptor = os.memfd_create("pageferry-relay")
@@ -108,16 +114,22 @@ class RelayLink(Link):
 
     def connect_address(self, destination_port: int) -> tuple[str, int]:
         """The relay's port for it; the first call for a port makes the relay listen. :raises PeerError: it does not."""
-        if destination_port not in self._ports:
-            self._ports[destination_port] = self._ask(destination_port)
-        return _HOST, self._ports[destination_port]
+        with self._asking:
+            if destination_port not in self._ports:
+                self._ports[destination_port] = self._ask(f"{destination_port}")
+            return _HOST, self._ports[destination_port]
 
-    def _ask(self, destination_port: int) -> int:
+    def set_bandwidth(self, bytes_per_s: int) -> None:
+        """Buffers grow with the rate and never shrink: a connection's window may not. :raises PeerError: the relay is gone."""
+        with self._asking:
+            self._ask(f"rate={bytes_per_s}")
+
+    def _ask(self, what: str) -> int:
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise PeerError("link: the relay is not open")
         with contextlib.suppress(BrokenPipeError):  # what it died of is read below
-            process.stdin.write(f"{destination_port}\n".encode())
+            process.stdin.write(f"{what}\n".encode())
             process.stdin.flush()
         waiting = select.poll()
         waiting.register(process.stdout, select.POLLIN)
@@ -160,12 +172,21 @@ class RelayLink(Link):
         self._ports.clear()
 
 
-def choose_link(kind: LinkKind, bandwidth_bytes_per_s: int | None) -> Link:
-    """The link to enter. ``auto`` makes a trial of namespaces and falls back to the relay, saying why in ``reason``."""
+def choose_link(kind: LinkKind, bandwidth_bytes_per_s: int | None, delay_s: float = 0.0, jitter_s: float = 0.0) -> Link:
+    """The link to enter. ``auto`` makes a trial of namespaces and falls back to the relay, saying why in ``reason``.
+
+    :raises MissingError: a delay was asked of namespaces, which have none.
+    """
+    distant = bool(delay_s or jitter_s)
     if kind == "netns":
+        if distant:
+            raise MissingError('link: netns has no delay; set link.kind = "relay" or "auto"')
         return NetnsLink(bandwidth_bytes_per_s, 'link.kind = "netns"')
     if kind == "relay":
-        return RelayLink(bandwidth_bytes_per_s, 'link.kind = "relay"')
+        return RelayLink(bandwidth_bytes_per_s, 'link.kind = "relay"', delay_s=delay_s, jitter_s=jitter_s)
+    if distant:
+        reason = "auto: the link has a delay, which only the relay makes"
+        return RelayLink(bandwidth_bytes_per_s, reason, delay_s=delay_s, jitter_s=jitter_s)
     try:
         with NetnsLink(bandwidth_bytes_per_s):
             pass

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Literal, Self
 
-from harness.errors import MissingError
-
 __all__ = ["Link", "LinkCounters"]
 
 
@@ -56,11 +54,13 @@ class Link(abc.ABC):
     def counters(self) -> LinkCounters:
         """Cheap enough for 50 looks a second (well below 1 ms). :raises PeerError: the link has gone."""
 
+    @abc.abstractmethod
     def set_bandwidth(self, bytes_per_s: int) -> None:
-        """Change the rate of an open link that has one. :raises MissingError: this kind cannot."""
-        raise MissingError(
-            f"link: {self.kind} cannot change to {bytes_per_s} bytes/s while it is in use; run as root for netns"
-        )
+        """Change the rate of an open link that has one, both ways. What waits stays, and so do the counters."""
+
+    @abc.abstractmethod
+    def another(self) -> Link:
+        """A link like this one, not yet made."""
 
     @abc.abstractmethod
     def open(self) -> None:

@@ -103,6 +103,10 @@ class NetnsLink(Link):
         shape = f"tc tbf both ways, burst {tbf.burst_bytes} B, queue {tbf.limit_bytes} B"
         return f"netns: two network namespaces, veth pair, {format_bandwidth(self.bandwidth_bytes_per_s)} ({shape}), {ends}"
 
+    def another(self) -> NetnsLink:
+        """In namespaces of its own."""
+        return NetnsLink(self.bandwidth_bytes_per_s, self.reason)
+
     def connect_address(self, destination_port: int) -> tuple[str, int]:
         """The destination itself: nothing stands between."""
         return _DESTINATION_HOST, destination_port

@@ -1,9 +1,9 @@
 """A link without root: a process that forwards TCP connections through one token bucket per direction, at a distance.
 
 ``python -m harness.migrator.relay --counters-fd FD [--bytes-per-s N] [--delay-s S] [--jitter-s S]`` is started by
-``RelayLink``. Each line on its standard input is a port on loopback to forward to; it answers with the port on which it
-listens for it. It ends when its standard input does, so that it never outlives the harness. Two u64 behind FD (bytes
-forwarded there and back) are read by the harness while it runs.
+``RelayLink``. Each line on its standard input is a port on loopback to forward to, answered with the port on which it
+listens for it, or ``rate=N``, another rate for both directions, answered with N. It ends when its standard input does, so that
+it never outlives the harness. Two u64 behind FD (bytes forwarded there and back) are read by the harness while it runs.
 
 One thread, epoll, and splice(2) through a pipe: bytes are not copied into this process unless a delay has to hold them.
 Half-closes and resets pass on, as late as the bytes before them; a refused destination resets the source. With a delay,
@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from harness.migrator.relay_flows import DelayedFlow, Direction, Endpoint, Flow, SplicedFlow, Wake
-from harness.migrator.shaping import Delay, TokenBucket, buffer_bytes
+from harness.migrator.shaping import Delay, buffer_bytes
 
 __all__ = ["COUNTERS_BYTES", "Relay", "main"]
 
@@ -57,8 +57,7 @@ class Relay:
         jitter_s: float,
     ) -> None:
         self._directions = tuple(
-            Direction(bytes_per_s, TokenBucket(bytes_per_s), Delay(delay_s, jitter_s, way), counters, way, clock)
-            for way in (0, 1)
+            Direction(bytes_per_s, Delay(delay_s, jitter_s, seed=way), counters, way, clock) for way in (0, 1)
         )
         self._flow = DelayedFlow if delay_s or jitter_s else SplicedFlow
         self._handshake_s = 2 * delay_s
@@ -82,7 +81,7 @@ class Relay:
         return int(listener.getsockname()[1])
 
     def run(self, control_fd: int) -> None:
-        """Serve until ``control_fd`` ends. Lines on it are ports; answers go to standard output."""
+        """Serve until ``control_fd`` ends. Lines on it are orders; answers go to standard output."""
         os.set_blocking(control_fd, False)
         self._epoll.register(control_fd, select.EPOLLIN)
         while True:
@@ -105,10 +104,25 @@ class Relay:
 
     def _obey(self, control_fd: int) -> bool:
         text = os.read(control_fd, 4096)
-        for line in text.split():
-            sys.stdout.write(f"{self.listen(int(line))}\n")
+        for order in text.decode().split():
+            name, _, rate = order.rpartition("=")
+            answer = self.set_rate(int(rate)) if name == "rate" else self.listen(int(order))
+            sys.stdout.write(f"{answer}\n")
             sys.stdout.flush()
         return bool(text)
+
+    def set_rate(self, bytes_per_s: int) -> int:
+        """From now on, also of connections that stand. Buffers never shrink: a connection's window cannot."""
+        self._buffer = max(self._buffer or 0, buffer_bytes(bytes_per_s) or 0)
+        for direction in self._directions:
+            direction.set_rate(bytes_per_s)
+        for sock in [listener for listener, _ in self._listeners.values()]:
+            self._limit_buffers(sock)
+        for connection, end in self._connections.values():
+            self._limit_buffers(end.socket)
+            for flow in connection.flows:
+                flow.follow_rate()
+        return bytes_per_s
 
     def _at(self, at_s: float, action: Callable[[], None]) -> None:
         self._order += 1

@@ -11,11 +11,10 @@ import fcntl
 import os
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from harness.migrator.shaping import Delay, DelayLine, TokenBucket, chunk_bytes, line_bytes
 
-__all__ = ["DelayedFlow", "Direction", "Endpoint", "Flow", "SplicedFlow", "Wake", "set_pipe_size"]
+__all__ = ["DelayedFlow", "Direction", "Endpoint", "Flow", "SplicedFlow", "Wake"]
 
 Wake = Callable[[float], None]
 _NEVER_S = float("inf")
@@ -32,16 +31,27 @@ class Endpoint:
         self.broken = False
 
 
-@dataclass(frozen=True, slots=True)
 class Direction:
     """What all flows one way share: the link's rate, its length, and the place where its bytes are counted."""
 
-    bytes_per_s: float | None
-    bucket: TokenBucket
-    delay: Delay
-    counters: memoryview
-    counter: int
-    clock: Callable[[], float]
+    def __init__(
+        self, bytes_per_s: float | None, delay: Delay, counters: memoryview, counter: int, clock: Callable[[], float]
+    ) -> None:
+        self.bytes_per_s = bytes_per_s
+        self.bucket = TokenBucket(bytes_per_s)
+        self.delay = delay
+        self.clock = clock
+        self._counters = counters
+        self._counter = counter
+
+    def set_rate(self, bytes_per_s: float) -> None:
+        """Flows are told by ``follow_rate``."""
+        self.bytes_per_s = bytes_per_s
+        self.bucket.set_rate(bytes_per_s)
+
+    def count(self, count: int) -> None:
+        """Bytes were handed on to the far end."""
+        self._counters[self._counter] += count
 
 
 class Flow(abc.ABC):
@@ -60,11 +70,12 @@ class Flow(abc.ABC):
         """Move on until a socket or the link says wait. :raises OSError: the connection is to be reset at both ends."""
 
     @abc.abstractmethod
+    def follow_rate(self) -> None:
+        """The direction has another rate: take as much at once, and hold as much, as that needs."""
+
+    @abc.abstractmethod
     def close(self) -> None:
         """Give back what is not the endpoints'."""
-
-    def _count(self, count: int) -> None:
-        self._direction.counters[self._direction.counter] += count
 
 
 class SplicedFlow(Flow):
@@ -72,11 +83,18 @@ class SplicedFlow(Flow):
 
     def __init__(self, source: Endpoint, destination: Endpoint, direction: Direction, wake: Wake) -> None:
         super().__init__(source, destination, direction, wake)
-        self._chunk = chunk_bytes(direction.bytes_per_s)
         self._pipe = os.pipe()
-        set_pipe_size(self._pipe[1], self._chunk)
         self._held = 0
         self._due_s = 0.0
+        self.follow_rate()
+
+    def follow_rate(self) -> None:
+        """A chunk more or less; a pipe that is too large stays so."""
+        self._chunk = chunk_bytes(self._direction.bytes_per_s)
+        with contextlib.suppress(
+            PermissionError, BlockingIOError
+        ):  # a smaller pipe than we want is slower, never wrong
+            fcntl.fcntl(self._pipe[1], fcntl.F_SETPIPE_SZ, max(self._chunk, self._held))
 
     def pump(self) -> None:
         """A chunk in, and out when the bucket lets it."""
@@ -113,7 +131,7 @@ class SplicedFlow(Flow):
             self.destination.writable = False
             return False
         self._held -= count
-        self._count(count)
+        self._direction.count(count)
         return True
 
     def close(self) -> None:
@@ -127,11 +145,18 @@ class DelayedFlow(Flow):
 
     def __init__(self, source: Endpoint, destination: Endpoint, direction: Direction, wake: Wake) -> None:
         super().__init__(source, destination, direction, wake)
-        longest_s = direction.delay.delay_s + direction.delay.jitter_s
-        self._line = DelayLine(line_bytes(direction.bytes_per_s, longest_s), chunk_bytes(direction.bytes_per_s))
+        self._line = DelayLine(self._capacity_bytes(), chunk_bytes(direction.bytes_per_s))
         self._leave_s = 0.0  # when the bucket has let the last chunk go
         self._end_s = _NEVER_S  # when the source's end of stream arrives
         self._reset_s = _NEVER_S
+
+    def _capacity_bytes(self) -> int:
+        delay = self._direction.delay
+        return line_bytes(self._direction.bytes_per_s, delay.delay_s + delay.jitter_s)
+
+    def follow_rate(self) -> None:
+        """A line that holds more than it may now takes nothing until it holds less."""
+        self._line.set_capacity(self._capacity_bytes(), chunk_bytes(self._direction.bytes_per_s))
 
     def pump(self) -> None:
         """What is due goes out, then one chunk comes in: a source that is always ready keeps nobody else waiting."""
@@ -177,7 +202,7 @@ class DelayedFlow(Flow):
             while self.destination.writable and (piece := self._line.arrived(now_s)):
                 count = self.destination.socket.send(piece)
                 self._line.took(count)
-                self._count(count)
+                self._direction.count(count)
             if self._end_s <= now_s and not self._line.held_bytes and not self.ended:
                 self.ended = True
                 self.destination.socket.shutdown(socket.SHUT_WR)
@@ -189,9 +214,3 @@ class DelayedFlow(Flow):
 
     def close(self) -> None:
         """Nothing: the line goes with the flow."""
-
-
-def set_pipe_size(fd: int, size_bytes: int) -> None:
-    """As large as asked, or as large as this user may: a smaller pipe is slower, never wrong."""
-    with contextlib.suppress(PermissionError):
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, size_bytes)

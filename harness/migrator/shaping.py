@@ -53,6 +53,10 @@ class TokenBucket:
         self._burst_s = burst_s
         self._free_at_s = float("-inf")
 
+    def set_rate(self, bytes_per_s: float) -> None:
+        """From the next reservation on."""
+        self._bytes_per_s = bytes_per_s
+
     def reserve(self, count: int, now_s: float) -> float:
         """The time at which ``count`` bytes may leave (never before ``now_s``); they count as sent from this call on."""
         if self._bytes_per_s is None:
@@ -84,8 +88,7 @@ class DelayLine:
     def __init__(self, capacity_bytes: int, chunk_bytes: int, least_block_bytes: int = 64 << 10) -> None:
         self.held_bytes = 0
         self.last_due_s = float("-inf")
-        self._capacity_bytes = capacity_bytes
-        self._chunk_bytes = chunk_bytes
+        self.set_capacity(capacity_bytes, chunk_bytes)
         self._block_bytes = max(chunk_bytes, least_block_bytes)
         self._blocks: deque[memoryview] = deque()
         self._written = self._block_bytes  # of the last block
@@ -93,9 +96,14 @@ class DelayLine:
         self._due: deque[tuple[float, int]] = deque()
         self._arrived_bytes = 0
 
+    def set_capacity(self, capacity_bytes: int, chunk_bytes: int) -> None:
+        """What is under way stays so, even where that is more."""
+        self._capacity_bytes = capacity_bytes
+        self._chunk_bytes = chunk_bytes
+
     def room(self) -> memoryview:
         """Where the next bytes go: at most a chunk; empty when the line is full."""
-        free = min(self._capacity_bytes - self.held_bytes, self._chunk_bytes)
+        free = max(0, min(self._capacity_bytes - self.held_bytes, self._chunk_bytes))
         if self._written == self._block_bytes and free:
             self._blocks.append(memoryview(bytearray(self._block_bytes)))
             self._written = 0

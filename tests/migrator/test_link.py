@@ -109,6 +109,18 @@ def test_auto_takes_the_relay_and_says_why_without_root(monkeypatch):
         pass
 
 
+def test_auto_takes_the_relay_for_a_delay_and_says_why():
+    link = choose_link("auto", 12_500_000, delay_s=0.05, jitter_s=0.005)
+    assert isinstance(link, RelayLink)
+    assert "delay" in link.reason
+    assert "50 to 55 ms each way, 100 ms round trip and up to 10 ms more" in link.description
+    assert (link.another().delay_s, link.another().jitter_s, link.another().reason) == (0.05, 0.005, link.reason)
+    assert "round trip" not in choose_link("relay", None).description
+    assert "256 MiB under way" in choose_link("relay", None, delay_s=0.0005).description
+    with pytest.raises(MissingError, match=r'link\.kind = "relay"'):
+        choose_link("netns", None, jitter_s=0.001)
+
+
 def test_tbf_settings_scale_with_the_rate():
     slow, fast = tbf_settings(3_125_000), tbf_settings(1_250_000_000)
     assert slow.arguments() == ["tbf", "rate", "25000000bit", "burst", "4096b", "limit", "32768b"]

@@ -146,6 +146,22 @@ def test_a_distant_link_is_as_fast_as_a_near_one():
 
 
 @LENGTHS
+@pytest.mark.parametrize("rates", [(100_000, 50_000_000), (50_000_000, 1_000_000)], ids=["faster", "slower"])
+def test_another_rate_holds_for_connections_that_stand(rates, length):
+    data = random.Random(3).randbytes(1_000_000)
+    with through_relay(rates[0], **length) as (((near, far),), link):
+        near.sendall(b"first")
+        assert far.recv(5, socket.MSG_WAITALL) == b"first"
+        link.set_bandwidth(rates[1])
+        began_s = time.monotonic()
+        threading.Thread(target=send_and_end, args=(near, data), daemon=True).start()
+        assert read_all(far) == data
+        took_s = time.monotonic() - began_s
+    assert took_s > len(data) / rates[1] - 0.01  # the bucket makes up for 4 ms
+    assert took_s < 5  # at the slowest first rate 10 s
+
+
+@LENGTHS
 def test_half_close_passes_on_and_the_other_direction_stays_open(length):
     with through_relay(**length) as (((near, far),), _):
         send_and_end(near, b"question")
