@@ -14,6 +14,7 @@ __all__ = [
     "format_bytes",
     "format_delay",
     "format_duration",
+    "format_round_trip",
     "parse_bandwidth",
     "parse_bytes",
     "parse_duration",
@@ -95,10 +96,16 @@ def format_duration(seconds: float) -> str:
     return f"{seconds * 1e3:.0f} ms" if seconds < 10 else f"{seconds:.1f} s"
 
 
+def format_round_trip(delay_s: float, jitter_s: float) -> str:
+    """Of a link with that delay in each direction: ``format_round_trip(0.05, 0.005) == "100 to 110 ms round trip"``."""
+    return f"{_span(2 * delay_s, 2 * jitter_s)} round trip"
+
+
 def format_delay(delay_s: float, jitter_s: float) -> str:
-    """A link's length: ``format_delay(0.05, 0.005) == "50 to 55 ms each way, 100 ms round trip and up to 10 ms more"``."""
-    one_way, more = f"{delay_s * 1e3:.4g} ms each way", f"{2 * delay_s * 1e3:.4g} ms round trip"
-    if jitter_s:
-        one_way = f"{delay_s * 1e3:.4g} to {(delay_s + jitter_s) * 1e3:.4g} ms each way"
-        more += f" and up to {2 * jitter_s * 1e3:.4g} ms more"
-    return f"{one_way}, {more}"
+    """``format_delay(0.05, 0) == "50 ms each way, 100 ms round trip"``."""
+    return f"{_span(delay_s, jitter_s)} each way, {format_round_trip(delay_s, jitter_s)}"
+
+
+def _span(least_s: float, more_s: float) -> str:
+    to = f" to {(least_s + more_s) * 1e3:.4g}" if more_s else ""
+    return f"{least_s * 1e3:.4g}{to} ms"

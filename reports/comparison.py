@@ -140,6 +140,8 @@ def _flat(value: Any, where: str = "") -> dict[str, str]:  # noqa: ANN401 -- a s
         return {k: v for name, part in named.items() for k, v in _flat(part, f"method {name}").items()}
     if where.endswith("bandwidth_bytes_per_s"):
         return {where: format_bandwidth(value)}
+    if where in ("link.delay_s", "link.jitter_s"):
+        return {where: f"{(value or 0) * 1e3:.4g} ms each way"}
     return {where: DASH if value is None else str(value)}
 
 

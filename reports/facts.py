@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.result import Result
-from harness.units import format_bandwidth, format_bytes, format_duration
-from reports.numbers import plural
+from harness.units import format_bandwidth, format_bytes, format_delay, format_duration, format_round_trip
+from reports.numbers import finite, plural
 
 __all__ = [
     "baseline_name",
     "date_text",
     "declared_methods",
+    "delay_of",
     "family",
     "guest_memory_bytes",
     "guest_text",
@@ -25,6 +26,7 @@ __all__ = [
     "machine_text",
     "method_text",
     "plan_text",
+    "round_trip_text",
     "scenario_text",
 ]
 
@@ -63,15 +65,28 @@ def limited(result: Result) -> bool:
 
 
 def link_text(result: Result) -> str:
-    """``1 Gbit/s (netns)``."""
+    """``1 Gbit/s (netns)``, ``1 Gbit/s, 50 ms each way, 100 ms round trip (relay)``."""
     link = _part(result, "link")
     if "bandwidth_bytes_per_s" not in link:
         return "not recorded"
-    bandwidth = format_bandwidth(link["bandwidth_bytes_per_s"])
+    words = format_bandwidth(link["bandwidth_bytes_per_s"])
+    if any(delay_of(result)):
+        words += f", {format_delay(*delay_of(result))}"
     kind = link.get("kind")
     if kind == "auto":  # what it came to is in the environment
         kind = result.environment.get("link")
-    return f"{bandwidth} ({kind})" if kind else bandwidth
+    return f"{words} ({kind})" if kind else words
+
+
+def delay_of(result: Result) -> tuple[float, float]:
+    """What the link adds in each direction: delay, and up to so much more, in seconds."""
+    link = _part(result, "link")
+    return finite(link.get("delay_s")) or 0.0, finite(link.get("jitter_s")) or 0.0
+
+
+def round_trip_text(result: Result) -> str:
+    """``100 ms round trip``; nothing for a link without a delay."""
+    return format_round_trip(*delay_of(result)) if any(delay_of(result)) else ""
 
 
 def guest_memory_bytes(result: Result) -> int | None:

@@ -13,7 +13,7 @@ import altair as alt
 
 from harness.result import Attempt, Frontier, Result
 from harness.units import format_bandwidth
-from reports.facts import baseline_name
+from reports.facts import baseline_name, delay_of, round_trip_text
 from reports.frontiers import of_search
 from reports.plots import Datum, Spec, band_height, data, texts
 from reports.theme import colour_scale, shape_scale, value_scale
@@ -125,7 +125,7 @@ def observed_by_bandwidth(results: Sequence[Result]) -> Spec | None:
 def _found(results: Sequence[Result], search: str) -> list[tuple[Datum, Frontier]]:
     return [
         ({"method": each.method, "link": _link(result)}, each)
-        for result in sorted(results, key=_bandwidth)
+        for result in sorted(results, key=_order)
         for each in of_search(result, search)
     ]
 
@@ -135,9 +135,14 @@ def _bandwidth(result: Result) -> float:
     return float(value) if value is not None else float("inf")
 
 
+def _order(result: Result) -> tuple[float, tuple[float, float]]:
+    return _bandwidth(result), delay_of(result)
+
+
 def _link(result: Result) -> str:
     value = _bandwidth(result)
-    return format_bandwidth(None if value == float("inf") else value)
+    words = [format_bandwidth(None if value == float("inf") else value), round_trip_text(result)]
+    return ", ".join(word for word in words if word)
 
 
 def _lines(results: Sequence[Result], rows: Sequence[Datum], title: str) -> Spec | None:
@@ -146,7 +151,7 @@ def _lines(results: Sequence[Result], rows: Sequence[Datum], title: str) -> Spec
     names = list(
         dict.fromkeys(each.method for result in results for each in result.frontiers)
     )  # one colour in every chart
-    links = list(dict.fromkeys(_link(result) for result in sorted(results, key=_bandwidth)))
+    links = list(dict.fromkeys(_link(result) for result in sorted(results, key=_order)))
     ends = [row[key] for row in rows for key in ("value", "other", "from") if row.get(key) is not None]
     base = next((name for result in results if (name := baseline_name(result)) is not None), None)
     look: dict[str, Any] = {

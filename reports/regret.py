@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from harness.result import Result
 from harness.units import format_bandwidth
 from reports.effects import counted_runs, ratio_interval, summary_of, values
-from reports.facts import declared_methods
+from reports.facts import declared_methods, round_trip_text
 
 __all__ = ["Regret", "regrets"]
 
 _BANDWIDTH = "link.bandwidth"
+_LENGTH = ("link.delay", "link.jitter")  # told as the round trip that they make
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,9 @@ def _cell(result: Result) -> str:
     cell, link = result.scenario.get("cell", {}), result.scenario.get("link", {})
     if not cell:
         return str(result.scenario.get("name", ""))
-    held = "bandwidth_bytes_per_s" in link and _BANDWIDTH not in cell
-    return ", ".join([*([format_bandwidth(link["bandwidth_bytes_per_s"])] if held else []), *cell.values()])
+    held = [format_bandwidth(link["bandwidth_bytes_per_s"])] if "bandwidth_bytes_per_s" in link else []
+    words = [*([] if _BANDWIDTH in cell else held), *(value for key, value in cell.items() if key not in _LENGTH)]
+    return ", ".join([*words, *([round_trip_text(result)] if round_trip_text(result) else [])])
 
 
 def _interval(auto: Sequence[float], best: Sequence[float]) -> tuple[float, float] | None:

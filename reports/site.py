@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.result import Result, save_result
-from reports import break_even_view, charts, html, regret_view, view
+from reports import break_even_view, charts, distance_view, html, regret_view, view
 
 __all__ = ["write_site"]
 
@@ -51,14 +51,16 @@ def write_site(results: Sequence[tuple[str, Result]], out: Path) -> None:
     summary = view.index_summary([entry.card for entry in entries])
     found = [result for _, result in results]
     sections = break_even_view.sections(found)
+    distances = distance_view.sections(found)
     beside_fixed = regret_view.section(found)
     drawn = [*([beside_fixed.chart] if beside_fixed else []), *charts.across(found)]
     page = html.render(
         "index.html",
-        script=html.page_script() if sections or drawn else None,
+        script=html.page_script() if sections or distances or drawn else None,
         entries=entries,
         summary=summary,
         sections=sections,
+        distances=list(zip(distances, html.figures([each.chart for each in distances]), strict=True)),
         beside_fixed=beside_fixed,
         regret_headings=regret_view.HEADINGS,
         charts=html.figures([*(section.chart for section in sections), *drawn]),

@@ -87,6 +87,13 @@ def test_the_shipped_sweep_has_every_link_and_memory():
     assert {method.backend for method in cells[0].methods} >= {"auto", "none", "lz4", "isal", "zstd", "zstd-long"}
 
 
+def test_the_shipped_sweep_of_distances_has_two_links_of_five_lengths():
+    cells = load_sweep("distance")
+    lengths = [(cell.link.bandwidth_bytes_per_s, round(2e3 * cell.link.delay_s, 3)) for cell in cells]
+    assert lengths == [(rate, ms) for rate in (12_500_000, 125_000_000) for ms in (1, 10, 50, 100, 200)]
+    assert all(f"{ms:g} ms round trip" == cell.cell["link.delay"] for cell, (_, ms) in zip(cells, lengths, strict=True))
+
+
 @pytest.mark.parametrize(
     ("sweep", "says"),
     [

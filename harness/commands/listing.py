@@ -57,12 +57,14 @@ def _scenarios() -> Table:
     import scenarios
     from harness.console import make_table
     from harness.scenario import load_scenario
-    from harness.units import format_bandwidth
+    from harness.units import format_bandwidth, format_round_trip
 
     table = make_table("scenarios (pageferry run NAME)", "name", "methods", "repeats", "guest", "link", "description")
     for name in scenarios.names():
         scenario = load_scenario(name)
         link = format_bandwidth(scenario.link.bandwidth_bytes_per_s)
+        if scenario.link.delay_s or scenario.link.jitter_s:
+            link += f", {format_round_trip(scenario.link.delay_s, scenario.link.jitter_s)}"
         cells = (str(len(scenario.methods)), str(scenario.repeats), scenario.guest.kind, link)
         table.add_row(name, *cells, escape(scenario.description))
     return table

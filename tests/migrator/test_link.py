@@ -113,7 +113,7 @@ def test_auto_takes_the_relay_for_a_delay_and_says_why():
     link = choose_link("auto", 12_500_000, delay_s=0.05, jitter_s=0.005)
     assert isinstance(link, RelayLink)
     assert "delay" in link.reason
-    assert "50 to 55 ms each way, 100 ms round trip and up to 10 ms more" in link.description
+    assert "50 to 55 ms each way, 100 to 110 ms round trip" in link.description
     assert (link.another().delay_s, link.another().jitter_s, link.another().reason) == (0.05, 0.005, link.reason)
     assert "round trip" not in choose_link("relay", None).description
     assert "256 MiB under way" in choose_link("relay", None, delay_s=0.0005).description

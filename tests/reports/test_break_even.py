@@ -65,6 +65,11 @@ def test_a_group_is_the_cells_that_differ_in_bandwidth_alone():
     assert [len(group.points) for group in found] == [12, 12]
 
 
+def test_links_of_two_lengths_are_two_groups():
+    far = [replace(one, scenario={**one.scenario, "link": {**one.scenario["link"], "delay_s": 0.05}}) for one in grid()]
+    assert [group.label for group in groups([*grid(), *far])] == ["mixed", "mixed, 100 ms round trip"]
+
+
 def test_what_the_model_made_it_finds_again():
     (group,) = groups(grid())
     assert group.errors[-1] < 0.02

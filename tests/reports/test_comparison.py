@@ -57,6 +57,16 @@ def test_another_scenario_and_machine_are_warned_of():
     assert view.warnings[1] == "The environments differ (cpu_model): the change may come from them."
 
 
+def test_links_of_two_lengths_are_warned_of():
+    a = samples.live()
+    far = {**a.scenario, "link": {**a.scenario["link"], "delay_s": 0.05, "jitter_s": 0.0}}
+    near = {**a.scenario, "link": {**a.scenario["link"], "delay_s": 0.0, "jitter_s": 0.0}}
+    view = compare(replace(a, scenario=near), replace(a, scenario=far))
+    assert [(d.where, d.a, d.b) for d in view.scenario_differences] == [
+        ("link.delay_s", "0 ms each way", "50 ms each way")
+    ]
+
+
 def test_methods_in_one_result_only_are_named():
     view = compare(samples.live(), samples.one_method(), ("A", "B"))
     assert "zstd-1: completed runs only in A" in view.only

@@ -140,6 +140,12 @@ def test_an_index_of_several_links_has_the_frontiers_across_them(tmp_path):
     assert list(dict.fromkeys(row["link"] for row in drawn)) == ["300 Mbit/s", "1 Gbit/s"]
 
 
+def test_links_of_two_lengths_stand_apart_across_links():
+    far = replace(BASE, scenario={**BASE.scenario, "link": {**BASE.scenario["link"], "delay_s": 0.05}})
+    drawn = rows(frontier_plots.by_bandwidth([far, BASE], "dirty_rate"))
+    assert list(dict.fromkeys(row["link"] for row in drawn)) == ["1 Gbit/s", "1 Gbit/s, 100 ms round trip"]
+
+
 def test_a_method_has_one_colour_in_every_chart_across_links():
     specs = [frontier_plots.by_bandwidth([BASE, SLOW], s) for s in ("dirty_rate", "downtime_limit")]
     specs.append(frontier_plots.observed_by_bandwidth([BASE, SLOW]))

@@ -1,0 +1,111 @@
+"""Sweeps over link.delay: what the length of a link costs each method, as data, sentences and a table. No HTML, no charts.
+
+A group is the cells that differ in the delay alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.result import MetricSummary, Result
+from harness.units import format_bandwidth
+from reports.effects import method_names, summary_of
+from reports.facts import baseline_name, delay_of, scenario_text
+from reports.numbers import DASH, METRICS, percent, scaled
+
+__all__ = ["Group", "groups", "headings", "rows", "sentences"]
+
+_TOLD_BY_LINK = ("link.bandwidth", "link.delay", "link.jitter")
+_TIME = METRICS["total_time_s"]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """``times``: of each method, round trip in ms -> its total time. ``round_trips_ms`` ascend."""
+
+    label: str
+    baseline: str | None
+    round_trips_ms: tuple[float, ...]
+    times: Mapping[str, Mapping[float, MetricSummary]]
+
+
+def groups(results: Sequence[Result]) -> tuple[Group, ...]:
+    """One for each link and guest that was tried at two lengths or more."""
+    found: dict[tuple[object, ...], dict[float, Result]] = {}
+    for result in results:
+        found.setdefault(_key(result), {}).setdefault(_round_trip_ms(result), result)
+    return tuple(_group(cells) for cells in found.values() if len(cells) > 1)
+
+
+def _key(result: Result) -> tuple[object, ...]:
+    """All that is the same in a group; the scenario's own name has the cell behind it."""
+    scenario = result.scenario
+    link = {key: value for key, value in scenario.get("link", {}).items() if key != "delay_s"}
+    name = scenario_text(result, "name", "").partition("+")[0]
+    return name, str(sorted(link.items())), str(scenario.get("guest")), _others(result)
+
+
+def _others(result: Result) -> str:
+    return ", ".join(value for key, value in result.scenario.get("cell", {}).items() if key not in _TOLD_BY_LINK)
+
+
+def _round_trip_ms(result: Result) -> float:
+    return round(2e3 * delay_of(result)[0], 6)
+
+
+def _group(cells: Mapping[float, Result]) -> Group:
+    first = next(iter(cells.values()))
+    round_trips = tuple(sorted(cells))
+    names = dict.fromkeys(name for result in cells.values() for name in method_names(result))
+    times = {
+        name: {
+            ms: summary for ms in round_trips if (summary := summary_of(cells[ms], name, "total_time_s")) is not None
+        }
+        for name in names
+    }
+    return Group(
+        label=_label(first),
+        baseline=baseline_name(first),
+        round_trips_ms=round_trips,
+        times={name: found for name, found in times.items() if found},
+    )
+
+
+def _label(result: Result) -> str:
+    """What its cells have in common."""
+    link, jitter_s = result.scenario.get("link", {}), delay_of(result)[1]
+    bandwidth = format_bandwidth(link["bandwidth_bytes_per_s"]) if "bandwidth_bytes_per_s" in link else ""
+    jitter = f"jitter up to {jitter_s * 1e3:g} ms each way" if jitter_s else ""
+    words = [word for word in (bandwidth, jitter, _others(result)) if word]
+    return ", ".join(words) or scenario_text(result, "name", "unnamed scenario")
+
+
+def headings(group: Group) -> tuple[str, ...]:
+    """A column for each method."""
+    return tuple(f"{name} (ms)" for name in group.times)
+
+
+def rows(group: Group) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """A row for each round trip: median total times."""
+    return tuple(
+        (f"{ms:g} ms", tuple(_cell(found.get(ms)) for found in group.times.values())) for ms in group.round_trips_ms
+    )
+
+
+def _cell(summary: MetricSummary | None) -> str:
+    return DASH if summary is None else scaled(_TIME, summary.median)
+
+
+def sentences(group: Group) -> tuple[str, ...]:
+    """How much longer each method takes over the longest link than over the shortest."""
+    short, long = group.round_trips_ms[0], group.round_trips_ms[-1]
+    changes = [
+        f"{name} {percent((found[long].median / found[short].median - 1) * 100)} "
+        f"({_cell(found[short])} to {_cell(found[long])} ms)"
+        for name, found in group.times.items()
+        if short in found and long in found and found[short].median > 0
+    ]
+    if not changes:
+        return (f"No method has figures at both {short:g} and {long:g} ms round trip.",)
+    return (f"Total time at {long:g} ms round trip against {short:g} ms: {', '.join(changes)}.",)
