@@ -12,7 +12,7 @@ from harness.result import MetricSummary, Result
 from harness.units import format_bandwidth
 from reports.effects import method_names, summary_of
 from reports.facts import baseline_name, delay_of, scenario_text
-from reports.numbers import DASH, METRICS, percent, scaled
+from reports.numbers import DASH, METRICS, percent, plural, scaled
 
 __all__ = ["Group", "groups", "headings", "rows", "sentences"]
 
@@ -100,6 +100,8 @@ def _cell(summary: MetricSummary | None) -> str:
 def sentences(group: Group) -> tuple[str, ...]:
     """How much longer each method takes over the longest link than over the shortest."""
     short, long = group.round_trips_ms[0], group.round_trips_ms[-1]
+    counts = sorted(summary.n for found in group.times.values() for summary in found.values())
+    runs = plural(counts[0], "run") if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]} runs"
     changes = [
         f"{name} {percent((found[long].median / found[short].median - 1) * 100)} "
         f"({_cell(found[short])} to {_cell(found[long])} ms)"
@@ -108,4 +110,4 @@ def sentences(group: Group) -> tuple[str, ...]:
     ]
     if not changes:
         return (f"No method has figures at both {short:g} and {long:g} ms round trip.",)
-    return (f"Total time at {long:g} ms round trip against {short:g} ms: {', '.join(changes)}.",)
+    return (f"Total time at {long:g} ms round trip against {short:g} ms, medians of {runs}: {', '.join(changes)}.",)

@@ -73,8 +73,8 @@ def link_text(result: Result) -> str:
     if any(delay_of(result)):
         words += f", {format_delay(*delay_of(result))}"
     kind = link.get("kind")
-    if kind == "auto":  # what it came to is in the environment
-        kind = result.environment.get("link")
+    if kind == "auto":  # what it came to opens the environment's sentence
+        kind = str(result.environment.get("link") or "").partition(":")[0]
     return f"{words} ({kind})" if kind else words
 
 

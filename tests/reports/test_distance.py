@@ -41,7 +41,7 @@ def test_a_group_is_what_differs_in_the_delay_alone_and_goes_from_near_to_far():
         ("200 ms", ("4\u202f000", "3\u202f000")),
     )
     (said,) = sentences(group)
-    assert said.startswith("Total time at 200 ms round trip against 1 ms: original +100")
+    assert said.startswith("Total time at 200 ms round trip against 1 ms, medians of 3 runs: original +100")
     assert "zstd +200" in said
     assert (group.label, group.baseline) == ("1 Gbit/s", "original")
 
@@ -84,3 +84,6 @@ def test_an_index_shows_a_chart_and_a_table_for_each_link(tmp_path):
 def test_a_links_length_is_told_with_its_round_trip(link, words):
     scenario = {"link": {"kind": "relay", "bandwidth_bytes_per_s": 125_000_000, **link}}
     assert link_text(Result(scenario, {}, runs=(), summary={})) == words
+    scenario["link"]["kind"] = "auto"
+    environment = {"link": "relay: a userspace relay on loopback, 1 Gbit/s (one token bucket each way)"}
+    assert link_text(Result(scenario, environment, runs=(), summary={})) == words
