@@ -14,13 +14,16 @@ from enum import Enum, auto
 
 from harness.wire.batch import PageBatch
 from harness.wire.cursor import Cursor, Incomplete, Unfamiliar
+from harness.wire.ending import Tail
 from harness.wire.ram import LARGEST_ITEM_BYTES, RamSection, StreamCounts
 
 __all__ = ["Mode", "QStreamParser", "StreamCounts"]
 
 _MAGIC = b"QEVM\x00\x00\x00\x03"
 _START, _PART, _END, _FULL, _SUBSECTION, _CONFIG, _COMMAND, _FOOTER = 1, 2, 3, 4, 5, 7, 8, 0x7E
-_CMD_POSTCOPY_LISTEN, _CMD_PACKAGED, _CMD_ENABLE_COLO = 4, 7, 8
+_CMD_OPEN_RETURN_PATH, _CMD_POSTCOPY_ADVISE, _CMD_POSTCOPY_LISTEN, _CMD_PACKAGED, _CMD_ENABLE_COLO = 1, 3, 4, 7, 8
+_RECOVERY = b"\x08\x00\x0a"
+"""A command that asks for a bitmap of pages: how a source begins that recovers a post-copy migration."""
 _SMALLEST_BUFFER_BYTES = 1 << 14
 
 
@@ -37,7 +40,8 @@ class Mode(Enum):
 class QStreamParser:
     """Feed it through ``get_buffer`` and ``buffer_updated`` (no copy) or ``receive_data``; take ``next_batch`` until None.
 
-    ``batch_bytes`` may be changed at any time and holds from the next batch on.
+    ``batch_bytes`` may be changed at any time and holds from the next batch on. ``return_path``: whether the destination is to
+    answer, None while that is not known; False also where it cannot be seen. ``postcopy``: pages now go as they are asked for.
     """
 
     def __init__(self, batch_bytes: int = 256 << 10) -> None:
@@ -45,7 +49,11 @@ class QStreamParser:
         self.counts = StreamCounts()
         self.opaque_reason: str | None = None
         self.ram = RamSection(self.counts)
+        self.return_path: bool | None = None
+        self.postcopy = False
+        self._tail = Tail()
         self._mode = Mode.HEADER
+        self._is_migration = False
         self._ram_id: int | None = None
         self._ending = False
         self._cursor = Cursor(max(batch_bytes, _SMALLEST_BUFFER_BYTES))
@@ -54,6 +62,16 @@ class QStreamParser:
     def mode(self) -> Mode:
         """Where in the stream the parser is."""
         return self._mode
+
+    @property
+    def is_migration(self) -> bool:
+        """Whether the stream begins as a migration does."""
+        return self._is_migration
+
+    def is_whole(self) -> bool:
+        """Whether all that was given out so far ends as a stream does; for a stream that post-copy ended, or a destination's
+        answer, that says nothing."""
+        return self._mode is Mode.OPAQUE and self._tail.is_whole()
 
     @property
     def pending_bytes(self) -> int:
@@ -107,6 +125,8 @@ class QStreamParser:
         done, ram = self._cursor, self.ram
         batch = PageBatch(done.view[: done.pos].toreadonly(), tuple(ram.runs), ram.page_bytes)
         ram.runs = []
+        if self._mode is Mode.OPAQUE:
+            self._tail.keep(batch.raw)
         tail = done.view[done.pos : done.fill]
         self._cursor = Cursor(max(self.batch_bytes, len(tail) + 2 * ram.page_bytes, _SMALLEST_BUFFER_BYTES), tail)
         self._parse()
@@ -117,6 +137,7 @@ class QStreamParser:
         if self._mode is not Mode.OPAQUE:
             self._mode = Mode.OPAQUE
             self.opaque_reason = f"{reason} (at byte {self.counts.stream_bytes - cursor.fill + cursor.pos})"
+            self.return_path = bool(self.return_path)
         self._take_rest()
 
     def _take_rest(self) -> None:
@@ -165,9 +186,15 @@ class QStreamParser:
 
     def _header(self, cursor: Cursor, pos: int) -> int:
         here = bytes(cursor.view[pos : min(pos + len(_MAGIC), cursor.fill)])
-        if not _MAGIC.startswith(here):
+        if here.startswith(_RECOVERY):
+            self.return_path = self.postcopy = self._is_migration = True
+            raise Unfamiliar(
+                "the recovery of a post-copy migration, which sends the pages that the destination asks for"
+            )
+        if not _MAGIC.startswith(here) and not _RECOVERY.startswith(here):
             raise Unfamiliar("not a QEMU migration stream of version 3")
         end = cursor.take(pos, len(_MAGIC))
+        self._is_migration = True
         self._mode = Mode.ITEM
         return end
 
@@ -181,7 +208,7 @@ class QStreamParser:
             bits = cursor.u32(at)
             if not 10 <= bits <= 16:
                 raise Unfamiliar(f"target page bits {bits}")
-            self.ram.page_bytes = 1 << bits
+            self.ram.tell_page_bytes(1 << bits)
             return at + 4
         if name == "configuration/uuid":
             return cursor.take(at, 16)
@@ -198,13 +225,17 @@ class QStreamParser:
     def _command(self, cursor: Cursor, pos: int) -> int:
         command, length = cursor.u16(pos + 1), cursor.u16(pos + 3)
         if command in (_CMD_PACKAGED, _CMD_POSTCOPY_LISTEN, _CMD_ENABLE_COLO):
+            self.postcopy = command != _CMD_ENABLE_COLO
             raise Unfamiliar("postcopy or COLO has begun")
+        self.return_path = self.return_path or command == _CMD_OPEN_RETURN_PATH or None
+        self.ram.postcopy_advised |= command == _CMD_POSTCOPY_ADVISE
         return cursor.take(pos + 5, length)
 
     def _section_start(self, cursor: Cursor, pos: int) -> int:
         section_id = cursor.u32(pos + 1)
         name, at = cursor.string(pos + 5)
         version = cursor.u32(at + 4)
+        self.return_path = bool(self.return_path)
         if name != "ram" or version != 4 or cursor.view[pos] != _START:
             raise Unfamiliar(f"section {name!r} version {version} before the end of ram")
         self._ram_id = section_id

@@ -21,6 +21,12 @@ _ZERO, _MEM_SIZE, _PAGE, _EOS, _CONTINUE, _XBZRLE = 0x02, 0x04, 0x08, 0x10, 0x20
 _COMPRESS_PAGE, _MULTIFD_FLUSH = 0x100, 0x200
 _PAGE_RUN, _ZERO_RUN = _PAGE | _CONTINUE, _ZERO | _CONTINUE
 _ZERO_BYTES = WORD_BYTES + 1
+_FLAGS = 0x3FF
+_LARGER_THAN_SMALLEST = 0xC00
+"""All flags, which fit below the smallest page's size; the bits of an address between that and 4 KiB."""
+_KNOWN = frozenset({_PAGE_RUN, _ZERO_RUN, _PAGE, _ZERO, _EOS, _MULTIFD_FLUSH})
+_UNTOLD_PAGE_BYTES = (4096, 1024, 8192)
+"""Of most targets; of Arm's oldest machines; of SPARC and Alpha."""
 _WORD = struct.Struct(">Q")
 
 _LONG_RUN = 6
@@ -50,11 +56,17 @@ class RamSection:
 
     def __init__(self, counts: StreamCounts) -> None:
         self.page_bytes = 4096
+        self.postcopy_advised = False
+        self._page_bytes_are_known = False
         self.capabilities: frozenset[str] = frozenset()
         self.total_ram_bytes: int | None = None
         self.runs: list[tuple[int, int]] = []
         self._counts = counts
         self._cursor = Cursor(1)
+
+    def tell_page_bytes(self, page_bytes: int) -> None:
+        """The stream itself says how large the target's pages are."""
+        self.page_bytes, self._page_bytes_are_known = page_bytes, True
 
     def walk(self, cursor: Cursor) -> None:
         """Advance ``cursor.pos`` over records to the end of this part of the section.
@@ -62,6 +74,8 @@ class RamSection:
         The hot loop: every name in it is local. :raises Incomplete: the end is not here yet. :raises Unfamiliar: a record is.
         """
         self._cursor = cursor
+        if not self._page_bytes_are_known and not self._learn_page_bytes(cursor):
+            return
         view, fill, mask = cursor.view, cursor.fill, self.page_bytes - 1
         unpack, stride = _WORD.unpack_from, self.page_bytes + WORD_BYTES
         pos = cursor.pos
@@ -86,6 +100,34 @@ class RamSection:
                 end = self._rare_record(pos, flags)
             cursor.pos = pos = end
         raise Incomplete
+
+    def _learn_page_bytes(self, cursor: Cursor) -> bool:
+        """Walk to the first record that depends on the size of pages, which machines with their target's smallest do not tell.
+        False: this part of the section ended before that."""
+        while True:
+            pos = cursor.pos
+            word = cursor.u64(pos)
+            flags = word & _FLAGS
+            if flags == _EOS:
+                cursor.pos += WORD_BYTES
+                return False
+            kind = flags & ~_CONTINUE
+            if kind == _PAGE or (kind == _ZERO and word & _LARGER_THAN_SMALLEST):
+                self.tell_page_bytes(self._likely_page_bytes(pos, word) if kind == _PAGE else _FLAGS + 1)
+                return True
+            cursor.pos = self._rare_record(pos, word & (self.page_bytes - 1))
+
+    def _likely_page_bytes(self, pos: int, word: int) -> int:
+        """The first size that the address allows, and behind whose page another record stands."""
+        at = pos + WORD_BYTES
+        if not word & _CONTINUE:
+            _, at = self._cursor.string(at)
+        sizes = [size for size in _UNTOLD_PAGE_BYTES if word & (size - 1) & ~_FLAGS == 0]
+        for size in sizes:
+            behind = self._cursor.u64(at + size)
+            if behind & (size - 1) in _KNOWN and behind & ~(size - 1) < (self.total_ram_bytes or 0):
+                return size
+        return sizes[0]
 
     def _run(self, pos: int, stride: int, flags: int) -> int:
         """How many bytes of complete records with just these flags begin at ``pos``."""
@@ -147,25 +189,25 @@ class RamSection:
         raise Unfamiliar(f"unknown record flags 0x{flags:x}")
 
     def _mem_size(self, at: int, total: int) -> int:
-        """The list of RAM blocks. Where postcopy may be on, a block can carry its page size: both layouts are tried."""
-        shared = 8 if "x-ignore-shared" in self.capabilities else 0
-        extras = (shared, shared + 8) if "postcopy-ram" in self.capabilities else (shared,)
-        self.total_ram_bytes = total
-        for extra in extras:
-            end = self._blocks(at, total, extra)
-            if end is not None:
-                return end
-        raise Unfamiliar("the list of RAM blocks does not sum to the RAM's size")
-
-    def _blocks(self, at: int, total: int, extra: int) -> int | None:
+        """The list of RAM blocks. Where post-copy may follow, each block whose pages are not the host's has their size."""
         cursor, rest = self._cursor, total
+        self.total_ram_bytes = total
+        shared = 8 if "x-ignore-shared" in self.capabilities else 0
         while rest > 0:
             name, at = cursor.string(at)
-            if not name.isprintable() or not name:
-                return None
             rest -= cursor.u64(at)
-            at = cursor.take(at + 8, extra)
-        return at if rest == 0 else None
+            if not name.isprintable() or not name or rest < 0:
+                raise Unfamiliar("the list of RAM blocks does not sum to the RAM's size")
+            at += 8
+            if self.postcopy_advised and _is_page_size(cursor.u64(at)):
+                at += 8
+            at = cursor.take(at, shared)
+        return at
+
+
+def _is_page_size(value: int) -> bool:
+    """As against what else may stand there: the length and first letters of a name, or a word, which has a flag."""
+    return value.bit_count() == 1 and value > _FLAGS and value < 1 << 40
 
 
 @cache

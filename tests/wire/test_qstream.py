@@ -158,21 +158,17 @@ def test_larger_target_pages_are_found() -> None:
     assert page_offsets(batches) == reference_offsets(data, 65536)
 
 
-@pytest.mark.parametrize(
-    ("capabilities", "sizes"),
-    [
-        (["postcopy-ram"], {}),
-        (["postcopy-ram"], {"page_sizes": {"a": 2 << 20, "b": 2 << 20}}),
-        (["x-ignore-shared"], {"ignore_shared": True}),
-        (["x-ignore-shared", "postcopy-ram"], {"ignore_shared": True, "page_sizes": {"a": 2 << 20, "b": 2 << 20}}),
-    ],
-    ids=["postcopy", "postcopy-huge", "shared", "both"],
-)
-def test_block_lists_of_every_shape_are_read(capabilities: list[str], sizes: dict[str, object]) -> None:
+@pytest.mark.parametrize("huge", [(), ("a",), ("b",), ("a", "b")], ids=lambda names: "huge:" + "".join(names))
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("advised", [False, True])
+def test_block_lists_of_every_shape_are_read(huge: tuple[str, ...], shared: bool, advised: bool) -> None:
+    """Each block has a field of its own or not: some may lie on huge pages and others not."""
+    page_sizes = dict.fromkeys(huge, 2 << 20) if advised else None
     data = (
         streams.header()
-        + streams.config(subsections=[streams.capabilities(capabilities)])
-        + streams.start_ram([("a", 64 << 20), ("b", 2 << 20)], **sizes)
+        + streams.config(subsections=[streams.capabilities(["x-ignore-shared"])] if shared else [])
+        + (streams.command(streams.POSTCOPY_ADVISE, bytes(16)) if advised else b"")
+        + streams.start_ram([("a", 64 << 20), ("b", 2 << 20)], page_sizes=page_sizes, ignore_shared=shared)
         + streams.part(streams.raw_page(0, bytes(4096), "a"))
         + streams.end()
     )
@@ -181,6 +177,76 @@ def test_block_lists_of_every_shape_are_read(capabilities: list[str], sizes: dic
     assert parser.opaque_reason is None
     assert parser.counts.raw_pages == 1
     assert parser.ram.total_ram_bytes == 66 << 20
+
+
+@pytest.mark.parametrize("page_bytes", [1024, 4096, 8192])
+@pytest.mark.parametrize("first", ["zero", "raw"])
+def test_pages_whose_size_is_not_told_are_found(page_bytes: int, first: str) -> None:
+    rng = random.Random(7)
+
+    def record(number: int) -> bytes:
+        block = "ram" if number == 0 else None
+        if (number % 5 == 0) == (first == "zero"):
+            return streams.zero_page(number * page_bytes, 0, block)
+        return streams.raw_page(number * page_bytes, rng.randbytes(page_bytes), block)
+
+    records = [record(number) for number in range(60)]
+    data = (
+        streams.header()
+        + streams.config("versatilepb")
+        + streams.start_ram([("ram", 1 << 20)])
+        + b"".join(streams.part(*records[at : at + 20]) for at in (0, 20, 40))
+        + streams.end()
+    )
+    parser = QStreamParser()
+    batches = feed(parser, data, [300, 5000])
+    assert b"".join(batch.raw for batch in batches) == data
+    assert (parser.ram.page_bytes, parser.opaque_reason) == (page_bytes, None)
+    assert parser.counts.raw_pages + parser.counts.zero_pages == 60
+    assert page_offsets(batches) == reference_offsets(data, page_bytes)
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        (streams.command(streams.OPEN_RETURN_PATH) + streams.ping(), True),
+        (streams.ping() + streams.command(streams.OPEN_RETURN_PATH), True),
+        (b"", False),
+        (streams.full_section(9, "vfio", b"x"), False),
+    ],
+    ids=["opened", "opened-late", "not", "unfamiliar"],
+)
+def test_whether_the_destination_is_to_answer_is_known_when_ram_begins(before: bytes, told: bool) -> None:
+    data = ram(streams.part(PAGE), before=before)
+    parser = QStreamParser()
+    parser.receive_data(data[: len(streams.header()) + 5])
+    assert parser.return_path is None
+    parser.receive_data(data[len(streams.header()) + 5 :])
+    assert parser.return_path is told
+    assert parser.is_migration
+
+
+def test_the_recovery_of_a_post_copy_migration_is_named_and_carried() -> None:
+    data = streams.command(10, streams.idstr("pc.ram")) + random.Random(1).randbytes(5000)
+    parser = QStreamParser(16384)
+    assert b"".join(batch.raw for batch in feed(parser, data, [1, 2, 3])) == data
+    assert "the recovery of a post-copy migration" in (parser.opaque_reason or "")
+    assert (parser.return_path, parser.postcopy, parser.is_migration) == (True, True, True)
+    assert not parser.is_whole()
+
+
+@given(seed=st.integers(0, 50), batch_bytes=st.sampled_from([16384, 262144]), cut=st.floats(0, 1, exclude_max=True))
+@settings(max_examples=60, deadline=None)
+def test_only_the_whole_stream_ends_as_one_does(seed: int, batch_bytes: int, cut: float) -> None:
+    data = streams.small_stream(seed, sections=2)
+    parser = QStreamParser(batch_bytes)
+    feed(parser, data, [])
+    assert parser.is_whole()
+    torn = data[: int(cut * len(data))]
+    parser = QStreamParser(batch_bytes)
+    feed(parser, torn, [])
+    eof = len(data) - len(streams.vmdescription())
+    assert parser.is_whole() == (len(torn) == eof)  # where a machine that describes nothing would end
 
 
 def test_a_record_torn_by_the_end_of_the_stream_is_not_lost() -> None:
