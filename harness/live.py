@@ -122,7 +122,7 @@ class LiveLab:
                     steered=method.steer,
                 )
             )
-            route = stack.enter_context(_open_route(method, pair, link, run_dir))
+            route = stack.enter_context(_open_route(method, pair, link, run_dir, return_path=scenario.return_path))
             pair.run_guest(_GUEST_UP_TIMEOUT_S)
             run = _Attempt(scenario, method, pair, link, route, on_progress).run(run_dir)
             return run if self._accel.name == "kvm" else replace(run, warnings=(*run.warnings, _TCG_DOUBT))
@@ -137,7 +137,7 @@ class _Route:
 
 
 @contextmanager
-def _open_route(method: Method, pair: GuestPair, link: Link, run_dir: Path) -> Iterator[_Route]:
+def _open_route(method: Method, pair: GuestPair, link: Link, run_dir: Path, *, return_path: bool) -> Iterator[_Route]:
     if method.engine == "qemu":
         heard = listen(pair.destination, f"tcp:{link.destination_listen_host}:0")
         yield _Route("tcp:{}:{}".format(*link.connect_address(int(heard.rpartition(":")[2]))))
@@ -145,7 +145,9 @@ def _open_route(method: Method, pair: GuestPair, link: Link, run_dir: Path) -> I
     out_of, into = run_dir / "out.sock", run_dir / "in.sock"
     listen(pair.destination, f"unix:{into}")
     qmp = pair.source.qmp_for_others
-    with open_pair(method, link, source=out_of, target=into, run_dir=run_dir, spawn=spawn, qmp=qmp) as halves:
+    with open_pair(
+        method, link, source=out_of, target=into, run_dir=run_dir, spawn=spawn, qmp=qmp, return_path=return_path
+    ) as halves:
         yield _Route(f"unix:{out_of}", halves)
 
 

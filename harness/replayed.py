@@ -198,7 +198,10 @@ def _open_route(method: Method, link: Link, run_dir: Path) -> Iterator[_Route]:
             host, port = link.connect_address(int(ready.rpartition(":")[2]))
             yield _Route(f"tcp:{host}:{port}", sink)
             return
-        pair = open_pair(method, link, source=out_of, target=into, run_dir=run_dir, spawn=spawn)
+        ends = {"source": out_of, "target": into}
+        pair = open_pair(
+            method, link, **ends, run_dir=run_dir, spawn=spawn, return_path=False
+        )  # a sink confirms nothing
         yield _Route(f"unix:{out_of}", sink, stack.enter_context(pair))
 
 

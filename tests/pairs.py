@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.migrator.address import Address
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
+from harness.migrator.session import FrameLink
+from harness.wire.frame import Kind, control
 
 
 @dataclass
@@ -68,7 +71,7 @@ class Pair:
             Address(path=str(tmp_path / "s")),
             Address(host="127.0.0.1", port=self.port),
             backend or self.usual_backend,
-            **{"threads": 2, **send},
+            **{"threads": 2, "without_return_path": True, **send},
         )
         self.sender = Half().start(run_sender, config)
         self.source = socket.socket(socket.AF_UNIX)
@@ -94,6 +97,17 @@ class Pair:
             while data := self.destination.recv(1 << 20):
                 parts.append(data)
         return b"".join(parts)
+
+
+@contextlib.contextmanager
+def greeted_links() -> Iterator[tuple[FrameLink, FrameLink]]:
+    """The sender's end and the receiver's of a link on which both have greeted."""
+    left, right = socket.socketpair()
+    with left, right:
+        ends = FrameLink(left, "receiver"), FrameLink(right, "sender")
+        ends[1].send(control(Kind.WELCOME))
+        ends[0].first_frame(Kind.WELCOME, 10)
+        yield ends
 
 
 def carry(pair: Pair, data: bytes, cuts: list[int]) -> bytes:

@@ -108,7 +108,10 @@ def check_writable(path: Path | None) -> None:
 
 
 def write_statistics(statistics: Mapping[str, Any], path: Path | None) -> None:
-    """As JSON to ``path``, whole or not at all. :raises ResultError: it cannot be written."""
+    """As JSON to ``path``, whole or not at all, once the migration is over. :raises ResultError: it cannot be written."""
     if path is None:
         return
-    save_whole((json.dumps(statistics, indent=1, sort_keys=True) + "\n").encode(), path, "statistics", "place")
+    try:
+        save_whole((json.dumps(statistics, indent=1, sort_keys=True) + "\n").encode(), path, "statistics", "place")
+    except ResultError as exc:
+        raise ResultError(f"the migration is done, only its statistics are not kept: {exc}") from exc

@@ -15,6 +15,7 @@ Example, with the destination QEMU started first (qemu-system-x86_64 ... -incomi
   pageferry receive --listen tcp:127.0.0.1:4444 --to unix:/run/pf-dst.sock
 
 Every batch is checked before QEMU sees it; a damaged one ends the migration and the destination guest never runs.
+Exit status 7: the migration succeeded, and only its statistics could not be written.
 """
 
 
@@ -44,7 +45,11 @@ def command(
         insecure=insecure,
     )
     statistics = run_receiver(config, announce)
-    write_statistics(statistics, stats)
+    confirmed = "which confirmed that it has all" if statistics["confirmed"] else "and nothing confirms that it runs"
+    if not statistics["sender_heard"]:
+        announce("warning: the link broke before the sender could be told of the end")
     announce(
-        f"done: {format_bytes(statistics['stream_bytes'])} handed to the destination, XXH3 {statistics['stream_digest']}"
+        f"done: {format_bytes(statistics['stream_bytes'])} of stream handed to the destination QEMU, {confirmed}; "
+        f"every batch was as it was sent (XXH3 of their XXH3: {statistics['batches_digest']})"
     )
+    write_statistics(statistics, stats)

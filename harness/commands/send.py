@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,8 +23,17 @@ So that QEMU stops its guest when what is left and what is still under way fit i
   pageferry send --from unix:/run/pf-src.sock --to tcp:127.0.0.1:4444 --backend zstd \\
       --qmp unix:/run/qmp2.sock --downtime 300ms
 
-If anything fails the migration fails in QEMU too, and the source guest runs on.
+If anything fails the migration fails in QEMU too, and the source guest runs on. For that both QEMUs need the capability
+return-path (migrate_set_capability return-path on): with it the source waits until the destination says that it has all of the
+guest; without it "completed" only means that the last byte left, and a guest that then does not arrive runs nowhere.
+
+Exit status 7: the migration succeeded, and only its statistics could not be written.
 """
+
+_UNCONFIRMED = (
+    "--without-return-path: if this migration has none, QEMU calls it completed before its destination runs; "
+    "should that fail, neither guest runs"
+)
 
 
 @click.command(epilog=_EPILOG, short_help="Compress one migration, beside the source QEMU.")
@@ -43,6 +54,11 @@ If anything fails the migration fails in QEMU too, and the source guest runs on.
 @click.option("--downtime", type=DURATION, help="Wanted downtime, such as 300ms; needs --qmp [QEMU's downtime-limit].")
 @click.option("--stats", type=click.Path(path_type=Path), metavar="FILE", help="Write statistics there as JSON.")
 @click.option("--insecure", is_flag=True, help="Allow unencrypted memory beyond this machine.")
+@click.option(
+    "--without-return-path",
+    is_flag=True,
+    help="Carry a migration too whose arrival no destination confirms; see below.",
+)
 def command(
     *,
     source: str,
@@ -60,12 +76,11 @@ def command(
     downtime: float | None,
     stats: Path | None,
     insecure: bool,
+    without_return_path: bool,
 ) -> None:
     """Take one migration from the source QEMU, compress it, and carry it to `pageferry receive`."""
     from harness.migrator.address import parse_address
-    from harness.migrator.halves import pair_doubts
     from harness.migrator.sender import SendConfig, run_sender
-    from harness.units import format_bytes, format_duration
 
     check_writable(stats)
     config = SendConfig(
@@ -83,16 +98,27 @@ def command(
         insecure=insecure,
         qmp=None if qmp is None else parse_address(qmp, "--qmp"),
         downtime_s=downtime,
+        without_return_path=without_return_path,
     )
+    if without_return_path:
+        announce(f"warning: {_UNCONFIRMED}")
     statistics = run_sender(config, announce)
+    _tell(statistics)
     write_statistics(statistics, stats)
+
+
+def _tell(statistics: Mapping[str, Any]) -> None:
+    from harness.migrator.halves import pair_doubts
+    from harness.migrator.outcome import Outcome
+    from harness.units import format_bytes, format_duration
+
     stream_bytes, sent_bytes = statistics["stream_bytes"], statistics["sent_bytes"]
     for doubt in pair_doubts({"sender": statistics}):
         announce(f"warning: {doubt}")
     announce(
         f"done: {format_bytes(stream_bytes)} of stream sent as {format_bytes(sent_bytes)} "
-        f"(ratio {stream_bytes / sent_bytes:.2f}) in {format_duration(statistics['elapsed_s'])}; all of it arrived, "
-        f"XXH3 {statistics['stream_digest']}"
+        f"(ratio {stream_bytes / sent_bytes:.2f}) in {format_duration(statistics['elapsed_s'])}; "
+        f"{Outcome(statistics['outcome'])}; every batch arrived as it was (XXH3 of their XXH3: {statistics['batches_digest']})"
     )
     if policy := statistics.get("policy"):
         shares = sorted(policy["shares"].items(), key=lambda item: -item[1])

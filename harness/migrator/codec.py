@@ -204,7 +204,9 @@ class Decoder:
         header = frame.header
         began_s = time.thread_time()
         if header.layout is Layout.STORED:
-            frame.check_body(digest(frame.body))
+            raw_digest = digest(frame.body)
+            frame.check_body(raw_digest)
+            check_restored(header, frame.body, "none", raw_digest)
             return Restored(header, frame.body, time.thread_time() - began_s)
         plan, packed = frame.body[: header.plan_bytes], frame.body[header.plan_bytes :]
         frame.check_body(digest(plan) ^ digest(packed))
@@ -266,9 +268,12 @@ class Decoder:
             backend.close()
 
 
-def check_restored(header: Header, raw: memoryview, backend: str) -> None:
-    """The check that stands between a codec and a guest. :raises CodecError: ``raw`` is not what entered the sender."""
-    if len(raw) != header.raw_bytes or digest(raw) != header.raw_digest:
+def check_restored(header: Header, raw: memoryview, backend: str, raw_digest: int | None = None) -> None:
+    """The check that stands between a codec and a guest; ``raw_digest``: of ``raw``, where it is known.
+
+    :raises CodecError: ``raw`` is not what entered the sender.
+    """
+    if len(raw) != header.raw_bytes or (digest(raw) if raw_digest is None else raw_digest) != header.raw_digest:
         raise CodecError(
             f"batch {header.sequence}: backend {backend!r} restored {len(raw)} bytes that are not the {header.raw_bytes} "
             "that were compressed; nothing of it reached the destination"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 
 from harness.errors import PeerError
 from harness.migrator.pipeline import Window
@@ -21,12 +22,15 @@ class Flight:
     """The window of one migration. Batches pass ``take``, ``handed`` and ``arrived`` in the same order, each from one thread.
 
     ``round_trip_s``: of the link while it was idle. ``growing_s``: for how long the window was what held the rate down.
+    ``has_hung_up``: see ``Window``.
     """
 
-    def __init__(self, policy: FlightPolicy, round_trip_s: float) -> None:
+    def __init__(
+        self, policy: FlightPolicy, round_trip_s: float, has_hung_up: Callable[[], bool] = lambda: False
+    ) -> None:
         self._policy = policy
         self._round_trip = RoundTrip(round_trip_s)
-        self._window = Window(policy.window_bytes)
+        self._window = Window(policy.window_bytes, has_hung_up)
         self._taken: deque[tuple[int, float]] = deque()
         self._handed_s: deque[float] = deque()
         self._arrived_s = time.monotonic()

@@ -1,14 +1,12 @@
 """Carries one migration's stream from the source QEMU's socket over the link, once both are connected.
 
-reader (the caller's thread) -> parser -> window -> codec threads -> ordered writer -> link
+source (the caller's thread) -> window -> codec threads -> ordered writer -> link
 link -> back thread -> QEMU's return path; ACKs open the window
 """
 
 from __future__ import annotations
 
-import select
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -23,31 +21,26 @@ from harness.migrator.cache import SenderSide
 from harness.migrator.chooser import Chooser, with_trial
 from harness.migrator.codec import Encoder, Job, Packed
 from harness.migrator.flight import Flight
+from harness.migrator.outcome import Outcome
 from harness.migrator.pipeline import Failure, OrderedPipeline, spawn
 from harness.migrator.policy import FlightPolicy
 from harness.migrator.serial import Serial
 from harness.migrator.session import FrameLink, close_all, own_usage, parse_greeting
+from harness.migrator.source import Source
 from harness.wire.batch import PageBatch
-from harness.wire.frame import Frame, Kind, control
-from harness.wire.qstream import QStreamParser
+from harness.wire.frame import Kind, control
 
 __all__ = ["Forwarder"]
 
 _CLOSING_TIMEOUT_S = 60.0
-_LINGER_S = 0.002
-"""How long a batch that is not full waits for more while others are in flight; with none in flight it goes at once."""
-
-_LINGER_TIMEVAL = struct.pack("ll", 0, round(_LINGER_S * 1e6))
-
-_STALL_S = 1.0
-"""A record torn for this long is carried as it is: whoever wrote half of it may be waiting for an answer to it."""
 
 
 class Forwarder:
     """One migration. Threads: the caller's (reader), codecs, writer, back.
 
     ``batch_bytes`` and ``inflight_bytes`` as ``SendConfig``'s; ``lanes`` is how many batches gain from being compressed at once;
-    ``open_encoder`` makes one for a choice, 0 without a ``chooser``; ``serials`` are the choices that keep history.
+    ``open_encoder`` makes one for a choice, 0 without a ``chooser``; ``serials`` are the choices that keep history;
+    ``unconfirmed`` as ``Source``'s.
     """
 
     def __init__(
@@ -64,21 +57,22 @@ class Forwarder:
         round_trip_s: float,
         chooser: Chooser | None = None,
         cache: SenderSide | None = None,
+        unconfirmed: bool = False,
     ) -> None:
         self._link = link
-        self._source = source
+        self._sent_before_bytes = link.sent_bytes
         self._open_encoder = open_encoder
         self._serials = serials
         self._chooser = chooser
         self._cache = cache
-        self._source_waits_s = 0.0
         self._threads = threads
         expected = None if chooser is None else chooser.expected_bytes_per_s
         policy = FlightPolicy(
             batch_bytes, lanes, inflight_bytes, expected_bytes_per_s=expected, round_trip_s=round_trip_s
         )
-        self._flight = Flight(policy, round_trip_s)
-        self._parser = QStreamParser(self._flight.batch_bytes)
+        self._source = Source(source, policy.batch_bytes, unconfirmed=unconfirmed)
+        self._parser = self._source.parser
+        self._flight = Flight(policy, round_trip_s, self._source.has_hung_up)
         self._failure = Failure(self._stop)
         self._pipeline: OrderedPipeline[Job, Packed] = OrderedPipeline(
             "compress", threads, self._start_encoder, self._send, self._failure, at_once=lanes
@@ -87,6 +81,7 @@ class Forwarder:
         self._digest = xxhash.xxh3_128()
         self._sequence = 0
         self._done = threading.Event()
+        self._outcome = Outcome.CLOSED
         self._peer: Mapping[str, Any] = {}
 
     def run(self) -> dict[str, Any]:
@@ -106,7 +101,7 @@ class Forwarder:
             self._failure.set(exc)
             raise (self._failure.error or exc) from None
         finally:
-            close_all(self._source)
+            self._source.close()
             back.join(timeout=5)
         return self._statistics(time.monotonic() - started)
 
@@ -118,7 +113,7 @@ class Forwarder:
 
     def _stop(self) -> None:
         """A thread failed: close the source (its guest runs on), tell the receiver why, and wake all other threads."""
-        close_all(self._source)
+        self._source.close()
         self._flight.close()
         for serial in self._serials.values():
             serial.stop()
@@ -131,44 +126,13 @@ class Forwarder:
     # ------------------------------------------------------------------ forward
 
     def _read(self) -> None:
-        """From QEMU to the codecs until QEMU closes; a batch that is not full goes when nothing more comes."""
-        parser, source = self._parser, self._source
-        poll = select.poll()
-        poll.register(source, select.POLLIN)
-        source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LINGER_TIMEVAL)
-        while self._failure.error is None:
-            # With batches under way there is time to wait, in one call, until this one is full.
-            how = socket.MSG_WAITALL if self._flight.in_flight_bytes else socket.MSG_DONTWAIT
-            try:
-                count = source.recv_into(parser.get_buffer(), 0, how)
-            except BlockingIOError:
-                began_s = time.monotonic()
-                self._wait_for_more(poll)
-                self._source_waits_s += time.monotonic() - began_s
-                continue
-            except OSError as exc:
-                if self._failure.error is not None:
-                    return
-                raise PeerError(f"the source QEMU broke its connection: {exc.strerror or exc}") from exc
-            if count == 0:
-                break
-            parser.buffer_updated(count)
-            while (batch := parser.next_batch()) is not None:
-                self._submit(batch)
-        if (last := parser.finish()) is not None:
-            self._submit(last)
-
-    def _wait_for_more(self, poll: select.poll) -> None:
-        parser = self._parser
-        if parser.pending_bytes == 0:
-            poll.poll()
-        elif self._flight.in_flight_bytes and poll.poll(_LINGER_S * 1000):
-            return
-        elif (batch := parser.flush()) is not None or (
-            not poll.poll(_STALL_S * 1000)
-            and (batch := parser.finish("the source stalled inside a record")) is not None
-        ):
+        """From QEMU to the codecs until QEMU closes; then it must have been the end."""
+        for batch in self._source.batches(lambda: self._flight.in_flight_bytes):
+            if self._failure.error is not None:
+                return
             self._submit(batch)
+        if self._failure.error is None:
+            self._outcome = self._source.outcome()
 
     def _submit(self, batch: PageBatch) -> None:
         if self._flight.take(batch.raw_bytes):
@@ -230,32 +194,23 @@ class Forwarder:
                 if self._cache is not None and look is not None and look.memory_is_short:
                     self._cache.receiver_is_short()
                 if self._chooser is not None:
-                    held_back_s = self._source_waits_s + self._flight.growing_s
+                    held_back_s = self._source.waits_s + self._flight.growing_s
                     self._chooser.arrived(look, self._flight.arrived_bytes, held_back_s)
             elif kind is Kind.RETURN:
-                self._answer(frame)
+                self._source.answer(frame.body)
             elif kind is Kind.RETURN_END:
-                self._end_answers()
+                self._source.end_answers()
             elif kind is Kind.DONE:
+                self._require_all_acknowledged()
                 self._peer = parse_greeting(frame, "receiver")
                 self._done.set()
                 return
-            else:
-                raise PeerError(f"the receiver sent a {kind.name} frame, which only a sender may")
         raise PeerError("the receiver closed the link before it confirmed the end")
 
-    def _answer(self, frame: Frame) -> None:
-        try:
-            self._source.sendall(frame.body)
-        except OSError:
-            # QEMU closes its end without reading the last answers; they no longer matter to anybody.
-            return
-
-    def _end_answers(self) -> None:
-        try:
-            self._source.shutdown(socket.SHUT_WR)
-        except OSError:
-            return
+    def _require_all_acknowledged(self) -> None:
+        arrived_bytes, stream_bytes = self._flight.arrived_bytes, self._parser.counts.stream_bytes
+        if arrived_bytes != stream_bytes:
+            raise PeerError(f"the receiver confirmed the end with {arrived_bytes} of {stream_bytes} bytes acknowledged")
 
     def _instances(self) -> list[Backend]:
         """Each that compressed once, also where several threads share it."""
@@ -267,7 +222,8 @@ class Forwarder:
             "threads": self._threads,
             "elapsed_s": elapsed_s,
             "stream_bytes": counts.stream_bytes,
-            "sent_bytes": self._link.sent_bytes,
+            "sent_bytes": self._link.sent_bytes - self._sent_before_bytes,
+            "sent_before_bytes": self._sent_before_bytes,
             "raw_pages": counts.raw_pages,
             "zero_pages": counts.zero_pages,
             "other_pages": counts.other_pages,
@@ -281,7 +237,7 @@ class Forwarder:
             "fallback_reason": next((e.fallback_reason for e in self._encoders if e.fallback_reason), None),
             "codec_cpu_s": sum(encoder.codec_cpu_s for encoder in self._encoders),
             **self._flight.statistics(),
-            "stream_digest": self._digest.hexdigest(),
+            "batches_digest": self._digest.hexdigest(),
             "counters": _summed(backend.counters() for backend in self._instances()),
             "receiver": dict(self._peer),
             **({} if self._cache is None else self._cache.statistics()),

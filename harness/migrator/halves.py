@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cputime import tree_cpu_s
-from harness.errors import CodecError, MissingError, PageferryError, PeerError, UserError
+from harness.errors import CodecError, MissingError, PageferryError, PeerError, QemuError, UserError
 from harness.migrator.link_api import Link
 from harness.scenario import Method
 
@@ -39,10 +39,18 @@ Spawn = Callable[..., "subprocess.Popen[bytes]"]
 _READY = re.compile(r"^pageferry: ready: (.*)$", re.MULTILINE)
 _ERROR = re.compile(r"^pageferry: error: (.*)$", re.MULTILINE)
 _START_TIMEOUT_S = 20.0
-_BY_STATUS: Mapping[int, type[PageferryError]] = {2: UserError, 3: MissingError, 5: PeerError, 6: CodecError}
+_BY_STATUS: Mapping[int, type[PageferryError]] = {
+    2: UserError,
+    3: MissingError,
+    4: QemuError,
+    5: PeerError,
+    6: CodecError,
+}
 
 
-def sender_arguments(method: Method, source: Path, target: str, qmp: Path | None = None) -> list[str]:
+def sender_arguments(
+    method: Method, source: Path, target: str, qmp: Path | None = None, *, return_path: bool = True
+) -> list[str]:
     """``pageferry send`` for a scenario's method; ``qmp``: the source QEMU's, where it is to be steered."""
     arguments = ["send", "--from", f"unix:{source}", "--to", target, "--backend", str(method.backend)]
     options = {
@@ -55,6 +63,7 @@ def sender_arguments(method: Method, source: Path, target: str, qmp: Path | None
         "--qmp": qmp and f"unix:{qmp}",
         "--cache": method.cache_bytes and f"{method.cache_bytes}B",
     }
+    arguments += [] if return_path else ["--without-return-path"]
     arguments += [part for name, value in options.items() if value is not None for part in (name, str(value))]
     return arguments + [part for name, value in method.options.items() for part in ("--option", f"{name}={value}")]
 
@@ -178,9 +187,18 @@ class Half:
 
 @contextlib.contextmanager
 def open_pair(
-    method: Method, link: Link, *, source: Path, target: Path, run_dir: Path, spawn: Spawn, qmp: Path | None = None
+    method: Method,
+    link: Link,
+    *,
+    source: Path,
+    target: Path,
+    run_dir: Path,
+    spawn: Spawn,
+    qmp: Path | None = None,
+    return_path: bool = True,
 ) -> Iterator[tuple[Half, Half]]:
     """Sender and receiver at both ends of ``link``, ready: the source connects to ``source``, ``target`` is listened on.
+    ``return_path``: whether the destination will confirm that it has all.
 
     :raises PageferryError: one of them does not start; its own words.
     """
@@ -190,7 +208,7 @@ def open_pair(
         stack.callback(receiver.stop)
         ready = receiver.start(link.destination_prefix)
         host, port = link.connect_address(int(ready.rpartition(":")[2]))
-        arguments = sender_arguments(method, source, f"tcp:{host}:{port}", qmp)
+        arguments = sender_arguments(method, source, f"tcp:{host}:{port}", qmp, return_path=return_path)
         sender = Half("sender", arguments, run_dir=run_dir, spawn=spawn)
         stack.callback(sender.stop)
         sender.start(link.source_prefix)

@@ -7,12 +7,14 @@ is heard of, for it acknowledges the kernel's probes. See tcp(7), and struct tcp
 
 from __future__ import annotations
 
+import contextlib
+import select
 import socket
 import struct
 
 from harness.errors import PeerError
 
-__all__ = ["require_peer", "watch"]
+__all__ = ["has_hung_up", "require_peer", "watch"]
 
 DEAD_AFTER_S = 30.0
 """As long as libvirt waits by default (keepalive_interval 5, keepalive_count 5)."""
@@ -44,3 +46,12 @@ def require_peer(connection: socket.socket, other: str) -> None:
         raise PeerError(
             f"the link to the {other} is dead: nothing was heard of it for {silent_s:.0f} s; look at the network between the hosts"
         )
+
+
+def has_hung_up(connection: socket.socket) -> bool:
+    """Whether the other end writes no more; what it wrote may still be here to read. True of one that we closed."""
+    poll = select.poll()
+    with contextlib.suppress(ValueError):
+        poll.register(connection, select.POLLRDHUP)
+        return bool(poll.poll(0))
+    return True

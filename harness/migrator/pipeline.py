@@ -15,6 +15,8 @@ from typing import Generic, TypeVar
 
 __all__ = ["Failure", "OrderedPipeline", "Window", "spawn"]
 
+_LOOK_S = 0.5
+
 Item = TypeVar("Item")
 Out = TypeVar("Out")
 
@@ -58,13 +60,15 @@ def spawn(name: str, target: Callable[[], None], failure: Failure) -> threading.
 class Window:
     """Bounds raw bytes in flight: between what the source gave us and what the destination has taken.
 
-    ``limit_bytes`` may change at any time. One batch always fits, however small the limit.
+    ``limit_bytes`` may change at any time. One batch always fits, however small the limit. ``has_hung_up``: whether what comes in
+    has an end already; the rest of it is bounded by the kernel's buffer, and what it was is known only once it is read.
     """
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, has_hung_up: Callable[[], bool] = lambda: False) -> None:
         self._condition = threading.Condition()
         self._limit_bytes = limit_bytes
         self._closed = False
+        self._has_hung_up = has_hung_up
         self.in_flight_bytes = 0
         self.peak_bytes = 0
 
@@ -83,7 +87,8 @@ class Window:
         """Wait until ``count`` more bytes fit. False: the window was closed."""
         with self._condition:
             while not self._closed and self.in_flight_bytes and self.in_flight_bytes + count > self._limit_bytes:
-                self._condition.wait()
+                if not self._condition.wait(_LOOK_S) and self._has_hung_up():
+                    break
             self.in_flight_bytes += count
             self.peak_bytes = max(self.peak_bytes, self.in_flight_bytes)
             return not self._closed

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import socket
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +27,8 @@ from harness.migrator.address import Address, connect, listen, require_private
 from harness.migrator.agreement import agreed_codecs, decompress_threads, serial_of
 from harness.migrator.cache import ReceiverSide
 from harness.migrator.codec import Decoder, Restored
+from harness.migrator.delivery import Delivery
+from harness.migrator.liveness import has_hung_up
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
 from harness.migrator.serial import Serial
 from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, own_usage, parse_greeting
@@ -36,11 +37,8 @@ from harness.wire.frame import Frame, Header, Kind, Layout, control
 __all__ = ["ReceiveConfig", "run_receiver"]
 
 _GREETING_TIMEOUT_S = 10.0
-_CLOSING_TIMEOUT_S = 60.0
 _MAX_IN_FLIGHT_BYTES = 64 << 20
 """What a sender may make us hold, whatever window it keeps itself."""
-
-_RETURN_BYTES = 32 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +112,14 @@ class _Receiver:
         cache: ReceiverSide,
     ) -> None:
         self._link = link
-        self._target = target
+        self._delivery = Delivery(target)
         self._codecs = codecs
         self._serials = serials
         self._turns = dict.fromkeys(self._serials, 0)
         self._threads = threads
         self._session = session
         self._cache = cache
-        self._window = Window(_MAX_IN_FLIGHT_BYTES)
+        self._window = Window(_MAX_IN_FLIGHT_BYTES, lambda: has_hung_up(link.socket))
         self._failure = Failure(self._stop)
         self._pipeline: OrderedPipeline[tuple[Frame, int], Restored] = OrderedPipeline(
             "decompress", threads, self._open_decoder, self._deliver, self._failure, at_once=cores()
@@ -130,11 +128,8 @@ class _Receiver:
         self._digest = xxhash.xxh3_128()
         self._came_s: deque[float] = deque()
         self._batches = 0
-        self._delivered_bytes = 0
-        self._target_closed = threading.Event()
 
     def run(self) -> dict[str, Any]:
-        back = spawn("back", self._back, self._failure)
         cache_bytes = self._cache.cache_bytes
         self._link.send(
             hello(
@@ -142,6 +137,7 @@ class _Receiver:
                 cache_bytes=cache_bytes,
             )
         )  # fmt: skip
+        back = spawn("back", self._back, self._failure)
         self._pipeline.start()
         end: Frame | None = None
         try:
@@ -157,43 +153,44 @@ class _Receiver:
             self._failure.set(exc)
             raise (self._failure.error or exc) from None
         finally:
-            close_all(self._target)
+            self._delivery.close()
             back.join(timeout=5)
             for serial in self._serials.values():
                 serial.close()
         statistics = self._statistics()
-        self._link.send(hello(Kind.DONE, **statistics))
+        try:
+            self._link.send(hello(Kind.DONE, **statistics))
+        except PeerError:  # the destination has all, whether or not the sender learns of it
+            statistics["sender_heard"] = False
         return statistics
 
     def _stop(self) -> None:
-        close_all(self._target)
+        self._delivery.close()
         self._window.close()
         for serial in self._serials.values():
             serial.stop()
         self._pipeline.stop()
-        self._target_closed.set()
         if self._failure.error is not None:
             self._link.send_error(self._failure.error)
         close_all(self._link.socket)
 
     def _read(self) -> Frame:
         """Frames to the codecs until END. :raises FrameError: out of order, unknown here, or no END."""
-        expected, prepared = 0, False
+        expected = 0
         for frame in self._forward():
             header = frame.header
             if header.kind is Kind.END:
+                self._delivery.end()
                 return frame
-            if header.kind is Kind.PREPARE and expected == 0 and not prepared:
-                prepared = True
+            if header.kind is Kind.PREPARE:
                 preparation.answer(self._link, header, self._serials)
                 continue
             if header.kind is Kind.DROP:
                 self._cache.dropped(header.sequence)
                 continue
-            if header.kind is not Kind.BATCH:
-                raise FrameError(f"the sender sent a {header.kind.name} frame, which it may not here")
             if header.sequence != expected:
                 raise FrameError(f"batch {header.sequence} came where {expected} was due")
+            self._delivery.begin()
             if not self._window.acquire(header.raw_bytes):
                 break
             self._came_s.append(time.monotonic())
@@ -224,53 +221,39 @@ class _Receiver:
 
     def _deliver(self, restored: Restored) -> None:
         raw = self._cache.restored(restored)
-        try:
-            self._target.sendall(raw)
-        except OSError as exc:
-            raise PeerError(
-                f"the destination QEMU closed its connection at byte {self._delivered_bytes}: {exc.strerror or exc}; "
-                "its log says why"
-            ) from exc
+        self._delivery.deliver(raw)
         count = restored.header.raw_bytes
         self._digest.update(restored.header.raw_digest.to_bytes(8, "little"))
-        self._delivered_bytes += count
         self._batches += 1
         self._window.release(count)
         now_s = time.monotonic()
         look = AckLook(
-            restored.took_s, self._link.waited_s, now_s, self._link.received_bytes,
-            now_s - self._came_s.popleft(), self._cache.is_short(),
-        )  # fmt: skip
-        self._link.send(control(Kind.ACK, look.encode(), sequence=self._batches, delivered_bytes=self._delivered_bytes))
+            restored.took_s,
+            self._link.waited_s,
+            now_s,
+            self._link.received_bytes,
+            now_s - self._came_s.popleft(),
+            self._cache.is_short(),
+        )
+        self._link.send(
+            control(Kind.ACK, look.encode(), sequence=self._batches, delivered_bytes=self._delivery.delivered_bytes)
+        )
 
     def _finish(self, end: Frame) -> None:
         """The stream is whole: check its digest, end it towards QEMU, and wait until QEMU has closed."""
         header = end.header
         claimed = (header.sequence, header.raw_digest, bytes(end.body))
-        if claimed != (self._batches, self._delivered_bytes, self._digest.digest()):
+        if claimed != (self._batches, self._delivery.delivered_bytes, self._digest.digest()):
             raise CodecError(
                 f"the stream's end names {header.sequence} batches and {header.raw_digest} bytes; "
-                f"{self._batches} and {self._delivered_bytes} were delivered, or their digests differ"
+                f"{self._batches} and {self._delivery.delivered_bytes} were delivered, or their digests differ"
             )
-        try:
-            self._target.shutdown(socket.SHUT_WR)
-        except OSError:
-            return  # QEMU was faster: it has all it wants and closed
-        if not self._target_closed.wait(_CLOSING_TIMEOUT_S):
-            raise PeerError(f"the destination QEMU did not close within {_CLOSING_TIMEOUT_S:.0f} s of the stream's end")
+        self._delivery.finish()
         self._failure.check()
 
     def _back(self) -> None:
-        """QEMU's return path, as it is."""
-        while True:
-            try:
-                data = self._target.recv(_RETURN_BYTES)
-            except OSError:
-                data = b""
-            if not data:
-                break
+        for data in self._delivery.answers():
             self._link.send(control(Kind.RETURN, data))
-        self._target_closed.set()
         if self._failure.error is None:
             self._link.send(control(Kind.RETURN_END))
 
@@ -279,11 +262,13 @@ class _Receiver:
             "role": "receiver",
             "session": self._session,
             "threads": self._threads,
-            "stream_bytes": self._delivered_bytes,
+            "stream_bytes": self._delivery.delivered_bytes,
             "batches": self._batches,
             "codec_cpu_s": sum(decoder.codec_cpu_s for decoder in self._decoders),
             "window_peak_bytes": self._window.peak_bytes,
-            "stream_digest": self._digest.hexdigest(),
+            "batches_digest": self._digest.hexdigest(),
+            "sender_heard": True,
+            "confirmed": self._delivery.confirmed,
             **self._cache.statistics(),
             **own_usage(),
         }

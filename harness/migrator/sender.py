@@ -41,7 +41,8 @@ _SMALLEST_BATCH_BYTES = 16 << 10
 class SendConfig:
     """``threads`` None: as many as cores. ``batch_bytes`` None: what the backend likes. ``inflight_bytes`` None: from the rate.
     ``fallback``: see ``harness.fallback``. ``cache_bytes``: of pages that both ends keep, as far as memory allows; 0 for none.
-    ``qmp``: the source QEMU's, to steer it to ``downtime_s``, or to its own downtime-limit.
+    ``qmp``: the source QEMU's, to steer it to ``downtime_s``, or to its own downtime-limit. ``without_return_path``: carry a
+    migration too that its destination does not confirm.
     """
 
     source: Address
@@ -58,6 +59,7 @@ class SendConfig:
     insecure: bool = False
     qmp: Address | None = None
     downtime_s: float | None = None
+    without_return_path: bool = False
 
 
 def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
@@ -98,6 +100,7 @@ def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: N
                     round_trip_s=round_trip_s,
                     chooser=Chooser(crew.candidates, link.socket, policy) if policy is not None else None,
                     cache=_cache(config, welcome, choices, link),
+                    unconfirmed=config.without_return_path,
                 )
                 statistics = _carried(forwarder, steering)
         except BaseException as exc:

@@ -19,7 +19,8 @@ from typing import Any
 
 from harness.errors import FrameError, PageferryError, PeerError
 from harness.migrator.liveness import require_peer, watch
-from harness.wire.frame import PROTOCOL, Frame, FrameDecoder, Kind, control
+from harness.wire.frame import KIND_AT, PROTOCOL, Frame, FrameDecoder, Kind, control
+from harness.wire.order import Order
 
 __all__ = ["FrameLink", "close_all", "cores", "hello", "keep_freed_memory", "own_usage", "parse_greeting"]
 
@@ -42,6 +43,7 @@ class FrameLink:
         self.waited_s = 0.0
         self._lock = threading.Lock()
         self._decoder = FrameDecoder()
+        self._order = Order(other)
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             watch(connection)
@@ -49,6 +51,7 @@ class FrameLink:
     def send(self, *parts: bytes | memoryview) -> None:
         """Send one whole frame, given in parts. :raises PeerError: the link broke."""
         with self._lock:
+            self._order.sent(parts[0][KIND_AT])
             try:
                 self.sent_bytes += _send_whole(self.socket, parts)
             except OSError as exc:
@@ -75,6 +78,7 @@ class FrameLink:
             frame = decoder.next_frame()
             if frame is None:
                 continue
+            self._order.came(frame.header.kind)
             if frame.header.kind is Kind.ERROR:
                 raise PeerError(f"the {self.other} stopped: {bytes(frame.body).decode('utf-8', 'replace')}")
             yield frame

@@ -7,9 +7,7 @@
 
 ``raw_digest`` is XXH3-64 of the stream bytes that the body restores to; ``body_digest`` is that of the body as it travels
 (of a PACKED or RELATIVE batch: of its plan, exclusive-or that of what follows, so that the two need not be copied together). Every
-field is checked against its bound before a byte is allocated for the body. Forward kinds: HELLO, PROBE, PREPARE, BATCH, DROP, END,
-ERROR; backward: WELCOME, PROBED, PREPARED, RETURN, RETURN_END, ACK, DONE, ERROR. PROBE and PREPARE come before the first
-BATCH, where WELCOME allows it.
+field is checked against its bound before a byte is allocated for the body. Which kind may come when is ``wire.order``'s.
 """
 
 from __future__ import annotations
@@ -25,6 +23,7 @@ from harness.errors import FrameError
 
 __all__ = [
     "HEADER_BYTES",
+    "KIND_AT",
     "MAX_RAW_BYTES",
     "PROTOCOL",
     "Frame",
@@ -44,6 +43,8 @@ _MAX_CONTROL_BYTES = 1 << 16
 _HEADER = struct.Struct("<4sBBBBQIIIIQQQQ")
 _MAGIC = b"PFR1"
 HEADER_BYTES = _HEADER.size
+KIND_AT = len(_MAGIC)
+"""Where in a frame its kind stands."""
 
 
 class Kind(IntEnum):
@@ -94,7 +95,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A header and its body; the body's digest is not checked yet (``check_body``)."""
+    """A header and its body; a BATCH's digest is not checked yet (``check_body``)."""
 
     header: Header
     body: memoryview
@@ -221,10 +222,12 @@ class FrameDecoder:
             self._fill = 0
 
     def next_frame(self) -> Frame | None:
-        """The frame that is complete, or None."""
+        """The frame that is complete, or None. :raises FrameError: it was damaged, and is no BATCH."""
         if self._header is None or self._fill < self._header.body_bytes:
             return None
         frame = Frame(self._header, self._body)
+        if frame.header.kind is not Kind.BATCH:
+            frame.check_body(digest(frame.body) if frame.body else 0)
         self._header, self._body, self._fill = None, memoryview(b""), 0
         return frame
 

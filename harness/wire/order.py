@@ -64,8 +64,10 @@ class Order:
     def came(self, kind: Kind) -> None:
         """:raises FrameError: the other half may not send it now."""
         may = _MAY_COME[self._other][self._phase]
-        if kind is not Kind.ERROR and (kind not in may or kind in self._seen):
+        if kind is not Kind.ERROR and kind not in may:
             raise FrameError(f"the {self._other} sent a {kind.name} frame, which it may not {self._phase.value}")
+        if kind in self._seen:
+            raise FrameError(f"the {self._other} sent a second {kind.name} frame")
         if kind in _ONCE:
             self._seen.add(kind)
         self._phase = _MOVES.get(kind, self._phase)

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 import streams
-from pairs import Half, Pair, carry
+from pairs import Half, Pair, carry, greeted_links
 
 from backends import registry
 from backends.api import Backend, BackendError, BackendInfo, BackendUnavailable
@@ -63,9 +63,8 @@ def plenty(monkeypatch):
 
 @pytest.fixture
 def ends():
-    left, right = socket.socketpair()
-    with left, right:
-        yield FrameLink(left, "receiver"), FrameLink(right, "sender")
+    with greeted_links() as links:
+        yield links
 
 
 def answering(link: FrameLink, serial: Serial) -> threading.Thread:
@@ -173,7 +172,7 @@ def test_a_sender_may_ask_once_and_only_before_its_first_batch(tmp_path):
         peer.sendall(control(Kind.PREPARE, codec=1) * 2)
         half.join()
     assert isinstance(half.error, FrameError)
-    assert "a PREPARE frame, which it may not here" in str(half.error)
+    assert "a second PREPARE frame" in str(half.error)
 
 
 @pytest.mark.parametrize("window", ["3MiB", 27, ["1MiB"], None])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 
 import pytest
+from pairs import greeted_links
 
 from harness.errors import PeerError
 from harness.migrator import rehearsal
@@ -90,22 +90,20 @@ def test_the_round_trip_is_the_shorter_of_two(monkeypatch):
 
 
 def test_a_receiver_answers_each_probe_and_the_migration_follows():
-    near, far = socket.socketpair()
-    receiver = FrameLink(far, "sender")
-
-    def work() -> None:
+    def work(receiver: FrameLink) -> None:
         for frame in receiver.frames():
             if frame.header.kind is not Kind.PROBE:
                 break
             rehearsal.answer(receiver)
 
-    threading.Thread(target=work, daemon=True).start()
-    sender = FrameLink(near, "receiver")
-    rate = rehearsal.link_bytes_per_s(sender)
-    assert rate is None or rate > 1e6
-    sender.send(control(Kind.END))
-    for each in (near, far):
-        each.close()
+    with greeted_links() as (sender, receiver):
+        answering = threading.Thread(target=work, args=(receiver,), daemon=True)
+        answering.start()
+        rate = rehearsal.link_bytes_per_s(sender)
+        assert rate is None or rate > 1e6
+        sender.send(control(Kind.END))
+        answering.join(10)
+        assert not answering.is_alive()
 
 
 def test_a_receiver_that_says_nothing_is_an_error():

@@ -1,0 +1,97 @@
+"""What happens on the destination QEMU's connection: the stream to it, its answers, and whether it loaded all. Knows no codecs, no
+link."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
+from harness.errors import QemuError
+from harness.migrator.session import close_all
+from harness.wire.returnpath import ReturnPath
+
+__all__ = ["Delivery"]
+
+_CLOSING_TIMEOUT_S = 60.0
+_CLOSED_EARLY_S = 5.0
+"""How long the stream's end may follow behind QEMU's close."""
+
+_RETURN_BYTES = 32 << 10
+
+
+class Delivery:
+    """``answers`` belongs to a thread of its own. QEMU is not listened to before there is a stream that it can answer."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.delivered_bytes = 0
+        self._connection = connection
+        self._returned = ReturnPath()
+        self._begun, self._ended, self._closed = threading.Event(), threading.Event(), threading.Event()
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether QEMU said that it loaded all."""
+        return self._returned.shut == 0
+
+    def begin(self) -> None:
+        """There is a stream now: QEMU may answer."""
+        self._begun.set()
+
+    def end(self) -> None:
+        """All of the stream is known, if not delivered."""
+        self._begun.set()
+        self._ended.set()
+
+    def deliver(self, raw: memoryview) -> None:
+        """:raises QemuError: it closed."""
+        try:
+            self._connection.sendall(raw)
+        except OSError as exc:
+            raise QemuError(
+                f"the destination QEMU closed its connection at byte {self.delivered_bytes}: {exc.strerror or exc}; "
+                "its log says why"
+            ) from exc
+        self.delivered_bytes += len(raw)
+
+    def answers(self) -> Iterator[bytes]:
+        """QEMU's return path until it closes, as it is. :raises QemuError: it has not loaded the stream."""
+        self._begun.wait()
+        read_all = True
+        while True:
+            try:
+                data = self._connection.recv(_RETURN_BYTES)
+            except OSError:  # a unix socket that is closed with bytes unread says so
+                data, read_all = b"", False
+            if not data:
+                break
+            self._returned.receive_data(data)
+            yield data
+        self._require_loaded(read_all=read_all)
+        self._closed.set()
+
+    def _require_loaded(self, *, read_all: bool) -> None:
+        """As far as can be told. Without return path QEMU may close before our END is here."""
+        shut, at = self._returned.shut, self.delivered_bytes
+        if shut:
+            raise QemuError(
+                f"the destination QEMU answered that it could not load the stream ({at} bytes); its log says why"
+            )
+        if shut is None and not (read_all and self._ended.wait(_CLOSED_EARLY_S)):
+            raise QemuError(
+                f"the destination QEMU closed its connection at byte {at}, before the stream's end; its log says why"
+            )
+
+    def finish(self) -> None:
+        """The stream is whole: end it, and wait until QEMU has closed. :raises QemuError: it does not."""
+        with contextlib.suppress(OSError):  # QEMU was faster: it has all it wants and closed
+            self._connection.shutdown(socket.SHUT_WR)
+        if not self._closed.wait(_CLOSING_TIMEOUT_S):
+            raise QemuError(f"the destination QEMU did not close within {_CLOSING_TIMEOUT_S:.0f} s of the stream's end")
+
+    def close(self) -> None:
+        """Before the end: QEMU's guest never runs. Wakes whoever waits here."""
+        close_all(self._connection)
+        for event in (self._begun, self._ended, self._closed):
+            event.set()

@@ -1,0 +1,144 @@
+"""The source QEMU's connection: its stream in batches, answers back to it, and whether it has gone. Knows no codecs, no link."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from harness.errors import QemuError, UserError
+from harness.migrator.liveness import has_hung_up
+from harness.migrator.outcome import Outcome, outcome_of
+from harness.migrator.session import close_all
+from harness.wire.batch import PageBatch
+from harness.wire.qstream import QStreamParser
+from harness.wire.returnpath import ReturnPath
+
+__all__ = ["Source"]
+
+_LINGER_S = 0.002
+"""How long a batch that is not full waits for more while others are in flight; with none in flight it goes at once."""
+
+_STALL_S = 1.0
+"""A record torn for this long is carried as it is: whoever wrote half of it may be waiting for an answer to it."""
+
+_ANSWER_S = 30.0
+_CONFIRMED_S = 5.0
+_TIMEVAL = struct.Struct("@ll")
+
+
+class Source:
+    """``batches`` belongs to one thread, ``answer`` and ``end_answers`` to another. ``waits_s``: for bytes, so far.
+
+    ``unconfirmed``: a migration is wanted too of which nobody says that it arrived.
+    """
+
+    def __init__(self, connection: socket.socket, batch_bytes: int, *, unconfirmed: bool) -> None:
+        self.parser = QStreamParser(batch_bytes)
+        self.waits_s = 0.0
+        self._connection = connection
+        self._unconfirmed = unconfirmed
+        self._returned = ReturnPath()
+        self._shut = threading.Event()
+
+    def batches(self, in_flight_bytes: Callable[[], int]) -> Iterator[PageBatch]:
+        """The stream until QEMU closes; a batch that is not full goes when nothing more comes.
+
+        :raises UserError: the destination is not to confirm it. :raises QemuError: the connection broke.
+        """
+        for batch in self._batches(in_flight_bytes):
+            if self.parser.return_path is False and not self._unconfirmed:
+                raise UserError(self._without_return_path())
+            yield batch
+
+    def _batches(self, in_flight_bytes: Callable[[], int]) -> Iterator[PageBatch]:
+        parser, connection = self.parser, self._connection
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        for option, limit_s in ((socket.SO_RCVTIMEO, _LINGER_S), (socket.SO_SNDTIMEO, _ANSWER_S)):
+            connection.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(int(limit_s), round(limit_s % 1 * 1e6)))
+        while True:
+            # With batches under way there is time to wait, in one call, until this one is full.
+            how = socket.MSG_WAITALL if in_flight_bytes() else socket.MSG_DONTWAIT
+            try:
+                count = connection.recv_into(parser.get_buffer(), 0, how)
+            except BlockingIOError:
+                began_s = time.monotonic()
+                batch = self._waited(poll, in_flight_bytes())
+                self.waits_s += time.monotonic() - began_s
+                if batch is not None:
+                    yield batch
+                continue
+            except ConnectionResetError:  # it closed without reading the last answers; all that it wrote was read
+                count = 0
+            except OSError as exc:
+                raise QemuError(f"the source QEMU broke its connection: {exc.strerror or exc}") from exc
+            if count == 0:
+                break
+            parser.buffer_updated(count)
+            while (batch := parser.next_batch()) is not None:
+                yield batch
+        if (last := parser.finish()) is not None:
+            yield last
+
+    def _waited(self, poll: select.poll, in_flight_bytes: int) -> PageBatch | None:
+        """For more bytes; a batch where none came."""
+        parser = self.parser
+        if parser.pending_bytes == 0:
+            poll.poll()
+            return None
+        if in_flight_bytes and poll.poll(_LINGER_S * 1000):
+            return None
+        # Nothing goes out before it is known whether the destination is to answer: QEMU says it at once.
+        if parser.return_path is not None and (batch := parser.flush()) is not None:
+            return batch
+        return None if poll.poll(_STALL_S * 1000) else parser.finish("the source stalled inside a record")
+
+    def outcome(self) -> Outcome:
+        """Once ``batches`` ended: how the migration did. :raises QemuError: badly."""
+        if self.parser.is_whole() and not self._unconfirmed:
+            self._shut.wait(_CONFIRMED_S)  # QEMU waits for it, unless it died meanwhile
+        return outcome_of(self.parser, self._returned.shut, unconfirmed=self._unconfirmed)
+
+    def has_hung_up(self) -> bool:
+        """Whether QEMU writes no more; what it wrote may still be here."""
+        return has_hung_up(self._connection)
+
+    def answer(self, data: memoryview) -> None:
+        """Hand on what the destination answers. :raises QemuError: the source takes it not."""
+        self._returned.receive_data(data)
+        if self._returned.shut is not None:
+            self._shut.set()
+        try:
+            self._connection.sendall(data)
+        except BlockingIOError as exc:
+            raise QemuError(f"the source QEMU read none of its destination's answers for {_ANSWER_S:.0f} s") from exc
+        except OSError:
+            return  # it closes its end without reading the last answers; they no longer matter to anybody
+
+    def end_answers(self) -> None:
+        """The destination answers no more."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """QEMU's migration fails if it is not over. Wakes whoever waits here."""
+        self._shut.set()
+        close_all(self._connection)
+
+    def _without_return_path(self) -> str:
+        parser = self.parser
+        seen = (
+            "the source QEMU migrates without return-path"
+            if parser.is_migration
+            else f"nothing shows whether return-path is on ({parser.opaque_reason})"
+        )
+        return (
+            f"{seen}, so that it may call the migration completed before its destination runs, and if that then fails "
+            "neither guest runs; turn it on in both QEMUs (migrate_set_capability return-path on), or accept this with "
+            "--without-return-path"
+        )

@@ -1,0 +1,181 @@
+"""When a migration is done: at its stream's end, and with the destination's word. All else fails on both sides, and says why."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import struct
+
+import pytest
+import streams
+from pairs import Pair, carry
+
+from harness.errors import PeerError, QemuError, UserError
+from harness.migrator.outcome import Outcome
+
+SHUT = struct.pack(">HHI", 1, 4, 0)
+FAILED = struct.pack(">HHI", 1, 4, 1)
+PONG = struct.pack(">HHI", 2, 4, 1)
+
+
+def stream(*, return_path: bool, pages: int = 60) -> bytes:
+    rng = random.Random(3)
+    records = [streams.raw_page(4096 * n, rng.randbytes(4096), None if n else "pc.ram") for n in range(pages)]
+    return b"".join([
+        streams.header(), streams.config(), streams.command(streams.OPEN_RETURN_PATH) if return_path else b"",
+        streams.start_ram([("pc.ram", 1 << 30)]), streams.part(*records), streams.end(),
+        streams.device_state(rng), streams.eof(), streams.vmdescription(),
+    ])  # fmt: skip
+
+
+CONFIRMED, BARE = stream(return_path=True), stream(return_path=False)
+TAIL_BYTES = len(streams.eof() + streams.vmdescription())
+
+
+def received(connection: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count and (piece := connection.recv(1 << 16)):
+        data += piece
+    return data
+
+
+def migrate_confirmed(pair: Pair) -> None:
+    """As two QEMUs do that have return-path on: the source waits for the destination's word."""
+    pair.source.sendall(CONFIRMED)
+    assert received(pair.destination, len(CONFIRMED)) == CONFIRMED
+    pair.destination.sendall(PONG + SHUT)
+    pair.destination.close()
+    assert received(pair.source, len(PONG + SHUT)) == PONG + SHUT
+    pair.source.close()
+
+
+def test_a_migration_is_done_with_the_destinations_word(tmp_path):
+    with Pair(tmp_path, without_return_path=False) as pair:
+        migrate_confirmed(pair)
+    assert Outcome(pair.sender.result["outcome"]) is Outcome.CONFIRMED
+    assert pair.sender.result["return_path"] is True
+    assert pair.receiver.result["confirmed"] is True
+
+
+def test_without_return_path_the_end_is_told_from_the_stream(tmp_path):
+    with Pair(tmp_path, without_return_path=True) as pair:
+        assert carry(pair, BARE, [20_000]) == BARE
+    assert Outcome(pair.sender.result["outcome"]) is Outcome.WHOLE
+    assert pair.receiver.result["confirmed"] is False
+
+
+def test_a_stream_that_is_not_a_migrations_is_carried_and_not_called_whole(tmp_path):
+    data = random.Random(1).randbytes(3000)
+    with Pair(tmp_path, without_return_path=True) as pair:
+        assert carry(pair, data, []) == data
+    assert Outcome(pair.sender.result["outcome"]) is Outcome.CLOSED
+    assert "cannot be told" in str(Outcome.CLOSED)
+
+
+@pytest.mark.parametrize("return_path", [True, False], ids=["confirmed", "bare"])
+@pytest.mark.parametrize("keep", [0.5, -200, -TAIL_BYTES - 1, -3], ids=["ram", "devices", "before-eof", "description"])
+def test_a_stream_cut_anywhere_is_a_failed_migration_on_both_sides(tmp_path, return_path, keep):
+    data = CONFIRMED if return_path else BARE
+    torn = data[: int(len(data) * keep)] if keep > 0 else data[:keep]
+    with Pair(tmp_path, without_return_path=not return_path) as pair:
+        pair.source.sendall(torn)
+        pair.source.close()
+        assert data.startswith(pair.drain())
+    assert isinstance(pair.sender.error, QemuError)
+    assert f"before its end (cancelled or died), {len(torn)} bytes in" in str(pair.sender.error)
+    assert isinstance(pair.receiver.error, PeerError)
+    assert str(pair.sender.error) in str(pair.receiver.error)
+
+
+def test_a_source_that_closes_without_a_word_is_a_failed_migration(tmp_path):
+    with Pair(tmp_path) as pair:
+        pair.source.close()
+    assert "before its stream's first byte" in str(pair.sender.error)
+
+
+def test_a_destination_that_answers_that_it_failed_is_believed(tmp_path):
+    with Pair(tmp_path, without_return_path=False) as pair:
+        pair.source.sendall(CONFIRMED)
+        received(pair.destination, len(CONFIRMED))
+        pair.destination.sendall(FAILED)
+        pair.destination.close()
+        with contextlib.suppress(OSError):
+            while pair.source.recv(100):
+                pass
+        pair.source.close()
+    for half in (pair.sender, pair.receiver):
+        assert "could not load the stream" in str(half.error)
+
+
+@pytest.mark.parametrize("data", [BARE, b"\x16\x03\x01" + bytes(500)], ids=["migration", "unfamiliar"])
+def test_without_return_path_a_migration_fails_before_a_byte_of_it_is_delivered(tmp_path, data):
+    with Pair(tmp_path, without_return_path=False) as pair:
+        with contextlib.suppress(OSError):
+            pair.source.sendall(data)
+        assert pair.drain() == b""
+        with contextlib.suppress(ConnectionResetError):
+            assert pair.source.recv(10) == b""
+    assert isinstance(pair.sender.error, UserError)
+    assert "return-path on both" in str(pair.sender.error) or "migrate_set_capability return-path on" in str(
+        pair.sender.error
+    )
+    assert "--without-return-path" in str(pair.receiver.error)
+
+
+@pytest.mark.parametrize("return_path", [True, False], ids=["confirmed", "bare"])
+def test_a_cancel_is_noticed_while_the_destination_takes_nothing(tmp_path, return_path):
+    data = stream(return_path=return_path, pages=5000)
+    with Pair(tmp_path, "none", without_return_path=not return_path, inflight_bytes=1 << 20) as pair:
+        pair.source.settimeout(1)
+        with contextlib.suppress(TimeoutError):
+            pair.source.sendall(data)
+        pair.source.close()
+        pair.sender.join()
+        pair.receiver.join()
+    assert isinstance(pair.sender.error, QemuError)
+    assert "cancelled or died" in str(pair.sender.error)
+    assert "cancelled or died" in str(pair.receiver.error)
+
+
+def test_a_source_that_is_done_waits_for_a_destination_that_is_slow(tmp_path):
+    data = stream(return_path=False, pages=5000)
+    with Pair(tmp_path, "none", inflight_bytes=1 << 20) as pair:
+        pair.source.settimeout(None)
+        assert carry(pair, data, []) == data
+    assert pair.sender.error is None
+
+
+def test_a_destination_that_closes_early_while_the_source_is_silent_is_noticed(tmp_path):
+    with Pair(tmp_path, without_return_path=False) as pair:
+        head = CONFIRMED[:100_000]
+        pair.source.sendall(head)
+        received(pair.destination, 90_000)
+        pair.destination.close()
+        pair.sender.join()
+        pair.receiver.join()
+    assert isinstance(pair.receiver.error, QemuError)
+    assert "destination QEMU closed its connection" in str(pair.receiver.error)
+    assert "destination QEMU closed its connection" in str(pair.sender.error)
+
+
+def test_what_a_destination_says_before_the_stream_begins_waits_for_it(tmp_path):
+    with Pair(tmp_path, without_return_path=False) as pair:
+        pair.destination.sendall(PONG)
+        pair.source.sendall(CONFIRMED)
+        assert received(pair.destination, len(CONFIRMED)) == CONFIRMED
+        pair.destination.sendall(SHUT)
+        pair.destination.close()
+        assert received(pair.source, len(PONG + SHUT)) == PONG + SHUT
+        pair.source.close()
+    assert pair.sender.error is None
+    assert pair.receiver.result["confirmed"] is True
+
+
+@pytest.mark.parametrize("backend", ["zlib", "auto"])
+def test_what_was_sent_before_the_migration_is_counted_apart(tmp_path, backend):
+    with Pair(tmp_path, backend, without_return_path=False) as pair:
+        migrate_confirmed(pair)
+    result = pair.sender.result
+    assert result["sent_bytes"] < 2 * len(CONFIRMED)
+    assert result["sent_before_bytes"] > (60_000 if backend == "auto" else 100)
