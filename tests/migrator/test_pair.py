@@ -110,7 +110,9 @@ def test_a_receiver_without_a_candidate_is_told_before_the_migration(tmp_path, m
     cuts=st.lists(st.integers(0, 300_000), max_size=6),
     batch_bytes=st.sampled_from([65536, 262144]),
     inflight_bytes=st.sampled_from([None, 1, 300_000]),
-    junk=st.one_of(st.none(), st.binary(min_size=1, max_size=2000)),
+    junk=st.one_of(
+        st.none(), st.binary(min_size=1, max_size=2000).filter(lambda junk: not junk.startswith(b"QEVM"))
+    ),  # a QEMU's stream that is torn is refused
 )
 @settings(max_examples=15, deadline=None)
 def test_any_stream_cut_anywhere_arrives_unchanged(  # noqa: PLR0917 - hypothesis names them
