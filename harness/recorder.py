@@ -15,7 +15,7 @@ import xxhash
 
 from harness.errors import PeerError, ResultError
 from harness.migrator.address import Address, listen, require_private
-from harness.wire.qstream import Mode, QStreamParser
+from harness.wire.qstream import QStreamParser
 
 __all__ = ["record_stream"]
 
@@ -76,7 +76,7 @@ def _record_one(
 
 
 def _copy(connection: socket.socket, file: IO[bytes]) -> dict[str, Any]:
-    """:raises PeerError: the stream ended before the end of the guest's RAM."""
+    """:raises PeerError: the stream ended before its end."""
     parser, digest = QStreamParser(), xxhash.xxh3_128()
     buffer = bytearray(_READ_BYTES)
     while count := _receive(connection, buffer):
@@ -84,9 +84,10 @@ def _copy(connection: socket.socket, file: IO[bytes]) -> dict[str, Any]:
         file.write(data)
         digest.update(data)
         parser.receive_data(data)
-    if parser.mode is not Mode.OPAQUE:  # a whole stream's tail, behind its RAM, is opaque
-        size = parser.counts.stream_bytes
-        raise PeerError(f"the stream ended after {size} bytes, before the end of RAM: QEMU's `info migrate` says why")
+    parser.finish()
+    size = parser.counts.stream_bytes
+    if not parser.is_whole() and (parser.is_migration or not size):
+        raise PeerError(f"the stream ended after {size} bytes, before its end: QEMU's `info migrate` says why")
     return {
         "stream_bytes": parser.counts.stream_bytes,
         "stream_digest": digest.hexdigest(),

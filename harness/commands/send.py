@@ -100,9 +100,13 @@ def command(
         downtime_s=downtime,
         without_return_path=without_return_path,
     )
-    if without_return_path:
-        announce(f"warning: {_UNCONFIRMED}")
-    statistics = run_sender(config, announce)
+
+    def say(line: str) -> None:
+        announce(line)
+        if without_return_path and line.startswith("ready:"):
+            announce(f"warning: {_UNCONFIRMED}")
+
+    statistics = run_sender(config, say)
     _tell(statistics)
     write_statistics(statistics, stats)
 

@@ -10,11 +10,13 @@ import struct
 import pytest
 import streams
 from pairs import Pair, carry
+from peers import SHUT, kind_of, play_receiver, sender_to
 
-from harness.errors import PeerError, QemuError, UserError
+from harness.errors import PageferryError, PeerError, QemuError, UserError
+from harness.migrator import source as source_module
 from harness.migrator.outcome import Outcome
+from harness.wire.frame import Kind, control
 
-SHUT = struct.pack(">HHI", 1, 4, 0)
 FAILED = struct.pack(">HHI", 1, 4, 1)
 PONG = struct.pack(">HHI", 2, 4, 1)
 
@@ -179,3 +181,64 @@ def test_what_was_sent_before_the_migration_is_counted_apart(tmp_path, backend):
     result = pair.sender.result
     assert result["sent_bytes"] < 2 * len(CONFIRMED)
     assert result["sent_before_bytes"] > (60_000 if backend == "auto" else 100)
+
+
+def with_confirmation(change):
+    return lambda connection: play_receiver(connection, change, confirm_at=len(CONFIRMED))
+
+
+def migrate(source: socket.socket, data: bytes = CONFIRMED) -> None:
+    with contextlib.suppress(OSError):
+        source.sendall(data)
+        received(source, len(SHUT))
+    source.close()
+
+
+def test_a_receiver_that_keeps_the_rules_is_believed(tmp_path):
+    with sender_to(tmp_path, with_confirmation(lambda frame: [frame])) as (sender, source):
+        migrate(source)
+    assert sender.error is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "instead", "says"),
+    [
+        (Kind.ACK, [control(Kind.DONE, b'{"protocol": 1}')], "DONE frame, which it may not in mid-stream"),
+        (Kind.WELCOME, [control(Kind.RETURN, b"x")], "RETURN frame, which it may not before the greeting"),
+        (Kind.RETURN_END, [control(Kind.RETURN_END)] * 2, "a second RETURN_END frame"),
+        (Kind.ACK, [control(Kind.BATCH)], "a batch of 0 bytes"),
+        (Kind.ACK, [control(Kind.ACK, delivered_bytes=1 << 60)], "which was not sent"),
+        (Kind.RETURN, [control(Kind.RETURN, SHUT)[:-1] + b"x"], "damaged on the way"),
+        (Kind.DONE, [], "before it confirmed the end"),
+    ],
+    ids=["done-early", "answer-early", "twice", "batch", "ack", "damaged", "no-done"],
+)
+def test_a_receiver_that_breaks_the_rules_is_refused_in_a_line(tmp_path, kind, instead, says):
+    change = with_confirmation(lambda frame: instead if kind_of(frame) is kind else [frame])
+    with sender_to(tmp_path, change) as (sender, source):
+        migrate(source)
+    assert isinstance(sender.error, PageferryError)
+    assert says in str(sender.error)
+
+
+def test_the_end_is_not_confirmed_while_bytes_are_not_acknowledged(tmp_path):
+    def change(frame: bytes) -> list[bytes]:
+        return [] if kind_of(frame) is Kind.ACK else [frame]
+
+    with sender_to(tmp_path, with_confirmation(change), inflight_bytes=64 << 20) as (sender, source):
+        migrate(source)
+    assert isinstance(sender.error, PeerError)
+    assert "0 of " in str(sender.error)
+
+
+def test_answers_that_the_source_does_not_read_end_the_migration_in_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(source_module, "_ANSWER_S", 0.3)
+
+    def flood(frame: bytes) -> list[bytes]:
+        return [frame, *[control(Kind.RETURN, bytes(60_000))] * 50] if kind_of(frame) is Kind.ACK else [frame]
+
+    with sender_to(tmp_path, with_confirmation(flood)) as (sender, source):
+        source.sendall(CONFIRMED)
+        sender.join()
+    assert isinstance(sender.error, QemuError)
+    assert "read none of its destination's answers" in str(sender.error)

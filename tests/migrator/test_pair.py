@@ -363,6 +363,11 @@ class TestReceiverAgainstHostilePeers:
                 "damaged",
             ),
             (
+                encode(Header(Kind.BATCH, 0, 0, Layout.STORED, 12, 3, 3, 0, 0, digest(b"abd"), digest(b"abc")))
+                + b"abc",
+                "not the 3 that were compressed",
+            ),
+            (
                 encode(Header(Kind.BATCH, 0, 9, Layout.PACKED, 12, 9, 3, 0, 0, 0, digest(b"abc") ^ digest(b"")))
                 + b"abc",
                 "codec 9",
@@ -375,7 +380,7 @@ class TestReceiverAgainstHostilePeers:
             (control(Kind.END, b"x" * 16, sequence=3, delivered_bytes=5), "the stream's end names 3 batches"),
             (bytes(200), "not a pageferry frame"),
         ],
-        ids=["kind", "order", "damaged", "codec", "undecodable", "end", "junk"],
+        ids=["kind", "order", "damaged", "stored", "codec", "undecodable", "end", "junk"],
     )
     def test_a_hostile_frame_stops_it_before_a_byte_reaches_the_guest(self, receiver, frame, error):
         peer, guest = self.greet(receiver)
