@@ -43,6 +43,12 @@ class Half:
         assert self.ready.wait(10)
         return self
 
+    def ended_within(self, seconds: float) -> bool:
+        """Whether it has ended, waited for so long. One that never began has."""
+        if self.thread is not None:
+            self.thread.join(seconds)
+        return self.thread is None or not self.thread.is_alive()
+
     def join(self) -> Half:
         assert self.thread is not None
         self.thread.join(20)

@@ -32,7 +32,8 @@ from harness.wire.frame import Kind, control
 
 __all__ = ["Forwarder"]
 
-_CLOSING_TIMEOUT_S = 60.0
+_CLOSING_TIMEOUT_S = 75.0
+"""More than the receiver gives the destination QEMU, whose silence it can tell of."""
 
 
 class Forwarder:

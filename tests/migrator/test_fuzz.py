@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from fuzzing import Mutator, fuzzer
+from fuzzing import fuzzer
+from mutations import Mutator
 
 from harness.wire.frame import Kind, control
 

@@ -112,3 +112,15 @@ def test_closing_the_window_wakes_who_waits():
     window.close()
     thread.join(timeout=5)
     assert results == [False]
+
+
+def test_a_full_window_lets_the_rest_through_once_the_other_end_has_gone():
+    gone = threading.Event()
+    window = Window(100, gone.is_set)
+    assert window.acquire(100)
+    waiting = threading.Thread(target=window.acquire, args=(50,))
+    waiting.start()
+    gone.set()
+    waiting.join(10)
+    assert not waiting.is_alive()
+    assert window.in_flight_bytes == 150
