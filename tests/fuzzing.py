@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import resource
+import select
 import socket
 import tempfile
 import threading
@@ -205,8 +206,13 @@ class _Guests:
         self._got, self._close_at, self._answers = bytearray(), close_at, answers
 
     def end(self) -> bytes | None:
-        """All that came in this session. None: its connection is still open."""
-        return bytes(self._got) if self._idle.wait(PATIENCE_S) else None
+        """All that came in this session, whose receiver has connected by now, if it ever does. None: it is still open."""
+        while self._idle.wait(PATIENCE_S):
+            waiting, _, _ = select.select([self._listener], [], [], 0)
+            if not waiting and self._idle.is_set():
+                return bytes(self._got)
+            time.sleep(0.001)
+        return None
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
@@ -214,10 +220,10 @@ class _Guests:
         self._listener.close()
 
     def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
+        with contextlib.suppress(OSError, ValueError):  # closed
+            while select.select([self._listener], [], []):
+                self._idle.clear()  # before it is taken: see ``end``
                 connection, _ = self._listener.accept()
-                self._idle.clear()
                 with connection, contextlib.suppress(OSError):
                     self._take(connection, self._got)
                 self._idle.set()
