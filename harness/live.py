@@ -79,7 +79,7 @@ class LiveLab:
             for index, part in enumerate(layout(self._config).fill)
         )
         self._spec = GuestSpec(guest.qemu, self._survey.machine, self._accel, self._config, images)
-        self._link_kind = choose_link(link.kind, link.bandwidth_bytes_per_s, link.delay_s, link.jitter_s)
+        self._link_kind = choose_link(link.kind, link.bandwidth_bytes_per_s, link.delay_s, link.jitter_s, link.loss)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -52,7 +52,7 @@ class ReplayLab:
         guest, link = self._scenario.guest, self._scenario.link
         remove_leftovers()
         self._stream = open_stream(Path(guest.path)) if guest.path is not None else self._generated()
-        self._link_kind = choose_link(link.kind, link.bandwidth_bytes_per_s, link.delay_s, link.jitter_s)
+        self._link_kind = choose_link(link.kind, link.bandwidth_bytes_per_s, link.delay_s, link.jitter_s, link.loss)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -84,12 +84,14 @@ class Link(_Part):
     """What every method of the scenario crosses. A link with ``steps`` has a bandwidth to begin with.
 
     ``delay`` is added in each direction, so that a round trip takes twice as long; ``jitter`` is up to so much more at random.
+    ``loss`` is the share of packets that vanish, each way; only ``netns`` has packets to lose.
     """
 
     kind: Literal["auto", "netns", "relay"] = "auto"
     bandwidth_bytes_per_s: Bandwidth = Field(default=None, alias="bandwidth")
     delay_s: Delay = Field(default=0.0, alias="delay")
     jitter_s: Delay = Field(default=0.0, alias="jitter")
+    loss: float = Field(default=0.0, ge=0, le=0.5)
     steps: tuple[LinkStep, ...] = Field(default=(), alias="step", strict=False)
 
 

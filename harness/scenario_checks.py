@@ -119,14 +119,14 @@ def _check_link(link: Link) -> None:
         key = ("link", name)
         if value_s > MAX_DELAY_S:
             raise Fault(key, f"{value_s:g} s: must be at most {MAX_DELAY_S:g} s in each direction")
-        if value_s and link.kind == "netns":
-            reason = 'needs kind = "relay" or "auto": network namespaces have no delay line here'
-            raise Fault(key, f"{value_s * 1e3:g} ms: {reason}", because=("link", "kind"))
+    if link.loss and link.kind == "relay":
+        reason = 'a relay has no packets to lose: write kind = "netns", which needs root'
+        raise Fault(("link", "loss"), f"{link.loss:g}: {reason}", because=("link", "kind"))
     fastest = max([link.bandwidth_bytes_per_s or 0, *(step.bandwidth_bytes_per_s for step in link.steps)])
     under_way = round(fastest * (link.delay_s + link.jitter_s))
     if under_way > MAX_UNDER_WAY_BYTES:
         length = f"{(link.delay_s + link.jitter_s) * 1e3:g} ms at {format_bandwidth(fastest)}"
-        reason = f"{length} is {format_bytes(under_way)} under way, which the relay would hold in memory"
+        reason = f"{length} is {format_bytes(under_way)} under way, which would be held in memory"
         most = f"at most {format_bytes(MAX_UNDER_WAY_BYTES)}: shorten the delay or lower the bandwidth"
         raise Fault(("link", "delay"), f"{reason}: {most}", because=("link", "bandwidth"))
 

@@ -11,20 +11,25 @@ from dataclasses import dataclass
 from harness.result import MetricSummary, Result
 from harness.units import format_bandwidth
 from reports.effects import method_names, summary_of
-from reports.facts import baseline_name, delay_of, scenario_text
-from reports.numbers import DASH, METRICS, percent, plural, scaled
+from reports.facts import baseline_name, delay_of, link_kind, scenario_text
+from reports.numbers import DASH, METRICS, finite, percent, plural, scaled
 
 __all__ = ["Group", "groups", "headings", "rows", "sentences"]
 
-_TOLD_BY_LINK = ("link.bandwidth", "link.delay", "link.jitter")
+_TOLD_BY_LINK = ("link.bandwidth", "link.delay", "link.jitter", "link.loss")
+_HOW = {
+    "netns": "Packets were held back between two network namespaces: TCP's own windows and losses are in these times.",
+    "relay": "A relay held each byte back: TCP's own windows and losses over a distance are not in these times.",
+}
 _TIME = METRICS["total_time_s"]
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """``times``: of each method, round trip in ms -> its total time. ``round_trips_ms`` ascend."""
+    """``times``: of each method, round trip in ms -> its total time. ``round_trips_ms`` ascend. ``links``: kinds, as made."""
 
     label: str
+    links: frozenset[str]
     baseline: str | None
     round_trips_ms: tuple[float, ...]
     times: Mapping[str, Mapping[float, MetricSummary]]
@@ -66,6 +71,7 @@ def _group(cells: Mapping[float, Result]) -> Group:
     }
     return Group(
         label=_label(first),
+        links=frozenset(link_kind(result) for result in cells.values() if any(delay_of(result))),
         baseline=baseline_name(first),
         round_trips_ms=round_trips,
         times={name: found for name, found in times.items() if found},
@@ -77,7 +83,8 @@ def _label(result: Result) -> str:
     link, jitter_s = result.scenario.get("link", {}), delay_of(result)[1]
     bandwidth = format_bandwidth(link["bandwidth_bytes_per_s"]) if "bandwidth_bytes_per_s" in link else ""
     jitter = f"jitter up to {jitter_s * 1e3:g} ms each way" if jitter_s else ""
-    words = [word for word in (bandwidth, jitter, _others(result)) if word]
+    loss = f"{link['loss'] * 100:.3g} % of packets lost" if finite(link.get("loss")) else ""
+    words = [word for word in (bandwidth, jitter, loss, _others(result)) if word]
     return ", ".join(words) or scenario_text(result, "name", "unnamed scenario")
 
 
@@ -110,4 +117,8 @@ def sentences(group: Group) -> tuple[str, ...]:
     ]
     if not changes:
         return (f"No method has figures at both {short:g} and {long:g} ms round trip.",)
-    return (f"Total time at {long:g} ms round trip against {short:g} ms, medians of {runs}: {', '.join(changes)}.",)
+    how = tuple(_HOW[kind] for kind in sorted(group.links & _HOW.keys()))
+    return (
+        f"Total time at {long:g} ms round trip against {short:g} ms, medians of {runs}: {', '.join(changes)}.",
+        *how,
+    )

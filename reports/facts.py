@@ -22,6 +22,7 @@ __all__ = [
     "guest_text",
     "is_replay",
     "limited",
+    "link_kind",
     "link_text",
     "machine_text",
     "method_text",
@@ -72,10 +73,16 @@ def link_text(result: Result) -> str:
     words = format_bandwidth(link["bandwidth_bytes_per_s"])
     if any(delay_of(result)):
         words += f", {format_delay(*delay_of(result))}"
-    kind = link.get("kind")
-    if kind == "auto":  # what it came to opens the environment's sentence
-        kind = str(result.environment.get("link") or "").partition(":")[0]
+    if loss := finite(link.get("loss")):
+        words += f", {loss * 100:.3g} % of packets lost"
+    kind = link_kind(result)
     return f"{words} ({kind})" if kind else words
+
+
+def link_kind(result: Result) -> str:
+    """``netns`` or ``relay``; what ``auto`` came to opens the environment's sentence."""
+    kind = _part(result, "link").get("kind") or ""
+    return str(result.environment.get("link") or "").partition(":")[0] if kind == "auto" else str(kind)
 
 
 def delay_of(result: Result) -> tuple[float, float]:

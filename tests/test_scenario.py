@@ -205,7 +205,8 @@ def test_the_saved_form_uses_field_names_and_base_units(load):
         ("", "[link]\ndelay = '50'", ["link.delay: '50' is not a duration"]),
         ("", "[link]\njitter = 'no'", ["link.jitter: 'no' is not a duration"]),
         ("", "[link]\ndelay = '1min'", ["link.delay: 60 s", "at most 10 s in each direction"]),
-        ("", "[link]\nkind = 'netns'\ndelay = '5ms'", ["link.delay: 5 ms", 'kind = "relay"']),
+        ("", "[link]\nkind = 'relay'\nloss = 0.01", ["link.loss: 0.01", 'kind = "netns"']),
+        ("", "[link]\nloss = 1.5", ["link.loss: 1.5", "less than or equal to 0.5"]),
         ("", "[link]\nbandwidth = '10Gbit/s'\ndelay = '2s'", ["link.delay: 2000 ms at 10 Gbit/s", "at most 1 GiB"]),
     ],
 )

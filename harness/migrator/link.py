@@ -13,11 +13,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
-import harness
 from harness.errors import MissingError, PeerError
+from harness.migrator.cable import import_path
 from harness.migrator.link_api import Link, LinkCounters
 from harness.migrator.netns import NetnsLink, remove_leftovers
 from harness.migrator.relay import COUNTERS_BYTES
@@ -107,7 +106,7 @@ class RelayLink(Link):
                 stderr=subprocess.PIPE,
                 pass_fds=[descriptor],
                 start_new_session=True,
-                env=os.environ | {"PYTHONPATH": _import_path()},
+                env=os.environ | {"PYTHONPATH": import_path()},
             )
         finally:
             os.close(descriptor)
@@ -172,21 +171,20 @@ class RelayLink(Link):
         self._ports.clear()
 
 
-def choose_link(kind: LinkKind, bandwidth_bytes_per_s: int | None, delay_s: float = 0.0, jitter_s: float = 0.0) -> Link:
-    """The link to enter. ``auto`` makes a trial of namespaces and falls back to the relay, saying why in ``reason``.
-
-    :raises MissingError: a delay was asked of namespaces, which have none.
-    """
-    distant = bool(delay_s or jitter_s)
-    if kind == "netns":
-        if distant:
-            raise MissingError('link: netns has no delay; set link.kind = "relay" or "auto"')
-        return NetnsLink(bandwidth_bytes_per_s, 'link.kind = "netns"')
+def choose_link(
+    kind: LinkKind, bandwidth_bytes_per_s: int | None, delay_s: float = 0.0, jitter_s: float = 0.0, loss: float = 0.0
+) -> Link:
+    """The link to enter. ``auto`` makes a trial of namespaces and falls back to the relay, saying why in ``reason``; a delay is
+    the relay's, and packets to lose have namespaces alone."""
+    length = {"delay_s": delay_s, "jitter_s": jitter_s}
+    if kind == "netns" or (kind == "auto" and loss):
+        reason = 'link.kind = "netns"' if kind == "netns" else "auto: only network namespaces lose packets"
+        return NetnsLink(bandwidth_bytes_per_s, reason, **length, loss=loss)
     if kind == "relay":
-        return RelayLink(bandwidth_bytes_per_s, 'link.kind = "relay"', delay_s=delay_s, jitter_s=jitter_s)
-    if distant:
-        reason = "auto: the link has a delay, which only the relay makes"
-        return RelayLink(bandwidth_bytes_per_s, reason, delay_s=delay_s, jitter_s=jitter_s)
+        return RelayLink(bandwidth_bytes_per_s, 'link.kind = "relay"', **length)
+    if any(length.values()):
+        reason = "auto: a delay, which the relay makes without TCP's own limits over a distance; netns has those"
+        return RelayLink(bandwidth_bytes_per_s, reason, **length)
     try:
         with NetnsLink(bandwidth_bytes_per_s):
             pass
@@ -196,14 +194,9 @@ def choose_link(kind: LinkKind, bandwidth_bytes_per_s: int | None, delay_s: floa
 
 
 @contextlib.contextmanager
-def open_link(kind: LinkKind, bandwidth_bytes_per_s: int | None) -> Iterator[Link]:
+def open_link(
+    kind: LinkKind, bandwidth_bytes_per_s: int | None, delay_s: float = 0.0, jitter_s: float = 0.0, loss: float = 0.0
+) -> Iterator[Link]:
     """Choose, make, give and remove a link. :raises MissingError: this machine cannot make the kind asked for."""
-    with choose_link(kind, bandwidth_bytes_per_s) as link:
+    with choose_link(kind, bandwidth_bytes_per_s, delay_s, jitter_s, loss) as link:
         yield link
-
-
-def _import_path() -> str:
-    """The relay imports this very tree, also in a bare checkout."""
-    root = str(Path(harness.__file__).parent.parent)
-    inherited = os.environ.get("PYTHONPATH")
-    return f"{root}{os.pathsep}{inherited}" if inherited else root

@@ -13,14 +13,15 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from harness.errors import PeerError
 
-__all__ = ["QueueCounter"]
+__all__ = ["QueueCounter", "in_namespace"]
 
+_Made = TypeVar("_Made")
 _CLONE_NEWNET = 0x40000000
 _NETLINK_ROUTE = 0
 _RTM_NEWQDISC, _RTM_GETQDISC, _NLMSG_ERROR = 36, 38, 2
@@ -37,7 +38,11 @@ class QueueCounter:
 
     def __init__(self, namespace: Path, interface: str) -> None:
         self._place = f"{namespace.name}: {interface}"
-        self._socket, index = _in_namespace(namespace, interface)
+        try:
+            self._socket, index = in_namespace(namespace, lambda: _request_socket(interface))
+        except OSError as exc:
+            raise PeerError(f"link {self._place}: cannot open its counters: {exc.strerror}") from exc
+        self._socket.settimeout(1.0)
         body = _TCMSG.pack(socket.AF_UNSPEC, 0, 0, index, 0, _TC_H_ROOT, 0)
         self._request = _HEADER.pack(_HEADER.size + len(body), _RTM_GETQDISC, _NLM_F_REQUEST | _NLM_F_ECHO, 0, 0) + body
 
@@ -82,20 +87,23 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += (length + 3) & ~3
 
 
-def _in_namespace(namespace: Path, interface: str) -> tuple[socket.socket, int]:
-    """A netlink socket that lives in ``namespace``, and the interface's number there.
+def _request_socket(interface: str) -> tuple[socket.socket, int]:
+    """And the interface's number where we are."""
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_ROUTE), socket.if_nametoindex(interface)
 
-    A socket belongs to the namespace of the thread that opens it, so a short-lived thread goes there and the caller's
-    thread never leaves its own.
+
+def in_namespace(namespace: Path, act: Callable[[], _Made]) -> _Made:
+    """What ``act`` gives in ``namespace``.
+
+    Sockets and interfaces belong to the namespace of the thread that opens them, so a short-lived thread goes there and the
+    caller's never leaves its own. :raises OSError: ``act`` did, or there is no way in.
     """
-    outcome: list[tuple[socket.socket, int] | OSError] = []
+    outcome: list[_Made | OSError] = []
 
     def work() -> None:
         try:
             _enter(namespace)
-            outcome.append(
-                (socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_ROUTE), socket.if_nametoindex(interface))
-            )
+            outcome.append(act())
         except OSError as exc:
             outcome.append(exc)
 
@@ -104,8 +112,7 @@ def _in_namespace(namespace: Path, interface: str) -> tuple[socket.socket, int]:
     thread.join()
     result = outcome[0]
     if isinstance(result, OSError):
-        raise PeerError(f"link {namespace.name}: {interface}: cannot open its counters: {result.strerror}") from result
-    result[0].settimeout(1.0)
+        raise result
     return result
 
 

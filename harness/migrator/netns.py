@@ -17,15 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import MissingError, PeerError
+from harness.migrator.cable import Cable
 from harness.migrator.link_api import Link, LinkCounters
 from harness.migrator.netlink import QueueCounter
-from harness.units import format_bandwidth
+from harness.units import format_bandwidth, format_delay
 
 __all__ = ["NetnsLink", "TbfSettings", "remove_leftovers", "tbf_settings"]
 
 _NAMESPACES = Path("/run/netns")
 _NAME = re.compile(r"pf-(\d+)-\d+-[ab]")
 _INTERFACE = "pf0"
+_ONE_ADDRESS = "02:00:00:00:00:01"
 # RFC 5737's documentation range: no route of the host can mean it, and each pair of namespaces has its own.
 _SOURCE_HOST, _DESTINATION_HOST = "192.0.2.1", "192.0.2.2"
 # Linux's usual default, so that two hosts compare: bbr, this host's, dropped 6354 of 15286 packets at 25 Mbit/s.
@@ -78,8 +80,18 @@ class NetnsLink(Link):
     kind = "netns"
     counts = "Ethernet frames that left each side's queue: headers and retransmissions included"
 
-    def __init__(self, bandwidth_bytes_per_s: int | None, reason: str | None = None) -> None:
+    def __init__(
+        self,
+        bandwidth_bytes_per_s: int | None,
+        reason: str | None = None,
+        *,
+        delay_s: float = 0.0,
+        jitter_s: float = 0.0,
+        loss: float = 0.0,
+    ) -> None:
         super().__init__(bandwidth_bytes_per_s, reason)
+        self._length = (delay_s, jitter_s, loss)
+        self._cable = Cable(*self._length) if any(self._length) else None
         stem = f"pf-{os.getpid()}-{next(_numbers)}"
         self._names = (f"{stem}-a", f"{stem}-b")
         self._counters: tuple[QueueCounter, ...] = ()
@@ -96,16 +108,21 @@ class NetnsLink(Link):
     @property
     def description(self) -> str:
         """Kind, rate, and what shapes it."""
-        ends = f"MTU 1500, {self._congestion_control}"
+        ends, between = f"MTU 1500, {self._congestion_control}", "veth pair"
+        if self._cable is not None:
+            delay_s, jitter_s, loss = self._length
+            between = f"packet line, {format_delay(delay_s, jitter_s)}, {loss * 100:.3g} % of packets lost"
+            ends += f", TCP buffers of at most {_tcp_buffers()} B"
         if self.bandwidth_bytes_per_s is None:
-            return f"netns: two network namespaces, veth pair, unlimited, {ends}"
+            return f"netns: two network namespaces, {between}, unlimited, {ends}"
         tbf = tbf_settings(self.bandwidth_bytes_per_s)
         shape = f"tc tbf both ways, burst {tbf.burst_bytes} B, queue {tbf.limit_bytes} B"
-        return f"netns: two network namespaces, veth pair, {format_bandwidth(self.bandwidth_bytes_per_s)} ({shape}), {ends}"
+        return f"netns: two network namespaces, {between}, {format_bandwidth(self.bandwidth_bytes_per_s)} ({shape}), {ends}"
 
     def another(self) -> NetnsLink:
         """In namespaces of its own."""
-        return NetnsLink(self.bandwidth_bytes_per_s, self.reason)
+        delay_s, jitter_s, loss = self._length
+        return NetnsLink(self.bandwidth_bytes_per_s, self.reason, delay_s=delay_s, jitter_s=jitter_s, loss=loss)
 
     def connect_address(self, destination_port: int) -> tuple[str, int]:
         """The destination itself: nothing stands between."""
@@ -115,6 +132,8 @@ class NetnsLink(Link):
         """What left the queues of both ends. About 50 us."""
         if not self._counters:
             raise PeerError(f"link {self._names[0]}: it is not open")
+        if self._cable is not None:
+            self._cable.check()
         forward, back = self._counters
         return LinkCounters(forward.read_bytes(), back.read_bytes())
 
@@ -125,7 +144,14 @@ class NetnsLink(Link):
         near, far = self._names
         for name in self._names:
             _run("ip", "netns", "add", name)
-        _run("ip", "-n", near, "link", "add", _INTERFACE, "type", "veth", "peer", "name", _INTERFACE, "netns", far)
+        if self._cable is None:
+            _run("ip", "-n", near, "link", "add", _INTERFACE, "type", "veth", "peer", "name", _INTERFACE, "netns", far)
+        else:
+            self._cable.open(_NAMESPACES / near, _NAMESPACES / far)
+            for (
+                name
+            ) in self._names:  # of one address each end takes what comes, and asks nobody: far hosts are no neighbours
+                _run("ip", "-n", name, "link", "set", _INTERFACE, "address", _ONE_ADDRESS, "arp", "off")
         for name, host in zip(self._names, (_SOURCE_HOST, _DESTINATION_HOST), strict=True):
             _run("ip", "-n", name, "addr", "add", f"{host}/30", "dev", _INTERFACE)
             _run("ip", "-n", name, "link", "set", _INTERFACE, "addrgenmode", "none")  # no IPv6 chatter in the counters
@@ -150,6 +176,8 @@ class NetnsLink(Link):
         for counter in self._counters:
             counter.close()
         self._counters = ()
+        if self._cable is not None:
+            self._cable.close()
         if os.getpid() == self._owner_pid:
             for name in self._names:
                 _remove(name)
@@ -192,6 +220,12 @@ def _congestion_control() -> str:
     if _CONGESTION_CONTROL in (settings / "tcp_available_congestion_control").read_text().split():
         return _CONGESTION_CONTROL
     return (settings / "tcp_congestion_control").read_text().strip()
+
+
+def _tcp_buffers() -> str:
+    """What a sender and a receiver may have under way at most: over a distance this is a limit of its own."""
+    settings = [(Path("/proc/sys/net/ipv4") / name).read_text().split()[-1] for name in ("tcp_wmem", "tcp_rmem")]
+    return " and ".join(settings)
 
 
 def _require_root() -> None:

@@ -117,8 +117,16 @@ def test_auto_takes_the_relay_for_a_delay_and_says_why():
     assert (link.another().delay_s, link.another().jitter_s, link.another().reason) == (0.05, 0.005, link.reason)
     assert "round trip" not in choose_link("relay", None).description
     assert "256 MiB under way" in choose_link("relay", None, delay_s=0.0005).description
-    with pytest.raises(MissingError, match=r'link\.kind = "relay"'):
-        choose_link("netns", None, jitter_s=0.001)
+
+
+def test_packets_are_lost_in_namespaces_alone_and_auto_says_so():
+    link = choose_link("auto", 12_500_000, delay_s=0.01, loss=0.01)
+    assert isinstance(link, NetnsLink)
+    assert "lose packets" in link.reason
+    for words in ("packet line, 10 ms each way, 20 ms round trip", "1 % of packets lost", "TCP buffers"):
+        assert words in link.description
+    assert link.another().description == link.description
+    assert "packet line" not in choose_link("netns", 12_500_000).description
 
 
 def test_tbf_settings_scale_with_the_rate():
@@ -161,6 +169,34 @@ def test_reading_namespace_counters_is_cheap(needs_netns):
             link.counters()
             samples_s.append(time.monotonic() - began_s)
     assert sorted(samples_s)[50] < 0.001
+
+
+@pytest.mark.netns
+def test_tcp_sees_the_length_of_a_link_between_namespaces(needs_netns):
+    delay_s = 0.05
+    with open_link("netns", 125_000_000, delay_s=delay_s, jitter_s=0.001) as link:
+        took_s = push(link, 200_000)
+        counters = link.counters()
+    assert took_s > 4 * delay_s  # a handshake, and more than one window
+    assert 200_000 < counters.forward_wire_bytes < 230_000
+
+
+@pytest.mark.netns
+def test_a_lossy_link_between_namespaces_delivers_all_and_sends_some_twice(needs_netns):
+    count = 2_000_000
+    with open_link("netns", 125_000_000, loss=0.05) as link:
+        push(link, count)
+        sent_bytes = link.counters().forward_wire_bytes
+    assert sent_bytes > count * 1.07  # headers alone are 1.046
+
+
+@pytest.mark.netns
+def test_a_dead_packet_line_is_an_error_with_its_last_words(needs_netns):
+    with open_link("netns", None, delay_s=0.001) as link:
+        os.kill(link._cable._process.pid, signal.SIGKILL)
+        link._cable._process.wait()
+        with pytest.raises(PeerError, match="packet line died"):
+            link.counters()
 
 
 @pytest.mark.netns
