@@ -16,6 +16,8 @@ from reports.theme import colour_scale, shape_scale, value_scale
 
 __all__ = ["Section", "sections"]
 
+_LOGARITHMIC = " The axis of round trips is logarithmic."
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -38,10 +40,15 @@ def _section(number: int, group: Group) -> Section:
         f"distance-{number}",
         f"Total time by round trip: {group.label}",
         "Median total time; upright lines are 95\u00a0% intervals. Lower is better; a level line is a method that distance does "
-        "not slow.",
+        f"not slow.{_LOGARITHMIC if _far(group) else ''}",
         _drawn(group),
     )
     return Section(group.label, sentences(group), chart, headings(group), rows(group))
+
+
+def _far(group: Group) -> bool:
+    """Whether no link is without a length: round trips of 1 and 200 ms share an axis only by their logarithms."""
+    return group.round_trips_ms[0] > 0
 
 
 def _drawn(group: Group) -> Spec:
@@ -57,12 +64,10 @@ def _drawn(group: Group) -> Spec:
         for ms, summary in found.items()
     ]
     names = list(group.times)
-    far = [ms for ms in group.round_trips_ms if ms > 0]
-    log = len(far) == len(group.round_trips_ms)
     x = alt.X(
         "round_trip:Q",
         title="Round trip (ms)",
-        scale=alt.Scale(type="log", nice=False, padding=18) if log else alt.Scale(zero=True, padding=18),
+        scale=alt.Scale(type="log", nice=False, padding=18) if _far(group) else alt.Scale(zero=True, padding=18),
         axis=alt.Axis(values=list(group.round_trips_ms), format="~g", labelOverlap=False),
     )
     scale = value_scale([row[end] for row in points for end in ("low", "high")])

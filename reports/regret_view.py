@@ -97,7 +97,9 @@ def _drawn(rows: Sequence[Regret]) -> Spec:
         for row in rows
     ]
     names = [_AUTO, *texts(fixed, "series")]
-    shares = [row["share"] for row in [*fixed, *auto]] + [row["low"] for row in auto if "low" in row]
+    shares = [row["share"] for row in [*fixed, *auto]] + [
+        row[end] for row in auto for end in ("low", "high") if end in row
+    ]
     scale = alt.Scale(type="log", nice=False, domain=[min(shares) / _MARGIN, max(shares) * _MARGIN])
     x = alt.X("share:Q", title="Time, best fixed = 1", scale=scale, axis=alt.Axis(format="~g"))
     look: dict[str, Any] = {
