@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import ScenarioError, UserError
@@ -53,8 +53,16 @@ def asked(text: str, dirty_bytes_per_s: int | None) -> Asked:
             raise
         raise ScenarioError(f"{exc}; a recorded stream is named by its file, and there is none of this name") from exc
     if scenario.guest.path is not None:
-        return _of_stream(Path(scenario.guest.path), dirty_bytes_per_s, scenario.downtime_limit_s)
-    return _of_guest(text, scenario, dirty_bytes_per_s)
+        found = _of_stream(Path(scenario.guest.path), dirty_bytes_per_s, scenario.downtime_limit_s)
+    else:
+        found = _of_guest(text, scenario, dirty_bytes_per_s)
+    return replace(found, notes=(*found.notes, *_of_link(scenario)))
+
+
+def _of_link(scenario: Scenario) -> Iterator[str]:
+    """What of the scenario's link is not in the question, which has a bandwidth alone."""
+    if scenario.link.delay_s or scenario.link.jitter_s or scenario.link.loss:
+        yield "Of a link without length or losses: the delay, jitter and loss of this scenario's link are not in the model."
 
 
 def _of_stream(path: Path, dirty_bytes_per_s: int | None, downtime_limit_s: float | None) -> Asked:

@@ -55,6 +55,11 @@ def test_a_first_pass_is_what_is_not_zero_with_its_record_heads(scenario):
     assert found.notes == ()
 
 
+def test_a_scenarios_distance_is_said_not_to_be_in_the_model():
+    assert any("without length or losses" in note for note in asked("distance", None).notes)
+    assert not any("without length" in note for note in asked("adaptive", None).notes)
+
+
 def test_a_dirty_rate_that_is_told_goes_before_the_scenarios(scenario):
     found = asked(scenario(), 3 * MIB)
     assert found.dirty_bytes_per_s == found.guest.dirty_bytes_per_s == found.part.dirty_rate_bytes_per_s == 3 * MIB

@@ -82,7 +82,7 @@ class RelayLink(Link):
         holds = (
             f", at most {format_bytes(UNLIMITED_LINE_BYTES)} under way" if self.bandwidth_bytes_per_s is None else ""
         )
-        return f", {format_delay(self.delay_s, self.jitter_s)}{holds}, whose TCP windows and loss are not imitated"
+        return f", {format_delay(self.delay_s, self.jitter_s)}{holds}, without TCP's windows and losses over a distance"
 
     def another(self) -> RelayLink:
         """With a process of its own."""

@@ -55,6 +55,21 @@ def push(link, count):
     return time.monotonic() - began_s
 
 
+def wait_for_end(pid):
+    """Of a process that is not ours: an init that does not reap leaves it a zombie."""
+    deadline_s = time.monotonic() + 10
+    stat = Path(f"/proc/{pid}/stat")
+    while True:
+        try:
+            state = stat.read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        if state == "Z":
+            return
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
 def test_relay_counts_payload_exactly():
     with open_link("relay", None) as link:
         push(link, 5_000_001)
@@ -77,10 +92,7 @@ def test_relay_ends_with_its_harness_even_when_that_is_killed():
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         pid = int(process.stdout.readline())
         process.kill()
-    deadline_s = time.monotonic() + 5
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
+    wait_for_end(pid)
 
 
 def test_dead_relay_is_an_error_with_its_last_words():
@@ -188,6 +200,23 @@ def test_a_lossy_link_between_namespaces_delivers_all_and_sends_some_twice(needs
         push(link, count)
         sent_bytes = link.counters().forward_wire_bytes
     assert sent_bytes > count * 1.07  # headers alone are 1.046
+
+
+@pytest.mark.netns
+def test_a_packet_line_ends_with_its_link_and_with_its_harness_even_when_that_is_killed(needs_netns):
+    with open_link("netns", None, delay_s=0.001) as link:
+        pid = link._cable._process.pid
+        assert Path(f"/proc/{pid}").exists()
+    assert not Path(f"/proc/{pid}").exists()
+    code = (
+        "from harness.migrator.netns import NetnsLink; import time\n"
+        "link = NetnsLink(None, delay_s=0.001); link.open(); print(link._cable._process.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        pid = int(process.stdout.readline())
+        process.kill()
+    wait_for_end(pid)
+    remove_leftovers()
 
 
 @pytest.mark.netns
