@@ -65,13 +65,15 @@ class TbfSettings:
         return ["tbf", "rate", rate, "burst", burst, "limit", limit]
 
 
-def tbf_settings(bytes_per_s: int) -> TbfSettings:
-    """Burst and queue that keep the rate and delay by a few milliseconds at most."""
+def tbf_settings(bytes_per_s: int, round_trip_s: float = 0.0) -> TbfSettings:
+    """Burst and queue that keep the rate and delay by a few milliseconds at most; over a distance by a round trip at most, as
+    routers' queues do: acknowledgements that come late set free more than a short one holds, and a loss there costs seconds.
+    """
     burst = max(_MINIMUM_BURST_BYTES, round(bytes_per_s * _BURST_S))
     limit = max(_MINIMUM_LIMIT_BYTES, round(bytes_per_s * _LIMIT_S))
     if bytes_per_s * _PACKET_S >= _PACKET_BYTES:
         burst, limit = max(_PACKET_BYTES, burst), max(_PACKETS_LIMIT_BYTES, limit)
-    return TbfSettings(bytes_per_s * 8, burst, limit)
+    return TbfSettings(bytes_per_s * 8, burst, max(limit, round(bytes_per_s * round_trip_s)))
 
 
 class NetnsLink(Link):
@@ -115,7 +117,7 @@ class NetnsLink(Link):
             ends += f", TCP buffers of at most {_tcp_buffers()} B"
         if self.bandwidth_bytes_per_s is None:
             return f"netns: two network namespaces, {between}, unlimited, {ends}"
-        tbf = tbf_settings(self.bandwidth_bytes_per_s)
+        tbf = self._tbf(self.bandwidth_bytes_per_s)
         shape = f"tc tbf both ways, burst {tbf.burst_bytes} B, queue {tbf.limit_bytes} B"
         return f"netns: two network namespaces, {between}, {format_bandwidth(self.bandwidth_bytes_per_s)} ({shape}), {ends}"
 
@@ -164,7 +166,7 @@ class NetnsLink(Link):
     def set_bandwidth(self, bytes_per_s: int) -> None:
         """Both ways; what is queued stays, and so do the counters. Burst and queue never shrink: tbf cuts packets as they enter,
         and one that waits already, larger than a new burst, would block it for ever."""
-        before, after = tbf_settings(self.bandwidth_bytes_per_s or bytes_per_s), tbf_settings(bytes_per_s)
+        before, after = self._tbf(self.bandwidth_bytes_per_s or bytes_per_s), self._tbf(bytes_per_s)
         burst, limit = max(before.burst_bytes, after.burst_bytes), max(before.limit_bytes, after.limit_bytes)
         queue = TbfSettings(after.rate_bits_per_s, burst, limit).arguments()
         for name in self._names:
@@ -191,7 +193,10 @@ class NetnsLink(Link):
     def _queue(self) -> list[str]:
         if self.bandwidth_bytes_per_s is None:
             return _COUNTING_QUEUE
-        return tbf_settings(self.bandwidth_bytes_per_s).arguments()
+        return self._tbf(self.bandwidth_bytes_per_s).arguments()
+
+    def _tbf(self, bytes_per_s: int) -> TbfSettings:
+        return tbf_settings(bytes_per_s, 2 * self._length[0])
 
 
 def remove_leftovers() -> list[str]:

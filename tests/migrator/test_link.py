@@ -147,6 +147,11 @@ def test_tbf_settings_scale_with_the_rate():
     assert fast.arguments() == ["tbf", "rate", "10000000000bit", "burst", "1250000b", "limit", "5000000b"]
 
 
+def test_a_distant_links_queue_holds_a_round_trip():
+    assert tbf_settings(125_000_000, 0.1).limit_bytes == 12_500_000
+    assert tbf_settings(125_000_000, 0.001) == tbf_settings(125_000_000)
+
+
 def test_a_burst_holds_a_gso_packet_where_that_is_short():
     for bits_per_s in (100e6, 200e6, 300e6, 400e6, 1e9):
         tbf = tbf_settings(round(bits_per_s / 8))
