@@ -17,7 +17,7 @@ from typing import Any
 from harness.model import Cost, Link, break_even
 from harness.result import Result
 from reports.effects import summary_of
-from reports.facts import declared_methods, is_replay, round_trip_text, scenario_text
+from reports.facts import declared_methods, is_replay, distance_text, scenario_text
 
 __all__ = ["Group", "Point", "groups"]
 
@@ -93,8 +93,8 @@ def _key(result: Result) -> tuple[object, ...]:
     cell: Mapping[str, Any] = result.scenario.get("cell", {})
     name = scenario_text(result, "name", "").partition("+")[0]
     guest = tuple(sorted((key, str(value)) for key, value in result.scenario.get("guest", {}).items()))
-    others = [value for key, value in cell.items() if key not in (_AXIS, "link.delay", "link.jitter")]
-    return name, (*others, *([round_trip_text(result)] if round_trip_text(result) else [])), guest
+    others = [value for key, value in cell.items() if key not in (_AXIS, "link.delay", "link.jitter", "link.loss")]
+    return name, (*others, *([distance_text(result)] if distance_text(result) else [])), guest
 
 
 def _label(key: tuple[object, ...]) -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from harness.result import MetricSummary, Result
 from harness.units import format_bandwidth
 from reports.effects import method_names, summary_of
-from reports.facts import baseline_name, delay_of, link_kind, scenario_text
-from reports.numbers import DASH, METRICS, finite, percent, plural, scaled
+from reports.facts import baseline_name, delay_of, link_kind, loss_text, scenario_text
+from reports.numbers import DASH, METRICS, percent, plural, scaled
 
 __all__ = ["Group", "groups", "headings", "rows", "sentences"]
 
@@ -83,8 +83,7 @@ def _label(result: Result) -> str:
     link, jitter_s = result.scenario.get("link", {}), delay_of(result)[1]
     bandwidth = format_bandwidth(link["bandwidth_bytes_per_s"]) if "bandwidth_bytes_per_s" in link else ""
     jitter = f"jitter up to {jitter_s * 1e3:g} ms each way" if jitter_s else ""
-    loss = f"{link['loss'] * 100:.3g} % of packets lost" if finite(link.get("loss")) else ""
-    words = [word for word in (bandwidth, jitter, loss, _others(result)) if word]
+    words = [word for word in (bandwidth, jitter, loss_text(result), _others(result)) if word]
     return ", ".join(words) or scenario_text(result, "name", "unnamed scenario")
 
 

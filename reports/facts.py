@@ -17,6 +17,7 @@ __all__ = [
     "date_text",
     "declared_methods",
     "delay_of",
+    "distance_text",
     "family",
     "guest_memory_bytes",
     "guest_text",
@@ -24,10 +25,10 @@ __all__ = [
     "limited",
     "link_kind",
     "link_text",
+    "loss_text",
     "machine_text",
     "method_text",
     "plan_text",
-    "round_trip_text",
     "scenario_text",
 ]
 
@@ -73,8 +74,8 @@ def link_text(result: Result) -> str:
     words = format_bandwidth(link["bandwidth_bytes_per_s"])
     if any(delay_of(result)):
         words += f", {format_delay(*delay_of(result))}"
-    if loss := finite(link.get("loss")):
-        words += f", {loss * 100:.3g} % of packets lost"
+    if loss_text(result):
+        words += f", {loss_text(result)}"
     kind = link_kind(result)
     return f"{words} ({kind})" if kind else words
 
@@ -91,9 +92,16 @@ def delay_of(result: Result) -> tuple[float, float]:
     return finite(link.get("delay_s")) or 0.0, finite(link.get("jitter_s")) or 0.0
 
 
-def round_trip_text(result: Result) -> str:
-    """``100 ms round trip``; nothing for a link without a delay."""
-    return format_round_trip(*delay_of(result)) if any(delay_of(result)) else ""
+def distance_text(result: Result) -> str:
+    """``100 ms round trip, 1 % of packets lost``; nothing for a link without length or losses."""
+    words = [format_round_trip(*delay_of(result))] if any(delay_of(result)) else []
+    return ", ".join([*words, *([loss_text(result)] if loss_text(result) else [])])
+
+
+def loss_text(result: Result) -> str:
+    """``1 % of packets lost``, or nothing."""
+    loss = finite(_part(result, "link").get("loss"))
+    return f"{loss * 100:.3g} % of packets lost" if loss else ""
 
 
 def guest_memory_bytes(result: Result) -> int | None:

@@ -13,7 +13,7 @@ import altair as alt
 
 from harness.result import Attempt, Frontier, Result
 from harness.units import format_bandwidth
-from reports.facts import baseline_name, delay_of, round_trip_text
+from reports.facts import baseline_name, delay_of, distance_text
 from reports.frontiers import of_search
 from reports.plots import Datum, Spec, band_height, data, texts
 from reports.theme import colour_scale, shape_scale, value_scale
@@ -141,7 +141,7 @@ def _order(result: Result) -> tuple[float, tuple[float, float]]:
 
 def _link(result: Result) -> str:
     value = _bandwidth(result)
-    words = [format_bandwidth(None if value == float("inf") else value), round_trip_text(result)]
+    words = [format_bandwidth(None if value == float("inf") else value), distance_text(result)]
     return ", ".join(word for word in words if word)
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from harness.result import Result
 from harness.units import format_bandwidth
 from reports.effects import counted_runs, ratio_interval, summary_of, values
-from reports.facts import declared_methods, round_trip_text
+from reports.facts import declared_methods, distance_text
 
 __all__ = ["Regret", "regrets"]
 
 _BANDWIDTH = "link.bandwidth"
-_LENGTH = ("link.delay", "link.jitter")  # told as the round trip that they make
+_LENGTH = ("link.delay", "link.jitter", "link.loss")  # told as the distance that they make
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _cell(result: Result) -> str:
         return str(result.scenario.get("name", ""))
     held = [format_bandwidth(link["bandwidth_bytes_per_s"])] if "bandwidth_bytes_per_s" in link else []
     words = [*([] if _BANDWIDTH in cell else held), *(value for key, value in cell.items() if key not in _LENGTH)]
-    return ", ".join([*words, *([round_trip_text(result)] if round_trip_text(result) else [])])
+    return ", ".join([*words, *([distance_text(result)] if distance_text(result) else [])])
 
 
 def _interval(auto: Sequence[float], best: Sequence[float]) -> tuple[float, float] | None:

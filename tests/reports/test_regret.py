@@ -64,8 +64,8 @@ def test_a_link_that_is_not_swept_is_named_and_no_two_rows_are_alike():
     assert [row.cell for row in regrets(found)] == ["1 Gbit/s, mixed", "100 Mbit/s, mixed (1)", "100 Mbit/s, mixed (2)"]
     swept = result({"link.bandwidth": "1Gbit/s", **cell}, link=fast, none=1.0, auto=1.0)
     assert [row.cell for row in regrets([swept])] == ["1Gbit/s, mixed"]
-    far = result({"link.delay": "50ms", **cell}, link={**fast, "delay_s": 0.05}, none=1.0, auto=1.0)
-    assert [row.cell for row in regrets([far])] == ["1 Gbit/s, mixed, 100 ms round trip"]
+    far = result({"link.delay": "50ms", **cell}, link={**fast, "delay_s": 0.05, "loss": 0.01}, none=1.0, auto=1.0)
+    assert [row.cell for row in regrets([far])] == ["1 Gbit/s, mixed, 100 ms round trip, 1 % of packets lost"]
 
 
 def test_the_sentences_name_the_worst_cell_and_the_rows_are_in_the_order_of_the_results():
