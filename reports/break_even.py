@@ -17,7 +17,7 @@ from typing import Any
 from harness.model import Cost, Link, break_even
 from harness.result import Result
 from reports.effects import summary_of
-from reports.facts import declared_methods, is_replay, distance_text, scenario_text
+from reports.facts import declared_methods, distance_text, is_replay, scenario_text
 
 __all__ = ["Group", "Point", "groups"]
 

@@ -1,7 +1,7 @@
 """What a link does to bytes in time, with a clock made of numbers."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.migrator.shaping import Delay, DelayLine, TokenBucket, line_bytes
@@ -39,6 +39,7 @@ def test_a_line_holds_what_is_under_way_at_the_links_rate():
     assert line_bytes(None, 0.1) == 256 << 20
 
 
+@settings(deadline=None)
 @given(
     data=st.binary(min_size=1, max_size=2000),
     steps=st.lists(st.tuples(st.integers(1, 300), st.floats(0, 1), st.floats(0, 1), st.integers(1, 300)), min_size=1),
