@@ -25,7 +25,7 @@ from harness.guests.stress import StressConfig, layout
 from harness.guests.survey import QemuSurvey, survey
 from harness.measure.downtime import longest_silence_s, stop_to_resume_s, wall_to_monotonic_s
 from harness.measure.look import Look, cpu_seconds
-from harness.measure.verify import Verification, verify
+from harness.measure.verify import Verification, dump_bytes, verify
 from harness.migrator.halves import (
     Half,
     failure_of,
@@ -39,7 +39,7 @@ from harness.migrator.halves import (
 from harness.migrator.link import Link, choose_link, remove_leftovers
 from harness.migrator.steps import stepping
 from harness.result import CpuSeconds, Run
-from harness.rundir import open_run_dir
+from harness.rundir import LOGS_BYTES, open_run_dir, scratch_base
 from harness.scenario import Method, Scenario
 
 __all__ = ["LiveLab"]
@@ -67,12 +67,14 @@ class LiveLab:
             guest.pattern,
             guest.changed_bytes_per_page,
         )
+        self._scratch_bytes = dump_bytes(guest.memory_bytes) + LOGS_BYTES
 
     def __enter__(self) -> LiveLab:
-        """Survey, probe, images, link. :raises MissingError: no QEMU, no KVM where it was asked for, no link."""
+        """Survey, probe, images, link. :raises MissingError: no QEMU, no KVM where it was asked for, no link, no room."""
         guest, link = self._scenario.guest, self._scenario.link
         remove_leftovers()
         self._survey: QemuSurvey = survey(guest.qemu)
+        self._scratch = scratch_base(self._scratch_bytes)
         self._accel: Accel = probe_accel(guest.qemu, guest.accel)
         images = tuple(
             memory.cached_image(guest.fill, part.bytes, guest.seed + index, cache_dir())
@@ -95,6 +97,7 @@ class LiveLab:
             "link": self._link_kind.description,
             "link_counts": self._link_kind.counts,
             "link_reason": self._link_kind.reason,
+            "scratch": str(self._scratch),
         }
 
     def memory_classes(self) -> dict[str, dict[str, float]]:
@@ -109,7 +112,7 @@ class LiveLab:
             method, self._survey, downtime_limit_s=scenario.downtime_limit_s, return_path=scenario.return_path
         )
         with ExitStack() as stack:
-            run_dir = stack.enter_context(open_run_dir(logs))
+            run_dir = stack.enter_context(open_run_dir(logs, self._scratch_bytes))
             link = stack.enter_context(self._link_kind.another())
             pair = stack.enter_context(
                 start_pair(

@@ -32,7 +32,7 @@ from harness.migrator.halves import (
 from harness.migrator.link import Link, choose_link, remove_leftovers
 from harness.migrator.steps import stepping
 from harness.result import Run
-from harness.rundir import open_run_dir
+from harness.rundir import LOGS_BYTES, open_run_dir, scratch_base
 from harness.scenario import Method, Scenario
 
 __all__ = ["ReplayLab"]
@@ -48,9 +48,10 @@ class ReplayLab:
         self._scenario = scenario
 
     def __enter__(self) -> ReplayLab:
-        """Stream and link. :raises UserError: not a stream. :raises MissingError: no file, no link."""
+        """Stream and link. :raises UserError: not a stream. :raises MissingError: no file, no link, no room."""
         guest, link = self._scenario.guest, self._scenario.link
         remove_leftovers()
+        self._scratch = scratch_base(LOGS_BYTES)
         self._stream = open_stream(Path(guest.path)) if guest.path is not None else self._generated()
         self._link_kind = choose_link(link.kind, link.bandwidth_bytes_per_s, link.delay_s, link.jitter_s, link.loss)
         return self
@@ -81,6 +82,7 @@ class ReplayLab:
             "link": self._link_kind.description,
             "link_counts": self._link_kind.counts,
             "link_reason": self._link_kind.reason,
+            "scratch": str(self._scratch),
         }
 
     def memory_classes(self) -> dict[str, dict[str, float]]:
@@ -93,7 +95,7 @@ class ReplayLab:
     def run(self, method: Method, logs: Path, on_progress: Callable[[RunProgress], None]) -> Run:
         """One replay through ``method``. :raises MissingError: not on this machine. :raises PageferryError: it failed."""
         with ExitStack() as stack:
-            run_dir = stack.enter_context(open_run_dir(logs))
+            run_dir = stack.enter_context(open_run_dir(logs, LOGS_BYTES))
             link = stack.enter_context(self._link_kind.another())
             route = stack.enter_context(_open_route(method, link, run_dir))
             feeder = Player(

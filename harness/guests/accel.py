@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +17,7 @@ from typing import Literal
 from harness.errors import MissingError, QemuError
 from harness.guests.qemu import QemuProcess
 from harness.guests.stress import Console, GuestFailure, Heartbeat, StressConfig, boot, devices, layout
+from harness.rundir import open_scratch
 
 __all__ = ["Accel", "probe_accel"]
 
@@ -79,13 +79,13 @@ def _probe_kvm(qemu: str) -> Accel | str:
 
 def _boot_failure(qemu: str, cpu: str) -> str | None:
     """None if the stress guest's heartbeat is heard under KVM."""
-    with tempfile.TemporaryDirectory(prefix="pageferry-") as folder:
-        image = Path(folder, "empty.bin")
+    with open_scratch() as folder:
+        image = folder / "empty.bin"
         image.write_bytes(b"\0")
         argv = [qemu, "-machine", "pc,accel=kvm", "-cpu", cpu, "-m", "16M", "-smp", "1", "-S", *devices()]
         argv += boot(PROBE, [image] * len(layout(PROBE).fill))
         try:
-            with QemuProcess("probe", argv, run_dir=Path(folder), chardevs=["console"]) as guest:
+            with QemuProcess("probe", argv, run_dir=folder, chardevs=["console"]) as guest:
                 return _silence(guest, guest.chardev_path("console"))
         except QemuError as exc:
             return str(exc).removeprefix("probe: ")

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import MissingError, UserError
+from harness.guests.cache import ELSEWHERE
 from harness.guests.pagegen import BLOCK_PAGES, PAGE_BYTES, PageStream, blocks
 from harness.guests.tokens import Bytes, Ids, Raw
 from harness.scenario import PageClass
@@ -119,8 +120,7 @@ def fill_image(path: Path, mix: Mapping[PageClass, float], memory_bytes: int, se
             os.fsync(file.fileno())
     except OSError as exc:
         raise MissingError(
-            f"{path}: cannot write {format_bytes(memory_bytes)} of guest memory: {exc.strerror}; "
-            "free space, or put the cache elsewhere"
+            f"{path}: cannot write {format_bytes(memory_bytes)} of guest memory: {exc.strerror}; {ELSEWHERE}"
         ) from exc
 
 
@@ -139,9 +139,7 @@ def cached_image(mix: Mapping[PageClass, float], memory_bytes: int, seed: int, c
         cache_dir.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=".memory-", suffix=".tmp", dir=cache_dir)
     except OSError as exc:
-        raise MissingError(
-            f"{cache_dir}: cannot keep guest memory there: {exc.strerror}; choose another cache"
-        ) from exc
+        raise MissingError(f"{cache_dir}: cannot keep guest memory there: {exc.strerror}; {ELSEWHERE}") from exc
     os.close(descriptor)
     temporary = Path(name)
     try:

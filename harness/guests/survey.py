@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from harness.guests.qemu import QemuProcess
 from harness.qmp import Json, Qmp
+from harness.rundir import open_scratch
 
 __all__ = ["NATIVE_METHODS", "QemuSurvey", "survey"]
 
@@ -71,10 +70,7 @@ class QemuSurvey:
 def survey(binary: str) -> QemuSurvey:
     """Ask ``binary``, once per process. :raises MissingError: no such program. :raises QemuError: it does not start."""
     argv = [binary, "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S"]
-    with (
-        tempfile.TemporaryDirectory(prefix="pageferry-") as folder,
-        QemuProcess("survey", argv, run_dir=Path(folder)) as qemu,
-    ):
+    with open_scratch() as folder, QemuProcess("survey", argv, run_dir=folder) as qemu:
         qmp = qemu.qmp
         number = qmp.execute("query-version")["qemu"]
         listed = qmp.execute("query-migrate-capabilities")

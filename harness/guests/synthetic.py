@@ -23,6 +23,7 @@ import xxhash
 
 from harness.errors import MissingError, UserError
 from harness.guests import memory
+from harness.guests.cache import ELSEWHERE
 from harness.guests.pagegen import PAGE_BYTES
 from harness.guests.streamfile import StreamFile, open_stream, write_sidecar
 from harness.guests.tokens import Bytes, Raw
@@ -98,8 +99,7 @@ def synthetic_stream(spec: StreamSpec, cache_dir: Path) -> StreamFile:
             return _make(spec, file, path)
     except OSError as exc:
         raise MissingError(
-            f"{path}: cannot keep a stream of about {format_bytes(spec.memory_bytes)}: {exc.strerror}; "
-            "free space, or put the cache elsewhere"
+            f"{path}: cannot keep a stream of about {format_bytes(spec.memory_bytes)}: {exc.strerror}; {ELSEWHERE}"
         ) from exc
 
 

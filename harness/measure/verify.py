@@ -27,6 +27,7 @@ __all__ = [
     "Verdict",
     "Verification",
     "compare_memory",
+    "dump_bytes",
     "read_memory",
     "verify",
 ]
@@ -161,6 +162,11 @@ def verify(
     checks.append(compare_memory(source, destination, inside, dump_dir).check("of working-set pages' unwritten parts"))
     checks.append(_check_counters(source, destination, layout.private[-1], dump_dir))
     return Verification(all(check.ok for check in checks), tuple(check.line for check in checks))
+
+
+def dump_bytes(memory_bytes: int) -> int:
+    """The most that ``verify`` has in its folder at once, for a guest of so much memory: a piece of both sides'."""
+    return 2 * min(CHUNK_BYTES, memory_bytes)
 
 
 def compare_memory(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import re
@@ -73,9 +74,16 @@ def _in_own_namespace() -> bool:
     try:
         mine = Path("/proc/self/ns/net").stat().st_ino
         named = [path for path in Path("/run/netns").iterdir() if path.name.startswith(NAMESPACE_PREFIX)]
-        return any(path.stat().st_ino == mine for path in named)
     except OSError:
         return False
+    return any(_inode(path) == mine for path in named)
+
+
+def _inode(path: Path) -> int | None:
+    """None: it has gone since it was listed, as another run's may at any time."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_ino
+    return None
 
 
 def listen(address: Address, option: str) -> socket.socket:

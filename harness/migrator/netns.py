@@ -1,21 +1,19 @@
 """A link of two network namespaces, a veth pair and a token bucket (tc tbf) at both ends. Needs root.
 
-Everything is made under names that carry this process's id, so that the next run can find and remove what a killed one
-left. Knows nothing of what crosses the link.
+Both namespaces carry the name of a claim, so that the next run can find and remove what a killed one left. Knows nothing of
+what crosses the link.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import itertools
 import os
-import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.claims import Claim, remove_abandoned
 from harness.errors import MissingError, PeerError
 from harness.migrator.cable import Cable
 from harness.migrator.link_api import Link, LinkCounters
@@ -25,14 +23,13 @@ from harness.units import format_bandwidth, format_delay
 __all__ = ["NetnsLink", "TbfSettings", "remove_leftovers", "tbf_settings"]
 
 _NAMESPACES = Path("/run/netns")
-_NAME = re.compile(r"pf-(\d+)-\d+-[ab]")
+_CLAIMS = Path("/run/pageferry")
 _INTERFACE = "pf0"
 _ONE_ADDRESS = "02:00:00:00:00:01"
 # RFC 5737's documentation range: no route of the host can mean it, and each pair of namespaces has its own.
 _SOURCE_HOST, _DESTINATION_HOST = "192.0.2.1", "192.0.2.2"
 # Linux's usual default, so that two hosts compare: bbr, this host's, dropped 6354 of 15286 packets at 25 Mbit/s.
 _CONGESTION_CONTROL = "cubic"
-_numbers = itertools.count()
 
 # Chosen on a 2-core AMD EPYC, 2026-11-22, Linux 6.18, cubic, one TCP flow of 3 s, n = 1 to 2 each; round trip beside it:
 #   1 Gbit/s   burst 128 KB limit 512 KB   119.0 MB/s of payload (119.6 is possible)   2.4 ms median, no drops
@@ -94,13 +91,11 @@ class NetnsLink(Link):
         super().__init__(bandwidth_bytes_per_s, reason)
         self._length = (delay_s, jitter_s, loss)
         self._cable = Cable(*self._length) if any(self._length) else None
-        stem = f"pf-{os.getpid()}-{next(_numbers)}"
-        self._names = (f"{stem}-a", f"{stem}-b")
+        self._claim = Claim(_CLAIMS, _remove)
+        self._names = _names(self._claim.path.name)
         self._counters: tuple[QueueCounter, ...] = ()
-        self._owner_pid = os.getpid()
         self._congestion_control = _congestion_control()
-        self.source_prefix = ["ip", "netns", "exec", self._names[0]]
-        self.destination_prefix = ["ip", "netns", "exec", self._names[1]]
+        self.source_prefix, self.destination_prefix = map(_enter, self._names)
 
     @property
     def destination_listen_host(self) -> str:
@@ -142,7 +137,7 @@ class NetnsLink(Link):
     def open(self) -> None:
         """Make namespaces, veth pair and queues. :raises MissingError: no root, or no ip and tc."""
         _require_root()
-        atexit.register(self.close)
+        self._take_claim()
         near, far = self._names
         for name in self._names:
             _run("ip", "netns", "add", name)
@@ -150,9 +145,8 @@ class NetnsLink(Link):
             _run("ip", "-n", near, "link", "add", _INTERFACE, "type", "veth", "peer", "name", _INTERFACE, "netns", far)
         else:
             self._cable.open(_NAMESPACES / near, _NAMESPACES / far)
-            for (
-                name
-            ) in self._names:  # of one address each end takes what comes, and asks nobody: far hosts are no neighbours
+            # Of one address, each end takes what comes and asks nobody: far hosts are no neighbours.
+            for name in self._names:
                 _run("ip", "-n", name, "link", "set", _INTERFACE, "address", _ONE_ADDRESS, "arp", "off")
         for name, host in zip(self._names, (_SOURCE_HOST, _DESTINATION_HOST), strict=True):
             _run("ip", "-n", name, "addr", "add", f"{host}/30", "dev", _INTERFACE)
@@ -174,15 +168,21 @@ class NetnsLink(Link):
 
     def close(self) -> None:
         """Remove both namespaces and all that is in them but processes, which are their owners' to end."""
-        atexit.unregister(self.close)
         for counter in self._counters:
             counter.close()
         self._counters = ()
         if self._cable is not None:
             self._cable.close()
-        if os.getpid() == self._owner_pid:
-            for name in self._names:
-                _remove(name)
+        self._claim.release()
+
+    def _take_claim(self) -> None:
+        try:
+            _CLAIMS.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._claim.take()
+        except OSError as exc:
+            raise MissingError(
+                f'link: netns notes its namespaces in {_CLAIMS}: {exc.strerror}; mend that, or set link.kind = "relay"'
+            ) from exc
 
     def _set_congestion_control(self, name: str, host: str) -> None:
         """On the route, for a namespace may not change the default to what the host does not allow its users."""
@@ -201,22 +201,28 @@ class NetnsLink(Link):
 
 def remove_leftovers() -> list[str]:
     """Remove the namespaces of runs that were killed; those of living processes stay. Returns the names."""
-    if os.geteuid() != 0 or not _NAMESPACES.is_dir():
+    if os.geteuid() != 0:
         return []
-    found = sorted((path.name, _NAME.fullmatch(path.name)) for path in _NAMESPACES.iterdir())
-    dead = [name for name, match in found if match is not None and not Path("/proc", match[1]).exists()]
-    for name in dead:
-        _remove(name)
-    return dead
+    return [name for stem in remove_abandoned(_CLAIMS, _remove) for name in _names(stem)]
 
 
-def _remove(name: str) -> None:
+def _names(stem: str) -> tuple[str, str]:
+    return f"{stem}-a", f"{stem}-b"
+
+
+def _enter(name: str) -> list[str]:
+    """Not ``ip netns exec``, which mounts another /sys: whoever runs in that no longer sees the limits of its control group."""
+    return ["nsenter", f"--net={_NAMESPACES / name}"]
+
+
+def _remove(stem: str) -> None:
     """The interface first: a namespace lives on, with its interface, while a process is in it."""
-    if not (_NAMESPACES / name).exists():
-        return
-    for command in (["ip", "-n", name, "link", "del", _INTERFACE], ["ip", "netns", "del", name]):
-        with contextlib.suppress(MissingError):  # another process may have removed it meanwhile
-            _run(*command)
+    for name in _names(stem):
+        if not (_NAMESPACES / name).exists():
+            continue
+        for command in (["ip", "-n", name, "link", "del", _INTERFACE], ["ip", "netns", "del", name]):
+            with contextlib.suppress(MissingError):  # another process may have removed it meanwhile
+                _run(*command)
 
 
 def _congestion_control() -> str:
@@ -238,13 +244,14 @@ def _require_root() -> None:
         raise MissingError(
             f'link: netns needs root (user id is {os.geteuid()}); run as root, or set link.kind = "relay"'
         )
-    for tool in ("ip", "tc"):
+    for tool, package in (("ip", "iproute2"), ("tc", "iproute2"), ("nsenter", "util-linux")):
         if shutil.which(tool) is None:
-            raise MissingError(f'link: netns needs {tool}; install iproute2, or set link.kind = "relay"')
+            raise MissingError(f'link: netns needs {tool}; install {package}, or set link.kind = "relay"')
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # In a session of its own: a second Ctrl-C must not end what removes a namespace.
+    done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
         raise MissingError(

@@ -43,6 +43,11 @@ def needs_netns():
         pytest.skip(str(exc))
 
 
+def namespaces(link):
+    """The files that stand for both network namespaces of ``link``."""
+    return [Path(prefix[-1].removeprefix("--net=")) for prefix in (link.source_prefix, link.destination_prefix)]
+
+
 def push(link, count):
     """``count`` bytes from a process on the source's side to one on the destination's; seconds it took."""
     sink = [*link.destination_prefix, sys.executable, "-c", SINK, link.destination_listen_host]
@@ -168,13 +173,12 @@ def test_namespaces_count_frames_with_their_headers(needs_netns):
         before = link.counters()
         took_s = push(link, count)
         after = link.counters()
-        names = [link.source_prefix[-1], link.destination_prefix[-1]]
-        assert all((NAMESPACES / name).exists() for name in names)
+        assert all(namespace.exists() for namespace in namespaces(link))
     wire_bytes = after.forward_wire_bytes - before.forward_wire_bytes
     assert 1.04 * count < wire_bytes < 1.07 * count  # 1514 bytes of frame carry 1448; some segments are short
     assert after.return_wire_bytes - before.return_wire_bytes < 0.05 * count
     assert took_s > wire_bytes / 125_000_000 * 0.95
-    assert not any((NAMESPACES / name).exists() for name in names)
+    assert not any(namespace.exists() for namespace in namespaces(link))
 
 
 @pytest.mark.netns
@@ -246,28 +250,64 @@ def test_a_link_that_fails_halfway_leaves_nothing(needs_netns, monkeypatch):
     link = NetnsLink(None)
     with pytest.raises(MissingError, match="nosuchqdisc"), link:
         pass
-    assert not (NAMESPACES / link.source_prefix[-1]).exists()
-    assert not (NAMESPACES / link.destination_prefix[-1]).exists()
+    assert not any(namespace.exists() for namespace in namespaces(link))
+
+
+KILLED = "from harness.migrator.netns import NetnsLink\nimport os\nlink = NetnsLink(None); link.open()\nprint(*link.source_prefix)"
 
 
 @pytest.mark.netns
-def test_leftovers_of_the_dead_are_removed_and_those_of_the_living_stay(needs_netns):
-    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
-        pass
-    left = f"pf-{dead.pid}-{random.randrange(1000, 9999)}-a"
-    subprocess.run(["ip", "netns", "add", left], check=True)
+def test_leftovers_of_the_killed_are_removed_and_those_of_the_living_stay(needs_netns):
+    code = f"{KILLED}; os.kill(os.getpid(), 9)"
+    killed = subprocess.run([sys.executable, "-uc", code], capture_output=True, text=True, check=False)
+    left = Path(killed.stdout.split()[-1].removeprefix("--net="))
+    assert left.exists()
     with open_link("netns", None) as link:
-        assert left in remove_leftovers()
-        assert not (NAMESPACES / left).exists()
-        assert (NAMESPACES / link.source_prefix[-1]).exists()
+        assert left.name in remove_leftovers()
+        assert not left.exists()
+        assert all(namespace.exists() for namespace in namespaces(link))
         link.counters()
 
 
 @pytest.mark.netns
+def test_a_namespace_that_only_has_a_name_like_ours_stays(needs_netns):
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    theirs = f"pf-{dead.pid}-{random.randrange(1000, 9999)}-a"
+    subprocess.run(["ip", "netns", "add", theirs], check=True)
+    try:
+        assert theirs not in remove_leftovers()
+        assert (NAMESPACES / theirs).exists()
+    finally:
+        subprocess.run(["ip", "netns", "del", theirs], check=True)
+
+
+@pytest.mark.netns
+def test_a_link_of_another_pid_namespace_is_alive(needs_netns):
+    code = "from harness.migrator.netns import remove_leftovers; print(remove_leftovers())"
+    elsewhere = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code]
+    with open_link("netns", None) as link:
+        removed = subprocess.run(elsewhere, capture_output=True, text=True, check=False)
+        if removed.returncode != 0:
+            pytest.skip(f"no PID namespaces here: {removed.stderr.strip()}")
+        assert not any(namespace.name in removed.stdout for namespace in namespaces(link))
+        assert all(namespace.exists() for namespace in namespaces(link))
+        link.counters()
+
+
+@pytest.mark.netns
+def test_processes_of_a_link_see_the_machine_as_it_is(needs_netns):
+    """Most of all the limits of their control group: ``ip netns exec`` would hide all of /sys/fs/cgroup."""
+    with open_link("netns", None) as link:
+        look = ["cat", "/proc/self/mountinfo"]
+        inside = subprocess.run([*link.source_prefix, *look], capture_output=True, text=True, check=True)
+        assert inside.stdout == Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.mark.netns
 def test_namespaces_go_when_the_program_ends_without_closing(needs_netns):
-    code = "from harness.migrator.netns import NetnsLink\nlink = NetnsLink(None); link.open(); print(link.source_prefix[-1])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not (NAMESPACES / done.stdout.strip()).exists()
+    done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, check=True)
+    assert not Path(done.stdout.split()[-1].removeprefix("--net=")).exists()
 
 
 def test_relay_has_one_port_for_each_destination_port():

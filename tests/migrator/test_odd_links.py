@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -113,7 +114,7 @@ def test_a_link_that_dies_fails_both_ends_with_the_reason(tmp_path, netns_link, 
         for thread in threads:
             thread.start()
         time.sleep(0.5)
-        subprocess.run(["ip", "-n", netns_link.source_prefix[-1], "link", "set", "pf0", "down"], check=True)
+        subprocess.run(["ip", "-n", Path(netns_link.source_prefix[-1]).name, "link", "set", "pf0", "down"], check=True)
         said = [process.communicate(timeout=40)[0] for process in (sender, receiver)]
         assert [process.returncode for process in (sender, receiver)] == [PeerError.exit_status] * 2
         assert re.search(r"the link to the receiver (is dead: nothing was heard of it for \d+ s|broke)", said[0])
