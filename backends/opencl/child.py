@@ -11,15 +11,14 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
+from backends.children import code_argv
 from backends.opencl.errors import OpenclError, OpenclMissing, one_line
 
 __all__ = ["call_in_child", "death", "serve"]
 
-_ROOT = str(Path(__file__).resolve().parents[2])
-_CODE = "import sys; sys.path.append(sys.argv[2]); from backends.opencl.child import serve; serve(sys.argv[1])"
+_CODE = "from backends.opencl.child import serve; serve(sys.argv[1])"
 
 
 def call_in_child(function: str, argument: object, timeout_s: float) -> Any:  # noqa: ANN401 - what JSON holds
@@ -28,8 +27,7 @@ def call_in_child(function: str, argument: object, timeout_s: float) -> Any:  # 
     :raises OpenclMissing: it raised one, or its driver lacks a piece that we know of.
     :raises OpenclError: it raised one, died, or did not answer within ``timeout_s``.
     """
-    # -P: no module of the working directory is taken for one of ours.
-    command = [sys.executable, "-P", "-c", _CODE, function, _ROOT]
+    command = code_argv(_CODE, function)
     try:
         done = subprocess.run(
             command, input=json.dumps(argument).encode(), capture_output=True, timeout=timeout_s, check=False

@@ -10,7 +10,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from backends.api import MAX_BATCH_BYTES
+from backends.children import code_argv
 from backends.opencl.child import death
 from backends.opencl.contract import Geometry
 from backends.opencl.devices import DeviceConfig
@@ -34,11 +34,7 @@ HOST = "backends.opencl.host:open_device"
 _TAIL_BYTES = 4096
 _PIPE_BYTES = 65536
 _KILLED_S = 1.0
-# -P: no module of the working directory is taken for one of ours.
-_CODE = (
-    "import sys, json; setup = json.loads(sys.argv[1]); sys.path[:] = setup['path']; "
-    "from backends.opencl.worker import main; main(setup)"
-)
+_CODE = "from backends.opencl.worker import main; main(json.loads(sys.argv[1]))"
 
 
 class LateError(OpenclError):
@@ -138,8 +134,6 @@ class Worker:
             os.set_blocking(self._log, False)
             ends = [(slot.far_end.fileno(), slot.memory_file.fileno()) for slot in self.slots]
             setup = {
-                "path": sys.path,
-                "parent": os.getpid(),
                 "control": control_end.fileno(),
                 "slots": ends,
                 "layout": asdict(layout),
@@ -147,7 +141,7 @@ class Worker:
                 "device": asdict(device),
             }
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _CODE, json.dumps(setup)],
+                code_argv(_CODE, json.dumps(setup)),
                 stdin=subprocess.DEVNULL,
                 stdout=log_end,
                 stderr=log_end,

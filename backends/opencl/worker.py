@@ -5,12 +5,10 @@ It ends when its parent does: by a signal from the kernel, whatever a driver is 
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import mmap
 import os
-import signal
 import socket
 import threading
 import time
@@ -25,7 +23,6 @@ from backends.opencl.messages import LONGEST_HELLO_BYTES, REQUEST, write_answer,
 
 __all__ = ["main"]
 
-_PR_SET_PDEATHSIG = 1
 _FAREWELL_S = 0.5
 """For the slots' threads to end before the device is closed; the parent kills after a second."""
 
@@ -45,7 +42,6 @@ class _Device(Protocol):
 
 def main(setup: dict[str, Any]) -> None:
     """Live until the parent closes the control socket. ``setup`` is what ``process`` wrote."""
-    _die_with(setup["parent"])
     for inherited in (setup["control"], *(fd for pair in setup["slots"] for fd in pair)):
         os.set_inheritable(inherited, False)  # a linker that a driver starts would keep the sockets open
     control = socket.socket(fileno=setup["control"])
@@ -63,13 +59,6 @@ def main(setup: dict[str, Any]) -> None:
     if not any(thread.is_alive() for thread in threads):
         device.close()
     os._exit(0)  # a driver's own clean-up at exit may crash or hang, and nobody would gain by it
-
-
-def _die_with(parent: int) -> None:
-    """The signal comes when the *thread* that started us ends, so the parent keeps one for that."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def _open(setup: dict[str, Any]) -> tuple[_Device, list[threading.Thread]]:

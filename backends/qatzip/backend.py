@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from backends.api import MAX_BATCH_BYTES, Backend, BackendInfo, BackendUnavailable, Buffer
+from backends.children import code_argv
 from backends.inflate import inflate
 from backends.qatzip.caller import Caller
 from backends.qatzip.library import SMALLEST_INPUT_BYTES, Outcome, QatzipError, QatzipMissing, Session, load
@@ -66,9 +65,7 @@ class QatzipBackend(Backend):
     @classmethod
     def probe(cls) -> str:
         """A session was opened and closed, in a process of its own, for a driver may take its process along."""
-        root = Path(__file__).resolve().parents[2]
-        code = "import sys; sys.path.append(sys.argv[1]); from backends.qatzip.backend import try_here; try_here()"
-        command = [sys.executable, "-P", "-c", code, str(root)]
+        command = code_argv("from backends.qatzip.backend import try_here; try_here()")
         try:
             done = subprocess.run(command, capture_output=True, timeout=_PROBE_LIMIT_S, check=False)
         except subprocess.TimeoutExpired as exc:

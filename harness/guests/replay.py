@@ -23,6 +23,7 @@ from typing import Any
 
 import xxhash
 
+from backends.children import module_argv
 from harness.errors import MissingError, PageferryError, PeerError, UserError
 from harness.migrator.address import Address, connect, listen, parse_address, require_private
 
@@ -143,12 +144,12 @@ def _cpu_s() -> float:
 
 def feed_argv(path: Path, target: str) -> list[str]:
     """The feeder's command; ``target`` is ``unix:PATH`` or ``tcp:HOST:PORT``."""
-    return [sys.executable, "-m", "harness.guests.replay", "feed", str(path), "--to", target]
+    return module_argv("harness.guests.replay", "feed", str(path), "--to", target)
 
 
 def sink_argv(source: str) -> list[str]:
     """The sink's command; ``source`` is where it listens."""
-    return [sys.executable, "-m", "harness.guests.replay", "sink", "--listen", source]
+    return module_argv("harness.guests.replay", "sink", "--listen", source)
 
 
 class Player:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import select
 import subprocess
-import sys
 from pathlib import Path
 
-import harness
+from backends.children import module_argv
 from harness.errors import MissingError, PeerError
 
-__all__ = ["Cable", "import_path"]
+__all__ = ["Cable"]
 
 _READY_TIMEOUT_MS = 10_000
 _END_TIMEOUT_S = 5.0
@@ -28,12 +26,11 @@ class Cable:
         """Make an interface in each namespace. :raises MissingError: this machine cannot."""
         # A session of its own: Ctrl-C is the harness's to handle. Its end is that of its standard input.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.migrator.packet_line", *self._settings, str(near), str(far)],
+            module_argv("harness.migrator.packet_line", *self._settings, str(near), str(far)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            env=os.environ | {"PYTHONPATH": import_path()},
         )
         stdout = self._process.stdout
         waiting = select.poll()
@@ -65,10 +62,3 @@ class Cable:
             _, said = process.communicate()
         lines = said.decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"exit status {process.returncode}"
-
-
-def import_path() -> str:
-    """A helper process imports this very tree, also in a bare checkout."""
-    root = str(Path(harness.__file__).parent.parent)
-    inherited = os.environ.get("PYTHONPATH")
-    return f"{root}{os.pathsep}{inherited}" if inherited else root

@@ -10,12 +10,12 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from backends.children import module_argv
 from harness.cputime import tree_cpu_s
 from harness.errors import CodecError, MissingError, PageferryError, PeerError, QemuError, UserError
 from harness.migrator.link_api import Link
@@ -81,7 +81,7 @@ class Half:
         self.name = name
         self.log = run_dir / f"{name}.log"
         self._stats = run_dir / f"{name}.json"
-        self._argv = [sys.executable, "-m", "harness.cli", *arguments, "--stats", str(self._stats)]
+        self._argv = module_argv("harness.cli", *arguments, "--stats", str(self._stats))
         self._spawn = spawn
         self._popen: subprocess.Popen[bytes] | None = None
         self._cpu_end_s: float | None = None

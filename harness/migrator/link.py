@@ -10,13 +10,12 @@ import mmap
 import os
 import select
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Literal
 
+from backends.children import module_argv
 from harness.errors import MissingError, PeerError
-from harness.migrator.cable import import_path
 from harness.migrator.link_api import Link, LinkCounters
 from harness.migrator.netns import NetnsLink, remove_leftovers
 from harness.migrator.relay import COUNTERS_BYTES
@@ -94,7 +93,7 @@ class RelayLink(Link):
         try:
             os.ftruncate(descriptor, COUNTERS_BYTES)
             self._shared = mmap.mmap(descriptor, COUNTERS_BYTES)
-            command = [sys.executable, "-m", "harness.migrator.relay", "--counters-fd", str(descriptor)]
+            command = module_argv("harness.migrator.relay", "--counters-fd", str(descriptor))
             if self.bandwidth_bytes_per_s is not None:
                 command += ["--bytes-per-s", str(self.bandwidth_bytes_per_s)]
             command += ["--delay-s", str(self.delay_s), "--jitter-s", str(self.jitter_s)]
@@ -106,7 +105,6 @@ class RelayLink(Link):
                 stderr=subprocess.PIPE,
                 pass_fds=[descriptor],
                 start_new_session=True,
-                env=os.environ | {"PYTHONPATH": import_path()},
             )
         finally:
             os.close(descriptor)

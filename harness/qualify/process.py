@@ -11,13 +11,13 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from backends.children import module_argv
 from harness.qualify.check import Check, Job
 
 __all__ = ["Outcome", "run_checks"]
@@ -75,7 +75,7 @@ class _Child:
         self._log = log
         self._buffer = b""
         self._reader, writer = os.pipe()
-        command = [sys.executable, "-m", "harness.qualify.child", str(writer), json.dumps(asdict(job)), json.dumps(ids)]
+        command = module_argv("harness.qualify.child", str(writer), json.dumps(asdict(job)), json.dumps(ids))
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=[writer], start_new_session=True

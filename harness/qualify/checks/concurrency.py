@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import asdict
 
+from backends.children import code_argv
 from backends.conformance import KINDS, sample
 from harness.qualify.check import Bench, Check, Failed, Found, Job, NotApplicable, check
 from harness.qualify.checks.contract import rule_check
@@ -45,11 +46,8 @@ def round_trips(bench: Bench, batches: int, seed: int) -> None:
 )
 def _processes(bench: Bench) -> Found:
     batches = 100 if bench.quick else 1000
-    code = "import sys; from harness.qualify.checks.concurrency import _process; _process(sys.argv[1:])"
-    commands = [
-        [sys.executable, "-c", code, json.dumps(asdict(bench.job)), str(batches), str(seed)]
-        for seed in range(_PROCESSES)
-    ]
+    code = "from harness.qualify.checks.concurrency import _process; _process(sys.argv[1:])"
+    commands = [code_argv(code, json.dumps(asdict(bench.job)), str(batches), str(seed)) for seed in range(_PROCESSES)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for command in commands]
     deadline_s = time.monotonic() + _PATIENCE_S
     for number, process in enumerate(running):
