@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.errors import ScenarioError, UserError
 from harness.guests.pagegen import PAGE_BYTES
 from harness.guests.streamfile import open_stream
+from harness.limits import cores
 from harness.model import Guest
 from harness.scenario import Guest as GuestPart
 from harness.scenario import Scenario, load_scenario
@@ -111,13 +112,13 @@ def on_cores(count: int | None) -> Iterator[int]:
     :raises UserError: there are fewer. More cores than are here cannot be measured, and guessing them is not measuring.
     """
     before = os.sched_getaffinity(0)
-    if count is not None and count > len(before):
+    if count is not None and count > cores():
         raise UserError(
-            f"--cores {count}: this process may use {len(before)}; ask for at most so many, or run it where there are more"
+            f"--cores {count}: this process may use {cores()}; ask for at most so many, or run it where there are more"
         )
     _hold_to(set(sorted(before)[:count]))
     try:
-        yield count or len(before)
+        yield count or cores()
     finally:
         _hold_to(before)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from backends import registry
+from harness import limits
 
 __all__ = ["collect", "cpu_model", "governor", "kvm_problem", "qemu_version", "smt_active", "virtualised"]
 
@@ -33,11 +34,12 @@ def collect(qemu_binary: str = "qemu-system-x86_64") -> dict[str, Scalar]:
         "machine": platform.machine(),
         "cpu_model": cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
+        "cpu_quota": limits.cpu_quota(),
         "cores_of_machine": os.cpu_count(),
         "smt": smt_active(),
         "governor": governor(),
         "memory_bytes": psutil.virtual_memory().total,
-        "memory_available_bytes": psutil.virtual_memory().available,
+        "memory_available_bytes": limits.available_bytes(),
         "load_1min": round(os.getloadavg()[0], 2),
         "virtualised": virtualised(),
         "os": _os_name(),

@@ -1,41 +1,95 @@
-"""How much memory is there to be had: of the machine, and of the control group that this process is in."""
+"""What the control groups that this process is in leave it: memory and processors. Version 1 and 2 (cgroups(7)).
+
+A limit may be set on a group or on any above it, so all of them are read; what cannot be read is no limit.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import math
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
-__all__ = ["available_bytes"]
+__all__ = ["available_bytes", "cores", "cpu_quota"]
 
 _GROUPS = Path("/sys/fs/cgroup")
-_FILES = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
-"""Limit and use, as version 2 of control groups names them, and version 1."""
+_MEMBERSHIP = Path("/proc/self/cgroup")
+# Limits and use, as version 2 names them, and version 1.
+_MEMORY = (
+    (("memory.max", "memory.high"), "memory.current"),
+    (("memory.limit_in_bytes",), "memory.usage_in_bytes"),
+)
+_RECLAIMABLE = ("inactive_file", "active_file", "slab_reclaimable")
 
 
 def available_bytes() -> int:
-    """The least of what the kernel says is available and what each control group above us leaves."""
+    """The least of what the kernel says is available and what each control group leaves."""
     return min(
-        [psutil.virtual_memory().available, *(room for folder in _folders() if (room := _room(folder)) is not None)]
+        [
+            psutil.virtual_memory().available,
+            *(room for folder in _folders("memory") if (room := _room(folder)) is not None),
+        ]
     )
 
 
-def _folders() -> list[Path]:
-    found = []
+def cpu_quota() -> float | None:
+    """How many processors' time the control groups let us use, 0.5 for half a one; None: no limit."""
+    return min((quota for folder in _folders("cpu") if (quota := _quota(folder)) is not None), default=None)
+
+
+def cores() -> int:
+    """How many processors this process can keep busy: those that it may run on, and no more than its groups' quota; at least 1."""
+    quota = cpu_quota()
+    allowed = len(os.sched_getaffinity(0))
+    return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
+
+
+def _folders(controller: str) -> Iterator[Path]:
+    """The groups that we are in and those above them, of version 2 and of version 1's ``controller``."""
     with contextlib.suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
+        for line in _MEMBERSHIP.read_text().splitlines():
             _, controllers, path = line.split(":", 2)
-            if controllers in {"", "memory"}:
-                root = _GROUPS / controllers
-                own = root / path.lstrip("/")
-                found += [own, *(folder for folder in own.parents if folder.is_relative_to(root))]
-    return found
+            if controllers and controller not in controllers.split(","):
+                continue
+            root = _GROUPS / (controller if controllers else "")
+            own = root / path.lstrip("/")
+            yield from (folder for folder in (own, *own.parents) if folder.is_relative_to(root))
 
 
 def _room(folder: Path) -> int | None:
-    """None: no limit, or not to be read."""
-    for limit, used in _FILES:
-        with contextlib.suppress(OSError, ValueError):
-            return max(0, int((folder / limit).read_text()) - int((folder / used).read_text()))
+    """None: no limit, or not to be read. The page cache, which the kernel gives up on demand, is not counted as used."""
+    for limits, used in _MEMORY:
+        found = [limit for name in limits if (limit := _number(folder / name)) is not None]
+        use = _number(folder / used)
+        if found and use is not None:
+            return max(0, min(found) - max(0, use - _reclaimable_bytes(folder)))
     return None
+
+
+def _reclaimable_bytes(folder: Path) -> int:
+    """``total_``: version 1's word for a group with those below it, which its use counts too."""
+    counts = dict(line.split(" ", 1) for line in _text(folder / "memory.stat").splitlines() if " " in line)
+    return sum(int(counts.get(f"total_{name}", counts.get(name, 0))) for name in _RECLAIMABLE)
+
+
+def _quota(folder: Path) -> float | None:
+    with contextlib.suppress(ValueError, ZeroDivisionError):
+        share, of = _text(folder / "cpu.max").split()
+        return int(share) / int(of)
+    quota, period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
+    return quota / period if quota and period and quota > 0 else None
+
+
+def _number(path: Path) -> int | None:
+    with contextlib.suppress(ValueError):
+        return int(_text(path))
+    return None
+
+
+def _text(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        return path.read_text()
+    return ""

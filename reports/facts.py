@@ -175,4 +175,6 @@ def machine_text(result: Result) -> str:
     environment = result.environment
     named = next((str(environment[key]) for key in _MACHINE_KEYS if environment.get(key)), "machine not recorded")
     cores = environment.get("cores")
-    return f"{named}, {cores} cores" if cores else named
+    quota = environment.get("cpu_quota")
+    limited = f", limited to the time of {quota:g}" if quota else ""
+    return f"{named}, {cores} cores{limited}" if cores else named

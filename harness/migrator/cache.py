@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from harness import limits
 from harness.errors import CodecError, FrameError
-from harness.migrator import memory
 from harness.migrator.codec import Job, Restored, check_restored
 from harness.units import format_bytes
 from harness.wire.pagecache import LEAST_PAGE_BYTES, CacheCounts, ReceiverCache, SenderCache
@@ -24,7 +24,7 @@ _LOOK_S = 0.5
 
 def granted_bytes(asked_bytes: int) -> int:
     """What there is memory for."""
-    return min(asked_bytes, memory.available_bytes() // 4)
+    return min(asked_bytes, limits.available_bytes() // 4)
 
 
 class _Watch:
@@ -38,7 +38,7 @@ class _Watch:
         if now_s < self._next_s:
             return False
         self._next_s = now_s + _LOOK_S
-        return memory.available_bytes() < _SHORT_BYTES
+        return limits.available_bytes() < _SHORT_BYTES
 
 
 class SenderSide:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from backends.api import Backend, BackendError, BackendUnavailable
 from harness.errors import CodecError, MissingError
-from harness.migrator.memory import available_bytes
+from harness.limits import available_bytes
 from harness.migrator.serial import Serial
 from harness.migrator.session import FrameLink
 from harness.wire.frame import Header, Kind, control

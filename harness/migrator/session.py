@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import FrameError, PageferryError, PeerError
+from harness.limits import cores
 from harness.migrator.liveness import require_peer, watch
 from harness.wire.frame import KIND_AT, PROTOCOL, Frame, FrameDecoder, Kind, control
 from harness.wire.order import Order
@@ -160,11 +161,6 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         for parameter, value in ((_M_MMAP_THRESHOLD, 32 << 20), (_M_TRIM_THRESHOLD, 128 << 20), (_M_TOP_PAD, 4 << 20)):
             mallopt(parameter, value)
-
-
-def cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def own_usage() -> dict[str, int | float]:

@@ -16,7 +16,7 @@ from harness.cputime import tree_cpu_s
 from harness.guests.memory import generate
 from harness.qualify.check import Bench, Failed, NotApplicable
 
-__all__ = ["CORPUS_BYTES", "Rate", "cores", "corpus", "measure_rate", "require_forgetful", "slices"]
+__all__ = ["CORPUS_BYTES", "Rate", "corpus", "measure_rate", "require_forgetful", "slices"]
 
 CORPUS_BYTES = 16 << 20
 _PAGE_BYTES = 4096
@@ -42,11 +42,6 @@ class Rate:
     def mb_per_s(self) -> float:
         """Of raw data, 10**6 bytes a second."""
         return self.raw_bytes / self.elapsed_s / 1e6
-
-
-def cores() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 @functools.cache

@@ -14,8 +14,9 @@ from pairs import Half, Pair, carry
 
 from backends import registry
 from backends.api import Backend, BackendInfo
+from harness import limits
 from harness.errors import CodecError, FrameError, PeerError, UserError
-from harness.migrator import cache, memory
+from harness.migrator import cache
 from harness.migrator.ack import AckLook
 from harness.migrator.address import Address
 from harness.migrator.receiver import ReceiveConfig, run_receiver
@@ -29,7 +30,7 @@ GIB = 1 << 30
 def available(monkeypatch):
     """The memory available to both ends, as the test says."""
     answer = {"bytes": 8 * GIB}
-    monkeypatch.setattr(memory, "available_bytes", lambda: answer["bytes"])
+    monkeypatch.setattr(limits, "available_bytes", lambda: answer["bytes"])
     monkeypatch.setattr(cache, "_LOOK_S", 0.0)
     return answer
 

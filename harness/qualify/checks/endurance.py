@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import gc
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,9 +16,11 @@ from typing import Any
 import psutil
 
 from backends.api import Backend, BackendError, Buffer
+from backends.children import code_argv
 from backends.conformance import KINDS, sample
+from harness.limits import cores
 from harness.qualify.check import Bench, Check, Failed, Found, Value, check
-from harness.qualify.load import cores, measure_rate, slices
+from harness.qualify.load import measure_rate, slices
 
 __all__ = ["CHECKS"]
 
@@ -152,7 +153,7 @@ def _rss_bytes() -> int:
 def _noisy(bench: Bench) -> Found:
     seconds = 1.0 if bench.quick else 10.0
     quiet = _tolerant(bench, seconds)
-    neighbours = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores())]
+    neighbours = [subprocess.Popen(code_argv("\nwhile True: pass")) for _ in range(cores())]
     try:
         noisy = _tolerant(bench, 2 * seconds)
     finally:
