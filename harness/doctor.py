@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-import psutil
-
 from backends import registry
 from backends.opencl.devices import DeviceConfig, OpenclError, OpenclMissing, probe_in_child
-from harness import environment
-from harness.errors import PageferryError
-from harness.guests.accel import Accel, probe_accel
+from harness import environment, limits
+from harness.errors import MissingError, PageferryError
+from harness.guests.accel import probe_accel
+from harness.guests.cache import ELSEWHERE, cache_dir
 from harness.guests.survey import survey
+from harness.measure.verify import dump_bytes
+from harness.migrator.netns import NetnsLink
+from harness.rundir import LOGS_BYTES, scratch_base
 from harness.units import format_bytes
 
 __all__ = ["Check", "doctor", "nothing_runs"]
@@ -29,7 +30,7 @@ QEMU = "qemu-system-x86_64"
 NEEDED_MEMORY_BYTES = 2 << 30
 """Two 512 MiB guests, the source's RAM kept for verification, and the two halves of the pair."""
 
-_PROBE_NAMESPACE = f"pf-doctor-{os.getpid()}"
+_TRIED_BYTES_PER_S = 125_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +68,23 @@ def _kvm() -> list[Check]:
     if problem is None:
         try:
             accel = probe_accel(QEMU)
-        except PageferryError as exc:
-            accel = Accel("tcg", "", str(exc))
+        except PageferryError as exc:  # not KVM's fault: it could not be tried
+            means = "whether guests run at the processor's speed is not known"
+            found, mend = _told(exc)
+            return [Check("kvm", title, "warn", f"not tried: {found}", means, mend)]
         if accel.name == "kvm":
             return [Check("kvm", title, "ok", accel.reason, "guests run at the processor's speed")]
         problem = accel.reason
     means = "guests run under TCG, which takes cores from the codecs: their times are no measure of KVM guests"
-    mend = "load kvm_amd or kvm_intel, enable virtualisation in the firmware or nesting in the outer hypervisor"
-    if "denied" in problem:
-        mend = "add yourself to the group kvm (usermod -aG kvm USER), then log in again"
-    return [Check("kvm", title, "warn", problem, means, mend)]
+    return [Check("kvm", title, "warn", problem, means, _kvm_remedy(problem))]
+
+
+def _kvm_remedy(problem: str) -> str:
+    if "denied" in problem or "permission" in problem:
+        return "add yourself to the group kvm (usermod -aG kvm USER), then log in again"
+    if "No such file" in problem or "absent" in problem:
+        return "load kvm_amd or kvm_intel, enable virtualisation in the firmware or nesting in the outer hypervisor"
+    return "`pageferry --debug doctor` shows what QEMU said; mend that, or try another QEMU or kernel"
 
 
 def _qemu() -> list[Check]:
@@ -86,6 +94,9 @@ def _qemu() -> list[Check]:
         return [Check("qemu", "QEMU", "missing", f"{QEMU} is not on PATH", means, mend)]
     try:
         known = survey(QEMU)
+    except MissingError as exc:
+        found, mend = _told(exc)
+        return [Check("qemu", "QEMU", "missing", found, "no live guest", mend)]
     except PageferryError as exc:
         return [Check("qemu", "QEMU", "missing", str(exc), "no live guest", f"mend or reinstall it: {mend}")]
     has = [name for name, lack in known.methods.items() if lack is None]
@@ -103,40 +114,36 @@ def _links() -> list[Check]:
     if os.geteuid() != 0:
         mend = "run as root for two network namespaces with a shaped link between (link.kind = netns)"
         return [Check("netns", "root and namespaces", "warn", "not root", relay, mend)]
-    for tool in ("ip", "tc"):
+    for tool, package in (("ip", "iproute2"), ("tc", "iproute2"), ("nsenter", "util-linux")):
         if shutil.which(tool) is None:
-            return [Check("netns", "root and namespaces", "warn", f"no {tool}", relay, "apt install iproute2")]
-    problem = _try_commands(f"ip netns add {_PROBE_NAMESPACE}")
-    if problem is not None:
-        mend = "allow CAP_SYS_ADMIN and CAP_NET_ADMIN (docker run --privileged)"
-        return [Check("netns", "root and namespaces", "warn", problem, relay, mend)]
+            return [Check("netns", "root and namespaces", "warn", f"no {tool}", relay, f"apt install {package}")]
     try:
-        problem = _try_commands(
-            f"ip -n {_PROBE_NAMESPACE} link add pf-a type veth peer name pf-b",
-            f"tc -n {_PROBE_NAMESPACE} qdisc add dev pf-a root tbf rate 1gbit burst 256kb latency 50ms",
-        )
-    finally:
-        _try_commands(f"ip netns del {_PROBE_NAMESPACE}")
+        with NetnsLink(None):
+            pass
+    except PageferryError as exc:
+        mend = "allow CAP_SYS_ADMIN and CAP_NET_ADMIN (docker run --privileged)"
+        return [Check("netns", "root and namespaces", "warn", _first_words(exc), relay, mend)]
     found = "root; ip netns works"
     namespaces = Check("netns", "root and namespaces", "ok", found, "links can be two namespaces and a veth pair")
-    if problem is None:
-        shaped = Check("tbf", "tc tbf", "ok", "a veth takes a token bucket", "the kernel limits the link's bandwidth")
-    else:
+    try:
+        with NetnsLink(_TRIED_BYTES_PER_S):
+            pass
+    except PageferryError as exc:
         mend = "load the kernel modules veth and sch_tbf"
-        shaped = Check("tbf", "tc tbf", "warn", problem, f"limited {relay}", mend)
-    return [namespaces, shaped]
+        return [namespaces, Check("tbf", "tc tbf", "warn", _first_words(exc), f"limited {relay}", mend)]
+    found = "a veth takes a token bucket"
+    return [namespaces, Check("tbf", "tc tbf", "ok", found, "the kernel limits the link's bandwidth")]
 
 
-def _try_commands(*commands: str) -> str | None:
-    """Run each until one fails; the reason why it did, or None."""
-    for command in commands:
-        try:
-            done = subprocess.run(command.split(), capture_output=True, text=True, timeout=20, check=False)
-        except (OSError, subprocess.TimeoutExpired) as exc:
-            return f"{command}: {exc}"
-        if done.returncode != 0:
-            return f"{command}: {(done.stderr or done.stdout).strip() or f'exit status {done.returncode}'}"
-    return None
+def _told(exc: PageferryError) -> tuple[str, str]:
+    """What is wrong, and the remedy behind it."""
+    found, _, mend = str(exc).rpartition("; ")
+    return (found, mend) if found else (mend, "mend that, and look again")
+
+
+def _first_words(exc: PageferryError) -> str:
+    """Without its remedy, which is for a scenario's author."""
+    return str(exc).removeprefix("link: ").partition(";")[0]
 
 
 def _codecs() -> list[Check]:
@@ -204,6 +211,19 @@ def _smt() -> list[Check]:
     return [Check("smt", title, "warn", "on", means, "echo off > /sys/devices/system/cpu/smt/control")]
 
 
+def _processors() -> list[Check]:
+    title, quota = "processors", limits.cpu_quota()
+    found = f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} cores"
+    if quota is None or quota >= len(os.sched_getaffinity(0)):
+        return [Check("processors", title, "ok", found, "no limit on the time that they may be used")]
+    found += f", and a control group allows the time of {quota:g}"
+    means = (
+        "whoever has used up its time stands still for the rest of a tenth of a second: times and downtimes show that"
+    )
+    mend = "raise the limit (docker run --cpus; systemd: CPUQuota; cgroup: cpu.max)"
+    return [Check("processors", title, "warn", found, means, mend)]
+
+
 def _load() -> list[Check]:
     load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
     found = f"{load:.2f} on {cores} cores"
@@ -214,7 +234,7 @@ def _load() -> list[Check]:
 
 
 def _memory() -> list[Check]:
-    free = psutil.virtual_memory().available
+    free = limits.available_bytes()
     found = f"{format_bytes(free)} available"
     if free >= NEEDED_MEMORY_BYTES:
         return [Check("memory", "free memory", "ok", found, "room for two guests and for verification")]
@@ -222,27 +242,34 @@ def _memory() -> list[Check]:
     return [Check("memory", "free memory", "warn", found, means, "free memory, or --set guest.memory=256MiB")]
 
 
-def _shm() -> list[Check]:
-    title = "/dev/shm"  # noqa: S108 - the name of the file system, nothing is made there
+def _scratch() -> list[Check]:
+    title, needs_bytes = "scratch space", dump_bytes(NEEDED_MEMORY_BYTES) + LOGS_BYTES
     try:
-        free = shutil.disk_usage(title).free
-    except OSError as exc:
-        means = "guests' memory goes to TMPDIR; on a disk its writing disturbs the figures"
-        return [Check("shm", title, "warn", exc.strerror or str(exc), means, "mount -t tmpfs tmpfs /dev/shm")]
-    found = f"{format_bytes(free)} free"
-    if free >= NEEDED_MEMORY_BYTES:
+        base = scratch_base(needs_bytes)
+    except PageferryError as exc:
+        found, mend = _told(exc)
         return [
-            Check(
-                "shm",
-                title,
-                "ok",
-                found,
-                "guest memory is dumped there, a piece at a time, to be compared after each run",
-            )
+            Check("scratch", title, "missing", found, "no live guest: its memory cannot be compared after a run", mend)
         ]
-    means = "too small for two guests' memory images"
-    mend = "mount -o remount,size=4G /dev/shm (docker run --shm-size=4g)"
-    return [Check("shm", title, "warn", found, means, mend)]
+    free = format_bytes(shutil.disk_usage(base).free)
+    means = (
+        f"up to {format_bytes(needs_bytes)} of guest memory at a time are dumped there, to be compared after each run"
+    )
+    return [Check("scratch", title, "ok", f"{base}, {free} free", means)]
+
+
+def _cache() -> list[Check]:
+    """Where images and streams are kept; nothing is made there."""
+    title, means = "cache", "guest memory and streams are made once, and kept there"
+    try:
+        folder = cache_dir()
+    except PageferryError as exc:
+        found, mend = _told(exc)
+        return [Check("cache", title, "missing", found, "no guest can be made", mend)]
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        return [Check("cache", title, "missing", f"{there} cannot be written", "no guest can be made", ELSEWHERE)]
+    return [Check("cache", title, "ok", f"{folder}, {format_bytes(shutil.disk_usage(there).free)} free", means)]
 
 
 _LOOKS: tuple[Callable[[], list[Check]], ...] = (
@@ -253,7 +280,9 @@ _LOOKS: tuple[Callable[[], list[Check]], ...] = (
     _opencl,
     _governor,
     _smt,
+    _processors,
     _load,
     _memory,
-    _shm,
+    _scratch,
+    _cache,
 )

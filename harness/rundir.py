@@ -36,7 +36,7 @@ def scratch_base(needs_bytes: int = 0) -> Path:
     need = f"{format_bytes(needs_bytes)} of room" if needs_bytes else "sockets"
     raise MissingError(
         f"no folder for a run's temporary files ({need}): {'; '.join(problems)}; set TMPDIR to a short path with "
-        "room, or enlarge /dev/shm (mount -o remount,size=1G /dev/shm; docker run --shm-size=1g)"
+        "room, or enlarge /dev/shm (mount -o remount,size=1G /dev/shm, or docker run --shm-size=1g)"
     )
 
 

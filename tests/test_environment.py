@@ -9,9 +9,10 @@ import pytest
 from backends.opencl.devices import DeviceRow, OpenclError, OpenclMissing
 from backends.registry import BackendStatus
 from harness import doctor as doctor_module
-from harness import environment
+from harness import environment, limits, rundir
 from harness.doctor import Check, doctor, nothing_runs
-from harness.errors import QemuError
+from harness.errors import MissingError, QemuError
+from harness.guests import accel
 
 
 @pytest.fixture
@@ -84,7 +85,9 @@ def test_doctor_looks_at_everything_and_explains_it():
         "smt",
         "load",
         "memory",
-        "shm",
+        "processors",
+        "scratch",
+        "cache",
     }
     assert expected <= set(checks)
     for check in checks.values():
@@ -129,19 +132,108 @@ def test_doctor_without_root(monkeypatch):
     assert "relay" in check.means
 
 
-def test_doctor_reports_a_refused_namespace_and_leaves_nothing(monkeypatch):
-    ran = []
-
-    def refuse(*commands: str) -> str | None:
-        ran.extend(commands)
-        return f"{commands[0]}: Operation not permitted"
+def test_doctor_reports_a_refused_namespace(monkeypatch):
+    def refuse(*_: object) -> None:
+        raise MissingError(
+            'link: ip netns add x: Operation not permitted; allow namespaces, or set link.kind = "relay"'
+        )
 
     monkeypatch.setattr(doctor_module.os, "geteuid", lambda: 0)
     monkeypatch.setattr(doctor_module.shutil, "which", lambda name: f"/sbin/{name}")
-    monkeypatch.setattr(doctor_module, "_try_commands", refuse)
+    monkeypatch.setattr(doctor_module.NetnsLink, "open", refuse)
     check = _only(doctor_module._links, check_id="netns")
-    assert "Operation not permitted" in check.found
-    assert len(ran) == 1, "nothing was made, so nothing is removed"
+    assert check.found == "ip netns add x: Operation not permitted"
+    assert "--privileged" in check.mend
+
+
+def test_doctor_tells_why_kvm_could_not_be_tried_and_what_helps_against_that(monkeypatch):
+    def no_place(_: str) -> None:
+        raise MissingError("no folder for sockets: /long: its path has 118 bytes; set TMPDIR to a short path")
+
+    monkeypatch.setattr(environment, "kvm_problem", lambda: None)
+    monkeypatch.setattr(doctor_module.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(doctor_module, "probe_accel", no_place)
+    monkeypatch.setattr(doctor_module, "survey", no_place)
+    for look, check_id in ((doctor_module._kvm, "kvm"), (doctor_module._qemu, "qemu")):
+        check = _only(look, check_id=check_id)
+        assert "its path has 118 bytes" in check.found
+        assert check.mend == "set TMPDIR to a short path"
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        ("/dev/kvm is absent (the module is not loaded)", "kvm_amd"),
+        ("no permission to open /dev/kvm", "group kvm"),
+        ("/dev/kvm is there but no probe guest ran (-cpu host: QEMU ended by itself)", "--debug"),
+    ],
+    ids=["absent", "denied", "tried"],
+)
+def test_doctors_remedy_for_kvm_fits_the_cause(monkeypatch, problem, words):
+    monkeypatch.setattr(environment, "kvm_problem", lambda: None)
+    monkeypatch.setattr(doctor_module.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(doctor_module, "probe_accel", lambda _: accel.Accel("tcg", "qemu64", problem))
+    check = _only(doctor_module._kvm, check_id="kvm")
+    assert check.found == problem
+    assert words in check.mend
+
+
+def test_a_processor_model_that_fails_is_named_in_words_and_qemus_own_are_only_logged(monkeypatch, tmp_path, caplog):
+    raw = "probe: connect: QEMU ended: killed by SIGABRT: kvm.c:3183: Assertion `ret == nmsrs' failed."
+
+    class Fails:
+        def __init__(self, _name: str, argv: list[str], **_: object) -> None:
+            self.cpu = argv[argv.index("-cpu") + 1]
+
+        def __enter__(self) -> "Fails":
+            if self.cpu == "host":
+                raise QemuError(raw)
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def chardev_path(self, _: str) -> Path:
+            return tmp_path
+
+    (tmp_path / "kvm").write_bytes(b"")
+    monkeypatch.setattr(accel, "KVM", tmp_path / "kvm")
+    monkeypatch.setattr(accel, "QemuProcess", Fails)
+    monkeypatch.setattr(accel, "_silence", lambda *_: None)
+    with caplog.at_level("DEBUG"):
+        found = accel._probe_kvm.__wrapped__("qemu")
+    assert (
+        found.reason == "a probe guest ran with -cpu host,-arch-capabilities (not with -cpu host: QEMU ended by itself)"
+    )
+    assert raw in caplog.text
+
+
+def test_doctor_counts_a_quota_of_processor_time(monkeypatch):
+    monkeypatch.setattr(limits, "cpu_quota", lambda: 0.5)
+    check = _only(doctor_module._processors, check_id="processors")
+    assert check.status == "warn"
+    assert "a control group allows the time of 0.5" in check.found
+    assert environment.collect("no-such-qemu")["cpu_quota"] == 0.5
+
+
+def test_doctor_without_scratch_space(monkeypatch, tmp_path):
+    monkeypatch.setattr(rundir, "_IN_MEMORY", tmp_path / "none")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / ("d" * 118)))
+    check = _only(doctor_module._scratch, check_id="scratch")
+    assert check.status == "missing"
+    assert check.mend.startswith("set TMPDIR to a short path")
+
+
+def test_doctor_without_a_home(monkeypatch):
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+    check = _only(doctor_module._cache, check_id="cache")
+    assert check.status == "missing"
+    assert "HOME is not set" in check.found
+    assert "XDG_CACHE_HOME" in check.mend
 
 
 @pytest.mark.parametrize(
