@@ -22,6 +22,7 @@ PREFIX = "pf-"
 _LOCK = ".pageferry"
 _UNLOCKED = ".pageferry-new"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_ATTEMPTS = 10
 _held: set[Claim] = set()
 
 
@@ -93,17 +94,23 @@ def _remove_if_abandoned(path: Path, undo: Callable[[str], None]) -> bool:
 
 
 def _remove(path: Path, folder: int) -> None:
-    """All that is in ``folder``, which is ``path``; our file last, so that whoever is stopped meanwhile leaves a claim."""
-    for name in os.listdir(folder):
-        if name not in (_LOCK, _UNLOCKED):
-            try:
-                os.unlink(name, dir_fd=folder)
-            except IsADirectoryError:
-                shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
-    for name in (_UNLOCKED, _LOCK):
-        with contextlib.suppress(FileNotFoundError):
+    """``path``, which ``folder`` is open at. Again where something was made meanwhile: a child may not have ended yet."""
+    for _ in range(_ATTEMPTS):
+        _empty(folder)
+        with contextlib.suppress(OSError):
+            path.rmdir()
+            return
+
+
+def _empty(folder: int) -> None:
+    """By descriptor: nobody can put another folder in its place. Our file last: whoever is stopped meanwhile leaves a claim."""
+    for name in sorted(os.listdir(folder), key=lambda name: name in (_LOCK, _UNLOCKED)):
+        try:
             os.unlink(name, dir_fd=folder)
-    path.rmdir()
+        except IsADirectoryError:
+            shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
+        except FileNotFoundError:
+            continue
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """The command ``pageferry``: arguments in, exit status out. Each command is a module of ``harness.commands``.
 
 Command modules are imported when they are used, and import what is heavy when they run, so that ``--help`` is quick.
-Exit statuses are drawn in ``harness.errors``; 70 is a bug of ours, 130 Ctrl-C, 141 a reader of our output that went away,
-143 SIGTERM.
+Exit statuses are drawn in ``harness.errors``; 70 is a bug of ours, 141 a reader of our output that went away; 130 is Ctrl-C, 143
+SIGTERM, 129 SIGHUP.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import FrameType
 
 import click
 
+from harness.claims import release_all
 from harness.errors import PageferryError
+from harness.signals import WORDS, arrived, interruptible, raise_if_arrived
 
 __all__ = ["main"]
 
 EXIT_BUG = 70
-EXIT_INTERRUPTED = 130
+EXIT_SIGNAL = 128
 EXIT_BROKEN_PIPE = 141
-EXIT_TERMINATED = 143
 
 _COMMANDS = {
     "run": "harness.commands.run",
@@ -54,7 +54,7 @@ Exit status:
   0 done                    4 QEMU failed
   1 a run failed            5 the other side or the link failed
   2 arguments or scenario   6 a codec failed
-  3 missing on this machine 7 a result file; 130 Ctrl-C
+  3 missing on this machine 7 a result file; 130 Ctrl-C, 143 SIGTERM, 129 hung up
 """
 
 
@@ -63,10 +63,6 @@ class Settings:
     """What the options that every command has were set to."""
 
     debug: bool = False
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: cleaned up after like Ctrl-C."""
 
 
 class _Commands(click.Group):
@@ -133,11 +129,12 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the command line ``args`` (default: the process's own) and give its exit status."""
     settings = Settings()
     try:
-        with _sigterm_interrupts():
+        with interruptible(release_all):
             # Not click's own main(): it swallows Ctrl-C and broken pipes.
             with _CLI.make_context("pageferry", list(sys.argv[1:] if args is None else args), obj=settings) as ctx:
                 _CLI.invoke(ctx)
             sys.stdout.flush()
+            raise_if_arrived()
     except click.exceptions.Exit as exc:
         return exc.exit_code
     except BrokenPipeError:
@@ -155,10 +152,11 @@ def _report(exc: BaseException) -> int:
     """Say ``exc`` in one line on stderr, and give the exit status for it."""
     if isinstance(exc, SystemExit):
         raise exc
-    if isinstance(exc, KeyboardInterrupt):
-        terminated = isinstance(exc, Terminated)
-        click.echo("pageferry: terminated" if terminated else "pageferry: interrupted", err=True)
-        return EXIT_TERMINATED if terminated else EXIT_INTERRUPTED
+    number = arrived() or (signal.SIGINT if isinstance(exc, KeyboardInterrupt) else None)
+    if number is not None:
+        with contextlib.suppress(OSError):  # a terminal that hung up takes no more words
+            click.echo(f"pageferry: {WORDS[number]}", err=True)
+        return EXIT_SIGNAL + number
     if isinstance(exc, click.exceptions.NoArgsIsHelpError):
         click.echo(exc.format_message(), err=True)
         return exc.exit_code
@@ -176,24 +174,6 @@ def _report(exc: BaseException) -> int:
     words = " ".join(f"{type(exc).__name__}: {exc}".split())
     click.echo(f"pageferry: error: a bug in pageferry: {words}; run again with --debug and report the output", err=True)
     return EXIT_BUG
-
-
-@contextlib.contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM ends the program the way Ctrl-C does: guests stopped, links removed, results saved."""
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        raise Terminated
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not the main thread: whoever embeds us handles signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

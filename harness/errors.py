@@ -11,7 +11,8 @@ PageferryError
 └── ResultError            7  a result file cannot be read or written
 
 Backends raise ``backends.api.BackendError`` and ``BackendUnavailable``; the migrator turns them into CodecError and
-MissingError where they cross into the harness. 0 is success, 1 is "it ran, but a run failed", 130 is Ctrl-C.
+MissingError where they cross into the harness. 0 is success, 1 is "it ran, but a run failed"; 128 and a signal's number is that
+signal: 130 is Ctrl-C.
 """
 
 from __future__ import annotations

@@ -56,6 +56,7 @@ class Qmp:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._client: Any = None
+        self._establishing: asyncio.Task[Any] | None = None
         self._tasks: tuple[asyncio.Future[None], ...] = ()
         self._events: list[Event] = []
         self._changed = threading.Condition()
@@ -165,6 +166,7 @@ class Qmp:
         return await self._client.execute(command, dict(arguments))
 
     async def _establish(self, connected: socket.socket) -> None:
+        self._establishing = asyncio.current_task()
         client = QMPClient(self.name)
         listener = EventListener()
         client.register_listener(listener)
@@ -190,6 +192,10 @@ class Qmp:
             self._changed.notify_all()
 
     async def _disconnect(self) -> None:
+        if (
+            self._establishing is not None
+        ):  # given up in the middle, it disconnects by itself; both at once break the client
+            await asyncio.gather(self._establishing, return_exceptions=True)
         with contextlib.suppress(QMPError, EOFError, OSError):  # how the connection ended is no longer of interest
             await self._client.disconnect()
         for task in self._tasks:

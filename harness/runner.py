@@ -23,6 +23,7 @@ from harness.measure import stats
 from harness.replayed import ReplayLab
 from harness.result import Result, Run, save_result
 from harness.scenario import Method, Scenario
+from harness.signals import raise_if_arrived
 
 __all__ = ["Lab", "first_result", "one_run", "open_lab", "run_scenario"]
 
@@ -104,6 +105,7 @@ def _one_run(lab: Lab, turn: _Turn, logs: Path, on_event: Callable[[Event], None
 
 def one_run(lab: Lab, method: Method, repeat: int, logs: Path, on_event: Callable[[Event], None]) -> Run:
     """A run, whatever becomes of it: what this machine lacks is skipped with its reason, what fails carries its error."""
+    raise_if_arrived()
     started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     nothing = Run(method.name, repeat, warmup=False, status="failed", started_at=started_at)
     try:
