@@ -71,13 +71,14 @@ class Qmp:
 
         :raises QemuError: what answers does not speak QMP, or (``__cause__`` is a TimeoutError) nothing does in time.
         """
-        loop = self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=_run_loop, args=(loop,), name=f"qmp-{self.name}", daemon=True)
-        self._thread.start()
         try:
+            loop = self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=_run_loop, args=(loop,), name=f"qmp-{self.name}", daemon=True)
+            self._thread.start()
             self._call(self._establish(connected), timeout_s, "connect")
         except BaseException:
             self.close()
+            connected.close()
             raise
 
     def execute(self, command: str, /, *, timeout_s: float = COMMAND_TIMEOUT_S, **arguments: object) -> Json:
@@ -192,10 +193,12 @@ class Qmp:
             self._changed.notify_all()
 
     async def _disconnect(self) -> None:
-        if (
-            self._establishing is not None
-        ):  # given up in the middle, it disconnects by itself; both at once break the client
-            await asyncio.gather(self._establishing, return_exceptions=True)
+        establishing = self._establishing
+        if establishing is not None:
+            # Given up in the middle it disconnects by itself; both at once would break the client.
+            if not establishing.cancelling():
+                establishing.cancel()
+            await asyncio.gather(establishing, return_exceptions=True)
         with contextlib.suppress(QMPError, EOFError, OSError):  # how the connection ended is no longer of interest
             await self._client.disconnect()
         for task in self._tasks:

@@ -1,11 +1,15 @@
 """QEMU as a process: started, spoken to, lost, stopped. No guest runs in it."""
 
+import fcntl
+import gc
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -170,6 +174,30 @@ def test_a_connection_that_was_never_made_says_so():
 
 
 @needs_qemu
+def test_an_interrupt_while_qmp_connects_is_all_that_is_heard(run_dir, caplog):
+    """The client that is given up ends by itself: nothing is left to complain later."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(run_dir / "qmp"))
+        listener.listen(1)
+
+        def interrupt() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.send(b"{")
+                while int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder):
+                    time.sleep(0.001)  # until the client has taken it, and waits for the rest of a greeting
+                os.kill(os.getpid(), signal.SIGINT)
+                connection.recv(1)  # until it is given up
+
+        silent = threading.Thread(target=interrupt)
+        silent.start()
+        with pytest.raises(KeyboardInterrupt):
+            Qmp("x").connect(run_dir / "qmp")
+        silent.join()
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
 def test_the_survey_knows_version_machine_and_methods():
     found = survey(QEMU)
     assert found.version[0].isdigit()
