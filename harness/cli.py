@@ -16,6 +16,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -128,6 +129,7 @@ _CLI = _Commands(
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line ``args`` (default: the process's own) and give its exit status."""
     settings = Settings()
+    _have_a_home()
     try:
         with interruptible(release_all):
             # Not click's own main(): it swallows Ctrl-C and broken pipes.
@@ -146,6 +148,14 @@ def main(args: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         return _report(exc)
     return 0
+
+
+def _have_a_home() -> None:
+    """Libraries ask for it when imported. Whoever has none (a container's user) gets the root folder, as Docker has it."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"
 
 
 def _report(exc: BaseException) -> int:

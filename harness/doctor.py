@@ -261,14 +261,12 @@ def _scratch() -> list[Check]:
 def _cache() -> list[Check]:
     """Where images and streams are kept; nothing is made there."""
     title, means = "cache", "guest memory and streams are made once, and kept there"
-    try:
-        folder = cache_dir()
-    except PageferryError as exc:
-        found, mend = _told(exc)
-        return [Check("cache", title, "missing", found, "no guest can be made", mend)]
+    folder = cache_dir()
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not os.access(there, os.W_OK | os.X_OK):
-        return [Check("cache", title, "missing", f"{there} cannot be written", "no guest can be made", ELSEWHERE)]
+        return [
+            Check("cache", title, "missing", f"{folder}: {there} cannot be written", "no guest can be made", ELSEWHERE)
+        ]
     return [Check("cache", title, "ok", f"{folder}, {format_bytes(shutil.disk_usage(there).free)} free", means)]
 
 

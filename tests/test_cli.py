@@ -254,6 +254,20 @@ def test_sigterm_ends_like_ctrl_c_and_the_handler_is_put_back(runner, tmp_path, 
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_a_user_of_no_list_and_without_a_home_can_run(runner, monkeypatch, tmp_path):
+    """As in a container; libraries of the report ask for the home when they are imported."""
+
+    def no_home() -> Path:
+        if home := os.environ.get("HOME"):
+            return Path(home)
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    assert cli.main(["run", "throttled", "--out", str(tmp_path)]) == 0
+    monkeypatch.delenv("HOME")
+
+
 def test_a_reader_that_goes_away_is_no_error():
     process = subprocess.Popen(
         [sys.executable, "-c", "import sys; from harness.cli import main; sys.exit(main(['list']))"],

@@ -224,15 +224,11 @@ def test_doctor_without_scratch_space(monkeypatch, tmp_path):
     assert check.mend.startswith("set TMPDIR to a short path")
 
 
-def test_doctor_without_a_home(monkeypatch):
-    def no_home() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "home", no_home)
+def test_doctor_where_the_cache_cannot_be_written(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere")
+    monkeypatch.setattr(doctor_module.os, "access", lambda *_: False)
     check = _only(doctor_module._cache, check_id="cache")
-    assert check.status == "missing"
-    assert "HOME is not set" in check.found
+    assert (check.status, check.found) == ("missing", "/nowhere/pageferry: / cannot be written")
     assert "XDG_CACHE_HOME" in check.mend
 
 

@@ -145,6 +145,11 @@ def list_devices() -> list[tuple[DeviceRow, pyopencl.Device]]:
     except ImportError as exc:
         problem = "pyopencl is not installed" if isinstance(exc, ModuleNotFoundError) else one_line(exc)
         raise OpenclMissing(problem, 'pip install "pageferry[opencl]"') from exc
+    if not _can_write(_caches()):
+        raise OpenclMissing(
+            f"PyOpenCL keeps what it made in {_caches()}, which cannot be written",
+            "set XDG_CACHE_HOME to a folder that can be written to",
+        )
     try:
         platforms = cl.get_platforms()
         found = [
@@ -192,7 +197,12 @@ def pocl_cache() -> Path:
     """Where PoCL keeps what it compiled."""
     if folder := os.environ.get("POCL_CACHE_DIR"):
         return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pocl"
+    return _caches() / "pocl"
+
+
+def _caches() -> Path:
+    """Where libraries keep what can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def _can_write(folder: Path) -> bool:

@@ -155,6 +155,12 @@ def test_a_full_disk_is_one_line_with_the_file():
         fill_image(memory.Path("/nowhere/image"), MIX, MIB, 1)
 
 
+def test_a_cache_that_cannot_be_written_is_named_with_what_moves_it(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(MissingError, match=f"{tmp_path}/file/cache: cannot keep guest memory there.*XDG_CACHE_HOME"):
+        cached_image(MIX, MIB, 1, tmp_path / "file" / "cache")
+
+
 def test_a_size_that_is_no_number_of_pages_is_refused(tmp_path):
     with pytest.raises(UserError, match="5000 bytes"):
         fill_image(tmp_path / "image", MIX, 5000, 1)

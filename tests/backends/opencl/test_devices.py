@@ -210,6 +210,19 @@ def test_a_cache_that_cannot_be_written(bare_opencl, monkeypatch, tmp_path):
     assert "POCL_CACHE_DIR" in raised.value.remedy
 
 
+def test_a_home_that_cannot_be_written_has_a_remedy_that_helps(real_device, monkeypatch, tmp_path):
+    """PoCL's own cache is not the only one: what is named has to serve the library in between too."""
+    device = DeviceConfig(real_device.selector, cpu_allowed=True)
+    (tmp_path / "file").touch()
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    with pytest.raises(OpenclMissing, match=r"file/\.cache, which cannot be written") as raised:
+        probe_in_child(device)
+    assert "XDG_CACHE_HOME" in raised.value.remedy
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert probe_in_child(device)
+
+
 def test_no_linker_for_pocl(real_device, monkeypatch, tmp_path):
     if real_device.platform != PORTABLE:
         pytest.skip(f"{real_device} needs no linker")
