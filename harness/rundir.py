@@ -12,7 +12,7 @@ from harness.claims import Claim, remove_abandoned
 from harness.errors import MissingError, ResultError
 from harness.units import format_bytes
 
-__all__ = ["LOGS_BYTES", "open_run_dir", "open_scratch", "scratch_base"]
+__all__ = ["LOGS_BYTES", "open_run_dir", "open_scratch", "remove_leftovers", "scratch_base"]
 
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - claims are private
 LOGS_BYTES = 4 << 20
@@ -61,15 +61,19 @@ def _problem(base: Path, needs_bytes: int) -> str | None:
     return None
 
 
+def remove_leftovers() -> None:
+    """What killed runs left, gigabytes of guest RAM at worst; what living ones use stays."""
+    for base in _bases():
+        remove_abandoned(base)
+
+
 @contextlib.contextmanager
 def open_scratch(needs_bytes: int = 0) -> Iterator[Path]:
-    """A private folder under a short path (socket names are limited), in memory where there is room. What killed runs left,
-    gigabytes of guest RAM at worst, goes first.
+    """A private folder under a short path (socket names are limited), in memory where there is room. Leftovers go first.
 
     :raises MissingError: there is no place for it.
     """
-    for base in _bases():
-        remove_abandoned(base)
+    remove_leftovers()
     claim = Claim(scratch_base(needs_bytes))
     try:
         try:

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from backends.children import module_argv
+from harness import rundir
+from harness.migrator import link
 from harness.qualify.check import Check, Job
 
 __all__ = ["Outcome", "run_checks"]
@@ -38,13 +40,17 @@ def run_checks(
     multiplies limits."""
     logs.mkdir(parents=True, exist_ok=True)
     waiting = list(checks)
-    while waiting:
-        batch = _batch(waiting)
-        done = 0
-        for check, outcome in _run_child(job, batch, logs, patience):
-            done += 1
-            yield check.id, outcome
-        del waiting[:done]
+    try:
+        while waiting:
+            batch = _batch(waiting)
+            done = 0
+            for check, outcome in _run_child(job, batch, logs, patience):
+                done += 1
+                yield check.id, outcome
+            del waiting[:done]
+    finally:  # a child that was killed, by an interrupt or at its time's end, may have had a guest migrate
+        link.remove_leftovers()
+        rundir.remove_leftovers()
 
 
 def _batch(waiting: Sequence[Check]) -> list[Check]:

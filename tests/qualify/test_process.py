@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -119,6 +120,16 @@ class TellsInLines(Good):
     def decompress(self, data, raw_bytes):
         raise self._error("it failed\\nand then\\ttold")
 
+class LeavesAFolder(Notes):
+    info = replace(Good.info, name="leaves-a-folder")
+
+    def at_60_000(self):
+        from harness.rundir import open_scratch
+
+        with open_scratch() as folder:
+            Path(os.environ["NOTED"]).write_text(str(folder))
+            os.kill(os.getpid(), signal.SIGKILL)
+
 class Reads(Notes):
     info = replace(Good.info, name="reads")
 
@@ -136,6 +147,7 @@ NAMES = {
     "floods": "Floods",
     "talks": "Talks",
     "tells-in-lines": "TellsInLines",
+    "leaves-a-folder": "LeavesAFolder",
     "reads": "Reads",
 }
 
@@ -189,6 +201,14 @@ def test_what_ends_a_check_is_its_own_outcome_alone(run, name, limit_s, says):
     assert says in failed[THIRD]["evidence"]
     assert failed[THIRD]["values"] == []
     assert all(outcome["duration_s"] >= 0 for _, outcome in outcomes)
+
+
+def test_what_a_killed_check_had_in_use_is_removed(run, tmp_path):
+    """A check may have a guest migrate: its memory files and network namespaces would stay until somebody's next run."""
+    list(run("leaves-a-folder", [THIRD]))
+    left = (tmp_path / "noted").read_text()
+    assert "pf-" in left
+    assert not Path(left).exists()
 
 
 @pytest.mark.parametrize("at", range(3))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -12,6 +10,7 @@ from harness.environment import kvm_problem
 from harness.errors import MissingError
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Value, check
 from harness.result import Result, Run
+from harness.rundir import open_scratch
 from harness.scenario import Method, Scenario, load_scenario
 
 __all__ = ["CHECKS"]
@@ -36,9 +35,9 @@ def _throttled(bench: Bench) -> Found:
         raise NotApplicable(f"a guest under emulation says nothing of one under KVM; {problem}")
     from harness.runner import run_scenario  # noqa: PLC0415 - brings scipy: half a second that no other check's process needs
 
-    with tempfile.TemporaryDirectory(prefix="pageferry-qualify-") as folder:
+    with open_scratch() as folder:
         try:
-            result = run_scenario(_scenario(bench), Path(folder), lambda _: None)
+            result = run_scenario(_scenario(bench), folder, lambda _: None)
         except MissingError as exc:
             raise NotApplicable(str(exc)) from exc
     return _judged(result)
