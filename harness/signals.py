@@ -26,6 +26,10 @@ class Interrupted(KeyboardInterrupt):
     """One of them came."""
 
 
+def _interrupted() -> Interrupted:
+    return Interrupted(f"{WORDS[_arrived[0]]} ({_arrived[0].name})")
+
+
 def arrived() -> signal.Signals | None:
     """The first that came, if any has."""
     return _arrived[0] if _arrived else None
@@ -34,7 +38,7 @@ def arrived() -> signal.Signals | None:
 def raise_if_arrived() -> None:
     """Before more work is begun. :raises Interrupted: a signal came, and its exception was lost on the way."""
     if _arrived and not _over.is_set():
-        raise Interrupted
+        raise _interrupted()
 
 
 @contextlib.contextmanager
@@ -78,7 +82,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _raise(_: int, __: FrameType | None) -> None:
     if not _over.is_set():
-        raise Interrupted
+        raise _interrupted()
 
 
 def _dropped(hook: Callable[[sys.UnraisableHookArgs], object], unraisable: sys.UnraisableHookArgs) -> None:

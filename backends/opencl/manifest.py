@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -91,12 +92,17 @@ def write_manifest(manifest: Manifest, binary: str | Path) -> Path:
 
 def write_whole(path: Path, data: bytes) -> None:
     """The file has all of ``data`` or is as it was. :raises OpenclError: it cannot be written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent, delete=False) as file:
+            temporary = Path(file.name)
+            try:
+                file.write(data)
+                file.flush()
+                temporary.chmod(0o644)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
     except OSError as exc:
-        temporary.unlink(missing_ok=True)
         raise OpenclError(f"{path}: cannot be written: {exc.strerror}; free space or choose another place") from exc
 
 

@@ -32,7 +32,7 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start ``prefix + argv`` in a session of its own, output and errors appended to ``log``, input empty.
 
-    ``prefix`` is a command that execs the rest, for example ``("ip", "netns", "exec", NAME)``.
+    ``prefix`` is a command that execs the rest, for example ``("nsenter", "--net=FILE")``.
 
     :raises MissingError: when the program, or setpriv, is not there.
     """

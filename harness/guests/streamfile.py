@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-import threading
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,10 +78,13 @@ def open_stream(path: Path) -> StreamFile:
 def write_sidecar(stream: StreamFile) -> None:
     """Keep what is known beside the stream, whole or not at all."""
     target = sidecar_path(stream.path)
-    # Threads of one process may write the same facts at the same time, so the process id alone is no name.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    # Several may write the same facts at the same time, from machines and containers that share the folder.
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    temporary = Path(name)
     try:
-        temporary.write_bytes(_STREAM_FILE.dump_json(replace(stream, path=Path(stream.path.name)), indent=1))
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(_STREAM_FILE.dump_json(replace(stream, path=Path(stream.path.name)), indent=1))
+        temporary.chmod(0o644)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
