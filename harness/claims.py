@@ -56,10 +56,10 @@ class Claim:
         self._undo(self.path.name)
         with contextlib.suppress(OSError), _opened(self.path, _FOLDER) as folder:
             _remove(self.path, folder)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
         _held.discard(self)
+        lock, self._lock = self._lock, None  # before it is closed: closed twice, its number would be somebody else's
+        if lock is not None:
+            os.close(lock)
 
 
 @atexit.register
