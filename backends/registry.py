@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 
 from backends.api import Backend, BackendError, BackendInfo, BackendUnavailable
@@ -74,8 +75,10 @@ def load(name: str) -> type[Backend]:
     claims = _claims()
     mine = [claim for claim in claims if claim.name == name]
     if not mine:
-        known = ", ".join(dict.fromkeys(claim.name for claim in claims))
-        raise BackendError(f"unknown backend {name!r}; known: {known}")
+        known = list(dict.fromkeys(claim.name for claim in claims))
+        close = get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise BackendError(f"unknown backend {name!r}; {hint}known: {', '.join(known)}")
     if len(mine) > 1:
         raise BackendError(f"{_conflict(mine)}; uninstall all but one of them")
     return _import(mine[0])

@@ -7,10 +7,8 @@ SIGTERM, 129 SIGHUP.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import logging
-import os
 import signal
 import sys
 import traceback
@@ -21,8 +19,10 @@ from pathlib import Path
 import click
 
 from harness.claims import release_all
-from harness.errors import PageferryError
+from harness.errors import PageferryError, ResultError
+from harness.names import unknown
 from harness.signals import WORDS, arrived, interruptible, raise_if_arrived
+from harness.terminal import OutputError, cover_absent_streams, give_up_output, guarded_output, tell
 
 __all__ = ["main"]
 
@@ -87,7 +87,7 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            raise click.UsageError(f"{args[0]!r}: no such command; known: {', '.join(_COMMANDS)}", ctx)
+            raise click.UsageError(unknown("command", args[0], list(_COMMANDS)), ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -129,9 +129,10 @@ _CLI = _Commands(
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line ``args`` (default: the process's own) and give its exit status."""
     settings = Settings()
+    cover_absent_streams()
     _have_a_home()
     try:
-        with interruptible(release_all):
+        with guarded_output(), interruptible(release_all):
             # Not click's own main(): it swallows Ctrl-C and broken pipes.
             with _CLI.make_context("pageferry", list(sys.argv[1:] if args is None else args), obj=settings) as ctx:
                 _CLI.invoke(ctx)
@@ -139,13 +140,13 @@ def main(args: Sequence[str] | None = None) -> int:
             raise_if_arrived()
     except click.exceptions.Exit as exc:
         return exc.exit_code
-    except BrokenPipeError:
-        # Python flushes stdout once more at its end; without this it would complain then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_BROKEN_PIPE
+    except OutputError as exc:
+        give_up_output()
+        return EXIT_BROKEN_PIPE if exc.reader_left else _report(ResultError(str(exc)))
     except BaseException as exc:  # every error ends as one line and a status; --debug shows the rest
         if settings.debug and not isinstance(exc, click.ClickException):
-            traceback.print_exc()
+            for line in traceback.format_exc().splitlines():
+                tell(line)
         return _report(exc)
     return 0
 
@@ -164,25 +165,25 @@ def _report(exc: BaseException) -> int:
         raise exc
     number = arrived() or (signal.SIGINT if isinstance(exc, KeyboardInterrupt) else None)
     if number is not None:
-        with contextlib.suppress(OSError):  # a terminal that hung up takes no more words
-            click.echo(f"pageferry: {WORDS[number]}", err=True)
+        tell(f"pageferry: {WORDS[number]}")
         return EXIT_SIGNAL + number
     if isinstance(exc, click.exceptions.NoArgsIsHelpError):
-        click.echo(exc.format_message(), err=True)
+        for line in exc.format_message().splitlines():
+            tell(line)
         return exc.exit_code
     if isinstance(exc, click.UsageError):
         command = exc.ctx.command_path if exc.ctx is not None else "pageferry"
         message = exc.format_message().replace("\n", " ").rstrip(".")
-        click.echo(f"pageferry: error: {message}; see `{command} --help`", err=True)
+        tell(f"pageferry: error: {message}; see `{command} --help`")
         return exc.exit_code
     if isinstance(exc, click.ClickException):
-        click.echo(f"pageferry: error: {exc.format_message()}", err=True)
+        tell(f"pageferry: error: {exc.format_message()}")
         return exc.exit_code
     if isinstance(exc, PageferryError):
-        click.echo(f"pageferry: error: {exc}", err=True)
+        tell(f"pageferry: error: {exc}")
         return exc.exit_status
     words = " ".join(f"{type(exc).__name__}: {exc}".split())
-    click.echo(f"pageferry: error: a bug in pageferry: {words}; run again with --debug and report the output", err=True)
+    tell(f"pageferry: error: a bug in pageferry: {words}; run again with --debug and report the output")
     return EXIT_BUG
 
 

@@ -9,29 +9,30 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["make_console", "make_table", "print_warning"]
+from harness.terminal import one_line
+
+__all__ = ["make_console", "make_table", "plain", "print_warning"]
 
 _PLAIN_WIDTH = 140
-
-
-class _Console(Console):
-    """Leaves a reader that went away to the command line, which knows the exit status for it."""
-
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
+_SPACES = str.maketrans("\u00a0\u202f", "  ")  # our own sentences keep numbers and units together by these
 
 
 def make_console() -> Console:
     """Stdout. Without a terminal there is no width to keep to; rich would take 80 and break the tables' cells."""
-    console = _Console(highlight=False)
+    console = Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PLAIN_WIDTH
     return console
 
 
+def plain(text: object) -> str:
+    """Text of others (names, paths, errors) inside rich markup: one line, and nothing in it is markup or an escape sequence."""
+    return escape(one_line(str(text).translate(_SPACES)))
+
+
 def print_warning(console: Console, text: str) -> None:
     """A sentence of doubt below a table."""
-    console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
+    console.print(f"[yellow]warning:[/] {plain(text)}", highlight=False, soft_wrap=True)
 
 
 def make_table(title: str, *columns: str, numbers: bool = False) -> Table:

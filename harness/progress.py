@@ -12,14 +12,15 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from harness.console import plain
 from harness.events import Event, RunFinished, RunProgress, RunStarted
 from harness.result import Run
+from harness.terminal import one_line
 from harness.units import format_bytes, format_duration
 
 __all__ = ["finished_line", "progress"]
@@ -59,7 +60,7 @@ def finished_line(run: Run) -> str:
     if run.attempt is not None:
         turn = run.attempt.tried
         mark = mark if run.attempt.converged is None else _CONVERGED[run.attempt.converged]
-    words = [f"{escape(run.method)}, {turn}: {mark}"]
+    words = [f"{plain(run.method)}, {turn}: {mark}"]
     if run.total_time_s is not None:
         words.append(format_duration(run.total_time_s))
     if run.downtime_s is not None:
@@ -69,7 +70,7 @@ def finished_line(run: Run) -> str:
     if run.verified is not None:
         words.append("memory verified" if run.verified else "[red]memory differs[/]")
     reason = (run.attempt.why if run.attempt is not None else "") or run.reason or run.error
-    return ", ".join(words) + (f": {escape(reason.splitlines()[0])}" if reason else "")
+    return ", ".join(words) + (f": {plain(reason)}" if reason else "")
 
 
 class _Board:
@@ -110,7 +111,7 @@ class _Board:
         row = Table.grid(padding=(0, 1))
         done = self.index - (1 if self._current is not None else 0)
         bar = ProgressBar(total=max(1, self.total), completed=done, width=20)
-        row.add_row(self._spinner, Text(self._title, style="bold"), bar, Text(self._words()))
+        row.add_row(self._spinner, Text(one_line(self._title), style="bold"), bar, Text(one_line(self._words())))
         return row
 
     def _words(self) -> str:

@@ -10,12 +10,13 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import scenarios
 from harness.errors import ScenarioError
+from harness.names import unknown
+from harness.terminal import one_line
 
 __all__ = [
     "Fault",
@@ -246,14 +247,6 @@ def dotted(key: tuple[str, ...]) -> str:
     return f"{'.'.join(key)}: " if key else ""
 
 
-def unknown(what: str, name: str, known: Sequence[str]) -> str:
-    """A sentence for a name nobody knows: the nearest one, then the known ones."""
-    near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    some = ", ".join(known[:30]) + (f" and {len(known) - 30} more" if len(known) > 30 else "")
-    return f"{shown(name)}: unknown {what}; {hint}known: {some or 'none'}"
-
-
 def shown(value: object) -> str:
     """A value as an error shows it: short, strings in quotes, TOML's words for true and false."""
     if isinstance(value, bool):
@@ -263,8 +256,3 @@ def shown(value: object) -> str:
     except (ValueError, RecursionError):  # an integer of thousands of digits, nesting of thousands of levels
         text = f"a {type(value).__name__} too large to show"
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def one_line(text: str) -> str:
-    """Control characters and line breaks escaped: an error is one line whatever the file's keys hold."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

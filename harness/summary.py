@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from harness.console import make_table, print_warning
+from harness.console import make_table, plain, print_warning
 from harness.result import Frontier, MetricSummary, Result, Run, value_text
 
 __all__ = ["print_summary", "summary_table"]
@@ -23,7 +22,7 @@ def print_summary(console: Console, result: Result) -> None:
         console.print(table)
     for method in _methods(result):
         if note := _note(result, method):
-            console.print(f"{escape(method)}: {escape(note)}", highlight=False, soft_wrap=True)
+            console.print(f"{plain(method)}: {plain(note)}", highlight=False, soft_wrap=True)
     for warning in result.warnings:
         print_warning(console, warning)
     for sentence in _fallbacks(result):
@@ -32,7 +31,7 @@ def print_summary(console: Console, result: Result) -> None:
 
 def summary_table(result: Result) -> Table:
     """Medians with their 95 % intervals, and the effect on the total time against the baseline."""
-    name = escape(str(result.scenario.get("name", "")))
+    name = plain(result.scenario.get("name", ""))
     columns = ("method", "total ms", "downtime ms", "data KB", "effect", "CPU s", "verified", "n")
     table = make_table(f"{name}: medians \\[95 % interval]", *columns, numbers=True)
     methods = _methods(result)
@@ -41,13 +40,13 @@ def summary_table(result: Result) -> Table:
         table.add_column("fell back", justify="right", no_wrap=True)
     for method, fell_back in zip(methods, fallen, strict=True):
         extra = [fell_back or "-"] * any(fallen)
-        table.add_row(escape(method), *_cells(result, method), *extra)
+        table.add_row(plain(method), *_cells(result, method), *extra)
     return table
 
 
 def frontier_tables(result: Result) -> list[Table]:
     """One for each search: both ends of each method's bracket with their votes, and the downtime observed at the first."""
-    name = escape(str(result.scenario.get("name", "")))
+    name = plain(result.scenario.get("name", ""))
     base = next((str(m["name"]) for m in result.scenario.get("methods", ()) if m.get("baseline")), "the baseline")
     tables = []
     for search in dict.fromkeys(each.search for each in result.frontiers):
@@ -56,7 +55,7 @@ def frontier_tables(result: Result) -> list[Table]:
             "method",
             "converged at",
             "failed at",
-            f"against {escape(base)}",
+            f"against {plain(base)}",
             "downtime ms",
             "against it",
             "runs",
@@ -64,7 +63,7 @@ def frontier_tables(result: Result) -> list[Table]:
         table = make_table(f"{name}: {what} at which it converges \\[votes]", *columns, numbers=True)
         for each in result.frontiers:
             if each.search == search:
-                table.add_row(escape(each.method), *_frontier_cells(each))
+                table.add_row(plain(each.method), *_frontier_cells(each))
         tables.append(table)
     return tables
 

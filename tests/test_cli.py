@@ -102,7 +102,12 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["rnu"], "'rnu': no such command; known: run, advise, list"),
+        (["rnu"], "'rnu': unknown command; did you mean 'run'? known: run, advise, list"),
+        (["runn"], "did you mean 'run'?"),
+        ([*SEND[:-1], "zsdt"], "'zsdt': unknown backend; did you mean 'zstd'? known: none, zlib,"),
+        ([*SEND[:-1], "aut"], "'aut': unknown backend; did you mean 'auto'? known: "),
+        (["qualify", "zlip"], "unknown backend 'zlip'; did you mean 'zlib'? known: none, "),
+        (["qualify", "zlib", "--only", "speed.latencie"], "did you mean 'speed.latency'?"),
         (["run"], "Missing argument 'SCENARIO...'; see `pageferry run --help`"),
         (["run", "throtled"], "did you mean 'throttled'"),
         (["run", "throttled", "throttled"], "two scenarios of one name"),
@@ -380,20 +385,24 @@ def test_statistics_that_cannot_be_kept_follow_the_line_that_says_done(half, cap
     assert "No space left" in error
 
 
-def test_send_and_receive_carry_a_stream_between_two_sockets(tmp_path):
+@pytest.mark.parametrize("broken", [False, True], ids=["", "absent-stdin-and-stdout-and-nobody-reads-stderr"])
+def test_send_and_receive_carry_a_stream_between_two_sockets(broken, tmp_path):
     """The commands as processes: ready lines, statistics, and the invariant."""
     stream = streams.small_stream()
     target = socket.socket(socket.AF_UNIX)
     target.bind(str(tmp_path / "dst"))
     target.listen(1)
     route = ("--listen", "tcp:127.0.0.1:0", "--to", f"unix:{tmp_path / 'dst'}")
-    receiver = _start("receive", *route, "--stats", str(tmp_path / "r.json"))
+    receiver = _start("receive", *route, "--stats", str(tmp_path / "r.json"), without_streams=broken)
     port = _ready(receiver).rsplit(":", 1)[1].strip()
     tuned = ("--level", "1", "--threads", "2", "--batch", "64KiB", "--stats", str(tmp_path / "s.json"))
     route = ("--from", f"unix:{tmp_path / 'src'}", "--to", f"tcp:127.0.0.1:{port}")
-    sender = _start("send", *route, "--backend", "zlib", *tuned, "--without-return-path")
+    sender = _start("send", *route, "--backend", "zlib", *tuned, "--without-return-path", without_streams=broken)
     _ready(sender)
     assert "warning: --without-return-path" in sender.stderr.readline()
+    if broken:
+        sender.stderr.close()
+        receiver.stderr.close()
     got = bytearray()
     taker = threading.Thread(target=_take_all, args=(target, got))
     taker.start()
@@ -413,9 +422,10 @@ def test_send_and_receive_carry_a_stream_between_two_sockets(tmp_path):
     target.close()
 
 
-def _start(*args: str) -> subprocess.Popen[str]:
-    code = "import sys; from harness.cli import main; sys.exit(main())"
-    return subprocess.Popen([sys.executable, "-c", code, *args], stderr=subprocess.PIPE, text=True)
+def _start(*args: str, without_streams: bool = False) -> subprocess.Popen[str]:
+    streams = "<&- >&-" if without_streams else ""
+    shell = ["bash", "-c", f'exec "$@" {streams}', "bash"]
+    return subprocess.Popen([*shell, sys.executable, "-m", "harness.cli", *args], stderr=subprocess.PIPE, text=True)
 
 
 def _ready(process: subprocess.Popen[str]) -> str:

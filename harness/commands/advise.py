@@ -63,7 +63,7 @@ def command(
     from harness.adviser import conclude
     from harness.asked import asked, on_cores
     from harness.commands.options import check_writable
-    from harness.console import make_console
+    from harness.console import make_console, plain
     from reports.advice import write_advice
 
     check_writable(json_file)
@@ -87,16 +87,19 @@ def command(
         save_advice(advice, path)
     write_advice(advice, folder / "advice.html")
     _print(console, advice)
-    console.print(f"advice: {folder / 'advice.html'}", soft_wrap=True)
+    console.print(f"advice: {plain(folder / 'advice.html')}", soft_wrap=True)
 
 
 def _measure(
     console: Console, subject: Asked, *, bandwidth: int | None, cores: int, repeats: int, folder: Path
 ) -> Measured:
+    from harness.console import plain
     from harness.costing import CHOICES, measure
     from harness.progress import progress
 
-    console.print(f"{subject.words}: {len(CHOICES)} methods, {repeats} replays each, {cores} cores", soft_wrap=True)
+    console.print(
+        f"{plain(subject.words)}: {len(CHOICES)} methods, {repeats} replays each, {cores} cores", soft_wrap=True
+    )
     return measure(
         subject.part,
         bandwidth_bytes_per_s=bandwidth,
@@ -108,16 +111,14 @@ def _measure(
 
 
 def _print(console: Console, advice: Advice) -> None:
-    from rich.markup import escape
-
     from harness.advice_words import pays_up_to, rate_text, time_text
-    from harness.console import make_table, print_warning
+    from harness.console import make_table, plain, print_warning
     from harness.units import format_bandwidth, format_duration
 
     link = format_bandwidth(advice.question.bandwidth_bytes_per_s)
-    console.print(f"\n[bold]{escape(link)}: {escape(advice.recommended)}[/]")
+    console.print(f"\n[bold]{plain(link)}: {plain(advice.recommended)}[/]")
     for sentence in advice.because:
-        console.print(escape(sentence), soft_wrap=True)
+        console.print(plain(sentence), soft_wrap=True)
     table = make_table(
         "medians \\[95 % interval]",
         "method",
@@ -134,23 +135,23 @@ def _print(console: Console, advice: Advice) -> None:
         mark = "[green]>[/] " if method.method == advice.recommended else "  "
         downtime = f"{format_duration(method.downtime_least_s)} to {format_duration(method.downtime_most_s)}"
         table.add_row(
-            mark + escape(method.method),
+            mark + plain(method.method),
             str(method.n),
             f"{method.ratio.value:.2f}",
-            escape(rate_text(method.pair_bytes_per_s)),
+            plain(rate_text(method.pair_bytes_per_s)),
             f"{method.delivered_bytes_per_s.value / 1e6:.0f}",
-            escape(time_text(method.total_time_s)),
+            plain(time_text(method.total_time_s)),
             downtime if method.converges else "-",
-            escape(pays_up_to(method.break_even)),
+            plain(pays_up_to(method.break_even)),
         )
     console.print(table)
     for name, reason in advice.missing.items():
-        console.print(f"{escape(name)}: not measured: {escape(reason)}", soft_wrap=True)
+        console.print(f"{plain(name)}: not measured: {plain(reason)}", soft_wrap=True)
     for note in advice.notes:
         print_warning(console, note)
     for line in ("", *advice.commands):
         console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
     if advice.qemu:
-        console.print(f"\n{escape(advice.qemu_why)}\n", soft_wrap=True)
+        console.print(f"\n{plain(advice.qemu_why)}\n", soft_wrap=True)
         for line in advice.qemu:
             console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)

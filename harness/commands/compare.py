@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.terminal import one_line
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -44,34 +46,30 @@ def command(*, first: Path, second: Path, out: Path | None) -> None:
         print_warning(console, sentence)
     if out is not None:
         write_comparison(a, b, out, (str(first), str(second)))
-        click.echo(f"comparison: {out}")
+        click.echo(one_line(f"comparison: {out}"))
 
 
 def _table(a: Result, b: Result, first: str, second: str) -> Table:
     """:raises UserError: the two have no method in common."""
-    from rich.markup import escape
-
-    from harness.console import make_table
+    from harness.console import make_table, plain
     from harness.errors import UserError
 
     if a.frontiers and b.frontiers:
-        return _frontier_table(a, b, f"A = {escape(first)}, B = {escape(second)}: frontiers A -> B")
+        return _frontier_table(a, b, f"A = {plain(first)}, B = {plain(second)}: frontiers A -> B")
     methods = [method for method in a.summary if method in b.summary]
     if not methods:
         raise UserError(f"{first} and {second} have no completed method in common; compare results of like scenarios")
-    title = f"A = {escape(first)}, B = {escape(second)}: medians A -> B"
+    title = f"A = {plain(first)}, B = {plain(second)}: medians A -> B"
     table = make_table(title, "method", *[name for name, _, _ in _METRICS], numbers=True)
     for method in methods:
         cells = [_change(a, b, method, metric, factor) for _, metric, factor in _METRICS]
-        table.add_row(escape(method), *cells)
+        table.add_row(plain(method), *cells)
     return table
 
 
 def _frontier_table(a: Result, b: Result, title: str) -> Table:
     """What converged in each, with no interval: their own tables have the brackets."""
-    from rich.markup import escape
-
-    from harness.console import make_table
+    from harness.console import make_table, plain
     from harness.result import value_text
 
     after = {(each.search, each.method): each for each in b.frontiers}
@@ -82,7 +80,7 @@ def _frontier_table(a: Result, b: Result, title: str) -> Table:
             ends = ["-" if e.converged_at is None else value_text(e.search, e.converged_at) for e in (old, new)]
             stood = [f"{median(e.downtimes_s) * 1e3:.0f}" if e.downtimes_s else "-" for e in (old, new)]
             what = old.search.replace("_", " ")
-            table.add_row(escape(old.method), what, " -> ".join(ends), " -> ".join(stood))
+            table.add_row(plain(old.method), what, " -> ".join(ends), " -> ".join(stood))
     return table
 
 

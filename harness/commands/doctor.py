@@ -35,15 +35,13 @@ def command(*, as_json: bool) -> None:
         document = {"checks": [dataclasses.asdict(check) for check in checks], "environment": collect()}
         click.echo(json.dumps(document, indent=1))
     else:
-        from rich.markup import escape
-
-        from harness.console import make_console
+        from harness.console import make_console, plain
 
         console = make_console()
         for check in checks:
-            console.print(f"{_MARKS[check.status]} [bold]{check.title}[/]: {escape(check.found)}", soft_wrap=True)
-            console.print(f"        {escape(check.means)}", soft_wrap=True)
+            console.print(f"{_MARKS[check.status]} [bold]{check.title}[/]: {plain(check.found)}", soft_wrap=True)
+            console.print(f"        {plain(check.means)}", soft_wrap=True)
             if check.mend:
-                console.print(f"        [bold]mend:[/] {escape(check.mend)}", soft_wrap=True)
+                console.print(f"        [bold]mend:[/] {plain(check.mend)}", soft_wrap=True)
     if nothing_runs(checks):
         raise MissingError("nothing can run on this machine: mend what is missing above")

@@ -32,10 +32,8 @@ def command(*, what: str | None) -> None:
 
 
 def _backends() -> Table:
-    from rich.markup import escape
-
     from backends.registry import survey
-    from harness.console import make_table
+    from harness.console import make_table, plain
 
     table = make_table(
         "backends", "name", "here", "levels", "default", "device", "from", "version, or why it is missing"
@@ -46,16 +44,20 @@ def _backends() -> Table:
         default = "-" if backend.default_level is None else str(backend.default_level)
         here = "[green]yes[/]" if backend.available else "[red]no[/]"
         table.add_row(
-            backend.name, here, levels, default, backend.device or "-", escape(backend.origin), escape(why or "")
+            plain(backend.name),
+            here,
+            levels,
+            default,
+            plain(backend.device or "-"),
+            plain(backend.origin),
+            plain(why or ""),
         )
     return table
 
 
 def _scenarios() -> Table:
-    from rich.markup import escape
-
     import scenarios
-    from harness.console import make_table
+    from harness.console import make_table, plain
     from harness.scenario import load_scenario
     from harness.units import format_bandwidth, format_round_trip
 
@@ -66,14 +68,12 @@ def _scenarios() -> Table:
         if scenario.link.delay_s or scenario.link.jitter_s:
             link += f", {format_round_trip(scenario.link.delay_s, scenario.link.jitter_s)}"
         cells = (str(len(scenario.methods)), str(scenario.repeats), scenario.guest.kind, link)
-        table.add_row(name, *cells, escape(scenario.description))
+        table.add_row(plain(name), *cells, plain(scenario.description))
     return table
 
 
 def _guests() -> Table:
-    from rich.markup import escape
-
-    from harness.console import make_table
+    from harness.console import make_table, plain
     from harness.environment import kvm_problem, qemu_version
 
     qemu = qemu_version("qemu-system-x86_64")
@@ -82,7 +82,7 @@ def _guests() -> Table:
     live = f"QEMU {qemu}, {speed}" if qemu else "qemu-system-x86_64 is not on PATH; apt install qemu-system-x86"
     table = make_table("guests (guest.kind of a scenario)", "kind", "here", "what it is", "runs on, or why not")
     here = "[green]yes[/]" if qemu else "[red]no[/]"
-    table.add_row("stress", here, "a bare-metal guest that dirties its memory at a set rate", escape(live))
+    table.add_row("stress", here, "a bare-metal guest that dirties its memory at a set rate", plain(live))
     table.add_row(
         "stream", "[green]yes[/]", "a recorded migration stream (guest.path), replayed into a hashing sink", "-"
     )

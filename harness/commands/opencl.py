@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harness.errors import CodecError, MissingError
+from harness.terminal import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -97,7 +98,7 @@ def build(*, device: str | None, block: str, style: str | None, out: Path) -> No
     from backends.opencl.devices import DeviceConfig
 
     config = DeviceConfig(device=device, block_bytes=_BLOCKS[block], style=style)
-    click.echo(_line(out, _told(lambda: save_in_child(config, out))))
+    click.echo(one_line(_line(out, _told(lambda: save_in_child(config, out)))))
 
 
 @command.command(
@@ -121,7 +122,7 @@ def manifest(*, device: str | None, binary: Path, block: str, style: str, kernel
     from backends.opencl.devices import DeviceConfig
 
     config = DeviceConfig(device=device, binary=str(binary), block_bytes=_BLOCKS[block], style=style)
-    click.echo(_line(binary, _told(lambda: describe_binary(config, kernels or KERNELS))))
+    click.echo(one_line(_line(binary, _told(lambda: describe_binary(config, kernels or KERNELS)))))
 
 
 def _told(action: Callable[[], T]) -> T:
@@ -142,11 +143,9 @@ def _line(path: Path, made: Manifest) -> str:
 
 
 def _print_devices(console: Console, rows: list[DeviceRow]) -> None:
-    from rich.markup import escape
-
     from backends.opencl.devices import DeviceConfig, choose
     from backends.opencl.errors import OpenclError
-    from harness.console import make_table
+    from harness.console import make_table, plain
     from harness.units import format_bytes
 
     table = make_table(
@@ -155,10 +154,10 @@ def _print_devices(console: Console, rows: list[DeviceRow]) -> None:
     for row in rows:
         memory = format_bytes(row.global_memory_bytes) + (" (the host's)" if row.unified_memory else "")
         cells = (row.type, row.name, row.platform, row.driver, str(row.compute_units), memory)
-        table.add_row(row.selector, *map(escape, cells), format_bytes(row.local_memory_bytes))
+        table.add_row(plain(row.selector), *map(plain, cells), format_bytes(row.local_memory_bytes))
     console.print(table)
     try:
         by_rule = str(choose(rows, DeviceConfig()))
     except OpenclError:
         by_rule = "none, as there is no GPU or accelerator here; a CPU must be named"
-    console.print(f"used where none is named: {escape(by_rule)}", soft_wrap=True)
+    console.print(f"used where none is named: {plain(by_rule)}", soft_wrap=True)

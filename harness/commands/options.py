@@ -13,6 +13,7 @@ import click
 
 from harness.errors import ResultError, UserError
 from harness.saving import save_whole
+from harness.terminal import tell
 from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate
 
 __all__ = ["BANDWIDTH", "DURATION", "RATE", "SIZE", "announce", "check_writable", "parse_options", "write_statistics"]
@@ -78,7 +79,7 @@ DURATION = _Duration()
 
 def announce(line: str) -> None:
     """A line for whoever waits for it (a person, a script): at once, on stderr, for stdout may carry data."""
-    click.echo(f"pageferry: {line}", err=True)
+    tell(f"pageferry: {line}")
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, str | int | float | bool]:

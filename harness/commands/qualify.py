@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.terminal import tell
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -107,7 +109,7 @@ def command(
     try:
         certificate = _qualify(console, plan, out or Path("out") / "qualify" / backend)
     except (MissingError, CodecError) as exc:
-        click.echo(f"pageferry: could not run: {exc}", err=True)
+        tell(f"pageferry: could not run: {exc}")
         click.get_current_context().exit(_COULD_NOT_RUN)
     if certificate.verdict != "pass":
         click.get_current_context().exit(1)
@@ -115,6 +117,7 @@ def command(
 
 def _qualify(console: Console, plan: Plan, out: Path) -> Certificate:
     from harness.certificate import save_certificate
+    from harness.console import plain
     from harness.qualify.runner import qualify
     from reports.certificate import write_certificate_page
     from reports.junit import write_junit
@@ -124,63 +127,61 @@ def _qualify(console: Console, plan: Plan, out: Path) -> Certificate:
     write_junit(certificate, out / "certificate.xml")
     write_certificate_page(certificate, out / "certificate.html")
     _print_verdict(console, certificate)
-    console.print(f"certificate: {out / 'certificate.html'}", soft_wrap=True)
+    console.print(f"certificate: {plain(out / 'certificate.html')}", soft_wrap=True)
     return certificate
 
 
 def _printer(console: Console) -> Callable[[CheckResult, int, int], None]:
-    from rich.markup import escape
+    from harness.console import plain
 
     def show(result: CheckResult, number: int, total: int) -> None:
-        head = f"{number:>2}/{total} {_MARKS[result.status]} {result.id:<27} {result.duration_s:>5.1f} s  "
-        console.print(head + escape(result.evidence), soft_wrap=True)
+        head = f"{number:>2}/{total} {_MARKS[result.status]} {plain(result.id):<27} {result.duration_s:>5.1f} s  "
+        console.print(head + plain(result.evidence), soft_wrap=True)
 
     return show
 
 
 def _print_verdict(console: Console, certificate: Certificate) -> None:
-    from rich.markup import escape
+    from harness.console import plain
 
     counts = {status: sum(check.status == status for check in certificate.checks) for status in ("pass", "fail", "n/a")}
     partial = ", only the checks asked for" if certificate.partial else ""
     word = "[bold green]PASS[/]" if certificate.verdict == "pass" else "[bold red]FAIL[/]"
     console.print(
-        f"\n{word}: {escape(certificate.backend)} ({escape(certificate.version)}) as {certificate.backend_class}, "
+        f"\n{word}: {plain(certificate.backend)} ({plain(certificate.version)}) as {plain(certificate.backend_class)}, "
         f"{certificate.profile}{partial}: {counts['pass']} passed, {counts['fail']} failed, {counts['n/a']} not applicable, "
         f"{certificate.duration_s:.0f} s",
         soft_wrap=True,
     )
     for check in certificate.checks:
         if check.status == "fail":
-            console.print(f"  {check.id}: again with: {escape(check.command)}", soft_wrap=True)
+            console.print(f"  {plain(check.id)}: again with: {plain(check.command)}", soft_wrap=True)
     for finding in certificate.findings:
-        console.print(escape(finding), soft_wrap=True)
+        console.print(plain(finding), soft_wrap=True)
 
 
 def _list(console: Console) -> None:
-    from harness.console import make_table
+    from harness.console import make_table, plain
     from harness.qualify.catalogue import CHECKS
 
     table = make_table("checks", "check", "what is true where it passes", "why it is made")
     for check in CHECKS.values():
-        table.add_row(check.id, check.title, check.reason)
+        table.add_row(plain(check.id), check.title, check.reason)
     console.print(table)
 
 
 def _compare(console: Console, a: Path, b: Path, out: Path | None) -> None:
-    from rich.markup import escape
-
     from harness.certificate import load_certificate
-    from harness.console import make_table
+    from harness.console import make_table, plain
     from reports.certificate import comparison_rows, write_certificate_comparison
 
     first, second = load_certificate(a), load_certificate(b)
-    table = make_table(f"A: {escape(str(a))}, B: {escape(str(b))}", "check", "value", "A", "B", "change", "A", "B")
+    table = make_table(f"A: {plain(a)}, B: {plain(b)}", "check", "value", "A", "B", "change", "A", "B")
     for row in comparison_rows(first, second):
         table.add_row(
-            *(escape(str(cell)) for cell in (row.check, row.name, row.a, row.b, row.change, row.status_a, row.status_b))
+            *(plain(cell) for cell in (row.check, row.name, row.a, row.b, row.change, row.status_a, row.status_b))
         )
     console.print(table)
     if out is not None:
         write_certificate_comparison(first, second, out / "comparison.html", (str(a), str(b)))
-        console.print(f"page: {out / 'comparison.html'}", soft_wrap=True)
+        console.print(f"page: {plain(out / 'comparison.html')}", soft_wrap=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.commands.options import DURATION, announce
+from harness.terminal import one_line
 
 __all__ = ["command"]
 
@@ -39,4 +40,4 @@ def command(*, source: str, out: Path, timeout: float | None, insecure: bool) ->
             f"warning: the stream is not one that we can parse ({found['opaque_reason']}); it replays all the same"
         )
     pages = f"{found['raw_pages']} pages, {found['zero_pages']} zero pages"
-    click.echo(f"{out}: {format_bytes(found['stream_bytes'])}, {pages}, XXH3 {found['stream_digest']}")
+    click.echo(one_line(f"{out}: {format_bytes(found['stream_bytes'])}, {pages}, XXH3 {found['stream_digest']}"))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from harness.terminal import one_line
+
 __all__ = ["command"]
 
 _RESULT = "result.json"
@@ -33,7 +35,7 @@ def command(*, folders: tuple[Path, ...], out: Path) -> None:
     files = [file for folder in folders for file in _result_files(folder)]
     results = [(file.absolute().parent.name, load_result(file)) for file in files]
     write_site(results, out)
-    click.echo(f"index: {out / 'index.html'}")
+    click.echo(one_line(f"index: {out / 'index.html'}"))
 
 
 def _result_files(path: Path) -> Iterator[Path]:

@@ -40,7 +40,7 @@ def command(
     *, scenarios: tuple[str, ...], out: Path | None, overrides: tuple[str, ...], only: tuple[str, ...], resume: bool
 ) -> None:
     """Run each SCENARIO (a shipped one by name, or a TOML file), measure it, and write result.json, report.html and pyperf/."""
-    from harness.console import make_console
+    from harness.console import make_console, plain
     from harness.sweep import load_sweep
     from reports.site import write_site
 
@@ -51,7 +51,7 @@ def command(
     if len(plan) > 1:
         parent = plan[0][1].parent
         write_site([(scenario.name, result) for (scenario, _), result in zip(plan, results, strict=True)], parent)
-        console.print(f"index: {parent / 'index.html'}", soft_wrap=True, highlight=False)
+        console.print(f"index: {plain(parent / 'index.html')}", soft_wrap=True, highlight=False)
     if any(_went_wrong(result) for result in results):
         click.get_current_context().exit(1)
 
@@ -74,9 +74,7 @@ def _plan(scenarios: list[Scenario], out: Path | None) -> list[tuple[Scenario, P
 
 def _print_regrets(console: Console, results: list[Result]) -> None:
     """Of ``auto`` against every fixed choice, where a scenario has both."""
-    from rich.markup import escape
-
-    from harness.console import make_table
+    from harness.console import make_table, plain
     from reports.numbers import percent
     from reports.regret import regrets
     from reports.regret_view import regret_percent
@@ -90,10 +88,10 @@ def _print_regrets(console: Console, results: list[Result]) -> None:
     for row in found:
         against_none = "-" if row.against_none is None else percent(row.against_none * 100)
         table.add_row(
-            escape(row.cell),
+            plain(row.cell),
             f"{row.auto_ms:.0f}",
             f"{row.best_ms:.0f}",
-            escape(row.best),
+            plain(row.best),
             *regret_percent(row),
             against_none,
         )
@@ -101,15 +99,17 @@ def _print_regrets(console: Console, results: list[Result]) -> None:
 
 
 def _run(console: Console, scenario: Scenario, folder: Path, *, resume: bool) -> Result:
+    from harness.console import plain
     from harness.errors import UserError
     from harness.frontier_runner import run_frontiers
     from harness.measure.pyperf_export import write_pyperf
     from harness.progress import progress
     from harness.runner import run_scenario
     from harness.summary import print_summary
+    from harness.terminal import tell
     from reports.html import write_report
 
-    console.print(f"[bold]{scenario.name}[/]: {scenario.description}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]{plain(scenario.name)}[/]: {plain(scenario.description)}", highlight=False, soft_wrap=True)
     if resume and scenario.frontier is None:
         raise UserError(
             f"--resume: {scenario.name} searches for no frontier, and its repeats begin anew: leave it away"
@@ -122,13 +122,15 @@ def _run(console: Console, scenario: Scenario, folder: Path, *, resume: bool) ->
                 result = run_frontiers(scenario, folder, on_event, resume=resume)
     except KeyboardInterrupt:
         if (folder / "result.json").exists():
-            click.echo(f"pageferry: what finished is in {folder / 'result.json'}", err=True)
+            tell(f"pageferry: what finished is in {folder / 'result.json'}")
         raise
     write_pyperf(result, folder / "pyperf")
     report = folder / "report.html"
     write_report(result, report)
     print_summary(console, result)
-    console.print(f"result: {folder / 'result.json'}\nreport: {report}\n", soft_wrap=True, highlight=False)
+    console.print(
+        f"result: {plain(folder / 'result.json')}\nreport: {plain(report)}\n", soft_wrap=True, highlight=False
+    )
     return result
 
 

@@ -14,6 +14,7 @@ from harness.fallback import Fallback, choose_fallback
 from harness.migrator.codec import Encoder
 from harness.migrator.serial import Serial
 from harness.migrator.session import cores
+from harness.names import unknown
 
 __all__ = ["Crew", "auto_crew", "crew_of", "single_crew"]
 
@@ -53,6 +54,8 @@ def crew_of(
                 f"fallback {fallback}: backend 'auto' chooses among codecs of the CPU, which need none; leave it out"
             )
         return auto_crew(options, threads)
+    if backend not in (known := [*registry.names(), AUTO.name]):
+        raise UserError(unknown("backend", backend, known))
     return single_crew(backend, level, options, fallback, threads)
 
 

@@ -16,6 +16,7 @@ from backends.api import BackendError
 from harness import environment
 from harness.certificate import Certificate, CheckResult, Measurement, verdict_of
 from harness.errors import CodecError, MissingError, UserError
+from harness.names import near
 from harness.qualify.catalogue import CHECKS
 from harness.qualify.check import Bench, Check, Found, Job
 from harness.qualify.findings import findings
@@ -47,7 +48,8 @@ def select(patterns: Sequence[str]) -> list[Check]:
     """The checks that match any of ``patterns``, all if there are none. :raises UserError: a pattern matches nothing."""
     for pattern in patterns:
         if not any(_matches(check, pattern) for check in CHECKS.values()):
-            raise UserError(f"--only {pattern}: no such check or group; `pageferry qualify --list` names them")
+            hint = near(pattern, [*CHECKS, *{check.group: None for check in CHECKS.values()}])
+            raise UserError(f"--only {pattern}: no such check or group; {hint}`pageferry qualify --list` names them")
     return [check for check in CHECKS.values() if not patterns or any(_matches(check, one) for one in patterns)]
 
 

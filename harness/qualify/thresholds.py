@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import tomllib
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
+from harness.names import near
 from harness.qualify.identity import CLASSES
 
 __all__ = ["Limits", "load_thresholds"]
@@ -52,9 +52,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _check(path: Path, class_name: str, name: str, limit: object, known: list[str]) -> None:
     where = f"{path}: {class_name}.{_key(name)}"
     if name not in known:
-        close = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UserError(f"{where}: no such value; {hint}known: {', '.join(known)}")
+        raise UserError(f"{where}: no such value; {near(name, known)}known: {', '.join(known)}")
     if not isinstance(limit, dict) or not set(limit) <= {"least", "most"}:
         raise UserError(f"{where} = {limit!r}: must be like {{least = 1}}, {{most = 2}}, both, or {{}} for no limit")
     for side, value in limit.items():
