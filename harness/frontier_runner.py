@@ -6,7 +6,6 @@ down slows all of them down. An interrupt leaves the result of all that finished
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from harness import runner
 from harness.errors import PageferryError, ResultError, UserError
 from harness.events import Event, RunFinished, RunStarted
 from harness.frontier import doubts, frontiers, judged, next_value, runs_left, with_value
+from harness.outputs import RUN_FILES, replacing
 from harness.result import Attempt, Result, Run, load_result, save_result
 from harness.scenario import Method, Scenario
 
@@ -30,13 +30,21 @@ def run_frontiers(scenario: Scenario, out: Path, on_event: Callable[[Event], Non
     :raises UserError: what is there is not of this scenario.
     """
     path = out / "result.json"
-    if resume and path.exists():
-        result = _saved(scenario, path)
-    else:
-        shutil.rmtree(out / "logs", ignore_errors=True)
-        with runner.open_lab(scenario) as lab:
-            result = runner.first_result(scenario, lab)
-        save_result(result, path)
+    resume = resume and path.exists()
+    with replacing(out, RUN_FILES, resume=resume) as settle:
+        if resume:
+            result = _saved(scenario, path)
+        else:
+            with runner.open_lab(scenario) as lab:
+                result = runner.first_result(scenario, lab)
+            save_result(result, path)
+        return _searched(scenario, result, out, on_event, settle)
+
+
+def _searched(
+    scenario: Scenario, result: Result, out: Path, on_event: Callable[[Event], None], settle: Callable[[], None]
+) -> Result:
+    """``result`` with every attempt that was still to make."""
     runs = list(result.runs)
     for method, search, value in _turns(scenario, runs):
         index = len(runs) + 1
@@ -48,7 +56,8 @@ def run_frontiers(scenario: Scenario, out: Path, on_event: Callable[[Event], Non
         runs.append(judged(run, with_value(scenario, search, value), search, value))
         found = frontiers(scenario, runs)
         result = replace(result, runs=tuple(runs), frontiers=found, warnings=tuple(doubts(found)))
-        save_result(result, path)
+        save_result(result, out / "result.json")
+        settle()
         on_event(RunFinished(runs[-1]))
     return result
 

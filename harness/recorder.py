@@ -5,7 +5,6 @@ The file appears when the stream was whole: a migration that was cancelled or fa
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import IO, Any
 
 import xxhash
 
-from harness.errors import PeerError, ResultError
+from harness.errors import PeerError
 from harness.migrator.address import Address, listen, require_private
+from harness.saving import whole_file
 from harness.wire.qstream import QStreamParser
 
 __all__ = ["record_stream"]
@@ -35,20 +35,10 @@ def record_stream(
     :raises UserError: the address. :raises PeerError: nobody came, or the stream broke off. :raises ResultError: the file.
     """
     require_private(source, "--from", insecure=insecure)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            with listen(source, "--from") as listener:
-                statistics = _record_one(listener, source, file, timeout_s=timeout_s, on_ready=on_ready)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as exc:
-        raise ResultError(
-            f"{path}: cannot keep the stream: {exc.strerror or exc}; free space or choose another"
-        ) from exc
+        with whole_file(path, "stream") as file, listen(source, "--from") as listener:
+            statistics = _record_one(listener, source, file, timeout_s=timeout_s, on_ready=on_ready)
     finally:
-        temporary.unlink(missing_ok=True)
         if source.path is not None:
             Path(source.path).unlink(missing_ok=True)
     return {"path": str(path), **statistics}

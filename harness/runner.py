@@ -8,7 +8,6 @@ lab takes down, and leaves the result of all that finished.
 from __future__ import annotations
 
 import datetime
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from harness.errors import MissingError, PageferryError, ResultError
 from harness.events import Event, RunFinished, RunProgress, RunStarted
 from harness.live import LiveLab
 from harness.measure import stats
+from harness.outputs import RUN_FILES, replacing
 from harness.replayed import ReplayLab
 from harness.result import Result, Run, save_result
 from harness.scenario import Method, Scenario
@@ -57,12 +57,12 @@ def open_lab(scenario: Scenario) -> AbstractContextManager[Lab]:
 
 def run_scenario(scenario: Scenario, out: Path, on_event: Callable[[Event], None]) -> Result:
     """Run everything; ``out/result.json`` holds what is finished at every moment, ``out/logs`` each run's logs.
+    An older result there stays until the first run has finished.
 
     :raises MissingError: nothing of it can run here. :raises ResultError: the result cannot be saved.
     """
     path = out / "result.json"
-    shutil.rmtree(out / "logs", ignore_errors=True)
-    with open_lab(scenario) as lab:
+    with replacing(out, RUN_FILES) as settle, open_lab(scenario) as lab:
         result = first_result(scenario, lab)
         save_result(result, path)
         turns = list(_order(scenario))
@@ -76,6 +76,7 @@ def run_scenario(scenario: Scenario, out: Path, on_event: Callable[[Event], None
                 skipped[turn.method.name] = run
             result = _with_run(result, run, scenario)
             save_result(result, path)
+            settle()
             on_event(RunFinished(run))
     return result
 

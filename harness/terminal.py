@@ -16,7 +16,7 @@ __all__ = ["OutputError", "cover_absent_streams", "give_up_output", "guarded_out
 
 
 def one_line(text: object) -> str:
-    """``text`` with every character that is not plainly visible (control, line break, odd space, change of direction) as its escape."""
+    """``text`` with an escape for each character that is not plainly visible: control, line break, change of direction."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(text))
 
 

@@ -487,7 +487,7 @@ def test_record_gives_up_when_nobody_comes(tmp_path):
 
 
 def test_record_where_nothing_can_be_written(tmp_path):
-    with pytest.raises(ResultError, match="cannot keep the stream"):
+    with pytest.raises(ResultError, match="cannot save the stream"):
         record_stream(Address(path=str(tmp_path / "rec")), tmp_path / "no" / "x")
 
 

@@ -5,11 +5,12 @@ A driver that is handed a truncated binary may crash its process, so everything 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -34,6 +35,7 @@ __all__ = [
 FORMAT = 1
 MAX_BINARY_BYTES = 1 << 30
 MAX_MANIFEST_BYTES = 1 << 16
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +94,14 @@ def write_manifest(manifest: Manifest, binary: str | Path) -> Path:
 
 def write_whole(path: Path, data: bytes) -> None:
     """The file has all of ``data`` or is as it was. :raises OpenclError: it cannot be written."""
+    temporary = path.with_name(f".pageferry-{secrets.token_hex(8)}.tmp")
     try:
-        with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent, delete=False) as file:
-            temporary = Path(file.name)
-            try:
-                file.write(data)
-                file.flush()
-                temporary.chmod(0o644)
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+        with os.fdopen(os.open(temporary, _NEW, 0o666), "wb") as file:
+            file.write(data)
+        temporary.replace(path)
     except OSError as exc:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise OpenclError(f"{path}: cannot be written: {exc.strerror}; free space or choose another place") from exc
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from harness.advice import Advice
     from harness.adviser import Measured
     from harness.asked import Asked
+    from harness.events import Event
 
 __all__ = ["command"]
 
@@ -66,7 +68,7 @@ def command(
     from harness.console import make_console, plain
     from reports.advice import write_advice
 
-    check_writable(json_file)
+    check_writable(json_file, "advice")
     console, folder = make_console(), out or Path("out", "advise")
     subject = asked(guest, dirty_rate)
     with on_cores(cores) as measured_on:
@@ -95,7 +97,13 @@ def _measure(
 ) -> Measured:
     from harness.console import plain
     from harness.costing import CHOICES, measure
+    from harness.outputs import dropping
     from harness.progress import progress
+
+    @contextmanager
+    def shown(title: str) -> Iterator[Callable[[Event], None]]:
+        with progress(console, title) as on_event:
+            yield dropping(on_event, *(folder.parent / name for name in ("advice.json", "advice.html")))
 
     console.print(
         f"{plain(subject.words)}: {len(CHOICES)} methods, {repeats} replays each, {cores} cores", soft_wrap=True
@@ -106,7 +114,7 @@ def _measure(
         cores=cores,
         repeats=repeats,
         folder=folder,
-        progress=partial(progress, console),
+        progress=shown,
     )
 
 

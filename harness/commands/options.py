@@ -96,16 +96,22 @@ def parse_options(pairs: Sequence[str]) -> dict[str, str | int | float | bool]:
     return options
 
 
-def check_writable(path: Path | None) -> None:
-    """Find out before the migration that its statistics could not be written after it. :raises ResultError: so it is."""
+def check_writable(path: Path | None, what: str = "statistics") -> None:
+    """Find out before the work that its document could not be written after it. :raises ResultError: so it is."""
     if path is None:
         return
-    folder = path.parent
-    if path.is_dir():
-        raise ResultError(f"{path}: cannot write the statistics there: it is a folder; name a file")
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        reason = "may not be written to" if folder.is_dir() else "is not a folder"
-        raise ResultError(f"{path}: cannot write the statistics there: {folder} {reason}; choose another place")
+    target = Path(os.path.realpath(path))
+    special = os.path.exists(target) and not os.path.isfile(target)  # noqa: PTH110, PTH113 - no access is no exception
+    written = target if special else target.parent
+    if target.is_dir():
+        reason = "it is a folder; name a file"
+    elif not special and not written.is_dir():
+        reason = f"{written} is not a folder; choose another place"
+    elif not os.access(written, os.W_OK):
+        reason = f"{written} may not be written to; choose another place"
+    else:
+        return
+    raise ResultError(f"{path}: cannot write the {what} there: {reason}")
 
 
 def write_statistics(statistics: Mapping[str, Any], path: Path | None) -> None:

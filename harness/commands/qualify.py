@@ -118,12 +118,16 @@ def command(
 def _qualify(console: Console, plan: Plan, out: Path) -> Certificate:
     from harness.certificate import save_certificate
     from harness.console import plain
-    from harness.qualify.runner import qualify
+    from harness.outputs import CERTIFICATE_FILES, replacing
+    from harness.qualify.runner import check_plan, qualify
     from reports.certificate import write_certificate_page
     from reports.junit import write_junit
 
-    certificate = qualify(plan, out, _printer(console))
-    save_certificate(certificate, out / "certificate.json")
+    check_plan(plan)
+    with replacing(out, CERTIFICATE_FILES) as settle:
+        certificate = qualify(plan, out, _printer(console))
+        save_certificate(certificate, out / "certificate.json")
+        settle()
     write_junit(certificate, out / "certificate.xml")
     write_certificate_page(certificate, out / "certificate.html")
     _print_verdict(console, certificate)

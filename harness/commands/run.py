@@ -25,7 +25,8 @@ Examples:
   pageferry run convergence --set link.bandwidth=1Gbit/s --only zstd-1
 
 \b
-One scenario fills DIR; several fill DIR/NAME each, and DIR/index.html leads to them. An earlier result there is replaced.
+One scenario fills DIR; several fill DIR/NAME each, and DIR/index.html leads to them. An earlier result
+there is replaced as a whole once the first run has finished.
 Exit status 0: every run completed and verified, or was skipped with its reason. 1: a run failed.
 """
 
@@ -46,12 +47,13 @@ def command(
 
     plan = _plan([cell for name in scenarios for cell in load_sweep(name, overrides, only)], out)
     console = make_console()
-    results = [_run(console, scenario, folder, resume=resume) for scenario, folder in plan]
+    index = plan[0][1].parent / "index.html"
+    stale = [index] if len(plan) > 1 else []
+    results = [_run(console, scenario, folder, stale, resume=resume) for scenario, folder in plan]
     _print_regrets(console, results)
     if len(plan) > 1:
-        parent = plan[0][1].parent
-        write_site([(scenario.name, result) for (scenario, _), result in zip(plan, results, strict=True)], parent)
-        console.print(f"index: {plain(parent / 'index.html')}", soft_wrap=True, highlight=False)
+        write_site([(scenario.name, result) for (scenario, _), result in zip(plan, results, strict=True)], index.parent)
+        console.print(f"index: {plain(index)}", soft_wrap=True, highlight=False)
     if any(_went_wrong(result) for result in results):
         click.get_current_context().exit(1)
 
@@ -98,11 +100,12 @@ def _print_regrets(console: Console, results: list[Result]) -> None:
     console.print(table)
 
 
-def _run(console: Console, scenario: Scenario, folder: Path, *, resume: bool) -> Result:
+def _run(console: Console, scenario: Scenario, folder: Path, stale: list[Path], *, resume: bool) -> Result:
     from harness.console import plain
     from harness.errors import UserError
     from harness.frontier_runner import run_frontiers
     from harness.measure.pyperf_export import write_pyperf
+    from harness.outputs import dropping
     from harness.progress import progress
     from harness.runner import run_scenario
     from harness.summary import print_summary
@@ -114,23 +117,22 @@ def _run(console: Console, scenario: Scenario, folder: Path, *, resume: bool) ->
         raise UserError(
             f"--resume: {scenario.name} searches for no frontier, and its repeats begin anew: leave it away"
         )
+    saved, report = folder / "result.json", folder / "report.html"
     try:
-        with progress(console, scenario.name) as on_event:
+        with progress(console, scenario.name) as shown:
+            on_event = dropping(shown, *stale)
             if scenario.frontier is None:
                 result = run_scenario(scenario, folder, on_event)
             else:
                 result = run_frontiers(scenario, folder, on_event, resume=resume)
     except KeyboardInterrupt:
-        if (folder / "result.json").exists():
-            tell(f"pageferry: what finished is in {folder / 'result.json'}")
+        if saved.exists():
+            tell(f"pageferry: what finished is in {saved} (before the first run has, an older result stays there)")
         raise
-    write_pyperf(result, folder / "pyperf")
-    report = folder / "report.html"
-    write_report(result, report)
     print_summary(console, result)
-    console.print(
-        f"result: {plain(folder / 'result.json')}\nreport: {plain(report)}\n", soft_wrap=True, highlight=False
-    )
+    write_pyperf(result, folder / "pyperf")
+    write_report(result, report)
+    console.print(f"result: {plain(saved)}\nreport: {plain(report)}\n", soft_wrap=True, highlight=False)
     return result
 
 

@@ -7,16 +7,15 @@ is taken anew, and a recording that changed is an error. Knows nothing of how st
 from __future__ import annotations
 
 import contextlib
-import os
 import struct
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import xxhash
 from pydantic import TypeAdapter, ValidationError
 
-from harness.errors import MissingError, UserError
+from harness.errors import MissingError, ResultError, UserError
+from harness.saving import save_whole
 
 __all__ = ["StreamFile", "digest_of", "open_stream", "sidecar_path", "write_sidecar"]
 
@@ -70,24 +69,15 @@ def open_stream(path: Path) -> StreamFile:
         )
     origin = known.origin if known is not None else None
     found = StreamFile(path, status.st_size, status.st_mtime_ns, digest, _machine(head), origin)
-    with contextlib.suppress(OSError):  # a folder that cannot be written costs the digest each time, nothing else
+    with contextlib.suppress(ResultError):  # a folder that cannot be written costs the digest each time, nothing else
         write_sidecar(found)
     return found
 
 
 def write_sidecar(stream: StreamFile) -> None:
-    """Keep what is known beside the stream, whole or not at all."""
-    target = sidecar_path(stream.path)
-    # Several may write the same facts at the same time, from machines and containers that share the folder.
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(_STREAM_FILE.dump_json(replace(stream, path=Path(stream.path.name)), indent=1))
-        temporary.chmod(0o644)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Keep what is known beside the stream, whole or not at all. :raises ResultError: disk full, no access."""
+    facts = _STREAM_FILE.dump_json(replace(stream, path=Path(stream.path.name)), indent=1)
+    save_whole(facts, sidecar_path(stream.path), "facts about the stream", "folder")
 
 
 def sidecar_path(path: Path) -> Path:

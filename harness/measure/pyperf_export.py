@@ -6,15 +6,15 @@ files. Warm-ups become pyperf's warm-ups. Knows results, not how they were measu
 
 from __future__ import annotations
 
-import os
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyperf
 
-from harness.errors import ResultError
 from harness.result import Result, Run
+from harness.saving import save_whole
 
 __all__ = ["write_pyperf"]
 
@@ -27,25 +27,19 @@ _BENCHMARKS = (
 
 
 def write_pyperf(result: Result, folder: Path) -> list[Path]:
-    """Write ``folder/METHOD.json`` for each method with a completed run; files of an earlier result go away.
+    """Write ``folder/METHOD.json`` for each method with a completed run.
 
     :raises ResultError: they cannot be written.
     """
     written = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for stale in folder.glob("*.json"):
-            stale.unlink()
-        for method in dict.fromkeys(run.method for run in result.runs):
-            suite = _suite(result, method)
-            if suite is not None:
-                path = folder / f"{_file_name(method)}.json"
-                temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-                suite.dump(str(temporary), compact=False)
-                temporary.replace(path)
-                written.append(path)
-    except OSError as exc:
-        raise ResultError(f"{exc.filename or folder}: cannot write pyperf's files: {exc.strerror}") from exc
+    for method in dict.fromkeys(run.method for run in result.runs):
+        suite = _suite(result, method)
+        if suite is not None:
+            path = folder / f"{_file_name(method)}.json"
+            text = io.StringIO()
+            suite.dump(text, compact=False)
+            save_whole(text.getvalue().encode(), path, "runs for pyperf")
+            written.append(path)
     return written
 
 

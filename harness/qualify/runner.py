@@ -23,7 +23,7 @@ from harness.qualify.findings import findings
 from harness.qualify.process import Outcome, run_checks
 from harness.qualify.thresholds import Limits, load_thresholds
 
-__all__ = ["Plan", "qualify", "select"]
+__all__ = ["Plan", "check_plan", "qualify", "select"]
 
 _PATIENCE = {"quick": 1.0, "full": 10.0}
 _SOAK_S = {"quick": 4.0, "full": 600.0}
@@ -63,11 +63,9 @@ def qualify(plan: Plan, out: Path, on_result: Callable[[CheckResult, int, int], 
     :raises UserError: a wrong name, level, option, threshold or pattern. :raises MissingError: the backend cannot work here.
     :raises CodecError: its device fails before the first check.
     """
-    checks = select(plan.only)
-    _check_settings(plan)
+    checks = check_plan(plan)
     soak_s = plan.soak_s if plan.soak_s is not None else _SOAK_S[plan.profile]
     job = Job(plan.backend, plan.level, dict(plan.options), "software", plan.profile, soak_s)
-    load_thresholds(plan.thresholds, "software")
     started_at, began_s = datetime.datetime.now().astimezone(), time.monotonic()
     identity = _identified(job, out / "logs")
     job = replace(job, backend_class=plan.backend_class or identity["class"])
@@ -94,6 +92,13 @@ def qualify(plan: Plan, out: Path, on_result: Callable[[CheckResult, int, int], 
         checks=tuple(results),
         findings=tuple(findings(job.backend_class, results)),
     )
+
+
+def check_plan(plan: Plan) -> list[Check]:
+    """What it comes to. :raises UserError: a wrong name, level, option, threshold or pattern."""
+    _check_settings(plan)
+    load_thresholds(plan.thresholds, "software")
+    return select(plan.only)
 
 
 def _check_settings(plan: Plan) -> None:
