@@ -1,7 +1,6 @@
 """The pages in a real browser: Debian's chromium, driven through its path."""
 
 import re
-from pathlib import Path
 
 import advice_samples
 import frontier_samples
@@ -11,7 +10,6 @@ import report_samples as samples
 from reports import advice, html, site
 
 pytestmark = pytest.mark.browser
-CHROMIUM = Path("/usr/bin/chromium")
 WIDE, PHONE = (1400, 900), (390, 844)
 INERT = ("file:", "data:", "blob:", "about:")
 
@@ -37,18 +35,6 @@ CONTRAST = """
   });
 }
 """
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only where there is a browser
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

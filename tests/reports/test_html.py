@@ -131,7 +131,7 @@ def test_a_page_without_a_device_has_no_word_of_offload(pages):
 def test_a_method_that_fell_back_is_marked_wherever_it_is_shown(pages, tmp_path):
     words = Page(pages["offload"]).words()
     assert words.count("all 1 700 of its batches fell back to isal 1. Nothing was offloaded") == 2
-    assert "opencl-late not offloaded" in words
+    assert "opencl-late ( not offloaded )" in words
     assert "Device: 2 errors, 1 time-out, 1 worker death, 8 refused batches, 1 restart" in words
     compared = Page(html.render_comparison(samples.live(), samples.offload(), ("a", "b"))).words()
     assert "b: opencl-late is not a result of opencl" in compared
