@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 import tomllib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ __all__ = [
     "key_of",
     "method_key",
     "one_line",
+    "parse_toml",
     "read_toml",
     "shown",
     "unknown",
@@ -96,12 +98,29 @@ def read_toml(path: Path) -> dict[str, Any]:
         ) from exc
     if len(data) > MAX_FILE_BYTES:
         raise ScenarioError(f"{place}: larger than {MAX_FILE_BYTES} bytes: this is not a scenario file")
+    return parse_toml(data, place)
+
+
+def parse_toml(data: bytes, place: str) -> dict[str, Any]:
+    """A file's bytes. :raises ScenarioError: not text, or not TOML; with line and column where known."""
     try:
-        return tomllib.loads(data.decode())
+        text = data.decode("utf-8-sig")  # editors of Windows begin a file with a mark that is no text
     except UnicodeDecodeError as exc:
         raise ScenarioError(f"{place}: not UTF-8 text at byte {exc.start}: save it as UTF-8") from exc
+    try:
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise ScenarioError(one_line(f"{place}: not valid TOML: {exc}: mend that place")) from exc
+        raise ScenarioError(one_line(f"{place}: not valid TOML: {exc}: mend that place{_invisible_in(text)}")) from exc
+
+
+def _invisible_in(text: str) -> str:
+    """The first character that a reader does not see but a parser does, and where; nothing where there is none."""
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
+        for column, char in enumerate(line, start=1):
+            if not char.isprintable() and char != "\t":
+                name = unicodedata.name(char, "a control character").lower()
+                return f"; U+{ord(char):04X} ({name}) at line {number}, column {column} is invisible: remove it"
+    return ""
 
 
 def apply_override(doc: dict[str, Any], text: str) -> Override:

@@ -99,6 +99,30 @@ def test_any_bytes_as_a_file_are_a_scenario_error(raw, tmp_path_factory):
         load_scenario(path)
 
 
+def test_a_byte_order_mark_and_line_ends_of_windows_are_read(tmp_path):
+    path = tmp_path / "s.toml"
+    shipped = scenarios.find("throttled").read_bytes()
+    path.write_bytes(b"\xef\xbb\xbf" + shipped.replace(b"\n", b"\r\n"))
+    assert load_scenario(path).methods == load_scenario("throttled").methods
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = 1\n\u200brepeats = 2\n", "U+200B (zero width space) at line 2, column 1 is invisible: remove it"),
+        ("repeats\u00a0= 2", "U+00A0 (no-break space) at line 1, column 8 is invisible: remove it"),
+        ("a = 1\r\nb = 1\x00", "U+0000 (a control character) at line 2, column 6 is invisible"),
+        ("\ufeff\ufeffa = 1", "U+FEFF (zero width no-break space) at line 1, column 1 is invisible"),
+    ],
+)
+def test_an_invisible_character_is_told_with_its_place(text, words, tmp_path):
+    (tmp_path / "s.toml").write_bytes(text.encode())
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario(tmp_path / "s.toml")
+    assert words in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize("name", scenarios.names())
 def test_every_shipped_scenario_loads_and_opens_with_its_question(name):
     scenario = load_scenario(name)

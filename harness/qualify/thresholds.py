@@ -12,6 +12,7 @@ from typing import Any
 from harness.errors import UserError
 from harness.names import near
 from harness.qualify.identity import CLASSES
+from harness.scenario_document import parse_toml
 
 __all__ = ["Limits", "load_thresholds"]
 
@@ -42,11 +43,10 @@ def _limits(table: Mapping[str, Any]) -> Limits:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
     except OSError as exc:
         raise UserError(f"{path}: cannot read the thresholds: {exc.strerror}") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise UserError(f"{path}: not TOML: {exc}") from exc
+    return parse_toml(data, str(path))
 
 
 def _check(path: Path, class_name: str, name: str, limit: object, known: list[str]) -> None:
