@@ -24,6 +24,7 @@ __all__ = [
     "Status",
     "dump_certificate",
     "load_certificate",
+    "read_certificate",
     "save_certificate",
     "schema",
     "verdict_of",
@@ -124,8 +125,19 @@ def save_certificate(certificate: Certificate, path: Path) -> None:
 
 
 def load_certificate(path: Path) -> Certificate:
-    """Read a ``certificate.json`` (or a folder that holds one). :raises ResultError: with the first thing wrong."""
-    file = path / "certificate.json" if path.is_dir() else path
+    """As ``read_certificate``. :raises ResultError: as that, or a status or the verdict is better than what is under it."""
+    certificate = read_certificate(path)
+    _require_borne_out(certificate, _file_of(path))
+    return certificate
+
+
+def _file_of(path: Path) -> Path:
+    return path / "certificate.json" if path.is_dir() else path
+
+
+def read_certificate(path: Path) -> Certificate:
+    """A ``certificate.json`` (or of a folder that holds one), whatever it says. :raises ResultError: with the first thing wrong."""
+    file = _file_of(path)
     try:
         certificate = _CERTIFICATE.validate_json(file.read_bytes())
     except OSError as exc:
@@ -136,7 +148,6 @@ def load_certificate(path: Path) -> Certificate:
         raise ResultError(f"{file}: not a pageferry certificate: {where}: {first['msg']}") from exc
     if certificate.schema > SCHEMA:
         raise ResultError(f"{file}: schema {certificate.schema} is newer than {SCHEMA}; upgrade pageferry to read it")
-    _require_borne_out(certificate, file)
     return certificate
 
 

@@ -5,6 +5,7 @@ Every text of a certificate may be a plug-in's or a device's: it is made printab
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.certificate import Certificate, dump_certificate
@@ -23,14 +24,14 @@ __all__ = [
 ]
 
 
-def render_certificate(certificate: Certificate) -> str:
-    """A certificate's page."""
+def render_certificate(certificate: Certificate, doubts: Sequence[str] = ()) -> str:
+    """A certificate's page. ``doubts``: sentences on what is not as shipped, which stand with the verdict."""
     shown = printable(certificate)
     drawn = subjects(shown)
     return html.render(
         "certificate.html",
         script=html.page_script() if any(subject.charts for subject in drawn) else None,
-        page=certificate_view.page(shown),
+        page=certificate_view.page(shown, printable(tuple(doubts))),
         subjects=[(each.title, html.figures(each.charts), each.tables) for each in drawn],
         download=html.download("certificate.json", dump_certificate(certificate)),
     )
@@ -42,9 +43,9 @@ def render_certificate_comparison(a: Certificate, b: Certificate, labels: tuple[
     return html.render("certificates.html", page=view)
 
 
-def write_certificate_page(certificate: Certificate, path: Path) -> None:
+def write_certificate_page(certificate: Certificate, path: Path, doubts: Sequence[str] = ()) -> None:
     """A certificate as one self-contained page, whole or not at all. :raises ResultError: it cannot be written."""
-    html.write_whole(path, render_certificate(certificate))
+    html.write_whole(path, render_certificate(certificate, doubts))
 
 
 def write_certificate_comparison(

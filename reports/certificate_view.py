@@ -218,6 +218,7 @@ def facts(certificate: Certificate) -> Pairs:
         ("Profile", certificate.profile + (", partial" if certificate.partial else "")),
         ("Level", level),
         ("Options", options),
+        ("Thresholds", "as shipped" if certificate.thresholds_from == "shipped" else certificate.thresholds_from),
         ("Started", date_text(certificate.started_at)),
         ("Took", _duration(certificate.duration_s)),
     )
@@ -235,15 +236,15 @@ def warnings(certificate: Certificate) -> tuple[str, ...]:
     return tuple(sentence for applies, sentence in said if applies)
 
 
-def page(certificate: Certificate) -> PageView:
-    """Everything on a certificate's page but its charts."""
+def page(certificate: Certificate, doubts: Sequence[str] = ()) -> PageView:
+    """Everything on a certificate's page but its charts; ``doubts`` stand among its warnings."""
     known = {key: certificate.environment[key] for key in _HOST if certificate.environment.get(key) is not None}
     device = {key: v for key, v in certificate.identity.items() if key not in ("backend", "version")}
     return PageView(
         backend=certificate.backend,
         passed=certificate.verdict == "pass",
         summary=f"{plural(len(certificate.checks), 'check')}: {counts_text(certificate.checks)}",
-        warnings=warnings(certificate),
+        warnings=(*warnings(certificate), *(f"Not as shipped: {sentence}." for sentence in doubts)),
         facts=facts(certificate),
         device=_pairs(device),
         host=_pairs(known),

@@ -26,11 +26,14 @@ Examples:
   pageferry qualify mycard --profile full --soak 60 --thresholds lab.toml --out out/mycard
   pageferry qualify mycard --only hostile --only speed.latency
   pageferry qualify --compare out/old/certificate.json out/new/certificate.json
+  pageferry qualify --verify out/mycard/certificate.json
 
 \b
 Fills DIR with certificate.json, certificate.html, certificate.xml (JUnit) and logs/. Checks run in child processes, so
 that a crash or a hang is a failed check, and the rest goes on. Let nothing else run meanwhile.
 Exit status 0: pass. 1: a check failed. 2: could not run; what is missing is named.
+--verify holds a certificate to the checks and limits that are shipped, whatever it says itself. 0: it passes, all of it.
+1: it does not, or something was changed; each change is named. 2: it is no certificate. Values that were invented it cannot tell.
 """
 _COULD_NOT_RUN = 2
 _MARKS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "n/a": "[dim]n/a [/]"}
@@ -67,6 +70,9 @@ _MARKS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "n/a": "[dim]n/
 @click.option(
     "--compare", nargs=2, type=click.Path(path_type=Path), metavar="A B", help="Hold two certificates side by side."
 )
+@click.option(
+    "--verify", type=click.Path(path_type=Path), metavar="FILE", help="Say whether a certificate's verdict follows."
+)
 def command(
     *,
     backend: str | None,
@@ -80,6 +86,7 @@ def command(
     out: Path | None,
     listed: bool,
     compare: tuple[Path, Path] | None,
+    verify: Path | None,
 ) -> None:
     """Try everything that BACKEND must do in a live migration, measure what it costs, and write a certificate."""
     from harness.commands.options import parse_options
@@ -88,11 +95,13 @@ def command(
     from harness.qualify.runner import Plan
 
     console = make_console()
-    if listed or compare:
+    if listed or compare or verify:
         if listed:
             _list(console)
         if compare:
             _compare(console, *compare, out)
+        if verify:
+            click.get_current_context().exit(_verify(console, verify))
         return
     if backend is None:
         raise click.UsageError("Missing argument 'BACKEND'", click.get_current_context())
@@ -119,6 +128,7 @@ def _qualify(console: Console, plan: Plan, out: Path) -> Certificate:
     from harness.certificate import save_certificate
     from harness.console import plain
     from harness.outputs import CERTIFICATE_FILES, replacing
+    from harness.qualify.audit import audit
     from harness.qualify.runner import check_plan, qualify
     from reports.certificate import write_certificate_page
     from reports.junit import write_junit
@@ -129,7 +139,7 @@ def _qualify(console: Console, plan: Plan, out: Path) -> Certificate:
         save_certificate(certificate, out / "certificate.json")
         settle()
     write_junit(certificate, out / "certificate.xml")
-    write_certificate_page(certificate, out / "certificate.html")
+    write_certificate_page(certificate, out / "certificate.html", audit(certificate))
     _print_verdict(console, certificate)
     console.print(f"certificate: {plain(out / 'certificate.html')}", soft_wrap=True)
     return certificate
@@ -164,6 +174,27 @@ def _print_verdict(console: Console, certificate: Certificate) -> None:
         console.print(plain(finding), soft_wrap=True)
 
 
+def _verify(console: Console, path: Path) -> int:
+    """Its exit status."""
+    from harness.certificate import read_certificate
+    from harness.console import plain
+    from harness.errors import ResultError
+    from harness.qualify.audit import audit
+
+    try:
+        certificate = read_certificate(path)
+    except ResultError as exc:
+        tell(f"pageferry: error: {exc}")
+        return _COULD_NOT_RUN
+    found = audit(certificate)
+    for sentence in found:
+        console.print(plain(sentence), soft_wrap=True, highlight=False)
+    good = certificate.verdict == "pass" and not found
+    words = "passes by the shipped checks and limits" if good else "is no pass by the shipped checks and limits"
+    console.print(f"{plain(path)}: {plain(certificate.backend)} {words}", soft_wrap=True, highlight=False)
+    return 0 if good else 1
+
+
 def _list(console: Console) -> None:
     from harness.console import make_table, plain
     from harness.qualify.catalogue import CHECKS
@@ -176,10 +207,14 @@ def _list(console: Console) -> None:
 
 def _compare(console: Console, a: Path, b: Path, out: Path | None) -> None:
     from harness.certificate import load_certificate
-    from harness.console import make_table, plain
+    from harness.console import make_table, plain, print_warning
+    from harness.qualify.audit import audit
     from reports.certificate import comparison_rows, write_certificate_comparison
 
     first, second = load_certificate(a), load_certificate(b)
+    for path, one in ((a, first), (b, second)):
+        for sentence in audit(one):
+            print_warning(console, f"{path}: {sentence}")
     table = make_table(f"A: {plain(a)}, B: {plain(b)}", "check", "value", "A", "B", "change", "A", "B")
     for row in comparison_rows(first, second):
         table.add_row(
