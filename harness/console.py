@@ -11,7 +11,7 @@ from rich.table import Table
 
 from harness.terminal import one_line
 
-__all__ = ["make_console", "make_table", "plain", "print_warning"]
+__all__ = ["make_console", "make_table", "plain", "print_note", "print_warning"]
 
 _PLAIN_WIDTH = 140
 _SPACES = str.maketrans("\u00a0\u202f", "  ")  # our own sentences keep numbers and units together by these
@@ -33,6 +33,11 @@ def plain(text: object) -> str:
 def print_warning(console: Console, text: str) -> None:
     """A sentence of doubt below a table."""
     console.print(f"[yellow]warning:[/] {plain(text)}", highlight=False, soft_wrap=True)
+
+
+def print_note(console: Console, text: str) -> None:
+    """A sentence on what the figures were made with."""
+    console.print(f"[bold]note:[/] {plain(text)}", highlight=False, soft_wrap=True)
 
 
 def make_table(title: str, *columns: str, numbers: bool = False) -> Table:

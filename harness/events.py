@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 from harness.result import Run
 
-__all__ = ["Event", "RunFinished", "RunProgress", "RunStarted"]
+__all__ = ["Event", "LabOpened", "RunFinished", "RunProgress", "RunStarted"]
+
+
+@dataclass(frozen=True, slots=True)
+class LabOpened:
+    """What runs are made with is known. ``conditions``: what of it a reader of the figures must know, in sentences."""
+
+    conditions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +50,4 @@ class RunFinished:
     run: Run
 
 
-Event = RunStarted | RunProgress | RunFinished
+Event = LabOpened | RunStarted | RunProgress | RunFinished

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from harness import runner
 from harness.errors import PageferryError, ResultError, UserError
-from harness.events import Event, RunFinished, RunStarted
+from harness.events import Event, LabOpened, RunFinished, RunStarted
 from harness.frontier import doubts, frontiers, judged, next_value, runs_left, with_value
 from harness.outputs import RUN_FILES, replacing
-from harness.result import Attempt, Result, Run, load_result, save_result
+from harness.result import Attempt, Result, Run, conditions, load_result, save_result
 from harness.scenario import Method, Scenario
 
 __all__ = ["run_frontiers"]
@@ -38,6 +38,7 @@ def run_frontiers(scenario: Scenario, out: Path, on_event: Callable[[Event], Non
             with runner.open_lab(scenario) as lab:
                 result = runner.first_result(scenario, lab)
             save_result(result, path)
+        on_event(LabOpened(conditions(result)))
         return _searched(scenario, result, out, on_event, settle)
 
 

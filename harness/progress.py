@@ -17,8 +17,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from harness.console import plain
-from harness.events import Event, RunFinished, RunProgress, RunStarted
+from harness.console import plain, print_note
+from harness.events import Event, LabOpened, RunFinished, RunProgress, RunStarted
 from harness.result import Run
 from harness.terminal import one_line
 from harness.units import format_bytes, format_duration
@@ -43,6 +43,9 @@ def progress(
 
     def on_event(event: Event) -> None:
         board.take(event)
+        if isinstance(event, LabOpened):
+            for sentence in event.conditions:
+                print_note(console, sentence)
         if isinstance(event, RunFinished):
             console.print(f"[{board.index}/{board.total}] {finished_line(event.run)}", highlight=False, soft_wrap=True)
 
@@ -94,7 +97,7 @@ class _Board:
             self._current, self._look, self._started_s = event, None, self._clock()
         elif isinstance(event, RunProgress):
             self._look = event
-        else:
+        elif isinstance(event, RunFinished):
             if event.run.status != "skipped":  # these end at once and would make the guess too short
                 self._durations_s.append(self._clock() - self._started_s)
             self._current = None

@@ -26,6 +26,7 @@ __all__ = [
     "Run",
     "Sample",
     "Status",
+    "conditions",
     "load_result",
     "save_result",
     "value_text",
@@ -200,6 +201,21 @@ class Result:
 
 
 _RESULT: TypeAdapter[Result] = TypeAdapter(Result)
+
+
+def conditions(result: Result) -> tuple[str, ...]:
+    """A sentence each for a guest that was emulated and a link that was a process: neither is what production runs on."""
+    accel, link = result.environment.get("accel"), str(result.environment.get("link") or "")
+    found = []
+    if accel == "tcg":
+        why = result.environment.get("accel_reason") or "KVM is not used"
+        found.append(f"guests run under TCG, QEMU's emulation, and not under KVM: {why}")
+    if link.partition(":")[0] == "relay":
+        why = result.environment.get("link_reason") or "no network namespaces"
+        found.append(
+            f"the link is a relay process on loopback, which takes CPU time, and not network namespaces: {why}"
+        )
+    return tuple(found)
 
 
 def save_result(result: Result, path: Path) -> None:

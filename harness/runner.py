@@ -16,12 +16,12 @@ from typing import Protocol
 
 from harness import environment
 from harness.errors import MissingError, PageferryError, ResultError
-from harness.events import Event, RunFinished, RunProgress, RunStarted
+from harness.events import Event, LabOpened, RunFinished, RunProgress, RunStarted
 from harness.live import LiveLab
 from harness.measure import stats
 from harness.outputs import RUN_FILES, replacing
 from harness.replayed import ReplayLab
-from harness.result import Result, Run, save_result
+from harness.result import Result, Run, conditions, save_result
 from harness.scenario import Method, Scenario
 from harness.signals import raise_if_arrived
 
@@ -65,6 +65,7 @@ def run_scenario(scenario: Scenario, out: Path, on_event: Callable[[Event], None
     with replacing(out, RUN_FILES) as settle, open_lab(scenario) as lab:
         result = first_result(scenario, lab)
         save_result(result, path)
+        on_event(LabOpened(conditions(result)))
         turns = list(_order(scenario))
         skipped: dict[str, Run] = {}
         for index, turn in enumerate(turns, start=1):

@@ -8,8 +8,8 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from harness.console import make_table, plain, print_warning
-from harness.result import Frontier, MetricSummary, Result, Run, value_text
+from harness.console import make_table, plain, print_note, print_warning
+from harness.result import Frontier, MetricSummary, Result, Run, conditions, value_text
 
 __all__ = ["print_summary", "summary_table"]
 
@@ -23,6 +23,8 @@ def print_summary(console: Console, result: Result) -> None:
     for method in _methods(result):
         if note := _note(result, method):
             console.print(f"{plain(method)}: {plain(note)}", highlight=False, soft_wrap=True)
+    for sentence in conditions(result):
+        print_note(console, sentence)
     for warning in result.warnings:
         print_warning(console, warning)
     for sentence in _fallbacks(result):

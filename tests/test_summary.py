@@ -10,7 +10,9 @@ import report_samples as samples
 from rich.console import Console
 
 from harness import cli
-from harness.result import save_result
+from harness.events import LabOpened
+from harness.progress import progress
+from harness.result import conditions, save_result
 from harness.summary import print_summary
 
 
@@ -58,3 +60,31 @@ def test_compare_warns_of_the_side_that_fell_back(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "warning: B: opencl-late is not a result of opencl" in out
     assert "warning: A:" not in out
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        (
+            {"accel": "tcg", "accel_reason": "/dev/kvm: No such file or directory"},
+            ["note: guests run under TCG, QEMU's emulation, and not under KVM: /dev/kvm: No such file or directory"],
+        ),
+        (
+            {"accel": "kvm", "link": "relay: a userspace relay on loopback", "link_reason": "auto: not root"},
+            [
+                "note: the link is a relay process on loopback, which takes CPU time, and not network namespaces: auto: not root"
+            ],
+        ),
+        ({"accel": "kvm", "link": "netns: two network namespaces"}, []),
+        ({}, []),
+    ],
+)
+def test_emulation_and_a_relay_are_named_before_the_runs_and_beside_the_table(environment, words):
+    result = replace(samples.live(), environment=environment)
+    console = Console(width=400)
+    with console.capture() as captured:
+        print_summary(console, result)
+    assert [line for line in captured.get().splitlines() if line.startswith("note:")] == words
+    with console.capture() as captured, progress(console, "x") as on_event:
+        on_event(LabOpened(conditions(result)))
+    assert captured.get().splitlines() == words
