@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import shlex
+import sys
 from types import ModuleType
 
 from backends.api import BackendInfo, BackendUnavailable
 
-__all__ = ["load_library"]
+__all__ = ["load_library", "pip_install"]
 
 
 def load_library(info: BackendInfo, module: str) -> ModuleType:
@@ -18,4 +20,10 @@ def load_library(info: BackendInfo, module: str) -> ModuleType:
         absent = isinstance(exc, ModuleNotFoundError)
         reason = " ".join(str(exc).split())
         missing = f"the distribution {info.needs!r} " + ("is not installed" if absent else f"does not load ({reason})")
-        raise BackendUnavailable(info.name, missing, f'pip install "pageferry[{info.extra}]"') from exc
+        raise BackendUnavailable(info.name, missing, pip_install(info.extra)) from exc
+
+
+def pip_install(extra: str | None) -> str:
+    """The command that adds an extra to this very installation: the ``pip`` on PATH may be another's, and would ask the world
+    for a pageferry."""
+    return f'{shlex.quote(sys.executable or "python3")} -m pip install "pageferry[{extra}]"'

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backends.library import pip_install
 from backends.opencl.child import call_in_child
 from backends.opencl.errors import OpenclError, OpenclMissing, one_line
 
@@ -37,7 +38,7 @@ ENVIRONMENT = "PAGEFERRY_OPENCL_DEVICE"
 POCL = "Portable Computing Language"
 """The platform name of PoCL, the portable implementation on the host's own processor."""
 
-_INSTALL = 'pip install "pageferry[opencl]", which brings PoCL, or the driver of the card'
+_INSTALL = f"{pip_install('opencl')}, which brings PoCL, or the driver of the card"
 _UNKNOWN_PROCESSOR = "x86_64-unknown-linux-gnu-generic"
 """How the version of a PoCL ends that cannot compile, as its LLVM does not know the processor."""
 
@@ -144,7 +145,7 @@ def list_devices() -> list[tuple[DeviceRow, pyopencl.Device]]:
         import pyopencl as cl  # noqa: PLC0415 - loads every driver of this machine
     except ImportError as exc:
         problem = "pyopencl is not installed" if isinstance(exc, ModuleNotFoundError) else one_line(exc)
-        raise OpenclMissing(problem, 'pip install "pageferry[opencl]"') from exc
+        raise OpenclMissing(problem, pip_install("opencl")) from exc
     if not _can_write(_caches()):
         raise OpenclMissing(
             f"PyOpenCL keeps what it made in {_caches()}, which cannot be written",

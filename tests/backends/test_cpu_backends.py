@@ -191,7 +191,7 @@ def test_a_missing_library_names_distribution_and_extra(name, monkeypatch):
         with pytest.raises(BackendUnavailable) as caught:
             attempt()
         assert caught.value.missing == f"the distribution {DISTRIBUTIONS[name]!r} is not installed"
-        assert caught.value.remedy == f'pip install "pageferry[{EXTRAS[name]}]"'
+        assert caught.value.remedy == f'{sys.executable} -m pip install "pageferry[{EXTRAS[name]}]"'
     (status,) = [status for status in registry.survey() if status.name == name]
     assert (status.available, status.version) == (False, None)
     assert (status.reason, status.remedy) == (caught.value.missing, caught.value.remedy)

@@ -127,7 +127,7 @@ def test_without_pyopencl(tmp_path, monkeypatch):
     with pytest.raises(OpenclMissing) as raised:
         probe_in_child()
     assert raised.value.missing == "pyopencl is not installed"
-    assert raised.value.remedy == 'pip install "pageferry[opencl]"'
+    assert raised.value.remedy == f'{sys.executable} -m pip install "pageferry[opencl]"'
 
 
 @pytest.mark.parametrize(
