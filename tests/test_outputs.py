@@ -72,11 +72,14 @@ def test_an_end_before_the_first_run_has_finished_leaves_the_older_experiment_wh
     before = _older(tmp_path / "out")
     assert run(end) != 0
     assert _all(tmp_path / "out") == before
+    words = f"no run had finished: {tmp_path / 'out'} is as it was"
+    assert (words in capsys.readouterr().err) == isinstance(end, KeyboardInterrupt)
 
 
 def test_an_end_in_mid_run_leaves_the_newer_experiment_alone(run, tmp_path, capsys):
     _older(tmp_path / "out")
     assert run(None, KeyboardInterrupt()) == 130
+    assert "what finished is in" in capsys.readouterr().err
     assert set(_all(tmp_path / "out")) == {
         "result.json",
         "logs/zlib-1-repeat-1/sender.log",

@@ -118,6 +118,7 @@ def _run(console: Console, scenario: Scenario, folder: Path, stale: list[Path], 
             f"--resume: {scenario.name} searches for no frontier, and its repeats begin anew: leave it away"
         )
     saved, report = folder / "result.json", folder / "report.html"
+    before = saved.stat().st_ino if saved.exists() else None
     try:
         with progress(console, scenario.name) as shown:
             on_event = dropping(shown, *stale)
@@ -126,8 +127,10 @@ def _run(console: Console, scenario: Scenario, folder: Path, stale: list[Path], 
             else:
                 result = run_frontiers(scenario, folder, on_event, resume=resume)
     except KeyboardInterrupt:
-        if saved.exists():
-            tell(f"pageferry: what finished is in {saved} (before the first run has, an older result stays there)")
+        if saved.exists() and saved.stat().st_ino == before:
+            tell(f"pageferry: no run had finished: {folder} is as it was")
+        elif saved.exists():
+            tell(f"pageferry: what finished is in {saved}; `pageferry report` makes its page")
         raise
     print_summary(console, result)
     write_pyperf(result, folder / "pyperf")
