@@ -23,7 +23,7 @@ from harness.claims import release_all
 from harness.errors import PageferryError, ResultError
 from harness.names import unknown
 from harness.signals import WORDS, arrived, interruptible, raise_if_arrived
-from harness.terminal import OutputError, cover_absent_streams, give_up_output, guarded_output, tell
+from harness.terminal import OutputError, cover_absent_streams, give_up_output, guarded_output, one_line, tell
 
 __all__ = ["main"]
 
@@ -92,12 +92,19 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
+class _Printable(logging.Formatter):
+    """Log lines, in which a peer's words are as harmless as in errors."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(one_line, super().format(record).split("\n")))
+
+
 def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
         ctx.find_object(Settings).debug = True  # type: ignore[union-attr]
-        logging.basicConfig(
-            level=logging.DEBUG, format="%(relativeCreated)8.0f ms %(threadName)s %(name)s: %(message)s"
-        )
+        handler = logging.StreamHandler()
+        handler.setFormatter(_Printable("%(relativeCreated)8.0f ms %(threadName)s %(name)s: %(message)s"))
+        logging.basicConfig(level=logging.DEBUG, handlers=[handler])
 
 
 def _debug_option() -> click.Option:

@@ -1,5 +1,6 @@
 """What reaches the terminal is ours, a line for each thing said; and no stream's absence or failure changes what was done."""
 
+import logging
 import os
 import re
 import shlex
@@ -76,6 +77,11 @@ def test_debug_shows_a_traceback_whose_lines_cannot_rewrite_the_screen(monkeypat
     assert all(line.isprintable() for line in err.split("\n"))
 
 
+def test_a_log_line_cannot_rewrite_the_screen():
+    record = logging.LogRecord("x", logging.DEBUG, "f", 1, "the peer says %s", (HOSTILE,), None)
+    assert all(line.isprintable() for line in cli._Printable("%(message)s").format(record).split("\n"))
+
+
 def test_a_finished_run_is_one_line_whatever_its_method_is_called_and_its_error_says():
     run = Run(HOSTILE, 1, warmup=False, status="failed", error=HOSTILE)
     console = Console(width=500)
@@ -130,7 +136,7 @@ def _status(command: str, streams: str, folder: Path) -> tuple[int, str]:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_absent_or_broken_stream_changes_no_status_but_that_of_output_that_was_lost(command, folder):
     status, prints = COMMANDS[command]
-    for streams in (">&-", "<&- >&- 2>&-", "2>/dev/full", "2> >(:)"):
+    for streams in ("<&- >&- 2>&-", ">&- 2>/dev/full", "2> >(:)"):
         found, err = _status(command, streams, folder)
         assert (found, "bug" in err) == (status, False), (streams, err)
     found, err = _status(command, ">/dev/full", folder)
