@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -17,9 +18,9 @@ _PLAIN_WIDTH = 140
 _SPACES = str.maketrans("\u00a0\u202f", "  ")  # our own sentences keep numbers and units together by these
 
 
-def make_console() -> Console:
+def make_console(**settings: Any) -> Console:  # noqa: ANN401 - rich's own
     """Stdout. Without a terminal there is no width to keep to; rich would take 80 and break the tables' cells."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False, **settings)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _PLAIN_WIDTH
     return console
