@@ -60,6 +60,19 @@ def test_a_migration_is_done_with_the_destinations_word(tmp_path):
     assert pair.receiver.result["confirmed"] is True
 
 
+def test_a_source_that_dies_when_all_is_said_leaves_it_to_the_destination(tmp_path):
+    with Pair(tmp_path, without_return_path=False) as pair:
+        pair.source.sendall(CONFIRMED)
+        pair.source.close()
+        assert received(pair.destination, len(CONFIRMED)) == CONFIRMED
+        pair.destination.sendall(SHUT)
+        pair.destination.close()
+        pair.sender.join()
+        pair.receiver.join()
+    assert Outcome(pair.sender.result["outcome"]) is Outcome.CONFIRMED
+    assert pair.receiver.result["confirmed"] is True
+
+
 def test_without_return_path_the_end_is_told_from_the_stream(tmp_path):
     with Pair(tmp_path, without_return_path=True) as pair:
         assert carry(pair, BARE, [20_000]) == BARE
