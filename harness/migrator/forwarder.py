@@ -239,6 +239,8 @@ class Forwarder:
             "codec_cpu_s": sum(encoder.codec_cpu_s for encoder in self._encoders),
             **self._flight.statistics(),
             "batches_digest": self._digest.hexdigest(),
+            "return_path": bool(self._parser.return_path),
+            "outcome": self._outcome.value,
             "counters": _summed(backend.counters() for backend in self._instances()),
             "receiver": dict(self._peer),
             **({} if self._cache is None else self._cache.statistics()),
