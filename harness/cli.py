@@ -140,7 +140,7 @@ def main(args: Sequence[str] | None = None) -> int:
     cover_absent_streams()
     _have_a_home()
     try:
-        with guarded_output(), interruptible(release_all):
+        with guarded_output(), interruptible(release_all, ends_program=args is None):
             # Not click's own main(): it swallows Ctrl-C and broken pipes.
             with _CLI.make_context("pageferry", list(sys.argv[1:] if args is None else args), obj=settings) as ctx:
                 _CLI.invoke(ctx)
@@ -150,7 +150,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return exc.exit_code
     except OutputError as exc:
         give_up_output()
-        return EXIT_BROKEN_PIPE if exc.reader_left else _report(ResultError(str(exc)))
+        return EXIT_BROKEN_PIPE if exc.reader_left and arrived() is None else _report(ResultError(str(exc)))
     except BaseException as exc:  # every error ends as one line and a status; --debug shows the rest
         if settings.debug and not isinstance(exc, click.ClickException):
             for line in traceback.format_exc().splitlines():

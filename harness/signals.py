@@ -42,10 +42,11 @@ def raise_if_arrived() -> None:
 
 
 @contextlib.contextmanager
-def interruptible(clean_up: Callable[[], None]) -> Iterator[None]:
+def interruptible(clean_up: Callable[[], None], *, ends_program: bool = False) -> Iterator[None]:
     """The first signal raises ``Interrupted`` in here, and none does in ``clean_up``, which comes after whatever happened.
 
-    What was ignored before, as under nohup, stays ignored.
+    What was ignored before, as under nohup, stays ignored. ``ends_program``: after a signal nothing follows but the program's end,
+    which further ones leave alone too.
     """
     _arrived.clear()
     _over.clear()
@@ -70,6 +71,10 @@ def interruptible(clean_up: Callable[[], None]) -> Iterator[None]:
         clean_up()
         sys.unraisablehook = hook
         signal.setitimer(signal.ITIMER_REAL, 0)
+        if ends_program and _arrived:
+            before = dict.fromkeys(
+                before, signal.SIG_IGN
+            )  # a handler of ours would go before the program's last steps do
         for number, handler in before.items():
             signal.signal(number, handler)
 

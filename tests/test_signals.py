@@ -116,6 +116,15 @@ def test_a_signal_that_was_ignored_stays_ignored():
     assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "went on\n"
 
 
+def test_a_program_that_is_ending_by_a_signal_heeds_no_other():
+    """Its libraries and threads end after the last line, and a second Ctrl-C would print a traceback there."""
+    code = "import atexit, os, signal, sys; from harness import cli\n"
+    code += "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+    code += "cli._CLI.invoke = lambda _: os.kill(os.getpid(), signal.SIGTERM)\nsys.exit(cli.main())"
+    done = subprocess.run([sys.executable, "-c", code, "list"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (143, "pageferry: terminated\n")
+
+
 def test_a_terminal_that_hangs_up_ends_a_command_with_its_status():
     terminal, end = pty.openpty()
     code = "import sys; from harness.cli import main; sys.exit(main(sys.argv[1:]))"
