@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from harness.errors import PeerError
 from harness.migrator.address import Address
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
@@ -15,22 +18,28 @@ from harness.migrator.sender import SendConfig, run_sender
 
 @dataclass
 class Half:
-    """One half in a thread, as a process would run it."""
+    """One half in a thread, as a process would run it. ``one_sender``: a receiver that waits for no second one ends so."""
 
     ready: threading.Event = field(default_factory=threading.Event)
     line: str = ""
+    one_sender: bool = False
+    said: list[str] = field(default_factory=list)
     result: dict[str, Any] | None = None
     error: BaseException | None = None
     thread: threading.Thread | None = None
 
     def start(self, run, config) -> Half:
-        def on_ready(line: str) -> None:
-            self.line = line
-            self.ready.set()
+        def say(line: str) -> None:
+            self.said.append(line)
+            if line.startswith("ready: "):
+                self.line = line
+                self.ready.set()
+            if self.one_sender and line.startswith("no migration began: "):
+                raise PeerError(line)
 
         def body() -> None:
             try:
-                self.result = run(config, on_ready)
+                self.result = run(config, say)
             except BaseException as exc:
                 self.error = exc
             self.ready.set()
@@ -59,7 +68,7 @@ class Pair:
         self.destination_listener.bind(str(tmp_path / "d"))
         self.destination_listener.listen(1)
         target = Address(path=str(tmp_path / "d"))
-        self.receiver = Half().start(
+        self.receiver = Half(one_sender=True).start(
             run_receiver, ReceiveConfig(Address(host="127.0.0.1", port=0), target, **(receive or {"threads": 2}))
         )
         assert self.receiver.error is None, self.receiver.error
@@ -75,21 +84,34 @@ class Pair:
         self.source.settimeout(20)
         assert self.sender.error is None, self.sender.error
         self.source.connect(str(tmp_path / "s"))
-        self.destination, _ = self.destination_listener.accept()
-        self.destination.settimeout(20)
 
     def __enter__(self) -> Pair:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for item in (self.source, self.destination, self.destination_listener):
-            item.close()
+        self.source.close()
+        if "destination" in vars(self):
+            self.destination.close()
+        self.destination_listener.close()
         self.sender.join()
         self.receiver.join()
+
+    @cached_property
+    def destination(self) -> socket.socket:
+        """The receiver's connection, which it makes when the first bytes are there."""
+        self.destination_listener.settimeout(20)
+        connection, _ = self.destination_listener.accept()
+        connection.settimeout(20)
+        return connection
 
     def drain(self) -> bytes:
         """Everything that reaches the destination, until its end."""
         parts = []
+        poll = select.poll()
+        poll.register(self.destination_listener, select.POLLIN)
+        while "destination" not in vars(self) and not poll.poll(20):
+            if not self.receiver.thread.is_alive():
+                return b""  # it ended without a word to the destination
         with contextlib.suppress(ConnectionResetError):
             while data := self.destination.recv(1 << 20):
                 parts.append(data)

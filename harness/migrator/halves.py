@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cputime import tree_cpu_s
-from harness.errors import CodecError, MissingError, PageferryError, PeerError, UserError
+from harness.errors import CodecError, MissingError, PageferryError, PeerError, QemuError, UserError
 from harness.migrator.link_api import Link
 from harness.scenario import Method
 
@@ -39,12 +39,21 @@ Spawn = Callable[..., "subprocess.Popen[bytes]"]
 _READY = re.compile(r"^pageferry: ready: (.*)$", re.MULTILINE)
 _ERROR = re.compile(r"^pageferry: error: (.*)$", re.MULTILINE)
 _START_TIMEOUT_S = 20.0
-_BY_STATUS: Mapping[int, type[PageferryError]] = {2: UserError, 3: MissingError, 5: PeerError, 6: CodecError}
+_OWN_LINK = ("--insecure",)
+"""The addresses are of links that the harness made, with nothing else on them."""
+
+_BY_STATUS: Mapping[int, type[PageferryError]] = {
+    2: UserError,
+    3: MissingError,
+    4: QemuError,
+    5: PeerError,
+    6: CodecError,
+}
 
 
 def sender_arguments(method: Method, source: Path, target: str, qmp: Path | None = None) -> list[str]:
     """``pageferry send`` for a scenario's method; ``qmp``: the source QEMU's, where it is to be steered."""
-    arguments = ["send", "--from", f"unix:{source}", "--to", target, "--backend", str(method.backend)]
+    arguments = ["send", "--from", f"unix:{source}", "--to", target, "--backend", str(method.backend), *_OWN_LINK]
     options = {
         "--level": method.level,
         "--threads": method.threads,
@@ -61,7 +70,7 @@ def sender_arguments(method: Method, source: Path, target: str, qmp: Path | None
 
 def receiver_arguments(method: Method, listen: str, target: Path) -> list[str]:
     """``pageferry receive`` for a scenario's method."""
-    arguments = ["receive", "--listen", listen, "--to", f"unix:{target}"]
+    arguments = ["receive", "--listen", listen, "--to", f"unix:{target}", *_OWN_LINK]
     return arguments + (["--threads", str(method.decompress_threads)] if method.decompress_threads else [])
 
 

@@ -10,7 +10,6 @@ destination guest never runs, and the sender is told why.
 from __future__ import annotations
 
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,13 +19,15 @@ from typing import Any
 import xxhash
 
 from backends.api import Backend
-from harness.errors import CodecError, FrameError, PeerError
+from harness.errors import CodecError, FrameError, PageferryError, PeerError
 from harness.migrator import preparation, rehearsal
 from harness.migrator.ack import AckLook
-from harness.migrator.address import Address, connect, listen, require_private
+from harness.migrator.address import Address, resolve
 from harness.migrator.agreement import agreed_codecs, decompress_threads, serial_of
 from harness.migrator.cache import ReceiverSide
 from harness.migrator.codec import Decoder, Restored
+from harness.migrator.destination import Destination
+from harness.migrator.listening import PRIVATE, Access, Listener, listen
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
 from harness.migrator.serial import Serial
 from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, own_usage, parse_greeting
@@ -51,60 +52,74 @@ class ReceiveConfig:
     threads: int | None = None
     timeout_s: float | None = None
     insecure: bool = False
+    wait_s: float = 60.0
+    access: Access = PRIVATE
 
 
-def run_receiver(config: ReceiveConfig, on_ready: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """Carry one migration, then give its statistics. ``on_ready`` gets one line once a sender may connect.
+def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Carry one migration, then give its statistics. ``say`` gets lines; one begins with "ready:" when a sender may connect.
 
-    A peer that does not greet as a sender is refused, with a line on stderr, and the next one is waited for.
+    A peer that does not greet as a sender, or leaves before its migration has begun, is told of in a line, and the next one is
+    waited for; the destination QEMU hears nothing of it.
     :raises UserError: addresses. :raises PeerError: sender, link or QEMU. :raises CodecError: data decoded wrongly.
     """
     keep_freed_memory()
-    require_private(config.listen, "--listen", insecure=config.insecure)
-    with listen(config.listen, "--listen") as listener:
-        port = listener.getsockname()[1] if config.listen.path is None else 0
-        on_ready(f"ready: listening on {Address(config.listen.path, config.listen.host, port)}")
-        link, greeting = _accept_sender(listener, config.timeout_s)
-    try:
-        codecs = agreed_codecs(greeting)
-        target = connect(
-            config.target, "--to", "start the destination QEMU with -incoming there first", _GREETING_TIMEOUT_S
-        )
-        with target:
-            threads = config.threads or min(decompress_threads(greeting), cores())
-            serials = {number: serial_of(cls, greeting) for number, cls in enumerate(codecs) if cls.info.stateful}
-            session, cache = str(greeting.get("session")), ReceiverSide(greeting)
-            return _Receiver(link, target, codecs, serials, threads=threads, session=session, cache=cache).run()
-    except BaseException as exc:
-        link.send_error(exc)
-        raise
-    finally:
-        close_all(link.socket)
+    target = resolve(config.target, "--to", insecure=config.insecure)
+    with listen(resolve(config.listen, "--listen", insecure=config.insecure), config.access) as listener:
+        say(f"ready: listening on {listener.address}")
+        while True:
+            link, greeting = _accept_sender(listener, config.timeout_s, say)
+            receiver: _Receiver | None = None
+            try:
+                receiver = _receiver(link, greeting, Destination(target, config.wait_s, say), config)
+                return receiver.run()
+            except PageferryError as exc:
+                link.send_error(exc)
+                if receiver is not None and receiver.begun:
+                    raise
+                say(f"no migration began: {exc}; waiting for the next sender")
+            except BaseException as exc:
+                link.send_error(exc)
+                raise
+            finally:
+                close_all(link.socket)
 
 
-def _accept_sender(listener: socket.socket, timeout_s: float | None) -> tuple[FrameLink, Mapping[str, Any]]:
-    listener.settimeout(timeout_s)
+def _receiver(
+    link: FrameLink, greeting: Mapping[str, Any], destination: Destination, config: ReceiveConfig
+) -> _Receiver:
+    codecs = agreed_codecs(greeting)
+    threads = config.threads or min(decompress_threads(greeting), cores())
+    serials = {number: serial_of(cls, greeting) for number, cls in enumerate(codecs) if cls.info.stateful}
+    session, cache = str(greeting.get("session")), ReceiverSide(greeting)
+    return _Receiver(link, destination, codecs, serials, threads=threads, session=session, cache=cache)
+
+
+def _accept_sender(
+    listener: Listener, timeout_s: float | None, say: Callable[[str], None]
+) -> tuple[FrameLink, Mapping[str, Any]]:
+    listener.socket.settimeout(timeout_s)
     while True:
         try:
-            connection, _ = listener.accept()
+            connection, _ = listener.socket.accept()
         except TimeoutError as exc:
             raise PeerError(f"no sender connected within {timeout_s} s") from exc
         link = FrameLink(connection, "sender")
         try:
             return link, parse_greeting(link.first_frame(Kind.HELLO, _GREETING_TIMEOUT_S), "sender")
         except PeerError as exc:
-            print(f"pageferry: refused a connection: {exc}", file=sys.stderr, flush=True)  # noqa: T201
+            say(f"refused a connection: {exc}")
             link.send_error(exc)
             close_all(connection)
 
 
 class _Receiver:
-    """One migration. Threads: the caller's (reader), codecs, writer, back."""
+    """One migration. Threads: the caller's (reader), codecs, writer, back. ``begun``: a batch of it came."""
 
     def __init__(
         self,
         link: FrameLink,
-        target: socket.socket,
+        target: Destination,
         codecs: tuple[type[Backend], ...],
         serials: Mapping[int, Serial],
         *,
@@ -129,10 +144,11 @@ class _Receiver:
         self._digest = xxhash.xxh3_128()
         self._batches = 0
         self._delivered_bytes = 0
+        self.begun = False
         self._target_closed = threading.Event()
+        self._answers: threading.Thread | None = None
 
     def run(self) -> dict[str, Any]:
-        back = spawn("back", self._back, self._failure)
         cache_bytes = self._cache.cache_bytes
         self._link.send(
             hello(
@@ -155,8 +171,9 @@ class _Receiver:
             self._failure.set(exc)
             raise (self._failure.error or exc) from None
         finally:
-            close_all(self._target)
-            back.join(timeout=5)
+            self._target.close()
+            if self._answers is not None:
+                self._answers.join(timeout=5)
             for serial in self._serials.values():
                 serial.close()
         statistics = self._statistics()
@@ -164,7 +181,7 @@ class _Receiver:
         return statistics
 
     def _stop(self) -> None:
-        close_all(self._target)
+        self._target.close()
         self._window.close()
         for serial in self._serials.values():
             serial.stop()
@@ -194,6 +211,7 @@ class _Receiver:
                 raise FrameError(f"batch {header.sequence} came where {expected} was due")
             if not self._window.acquire(header.raw_bytes):
                 break
+            self.begun = True
             self._pipeline.submit((frame, self._turn(header)))
             expected += 1
         raise PeerError("the sender closed the link before the end of the stream")
@@ -221,8 +239,11 @@ class _Receiver:
 
     def _deliver(self, restored: Restored) -> None:
         raw = self._cache.restored(restored)
+        target = self._target.connect()
+        if self._answers is None:
+            self._answers = spawn("back", lambda: self._back(target), self._failure)
         try:
-            self._target.sendall(raw)
+            target.sendall(raw)
         except OSError as exc:
             raise PeerError(
                 f"the destination QEMU closed its connection at byte {self._delivered_bytes}: {exc.strerror or exc}; "
@@ -247,19 +268,22 @@ class _Receiver:
                 f"the stream's end names {header.sequence} batches and {header.raw_digest} bytes; "
                 f"{self._batches} and {self._delivered_bytes} were delivered, or their digests differ"
             )
+        target = self._target.socket
+        if target is None:
+            raise FrameError("the sender's stream ended before it began")
         try:
-            self._target.shutdown(socket.SHUT_WR)
+            target.shutdown(socket.SHUT_WR)
         except OSError:
             return  # QEMU was faster: it has all it wants and closed
         if not self._target_closed.wait(_CLOSING_TIMEOUT_S):
             raise PeerError(f"the destination QEMU did not close within {_CLOSING_TIMEOUT_S:.0f} s of the stream's end")
         self._failure.check()
 
-    def _back(self) -> None:
+    def _back(self, target: socket.socket) -> None:
         """QEMU's return path, as it is."""
         while True:
             try:
-                data = self._target.recv(_RETURN_BYTES)
+                data = target.recv(_RETURN_BYTES)
             except OSError:
                 data = b""
             if not data:

@@ -6,9 +6,7 @@ fails, the socket to QEMU closes, its migration fails, and the source guest runs
 
 from __future__ import annotations
 
-import os
 import secrets
-import select
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -20,12 +18,14 @@ from backends import registry
 from backends.api import MAX_BATCH_BYTES
 from harness.errors import PeerError, UserError
 from harness.migrator import preparation, rehearsal
-from harness.migrator.address import Address, connect, listen, require_private
+from harness.migrator.address import Address, Endpoint, reach, resolve, why_unreachable
 from harness.migrator.cache import SenderSide, granted_bytes
 from harness.migrator.chooser import Chooser
 from harness.migrator.codec import takes_cache
 from harness.migrator.crew import Crew, crew_of
+from harness.migrator.entrance import Entrance
 from harness.migrator.forwarder import Forwarder
+from harness.migrator.listening import PRIVATE, Access, listen
 from harness.migrator.method_policy import MethodPolicy
 from harness.migrator.session import FrameLink, close_all, hello, keep_freed_memory, parse_greeting
 from harness.migrator.steering import Steering, open_steering
@@ -34,6 +34,7 @@ from harness.wire.frame import Kind, control
 __all__ = ["SendConfig", "run_sender"]
 
 _GREETING_TIMEOUT_S = 10.0
+_AGAIN_S = 0.2
 _SMALLEST_BATCH_BYTES = 16 << 10
 
 
@@ -41,7 +42,8 @@ _SMALLEST_BATCH_BYTES = 16 << 10
 class SendConfig:
     """``threads`` None: as many as cores. ``batch_bytes`` None: what the backend likes. ``inflight_bytes`` None: from the rate.
     ``fallback``: see ``harness.fallback``. ``cache_bytes``: of pages that both ends keep, as far as memory allows; 0 for none.
-    ``qmp``: the source QEMU's, to steer it to ``downtime_s``, or to its own downtime-limit.
+    ``qmp``: the source QEMU's, to steer it to ``downtime_s``, or to its own downtime-limit. ``wait_s``: for a receiver.
+    ``access``: to the socket that QEMU connects to.
     """
 
     source: Address
@@ -58,36 +60,40 @@ class SendConfig:
     insecure: bool = False
     qmp: Address | None = None
     downtime_s: float | None = None
+    wait_s: float = 60.0
+    access: Access = PRIVATE
 
 
-def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """Carry one migration, then give its statistics. ``on_ready`` gets one line once QEMU may connect.
+def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Carry one migration, then give its statistics. ``say`` gets lines, of which one begins with "ready:" once all is agreed.
 
+    QEMU may connect as soon as we listen, which is before we look for the receiver; it then waits for us.
     :raises UserError: addresses. :raises MissingError: the backend. :raises PeerError: receiver or link.
-    :raises CodecError: a backend failed here or there. :raises QemuError: its QMP, before the migration.
+    :raises CodecError: a backend failed here or there. :raises QemuError: its QMP, or more connections than one.
     """
     keep_freed_memory()
-    require_private(config.target, "--to", insecure=config.insecure)
-    if config.source.path is None:
-        require_private(config.source, "--from", insecure=config.insecure)
+    target = resolve(config.target, "--to", insecure=config.insecure)
+    source = resolve(config.source, "--from", insecure=config.insecure)
     if config.batch_bytes is not None and not _SMALLEST_BATCH_BYTES <= config.batch_bytes <= MAX_BATCH_BYTES:
         raise UserError(f"--batch {config.batch_bytes}B: between {_SMALLEST_BATCH_BYTES} and {MAX_BATCH_BYTES} bytes")
     crew = crew_of(config.backend, config.level, config.options, config.fallback, config.threads)
     choices = _cached_choices(config, crew) if config.cache_bytes else frozenset()
-    what = "start `pageferry receive` there first"
     with ExitStack() as stack:
         stack.callback(crew.close)
+        listener = stack.enter_context(listen(source, config.access))
         steering = stack.enter_context(_steering(config))
-        link = FrameLink(connect(config.target, "--to", what, _GREETING_TIMEOUT_S), "receiver")
+        link, session, welcome = _greeted(target, config, crew, say)
         stack.callback(lambda: close_all(link.socket))
         try:
-            session, welcome = _greet(link, config, crew)
             policy = _policy(crew, link, welcome)
             prepared = _prepared(crew, link, welcome, policy)
-            with _accept_source(config.source, link, on_ready) as source:
+            say(f"ready: migrate the source to {listener.address}")
+            entrance = Entrance(listener, say)
+            with _migration(entrance, link) as connection:
                 forwarder = Forwarder(
                     link,
-                    source,
+                    connection,
+                    entrance=entrance,
                     open_encoder=crew.open_encoder,
                     threads=crew.threads,
                     lanes=crew.lanes,
@@ -173,39 +179,73 @@ def _cache(
     )
 
 
-def _greet(link: FrameLink, config: SendConfig, crew: Crew) -> tuple[str, Mapping[str, Any]]:
-    """The session's id, and the receiver's greeting."""
+def _greeted(
+    target: Endpoint, config: SendConfig, crew: Crew, say: Callable[[str], None]
+) -> tuple[FrameLink, str, Mapping[str, Any]]:
+    """The link, the session's id, and the receiver's greeting. Until there is a receiver it is looked for again and again.
+
+    :raises PeerError: none came in time, or the one that did refuses.
+    """
+    deadline_s, told = time.monotonic() + config.wait_s, False
+    while True:
+        try:
+            return _greet(target, config, crew)
+        except _NobodyError as exc:
+            if time.monotonic() >= deadline_s:
+                raise PeerError(f"{exc}; waited for {config.wait_s:g} s, or give more --wait") from exc
+            if not told:
+                told = True
+                say(
+                    f"waiting up to {config.wait_s:g} s for `pageferry receive` at {target.address}; QEMU may connect meanwhile"
+                )
+        time.sleep(_AGAIN_S)
+
+
+class _NobodyError(Exception):
+    """There is no receiver there yet; says why, and what to do."""
+
+
+def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink, str, Mapping[str, Any]]:
+    """:raises _NobodyError: nobody answers, or who does leaves without a word, as a tunnel does whose other end finds nobody."""
+    try:
+        link = FrameLink(reach(target, _GREETING_TIMEOUT_S), "receiver")
+    except OSError as exc:
+        raise _NobodyError(why_unreachable(target, exc, "start `pageferry receive` there")) from exc
     session = secrets.token_hex(8)
+    try:
+        link.send(_hello(session, config, crew))
+        greeting = link.first_frame(Kind.WELCOME, _GREETING_TIMEOUT_S)
+        return link, session, parse_greeting(greeting, "receiver")
+    except PeerError as exc:
+        close_all(link.socket)
+        if link.received_bytes == 0 and link.ended:
+            raise _NobodyError(
+                f"{target}: what answers there closed the connection without a word; if it is a tunnel (ssh -L), start "
+                "`pageferry receive` behind it"
+            ) from exc
+        raise
+    except BaseException:
+        close_all(link.socket)
+        raise
+
+
+def _hello(session: str, config: SendConfig, crew: Crew) -> bytes:
     cache_bytes = granted_bytes(config.cache_bytes) if config.cache_bytes else 0
-    parameters = {"backend": config.backend, "level": crew.level, "threads": crew.threads, **dict(config.options)}
-    link.send(
-        hello(
-            Kind.HELLO,
-            session=session,
-            codecs=list(crew.codecs),
-            histories=crew.lanes,
-            parameters=parameters,
-            cache_bytes=cache_bytes,
-            decompress_threads=config.decompress_threads or max(1, round(crew.threads * crew.decompress_share)),
-        )
+    return hello(
+        Kind.HELLO,
+        session=session,
+        codecs=list(crew.codecs),
+        histories=crew.lanes,
+        parameters={"backend": config.backend, "level": crew.level, "threads": crew.threads, **dict(config.options)},
+        cache_bytes=cache_bytes,
+        decompress_threads=config.decompress_threads or max(1, round(crew.threads * crew.decompress_share)),
     )
-    greeting = parse_greeting(link.first_frame(Kind.WELCOME, _GREETING_TIMEOUT_S), "receiver")
-    return session, greeting
 
 
-def _accept_source(address: Address, link: FrameLink, on_ready: Callable[[str], None]) -> socket.socket:
-    """Wait for QEMU to connect, and notice if the receiver goes away meanwhile. One connection only: then we stop listening."""
-    with listen(address, "--from") as listener:
-        on_ready(f"ready: migrate the source to {_uri(listener, address)}")
-        readable, _, _ = select.select([listener, link.socket], [], [])
-        if listener not in readable:
-            next(link.frames(), None)
-            raise PeerError("the receiver closed the link before the migration began")
-        source, _ = listener.accept()
-    if address.path is not None:
-        os.unlink(address.path)  # noqa: PTH108
-    return source
-
-
-def _uri(listener: socket.socket, address: Address) -> str:
-    return str(address) if address.path is not None else f"tcp:{address.host}:{listener.getsockname()[1]}"
+def _migration(entrance: Entrance, link: FrameLink) -> socket.socket:
+    """Wait for QEMU to connect and to begin, and notice if the receiver goes away meanwhile."""
+    connection = entrance.await_migration(meanwhile=link.socket)
+    if connection is None:
+        next(link.frames(), None)
+        raise PeerError("the receiver closed the link before the migration began")
+    return connection

@@ -32,7 +32,7 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 class FrameLink:
     """One TCP connection between the halves, carrying frames both ways. Any thread may send; one thread reads, and has
-    ``waited_s`` for bytes."""
+    ``waited_s`` for bytes. ``ended``: the other end closed it."""
 
     def __init__(self, connection: socket.socket, other: str) -> None:
         self.socket = connection
@@ -40,6 +40,7 @@ class FrameLink:
         self.sent_bytes = 0
         self.received_bytes = 0
         self.waited_s = 0.0
+        self.ended = False
         self._lock = threading.Lock()
         self._decoder = FrameDecoder()
         if connection.family != socket.AF_UNIX:
@@ -52,6 +53,7 @@ class FrameLink:
             try:
                 self.sent_bytes += _send_whole(self.socket, parts)
             except OSError as exc:
+                self.ended = True
                 raise PeerError(f"the link to the {self.other} broke while sending: {exc.strerror or exc}") from exc
 
     def frames(self) -> Iterator[Frame]:
@@ -66,9 +68,11 @@ class FrameLink:
                 require_peer(self.socket, self.other)
                 continue
             except OSError as exc:
+                self.ended = not isinstance(exc, TimeoutError)
                 raise PeerError(f"the link to the {self.other} broke while receiving: {exc.strerror or exc}") from exc
             self.waited_s += time.monotonic() - began_s
             if count == 0:
+                self.ended = True
                 break
             self.received_bytes += count
             decoder.buffer_updated(count)

@@ -108,7 +108,7 @@ def test_a_receiver_without_a_candidate_is_told_before_the_migration(tmp_path, m
     cuts=st.lists(st.integers(0, 300_000), max_size=6),
     batch_bytes=st.sampled_from([65536, 262144]),
     inflight_bytes=st.sampled_from([None, 1, 300_000]),
-    junk=st.one_of(st.none(), st.binary(max_size=2000)),
+    junk=st.one_of(st.none(), st.binary(min_size=1, max_size=2000)),
 )
 @settings(max_examples=15, deadline=None)
 def test_any_stream_cut_anywhere_arrives_unchanged(  # noqa: PLR0917 - hypothesis names them
@@ -287,6 +287,7 @@ def test_without_the_digest_check_a_lying_codec_would_get_through(tmp_path, plan
 
 def test_a_destination_that_dies_stops_the_source(tmp_path):
     with Pair(tmp_path) as pair:
+        pair.source.sendall(b"x")
         pair.destination.close()
         with contextlib.suppress(OSError):
             for _ in range(200):

@@ -1,0 +1,109 @@
+"""Where a QEMU comes in with its migration: one connection, and whoever comes besides is noticed.
+
+We carry one connection. With multifd and postcopy-preempt QEMU opens more, and believes that they are taken as soon as the kernel
+has them: a guest whose second connection nobody reads stops for good. So the listener stays open, and is looked at after every
+read, before what was read goes on: no second connection that QEMU made before it wrote can then be overlooked.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Callable
+
+from harness.errors import QemuError
+from harness.migrator.listening import Listener
+from harness.migrator.session import close_all
+
+__all__ = ["Entrance"]
+
+_MULTIFD = b"\x11\x22\x33\x44"
+"""With this each of multifd's channels begins, and no migration stream does."""
+
+_SEVERAL = "multifd or postcopy-preempt: the pair carries one connection; switch the capability off in both QEMUs and migrate again"
+
+
+class Entrance:
+    """At ``listener``, which its maker closes. Used by one thread. ``say`` gets a line where somebody is turned away."""
+
+    def __init__(self, listener: Listener, say: Callable[[str], None]) -> None:
+        self._listener = listener
+        self._say = say
+        self._look = select.poll()
+        self._look.register(listener, select.POLLIN)
+
+    def fileno(self) -> int:
+        """For poll: readable when another connection is there."""
+        return self._listener.fileno()
+
+    def await_migration(
+        self, timeout_s: float | None = None, meanwhile: socket.socket | None = None
+    ) -> socket.socket | None:
+        """The first connection on which something comes; one that is closed without a word is not a migration. None: ``meanwhile``
+        has something to be read first.
+
+        :raises TimeoutError: nobody in time. :raises QemuError: several connections, or a channel of multifd.
+        """
+        connection: socket.socket | None = None
+        try:
+            while True:
+                ready = self._ready(timeout_s, connection, meanwhile)
+                if meanwhile is not None and meanwhile.fileno() in ready:
+                    break
+                if connection is None:
+                    connection, _ = self._listener.socket.accept()
+                elif connection.fileno() not in ready:
+                    self.require_alone()
+                elif self._begins(connection):
+                    migration, connection = connection, None
+                    return migration
+                else:
+                    connection.close()
+                    connection = None
+                    self._say("a connection was closed before anything came; waiting on")
+        finally:
+            close_all(connection)
+        return None
+
+    def wait_for(self, connection: socket.socket) -> None:
+        """Until something comes there. :raises QemuError: as ``require_alone``."""
+        self._ready(None, connection)
+        self.require_alone()
+
+    def _ready(self, timeout_s: float | None, *others: socket.socket | None) -> set[int]:
+        """Which of them and the listener have something."""
+        poll = select.poll()
+        for each in (self._listener, *others):
+            if each is not None:
+                poll.register(each, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(None if timeout_s is None else timeout_s * 1000)}
+        if not ready:
+            raise TimeoutError
+        return ready
+
+    def _begins(self, connection: socket.socket) -> bool:
+        """Whether something came, not its end. :raises QemuError: a channel of multifd."""
+        try:
+            begin = connection.recv(len(_MULTIFD), socket.MSG_PEEK)
+        except OSError:
+            return False
+        if begin == _MULTIFD:
+            raise QemuError(f"--from {self._listener.address}: {_SEVERAL}")
+        return bool(begin)
+
+    def require_alone(self) -> None:
+        """:raises QemuError: another connection has come. The migration must fail then, while its guest can run on."""
+        if self._dismiss():
+            raise QemuError(f"--from {self._listener.address}: a second connection came: {_SEVERAL}")
+
+    def turn_away(self) -> None:
+        """Close what comes besides: once a guest may run at its destination, only that helps it."""
+        if self._dismiss():
+            self._say("a second connection was closed; the migration goes on without it")
+
+    def _dismiss(self) -> bool:
+        """Whether somebody was there."""
+        if not self._look.poll(0):
+            return False
+        self._listener.socket.accept()[0].close()
+        return True
