@@ -23,6 +23,7 @@ class Half:
     ready: threading.Event = field(default_factory=threading.Event)
     line: str = ""
     one_sender: bool = False
+    stopping: bool = False
     said: list[str] = field(default_factory=list)
     result: dict[str, Any] | None = None
     error: BaseException | None = None
@@ -34,7 +35,7 @@ class Half:
             if line.startswith("ready: "):
                 self.line = line
                 self.ready.set()
-            if self.one_sender and line.startswith("no migration began: "):
+            if self.stopping or (self.one_sender and line.startswith("no migration began: ")):
                 raise PeerError(line)
 
         def body() -> None:
@@ -48,6 +49,18 @@ class Half:
         self.thread.start()
         assert self.ready.wait(10)
         return self
+
+    def connect(self) -> socket.socket:
+        """To a receiver, as a sender would."""
+        peer = socket.create_connection(("127.0.0.1", int(self.line.rpartition(":")[2])))
+        peer.settimeout(20)
+        return peer
+
+    def stop(self) -> Half:
+        """A receiver that waits for a sender: with a connection that says nothing."""
+        self.stopping = True
+        self.connect().close()
+        return self.join()
 
     def join(self) -> Half:
         assert self.thread is not None
