@@ -66,7 +66,7 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
         reception = Reception(listener, say)
         while True:
             link, agreement = reception.next_sender(lambda greeting: agree(greeting, config.threads), config.timeout_s)
-            receiver = _Receiver(link, Destination(target, config.wait_s, say), agreement)
+            receiver = _Receiver(link, Destination(target, config.wait_s, say, link.require_open), agreement)
             try:
                 with reception.busy():
                     return receiver.run()
