@@ -79,6 +79,8 @@ def _copy(connection: socket.socket, entrance: Entrance, file: IO[bytes]) -> dic
         file.write(data)
         digest.update(data)
         parser.receive_data(data)
+        if parser.counts.raw_pages:
+            entrance.shut()
     if parser.mode is not Mode.OPAQUE:  # a whole stream's tail, behind its RAM, is opaque
         size = parser.counts.stream_bytes
         raise PeerError(f"the stream ended after {size} bytes, before the end of RAM: QEMU's `info migrate` says why")

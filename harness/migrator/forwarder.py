@@ -29,7 +29,7 @@ from harness.migrator.serial import Serial
 from harness.migrator.session import FrameLink, close_all, own_usage, parse_greeting
 from harness.wire.batch import PageBatch
 from harness.wire.frame import Frame, Kind, control
-from harness.wire.qstream import POSTCOPY_BEGAN, Mode, QStreamParser
+from harness.wire.qstream import QStreamParser
 
 __all__ = ["Forwarder"]
 
@@ -68,6 +68,7 @@ class Forwarder:
         self._link = link
         self._source = source
         self._entrance = entrance
+        self._watches_entrance = True
         self._open_encoder = open_encoder
         self._serials = serials
         self._chooser = chooser
@@ -145,7 +146,7 @@ class Forwarder:
                 began_s = time.monotonic()
                 self._wait_for_more(poll)
                 self._source_waits_s += time.monotonic() - began_s
-                self._look_at_entrance()
+                self._look_at_entrance(poll)
                 continue
             except OSError as exc:
                 if self._failure.error is not None:
@@ -153,7 +154,7 @@ class Forwarder:
                 raise PeerError(f"the source QEMU broke its connection: {exc.strerror or exc}") from exc
             if count == 0:
                 break
-            self._look_at_entrance()
+            self._look_at_entrance(poll)
             parser.buffer_updated(count)
             while (batch := parser.next_batch()) is not None:
                 self._submit(batch)
@@ -172,13 +173,15 @@ class Forwarder:
         ):
             self._submit(batch)
 
-    def _look_at_entrance(self) -> None:
-        """Before what was read goes on: see ``Entrance``. With the RAM's end or post-copy the guest has left."""
-        reason = self._parser.opaque_reason
-        if self._parser.mode is Mode.OPAQUE and (reason is None or POSTCOPY_BEGAN in reason):
-            self._entrance.turn_away()
-        else:
+    def _look_at_entrance(self, poll: select.poll) -> None:
+        """Before what was read goes on: see ``Entrance``. Pages flow when all is there that came at the start."""
+        if self._entrance.is_open:
             self._entrance.require_alone()
+            if self._parser.counts.raw_pages:
+                self._entrance.shut()
+        elif self._watches_entrance:
+            self._watches_entrance = False
+            poll.unregister(self._entrance)
 
     def _submit(self, batch: PageBatch) -> None:
         if self._window.acquire(batch.raw_bytes):
@@ -263,6 +266,7 @@ class Forwarder:
             self._window.resize(self._policy.window_bytes)
 
     def _answer(self, frame: Frame) -> None:
+        self._entrance.shut()
         try:
             self._source.sendall(frame.body)
         except OSError:
