@@ -33,12 +33,9 @@ class Entrance:
         self._listener = listener
         self._say = say
         self._lock = threading.Lock()
+        self._poll: select.poll | None = None
         self.is_open = True
         listener.socket.setblocking(False)
-
-    def fileno(self) -> int:
-        """For poll: readable when another connection is there."""
-        return self._listener.fileno()
 
     def await_migration(
         self, timeout_s: float | None = None, meanwhile: socket.socket | None = None
@@ -70,12 +67,6 @@ class Entrance:
             close_all(connection)
         return None
 
-    def wait_for(self, connection: socket.socket) -> None:
-        """Until something comes there. :raises QemuError: as ``require_alone``."""
-        if self.is_open:
-            self._ready(None, connection)
-            self.require_alone()
-
     def _ready(self, timeout_s: float | None, *others: socket.socket | None) -> set[int]:
         """Which of them and the listener have something."""
         poll = select.poll()
@@ -96,6 +87,24 @@ class Entrance:
         if begin == _MULTIFD:
             raise QemuError(f"--from {self._listener.address}: {_SEVERAL}")
         return bool(begin)
+
+    def attend(self, poll: select.poll) -> None:
+        """Have ``poll`` wake up for whoever comes, until ``look`` ends it."""
+        self._poll = poll
+        poll.register(self._listener, select.POLLIN)
+
+    def look(self, pages: int) -> None:
+        """After each read and before it goes on. With the first of its ``pages`` QEMU has made all connections of the start.
+
+        :raises QemuError: as ``require_alone``.
+        """
+        if self.is_open:
+            self.require_alone()
+            if pages:
+                self.shut()
+        elif self._poll is not None:
+            self._poll.unregister(self._listener)
+            self._poll = None
 
     def require_alone(self) -> None:
         """:raises QemuError: another connection has come. The migration must fail then, while its guest can run on."""

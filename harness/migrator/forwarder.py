@@ -68,7 +68,6 @@ class Forwarder:
         self._link = link
         self._source = source
         self._entrance = entrance
-        self._watches_entrance = True
         self._open_encoder = open_encoder
         self._serials = serials
         self._chooser = chooser
@@ -135,7 +134,7 @@ class Forwarder:
         parser, source = self._parser, self._source
         poll = select.poll()
         poll.register(source, select.POLLIN)
-        poll.register(self._entrance, select.POLLIN)
+        self._entrance.attend(poll)
         source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LINGER_TIMEVAL)
         while self._failure.error is None:
             # With batches under way there is time to wait, in one call, until this one is full.
@@ -146,7 +145,7 @@ class Forwarder:
                 began_s = time.monotonic()
                 self._wait_for_more(poll)
                 self._source_waits_s += time.monotonic() - began_s
-                self._look_at_entrance(poll)
+                self._entrance.look(parser.counts.raw_pages + parser.counts.zero_pages)
                 continue
             except OSError as exc:
                 if self._failure.error is not None:
@@ -154,7 +153,7 @@ class Forwarder:
                 raise PeerError(f"the source QEMU broke its connection: {exc.strerror or exc}") from exc
             if count == 0:
                 break
-            self._look_at_entrance(poll)
+            self._entrance.look(parser.counts.raw_pages + parser.counts.zero_pages)
             parser.buffer_updated(count)
             while (batch := parser.next_batch()) is not None:
                 self._submit(batch)
@@ -172,16 +171,6 @@ class Forwarder:
             and (batch := parser.finish("the source stalled inside a record")) is not None
         ):
             self._submit(batch)
-
-    def _look_at_entrance(self, poll: select.poll) -> None:
-        """Before what was read goes on: see ``Entrance``. Pages flow when all is there that came at the start."""
-        if self._entrance.is_open:
-            self._entrance.require_alone()
-            if self._parser.counts.raw_pages:
-                self._entrance.shut()
-        elif self._watches_entrance:
-            self._watches_entrance = False
-            poll.unregister(self._entrance)
 
     def _submit(self, batch: PageBatch) -> None:
         if self._window.acquire(batch.raw_bytes):
