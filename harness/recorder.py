@@ -5,6 +5,7 @@ The file appears when the stream was whole: a migration that was cancelled or fa
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import IO, Any
 import xxhash
 
 from harness.errors import PeerError
-from harness.migrator.address import Address, listen, require_private
+from harness.migrator.address import Address, resolve
+from harness.migrator.entrance import Entrance
+from harness.migrator.listening import PRIVATE, Access, Listener, listen
 from harness.saving import whole_file
 from harness.wire.qstream import QStreamParser
 
@@ -28,48 +31,43 @@ def record_stream(
     *,
     timeout_s: float | None = None,
     insecure: bool = False,
-    on_ready: Callable[[str], None] = lambda _: None,
+    access: Access = PRIVATE,
+    say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Wait at ``source`` for a QEMU's ``migrate``, write its stream to ``path``, and give its size, digest and pages.
 
-    :raises UserError: the address. :raises PeerError: nobody came, or the stream broke off. :raises ResultError: the file.
+    :raises UserError: the address. :raises PeerError: nobody came, or the stream broke off. :raises QemuError: it came with more
+        connections than one. :raises ResultError: the file.
     """
-    require_private(source, "--from", insecure=insecure)
-    try:
-        with whole_file(path, "stream") as file, listen(source, "--from") as listener:
-            statistics = _record_one(listener, source, file, timeout_s=timeout_s, on_ready=on_ready)
-    finally:
-        if source.path is not None:
-            Path(source.path).unlink(missing_ok=True)
+    endpoint = resolve(source, "--from", insecure=insecure)
+    with whole_file(path, "stream") as file, listen(endpoint, access) as listener:
+        statistics = _record_one(listener, file, timeout_s=timeout_s, say=say)
     return {"path": str(path), **statistics}
 
 
 def _record_one(
-    listener: socket.socket,
-    address: Address,
-    file: IO[bytes],
-    *,
-    timeout_s: float | None,
-    on_ready: Callable[[str], None],
+    listener: Listener, file: IO[bytes], *, timeout_s: float | None, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    port = 0 if address.path is not None else listener.getsockname()[1]
-    uri = Address(address.path, address.host, port)
-    listener.settimeout(timeout_s)
-    on_ready(f"ready: migrate the source to {uri}")
+    uri, entrance = listener.address, Entrance(listener, say)
+    say(f"ready: migrate the source to {uri}")
     try:
-        connection, _ = listener.accept()
+        connection = entrance.await_migration(timeout_s)
     except TimeoutError as exc:
         raise PeerError(f"--from {uri}: no QEMU connected within {timeout_s:g} s; migrate it to {uri}") from exc
+    assert connection is not None  # noqa: S101 - for the type checker: nothing else was waited for
     with connection:
-        connection.settimeout(None)
-        return _copy(connection, file)
+        return _copy(connection, entrance, file)
 
 
-def _copy(connection: socket.socket, file: IO[bytes]) -> dict[str, Any]:
+def _copy(connection: socket.socket, entrance: Entrance, file: IO[bytes]) -> dict[str, Any]:
     """:raises PeerError: the stream ended before its end."""
     parser, digest = QStreamParser(), xxhash.xxh3_128()
     buffer = bytearray(_READ_BYTES)
-    while count := _receive(connection, buffer):
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    entrance.attend(poll)
+    while count := _receive(connection, entrance, poll, buffer):
+        entrance.look(parser.counts.raw_pages + parser.counts.zero_pages)
         data = memoryview(buffer)[:count]
         file.write(data)
         digest.update(data)
@@ -87,8 +85,10 @@ def _copy(connection: socket.socket, file: IO[bytes]) -> dict[str, Any]:
     }
 
 
-def _receive(connection: socket.socket, buffer: bytearray) -> int:
+def _receive(connection: socket.socket, entrance: Entrance, poll: select.poll, buffer: bytearray) -> int:
     """Bytes read; 0 at the end. A reset is an end too: what came says whether it was whole."""
+    while connection.fileno() not in [descriptor for descriptor, _ in poll.poll()]:
+        entrance.look(0)
     try:
         return connection.recv_into(buffer)
     except ConnectionResetError:

@@ -94,7 +94,7 @@ class Fuzzer:
 
     def _attack_receiver(self, rng: random.Random) -> str | None:
         data, frames = rng.choice(self._sessions)
-        _, others = rng.choice(self._sessions)
+        others = rng.choice([others for stream, others in self._sessions if stream is data])
         frames = Mutator(rng, greetings=self._greetings).session(frames, others)
         self._guests.begin(
             close_at=rng.choice((None, None, None, rng.randrange(len(data)))), answers=rng.random() < 0.3

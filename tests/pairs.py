@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from harness.errors import PeerError
 from harness.migrator.address import Address
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
@@ -18,30 +22,60 @@ from harness.wire.frame import Kind, control
 
 @dataclass
 class Half:
-    """One half in a thread, as a process would run it."""
+    """One half in a thread, as a process would run it. ``one_sender``: a receiver that waits for no second one
+    ends so. ``waits_for``: how the line begins for which ``start`` waits."""
 
     ready: threading.Event = field(default_factory=threading.Event)
     line: str = ""
+    one_sender: bool = False
+    waits_for: str = "ready: "
+    stopping: bool = False
+    said: list[str] = field(default_factory=list)
     result: dict[str, Any] | None = None
     error: BaseException | None = None
     thread: threading.Thread | None = None
 
     def start(self, run, config) -> Half:
-        def on_ready(line: str) -> None:
-            self.line = line
-            self.ready.set()
+        self.begin(run, config)
+        assert self.ready.wait(10)
+        return self
+
+    def begin(self, run, config) -> None:
+        def say(line: str) -> None:
+            self.said.append(line)
+            if line.startswith(self.waits_for):
+                self.line = line
+                self.ready.set()
+            if self.stopping or (self.one_sender and line.startswith("no migration began: ")):
+                raise PeerError(line)
 
         def body() -> None:
             try:
-                self.result = run(config, on_ready)
+                self.result = run(config, say)
             except BaseException as exc:
                 self.error = exc
             self.ready.set()
 
         self.thread = threading.Thread(target=body, daemon=True)  # a failed test must not keep pytest from ending
         self.thread.start()
-        assert self.ready.wait(10)
-        return self
+
+    @property
+    def port(self) -> int:
+        """Where a receiver listens."""
+        return int(self.line.rpartition(":")[2])
+
+    def connect(self) -> socket.socket:
+        """To a receiver, as a sender would."""
+        peer = socket.create_connection(("127.0.0.1", self.port))
+        peer.settimeout(20)
+        return peer
+
+    def stop(self) -> Half:
+        """A receiver that waits for a sender: with a connection that says nothing."""
+        self.stopping = True
+        with contextlib.suppress(ConnectionError):  # it may be about to say something, and end by that
+            self.connect().close()
+        return self.join()
 
     def ended_within(self, seconds: float) -> bool:
         """Whether it has ended, waited for so long. One that never began has."""
@@ -68,11 +102,11 @@ class Pair:
         self.destination_listener.bind(str(tmp_path / "d"))
         self.destination_listener.listen(1)
         target = Address(path=str(tmp_path / "d"))
-        self.receiver = Half().start(
+        self.receiver = Half(one_sender=True).start(
             run_receiver, ReceiveConfig(Address(host="127.0.0.1", port=0), target, **(receive or {"threads": 2}))
         )
         assert self.receiver.error is None, self.receiver.error
-        self.port = int(self.receiver.line.rpartition(":")[2])
+        self.port = self.receiver.port
         config = SendConfig(
             Address(path=str(tmp_path / "s")),
             Address(host="127.0.0.1", port=self.port),
@@ -84,21 +118,34 @@ class Pair:
         self.source.settimeout(20)
         assert self.sender.error is None, self.sender.error
         self.source.connect(str(tmp_path / "s"))
-        self.destination, _ = self.destination_listener.accept()
-        self.destination.settimeout(20)
 
     def __enter__(self) -> Pair:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for item in (self.source, self.destination, self.destination_listener):
-            item.close()
+        self.source.close()
+        if "destination" in vars(self):
+            self.destination.close()
+        self.destination_listener.close()
         self.sender.join()
         self.receiver.join()
+
+    @cached_property
+    def destination(self) -> socket.socket:
+        """The receiver's connection, which it makes when the first bytes are there."""
+        self.destination_listener.settimeout(20)
+        connection, _ = self.destination_listener.accept()
+        connection.settimeout(20)
+        return connection
 
     def drain(self) -> bytes:
         """Everything that reaches the destination, until its end."""
         parts = []
+        poll = select.poll()
+        poll.register(self.destination_listener, select.POLLIN)
+        while "destination" not in vars(self) and not poll.poll(20):
+            if not self.receiver.thread.is_alive():
+                return b""  # it ended without a word to the destination
         with contextlib.suppress(ConnectionResetError):
             while data := self.destination.recv(1 << 20):
                 parts.append(data)
@@ -116,6 +163,13 @@ def greeted_links() -> Iterator[tuple[FrameLink, FrameLink]]:
         yield ends
 
 
+def wait_until(true: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline_s, "it never became true"
+        time.sleep(0.01)
+
+
 def carry(pair: Pair, data: bytes, cuts: list[int]) -> bytes:
     def write() -> None:
         at = 0
@@ -130,3 +184,10 @@ def carry(pair: Pair, data: bytes, cuts: list[int]) -> bytes:
     pair.destination.close()
     writer.join()
     return received
+
+
+def received(connection: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count and (piece := connection.recv(1 << 16)):
+        data += piece
+    return data

@@ -97,13 +97,17 @@ def sender_to(
 
     def serve() -> None:
         connection, _ = listener.accept()
+        listener.close()  # it is not there for another try
         with connection, contextlib.suppress(OSError):
             play(connection)
 
     server = threading.Thread(target=serve, daemon=True)
     server.start()
     config = SendConfig(
-        Address(path=str(folder / "s")), Address(path=str(folder / "l")), backend, **{"threads": 1, **send}
+        Address(path=str(folder / "s")),
+        Address(path=str(folder / "l")),
+        backend,
+        **{"threads": 1, "wait_s": 0.1, **send},
     )
     sender = Half().start(run_sender, config)
     with listener, socket.socket(socket.AF_UNIX) as source:
@@ -132,16 +136,18 @@ def record_sender(folder: Path, data: bytes, backend: str, **send: Any) -> list[
             _copy(connection, onward, said)
             back.join(20)
 
-    with destination, sender_to(folder, relay, backend, without_return_path=True, **send) as (sender, source):
+    def take() -> None:
         guest, _ = destination.accept()
         with guest:
-            taking = threading.Thread(
-                target=lambda: [None for _ in iter(lambda: guest.recv(1 << 16), b"")], daemon=True
-            )
-            taking.start()
-            source.sendall(data)
-            source.shutdown(socket.SHUT_WR)
-            taking.join(20)
+            while guest.recv(1 << 16):
+                pass
+
+    with destination, sender_to(folder, relay, backend, without_return_path=True, **send) as (sender, source):
+        taking = threading.Thread(target=take, daemon=True)
+        taking.start()
+        source.sendall(data)
+        source.shutdown(socket.SHUT_WR)
+        taking.join(20)
     receiver.join()
     assert (sender.error, receiver.error) == (None, None)
     return split_frames(bytes(said))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,17 @@ from harness.saving import save_whole
 from harness.terminal import tell
 from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate
 
-__all__ = ["BANDWIDTH", "DURATION", "RATE", "SIZE", "announce", "check_writable", "parse_options", "write_statistics"]
+__all__ = [
+    "BANDWIDTH",
+    "DURATION",
+    "RATE",
+    "SIZE",
+    "announce",
+    "check_writable",
+    "parse_options",
+    "socket_options",
+    "write_statistics",
+]
 
 
 class _Size(click.ParamType[Any]):
@@ -71,10 +81,40 @@ class _Rate(click.ParamType[Any]):
             self.fail(str(exc), param, ctx)
 
 
+class _Mode(click.ParamType[Any]):
+    name = "mode"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        text = str(value)
+        if not 3 <= len(text) <= 4 or not set(text) <= set("01234567") or int(text, 8) > 0o777:
+            self.fail(f"{text!r}: write a mode as chmod does, such as 0660", param, ctx)
+        return int(text, 8)
+
+
 BANDWIDTH = _Bandwidth()
 RATE = _Rate()
 SIZE = _Size()
 DURATION = _Duration()
+
+
+def socket_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Who may connect to a socket file that the command makes."""
+    for option in (
+        click.option("--socket-group", metavar="GROUP", help="Give it to this group [ours]."),
+        click.option(
+            "--socket-owner", metavar="USER", help="Give it to this user, such as the one that QEMU runs as [us]."
+        ),
+        click.option(
+            "--socket-mode",
+            type=_Mode(),
+            default="0600",
+            help="Who may connect to a unix socket of ours, as for chmod [0600].",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def announce(line: str) -> None:

@@ -6,13 +6,18 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import DURATION, announce, check_writable, write_statistics
+from harness.commands.options import DURATION, announce, check_writable, socket_options, write_statistics
 
 __all__ = ["command"]
 
 _EPILOG = """\b
-Example, with the destination QEMU started first (qemu-system-x86_64 ... -incoming unix:/run/pf-dst.sock):
+Example, for a destination QEMU started with -incoming unix:/run/pf-dst.sock:
   pageferry receive --listen tcp:127.0.0.1:4444 --to unix:/run/pf-dst.sock
+
+Addresses are unix:PATH or tcp:HOST:PORT (tcp:[::1]:4444, tcp:[fe80::1%eth0]:4444). The destination QEMU may be started later: it is
+connected to when the migration's first bytes are here. A sender that leaves before that is told of, and the next one is waited for.
+A sender can make this process hold 16 GiB of codecs' history, a quarter of the available memory if it asks for a cache (--cache),
+and some 256 MiB besides.
 
 Every batch is checked before QEMU sees it; a damaged one ends the migration and the destination guest never runs.
 Exit status 7: the migration succeeded, and only its statistics could not be written.
@@ -20,19 +25,34 @@ Exit status 7: the migration succeeded, and only its statistics could not be wri
 
 
 @click.command(epilog=_EPILOG, short_help="Decompress one migration, beside the destination QEMU.")
-@click.option("--listen", required=True, metavar="tcp:HOST:PORT", help="Wait here for `pageferry send`.")
+@click.option("--listen", required=True, metavar="ADDRESS", help="Wait here for `pageferry send`.")
 @click.option(
-    "--to", "target", required=True, metavar="unix:PATH", help="Where the destination QEMU's -incoming listens."
+    "--to", "target", required=True, metavar="ADDRESS", help="Where the destination QEMU's -incoming listens."
 )
+@click.option(
+    "--wait", type=DURATION, default="60s", help="Look so long for that QEMU when the first bytes came [60s]."
+)
+@socket_options
 @click.option("--threads", type=click.IntRange(1, 256), metavar="N", help="Decompression threads [as the sender asks].")
 @click.option("--stats", type=click.Path(path_type=Path), metavar="FILE", help="Write statistics there as JSON.")
 @click.option("--timeout", type=DURATION, help="Give up when no sender came within this time, such as 60s [never].")
 @click.option("--insecure", is_flag=True, help="Allow unencrypted memory beyond this machine.")
 def command(
-    *, listen: str, target: str, threads: int | None, stats: Path | None, timeout: float | None, insecure: bool
+    *,
+    listen: str,
+    target: str,
+    wait: float,
+    socket_mode: int,
+    socket_owner: str | None,
+    socket_group: str | None,
+    threads: int | None,
+    stats: Path | None,
+    timeout: float | None,
+    insecure: bool,
 ) -> None:
     """Take one migration from `pageferry send`, decompress it, and hand it to the destination QEMU."""
     from harness.migrator.address import parse_address
+    from harness.migrator.listening import Access
     from harness.migrator.receiver import ReceiveConfig, run_receiver
     from harness.units import format_bytes
 
@@ -43,6 +63,8 @@ def command(
         threads=threads,
         timeout_s=timeout,
         insecure=insecure,
+        wait_s=wait,
+        access=Access(socket_mode, socket_owner, socket_group),
     )
     statistics = run_receiver(config, announce)
     confirmed = "which confirmed that it has all" if statistics["confirmed"] else "and nothing confirms that it runs"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import DURATION, announce
+from harness.commands.options import DURATION, announce, socket_options
 from harness.terminal import one_line
 
 __all__ = ["command"]
@@ -14,7 +14,7 @@ __all__ = ["command"]
 _EPILOG = """\b
 Example:
   pageferry record --from unix:/run/pf-rec.sock --out guest.stream
-and in the QEMU's monitor (capability return-path off, for nobody answers):
+and in the QEMU's monitor (capabilities return-path, multifd and postcopy-preempt off, for nobody answers):
   migrate -d unix:/run/pf-rec.sock
 The guest is paused afterwards, as after every migration; `cont` lets it run on. To replay, in a scenario:
   [guest]
@@ -24,17 +24,30 @@ The guest is paused afterwards, as after every migration; `cont` lets it run on.
 
 
 @click.command(epilog=_EPILOG, short_help="Keep a migration's stream in a file, for replays.")
-@click.option("--from", "source", required=True, metavar="unix:PATH", help="Listen here for the QEMU's migrate.")
+@click.option("--from", "source", required=True, metavar="ADDRESS", help="Listen here for the QEMU's migrate.")
+@socket_options
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The file.")
 @click.option("--timeout", type=DURATION, help="Give up when no QEMU came within this time, such as 60s [never].")
 @click.option("--insecure", is_flag=True, help="Allow unencrypted memory beyond this machine.")
-def command(*, source: str, out: Path, timeout: float | None, insecure: bool) -> None:
+def command(
+    *,
+    source: str,
+    socket_mode: int,
+    socket_owner: str | None,
+    socket_group: str | None,
+    out: Path,
+    timeout: float | None,
+    insecure: bool,
+) -> None:
     """Take one migration from a QEMU and keep its stream in a file."""
     from harness.migrator.address import parse_address
+    from harness.migrator.listening import Access
     from harness.recorder import record_stream
     from harness.units import format_bytes
 
-    found = record_stream(parse_address(source, "--from"), out, timeout_s=timeout, insecure=insecure, on_ready=announce)
+    access = Access(socket_mode, socket_owner, socket_group)
+    address = parse_address(source, "--from")
+    found = record_stream(address, out, timeout_s=timeout, insecure=insecure, access=access, say=announce)
     if found["opaque_reason"] is not None:
         announce(
             f"warning: the stream is not one that we can parse ({found['opaque_reason']}); it replays all the same"

@@ -8,24 +8,38 @@ from typing import Any
 
 import click
 
-from harness.commands.options import DURATION, SIZE, announce, check_writable, parse_options, write_statistics
+from harness.commands.options import (
+    DURATION,
+    SIZE,
+    announce,
+    check_writable,
+    parse_options,
+    socket_options,
+    write_statistics,
+)
 
 __all__ = ["command"]
 
 _EPILOG = """\b
-Example, with the receiver started first on the other host (here through an ssh tunnel):
+Example (here through an ssh tunnel to the other host, on which `pageferry receive` listens at port 4444):
   pageferry send --from unix:/run/pf-src.sock --to tcp:127.0.0.1:4444 --backend zstd
-and then in the source QEMU's monitor:
+and, once it says "ready", in the source QEMU's monitor, with the capability return-path on in both QEMUs:
   migrate -d unix:/run/pf-src.sock
+
+\b
+Addresses are unix:PATH or tcp:HOST:PORT (tcp:[::1]:4444, tcp:[fe80::1%eth0]:4444). Our own socket file is for the user who runs
+this; where QEMU is another one (libvirt):
+  pageferry send --from unix:/run/pf-src.sock --socket-owner libvirt-qemu ...
 
 \b
 So that QEMU stops its guest when what is left and what is still under way fit into the downtime (a QMP socket of its own):
   pageferry send --from unix:/run/pf-src.sock --to tcp:127.0.0.1:4444 --backend zstd \\
       --qmp unix:/run/qmp2.sock --downtime 300ms
 
-If anything fails the migration fails in QEMU too, and the source guest runs on. For that both QEMUs need the capability
-return-path (migrate_set_capability return-path on): with it the source waits until the destination says that it has all of the
-guest; without it "completed" only means that the last byte left, and a guest that then does not arrive runs nowhere.
+QEMU may come at any time from the start, and is waited for without limit. If anything fails the migration fails in QEMU too, and
+the source guest runs on. For that both QEMUs need the capability return-path (migrate_set_capability return-path on): with it the
+source waits until the destination says that it has all of the guest; without it "completed" only means that the last byte left, and
+a guest that then does not arrive runs nowhere. multifd and postcopy-preempt need several connections, and are refused.
 
 Exit status 7: the migration succeeded, and only its statistics could not be written.
 """
@@ -37,8 +51,10 @@ _UNCONFIRMED = (
 
 
 @click.command(epilog=_EPILOG, short_help="Compress one migration, beside the source QEMU.")
-@click.option("--from", "source", required=True, metavar="unix:PATH", help="Listen here for the source QEMU's migrate.")
-@click.option("--to", "target", required=True, metavar="tcp:HOST:PORT", help="Where `pageferry receive` listens.")
+@click.option("--from", "source", required=True, metavar="ADDRESS", help="Listen here for the source QEMU's migrate.")
+@click.option("--to", "target", required=True, metavar="ADDRESS", help="Where `pageferry receive` listens.")
+@click.option("--wait", type=DURATION, default="60s", help="Look so long for `pageferry receive` [60s].")
+@socket_options
 @click.option("--backend", required=True, metavar="NAME", help="See `pageferry list backends`; or auto, which chooses.")
 @click.option("--level", type=int, help="Compression level [the backend's default].")
 @click.option(
@@ -63,6 +79,10 @@ def command(
     *,
     source: str,
     target: str,
+    wait: float,
+    socket_mode: int,
+    socket_owner: str | None,
+    socket_group: str | None,
     backend: str,
     level: int | None,
     threads: int | None,
@@ -80,6 +100,7 @@ def command(
 ) -> None:
     """Take one migration from the source QEMU, compress it, and carry it to `pageferry receive`."""
     from harness.migrator.address import parse_address
+    from harness.migrator.listening import Access
     from harness.migrator.sender import SendConfig, run_sender
 
     check_writable(stats)
@@ -99,6 +120,8 @@ def command(
         qmp=None if qmp is None else parse_address(qmp, "--qmp"),
         downtime_s=downtime,
         without_return_path=without_return_path,
+        wait_s=wait,
+        access=Access(socket_mode, socket_owner, socket_group),
     )
 
     def say(line: str) -> None:

@@ -25,7 +25,8 @@ import xxhash
 
 from backends.children import module_argv
 from harness.errors import MissingError, PageferryError, PeerError, UserError
-from harness.migrator.address import Address, connect, listen, parse_address, require_private
+from harness.migrator.address import Address, connect, parse_address, resolve
+from harness.migrator.listening import listen
 
 __all__ = ["Player", "feed", "feed_argv", "main", "sink", "sink_argv"]
 
@@ -34,6 +35,9 @@ _RECEIVE_BYTES = 1 << 20
 _CONNECT_TIMEOUT_S = 10.0
 _DEFAULT_TIMEOUT_S = 60.0
 _START_TIMEOUT_S = 20.0
+_OWN_LINK = ("--insecure",)
+"""The addresses are of links that the harness made, with nothing else on them, and the stream is of its own making."""
+
 _READY, _ERROR = "pageferry: ready: ", "pageferry: error: "
 _BY_STATUS: dict[int, type[PageferryError]] = {2: UserError, 3: MissingError, 5: PeerError}
 
@@ -41,21 +45,21 @@ Report = dict[str, Any]
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
 
 
-def feed(path: Path, target: Address, timeout_s: float = _DEFAULT_TIMEOUT_S) -> Report:
+def feed(path: Path, target: Address, timeout_s: float = _DEFAULT_TIMEOUT_S, *, insecure: bool = False) -> Report:
     """Send the file as a source QEMU would, then wait until the other side has closed too.
 
     ``began_s`` is when the connection stood, ``ended_s`` when the last byte was handed over: not when it arrived.
 
     :raises PeerError: nobody listens, or the other side stopped reading for ``timeout_s`` or broke off.
     """
-    require_private(target, "--to", insecure=False)
+    endpoint = resolve(target, "--to", insecure=insecure)
     try:
         file = path.open("rb", buffering=0)
     except OSError as exc:
         raise MissingError(f"{path}: cannot read the stream: {exc.strerror}") from exc
     with file:
         _into_page_cache(file.fileno())  # the run must not measure the disk
-        with connect(target, "--to", "start the listening side first", _CONNECT_TIMEOUT_S) as connection:
+        with connect(endpoint, "start the listening side first", _CONNECT_TIMEOUT_S) as connection:
             _limit_waits(connection, timeout_s)
             began_s = time.monotonic()
             try:
@@ -89,23 +93,19 @@ def _drain(connection: socket.socket) -> None:
         pass
 
 
-def sink(source: Address, timeout_s: float, on_ready: Callable[[str], None]) -> Report:
+def sink(source: Address, timeout_s: float, on_ready: Callable[[str], None], *, insecure: bool = False) -> Report:
     """Accept one connection, digest all that comes, keep nothing. Port 0 lets the system choose; ``on_ready`` hears it.
 
     :raises PeerError: nobody came, or nothing came for ``timeout_s``, or the connection broke.
     """
-    require_private(source, "--listen", insecure=False)
-    with listen(source, "--listen") as listener:
-        if source.path is None:
-            source = Address(host=source.host, port=int(listener.getsockname()[1]))
-        listener.settimeout(timeout_s)
+    with listen(resolve(source, "--listen", insecure=insecure)) as listener:
+        source = listener.address
+        listener.socket.settimeout(timeout_s)
         on_ready(str(source))
         try:
-            connection, _ = listener.accept()
+            connection, _ = listener.socket.accept()
         except TimeoutError as exc:
             raise PeerError(f"--listen {source}: nobody connected in {timeout_s:g} s") from exc
-    if source.path is not None:
-        Path(source.path).unlink(missing_ok=True)
     with connection:
         _limit_waits(connection, timeout_s)
         try:
@@ -144,12 +144,12 @@ def _cpu_s() -> float:
 
 def feed_argv(path: Path, target: str) -> list[str]:
     """The feeder's command; ``target`` is ``unix:PATH`` or ``tcp:HOST:PORT``."""
-    return module_argv("harness.guests.replay", "feed", str(path), "--to", target)
+    return module_argv("harness.guests.replay", "feed", str(path), "--to", target, *_OWN_LINK)
 
 
 def sink_argv(source: str) -> list[str]:
     """The sink's command; ``source`` is where it listens."""
-    return module_argv("harness.guests.replay", "sink", "--listen", source)
+    return module_argv("harness.guests.replay", "sink", "--listen", source, *_OWN_LINK)
 
 
 class Player:
@@ -233,13 +233,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     feeding.add_argument("--to", required=True)
     sinking = commands.add_parser("sink")
     sinking.add_argument("--listen", required=True)
+    for each in (feeding, sinking):
+        each.add_argument("--insecure", action="store_true")
     options = parser.parse_args(arguments)
     try:
         if options.command == "feed":
-            report = feed(options.path, parse_address(options.to, "--to"), options.timeout)
+            report = feed(options.path, parse_address(options.to, "--to"), options.timeout, insecure=options.insecure)
         else:
             address = parse_address(options.listen, "--listen")
-            report = sink(address, options.timeout, lambda where: _say(f"{_READY}{where}"))
+            report = sink(address, options.timeout, lambda where: _say(f"{_READY}{where}"), insecure=options.insecure)
     except PageferryError as exc:
         _say(f"{_ERROR}{exc}")
         return exc.exit_status

@@ -1,24 +1,24 @@
-"""Addresses on the command line, and the rule of where we listen and connect without encryption. Opens sockets, nothing else."""
+"""Addresses on the command line: how they are written, what they stand for, and which may carry memory without encryption.
+
+``parse_address`` reads one, ``resolve`` looks it up, once, and checks it; ``connect`` and ``listening`` use what was checked.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
 import re
 import socket
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from harness.errors import MissingError, PeerError, UserError
 
-__all__ = ["Address", "connect", "listen", "parse_address", "require_private"]
+__all__ = ["Address", "Endpoint", "connect", "parse_address", "resolve"]
 
 UNIX_PATH_MAX = 107
-NAMESPACE_PREFIX = "pf-"
-"""Network namespaces of the harness begin with this; nothing but its own links is in them."""
 
-_TCP = re.compile(r"tcp:(\[[0-9a-fA-F:.%a-z]+\]|[^:\[\]]+):([0-9]+)")
+_TCP = re.compile(r"tcp:(?:\[([^\[\]]+)\]|([^:\[\]]+)):([0-9]{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,19 @@ class Address:
         return f"unix:{self.path}" if self.path is not None else f"tcp:{host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address that may be used for ``option``. ``places``: the family and socket address of each host that its name means."""
+
+    address: Address
+    option: str
+    places: tuple[tuple[int, Any], ...]
+
+    def __str__(self) -> str:
+        """As the user wrote it."""
+        return f"{self.option} {self.address}"
+
+
 def parse_address(text: str, option: str) -> Address:
     """``unix:PATH`` or ``tcp:HOST:PORT``. :raises UserError: naming the option, the value and the form."""
     if text.startswith("unix:") and len(text) > len("unix:"):
@@ -46,101 +59,85 @@ def parse_address(text: str, option: str) -> Address:
             )
         return Address(path=path)
     match = _TCP.fullmatch(text)
-    if match is None or not 0 <= int(match[2]) <= 65535:
-        raise UserError(f"{option} {text}: write unix:PATH or tcp:HOST:PORT (port 0 to 65535)")
-    return Address(host=match[1].strip("[]"), port=int(match[2]))
+    if match is None or int(match[3]) > 65535 or (match[1] is not None and not _is_ipv6(match[1])):
+        raise UserError(
+            f"{option} {text}: write unix:PATH or tcp:HOST:PORT (port 0 to 65535; an IPv6 address in brackets, such as "
+            "tcp:[::1]:4444 or tcp:[fe80::1%eth0]:4444)"
+        )
+    return Address(host=match[1] or match[2], port=int(match[3]))
 
 
-def require_private(address: Address, option: str, *, insecure: bool) -> None:
-    """Guest memory crosses the link in the clear, so beyond this machine that must be asked for.
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False
 
-    Allowed: unix sockets, loopback, and any address inside a namespace that the harness made. :raises UserError: otherwise.
+
+def resolve(address: Address, option: str, *, insecure: bool = False) -> Endpoint:
+    """Look it up. Guest memory crosses a connection in the clear, so that one beyond this machine must be asked for.
+
+    :raises UserError: no such host, or it is not this machine and ``insecure`` is not given.
     """
-    if address.path is not None or insecure or _in_own_namespace():
-        return
+    if address.path is not None:
+        return Endpoint(address, option, ((socket.AF_UNIX, address.path),))
     try:
         infos = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except OSError as exc:
-        raise UserError(f"{option} {address}: {exc.strerror or exc}; give an address of this network") from exc
-    if all(ipaddress.ip_address(str(info[4][0]).split("%")[0]).is_loopback for info in infos):
-        return
-    raise UserError(
-        f"{option} {address}: not a loopback address, and the guest's whole memory would cross the network unencrypted and "
-        "unauthenticated; use a tunnel to loopback (ssh -L, WireGuard), or --insecure on a network that you trust"
-    )
-
-
-def _in_own_namespace() -> bool:
-    try:
-        mine = Path("/proc/self/ns/net").stat().st_ino
-        named = [path for path in Path("/run/netns").iterdir() if path.name.startswith(NAMESPACE_PREFIX)]
-    except OSError:
-        return False
-    return any(_inode(path) == mine for path in named)
-
-
-def _inode(path: Path) -> int | None:
-    """None: it has gone since it was listed, as another run's may at any time."""
-    with contextlib.suppress(OSError):
-        return path.stat().st_ino
-    return None
-
-
-def listen(address: Address, option: str) -> socket.socket:
-    """A listening socket. :raises UserError: the port or path is taken, or not allowed."""
-    family = (
-        socket.AF_UNIX if address.path is not None else (socket.AF_INET6 if ":" in address.host else socket.AF_INET)
-    )
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if address.path is not None:
-            _remove_stale_socket(address.path)
-            listener.bind(address.path)
-        else:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((address.host, address.port))
-        listener.listen(1)
-    except OSError as exc:
-        listener.close()
+    except (OSError, UnicodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else exc
         raise UserError(
-            f"{option} {address}: cannot listen there: {exc.strerror or exc}; choose another or free it"
+            f"{option} {address}: {reason}; give a name or an address that this machine knows (`getent hosts NAME`, `ip address`)"
         ) from exc
-    return listener
+    if not insecure and not all(_is_loopback(info[4]) for info in infos):
+        raise UserError(
+            f"{option} {address}: not a loopback address, and the guest's whole memory would cross the network unencrypted and "
+            "unauthenticated; use a tunnel to loopback (ssh -L, WireGuard), or --insecure on a network that you trust"
+        )
+    # A name may mean both families; who listens at "localhost" is then looked for at 127.0.0.1 first, as ever.
+    places = sorted(dict.fromkeys((int(info[0]), info[4]) for info in infos))
+    return Endpoint(address, option, tuple(places))
 
 
-def _remove_stale_socket(path: str) -> None:
-    """A socket file that nobody listens on is a leftover; anything else stays and bind says so."""
-    if not Path(path).is_socket():
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            Path(path).unlink(missing_ok=True)
-        except OSError:
-            return
+def _is_loopback(place: Any) -> bool:  # noqa: ANN401 - a socket address is as its family has it
+    return ipaddress.ip_address(place[0].partition("%")[0]).is_loopback
 
 
-def connect(address: Address, option: str, what: str, timeout_s: float) -> socket.socket:
-    """A connected, blocking socket. :raises PeerError: nobody answers there. :raises MissingError: no such socket file."""
+def connect(endpoint: Endpoint, what: str, timeout_s: float) -> socket.socket:
+    """A connected, blocking socket. :raises PeerError: nobody answers there. :raises MissingError: no such socket file.
+
+    ``what`` is to be done about it; where a socket may not be used, its owner and mode are told instead.
+    """
     try:
-        connection = _connect(address, timeout_s)
+        connection = reach(endpoint, timeout_s)
     except FileNotFoundError as exc:
-        raise MissingError(f"{option} {address}: no such socket; {what}") from exc
+        raise MissingError(f"{endpoint}: no such socket; {what}") from exc
     except OSError as exc:
-        raise PeerError(f"{option} {address}: {exc.strerror or exc}; {what}") from exc
+        raise PeerError(why_unreachable(endpoint, exc, what)) from exc
     connection.settimeout(None)
     return connection
 
 
-def _connect(address: Address, timeout_s: float) -> socket.socket:
-    if address.path is None:
-        return socket.create_connection((address.host, address.port), timeout=timeout_s)
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.settimeout(timeout_s)
-        connection.connect(address.path)
-    except OSError:
-        connection.close()
-        raise
-    return connection
+def why_unreachable(endpoint: Endpoint, error: OSError, what: str) -> str:
+    """The line for it, with a remedy that fits."""
+    if isinstance(error, PermissionError) and endpoint.address.path is not None:
+        what = (
+            "run this as the user that owns the socket, or as root, or have its owner allow you to write to it "
+            f"(`ls -l {endpoint.address.path}`, and each folder above)"
+        )
+    return f"{endpoint}: {error.strerror or error}; {what}"
+
+
+def reach(endpoint: Endpoint, timeout_s: float) -> socket.socket:
+    """Connected to the first of its places that answers. :raises OSError: none; the last one's reason."""
+    last: OSError | None = None
+    for family, place in endpoint.places:
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(timeout_s)
+            connection.connect(place)
+        except OSError as exc:
+            connection.close()
+            last = exc
+        else:
+            return connection
+    raise last or OSError("no address")

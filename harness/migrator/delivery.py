@@ -8,8 +8,8 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from harness.errors import QemuError
-from harness.migrator.session import close_all
+from harness.errors import FrameError, QemuError
+from harness.migrator.destination import Destination
 from harness.wire.returnpath import ReturnPath
 
 __all__ = ["Delivery"]
@@ -22,11 +22,11 @@ _RETURN_BYTES = 32 << 10
 
 
 class Delivery:
-    """``answers`` belongs to a thread of its own. QEMU is not listened to before there is a stream that it can answer."""
+    """``deliver`` and ``answers`` belong to a thread each. QEMU is connected to, and so listened to, with the first batch."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, destination: Destination) -> None:
         self.delivered_bytes = 0
-        self._connection = connection
+        self._destination = destination
         self._returned = ReturnPath()
         self._begun, self._ended, self._closed = threading.Event(), threading.Event(), threading.Event()
 
@@ -35,19 +35,16 @@ class Delivery:
         """Whether QEMU said that it loaded all."""
         return self._returned.shut == 0
 
-    def begin(self) -> None:
-        """There is a stream now: QEMU may answer."""
-        self._begun.set()
-
     def end(self) -> None:
         """All of the stream is known, if not delivered."""
-        self._begun.set()
         self._ended.set()
 
     def deliver(self, raw: memoryview) -> None:
-        """:raises QemuError: it closed."""
+        """:raises PeerError: nobody is there. :raises QemuError: it closed."""
+        connection = self._destination.connect()
+        self._begun.set()
         try:
-            self._connection.sendall(raw)
+            connection.sendall(raw)
         except OSError as exc:
             raise QemuError(
                 f"the destination QEMU closed its connection at byte {self.delivered_bytes}: {exc.strerror or exc}; "
@@ -58,10 +55,12 @@ class Delivery:
     def answers(self) -> Iterator[bytes]:
         """QEMU's return path until it closes, as it is. :raises QemuError: it has not loaded the stream."""
         self._begun.wait()
-        read_all = True
+        connection, read_all = self._destination.socket, True
+        if connection is None:
+            return
         while True:
             try:
-                data = self._connection.recv(_RETURN_BYTES)
+                data = connection.recv(_RETURN_BYTES)
             except OSError:  # a unix socket that is closed with bytes unread says so
                 data, read_all = b"", False
             if not data:
@@ -84,14 +83,18 @@ class Delivery:
             )
 
     def finish(self) -> None:
-        """The stream is whole: end it, and wait until QEMU has closed. :raises QemuError: it does not."""
+        """The stream is whole: end it, and wait until QEMU has closed. :raises QemuError: it does not. :raises FrameError: nothing
+        was in it."""
+        connection = self._destination.socket
+        if connection is None:
+            raise FrameError("the sender's stream ended before it began")
         with contextlib.suppress(OSError):  # QEMU was faster: it has all it wants and closed
-            self._connection.shutdown(socket.SHUT_WR)
+            connection.shutdown(socket.SHUT_WR)
         if not self._closed.wait(_CLOSING_TIMEOUT_S):
             raise QemuError(f"the destination QEMU did not close within {_CLOSING_TIMEOUT_S:.0f} s of the stream's end")
 
     def close(self) -> None:
         """Before the end: QEMU's guest never runs. Wakes whoever waits here."""
-        close_all(self._connection)
+        self._destination.close()
         for event in (self._begun, self._ended, self._closed):
             event.set()

@@ -20,6 +20,7 @@ from harness.migrator.ack import AckLook
 from harness.migrator.cache import SenderSide
 from harness.migrator.chooser import Chooser, with_trial
 from harness.migrator.codec import Encoder, Job, Packed
+from harness.migrator.entrance import Entrance
 from harness.migrator.flight import Flight
 from harness.migrator.outcome import Outcome
 from harness.migrator.pipeline import Failure, OrderedPipeline, spawn
@@ -49,6 +50,7 @@ class Forwarder:
         link: FrameLink,
         source: socket.socket,
         *,
+        entrance: Entrance,
         open_encoder: Callable[[int], Encoder],
         threads: int,
         lanes: int,
@@ -71,7 +73,7 @@ class Forwarder:
         policy = FlightPolicy(
             batch_bytes, lanes, inflight_bytes, expected_bytes_per_s=expected, round_trip_s=round_trip_s
         )
-        self._source = Source(source, policy.batch_bytes, unconfirmed=unconfirmed)
+        self._source = Source(source, entrance, policy.batch_bytes, unconfirmed=unconfirmed)
         self._parser = self._source.parser
         self._flight = Flight(policy, round_trip_s, self._source.has_hung_up)
         self._failure = Failure(self._stop)

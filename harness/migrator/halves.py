@@ -39,6 +39,9 @@ Spawn = Callable[..., "subprocess.Popen[bytes]"]
 _READY = re.compile(r"^pageferry: ready: (.*)$", re.MULTILINE)
 _ERROR = re.compile(r"^pageferry: error: (.*)$", re.MULTILINE)
 _START_TIMEOUT_S = 20.0
+_OWN_LINK = ("--insecure",)
+"""The addresses are of links that the harness made, with nothing else on them."""
+
 _BY_STATUS: Mapping[int, type[PageferryError]] = {
     2: UserError,
     3: MissingError,
@@ -52,7 +55,7 @@ def sender_arguments(
     method: Method, source: Path, target: str, qmp: Path | None = None, *, return_path: bool = True
 ) -> list[str]:
     """``pageferry send`` for a scenario's method; ``qmp``: the source QEMU's, where it is to be steered."""
-    arguments = ["send", "--from", f"unix:{source}", "--to", target, "--backend", str(method.backend)]
+    arguments = ["send", "--from", f"unix:{source}", "--to", target, "--backend", str(method.backend), *_OWN_LINK]
     options = {
         "--level": method.level,
         "--threads": method.threads,
@@ -70,7 +73,7 @@ def sender_arguments(
 
 def receiver_arguments(method: Method, listen: str, target: Path) -> list[str]:
     """``pageferry receive`` for a scenario's method."""
-    arguments = ["receive", "--listen", listen, "--to", f"unix:{target}"]
+    arguments = ["receive", "--listen", listen, "--to", f"unix:{target}", *_OWN_LINK]
     return arguments + (["--threads", str(method.decompress_threads)] if method.decompress_threads else [])
 
 

@@ -42,14 +42,12 @@ def outcome_of(parser: QStreamParser, shut: int | None, *, unconfirmed: bool) ->
     if unconfirmed and parser.is_whole():
         return Outcome.WHOLE
     stream_bytes = parser.counts.stream_bytes
-    if unconfirmed and not parser.is_migration and stream_bytes:
+    if unconfirmed and not parser.is_migration:
         return Outcome.CLOSED
     raise QemuError(_failed(parser, stream_bytes))
 
 
 def _failed(parser: QStreamParser, stream_bytes: int) -> str:
-    if stream_bytes == 0:
-        return "the source QEMU closed its connection before its stream's first byte"
     if parser.postcopy:
         return (
             f"the source QEMU ended the stream in post-copy, {stream_bytes} bytes in, and the destination has not all of the "

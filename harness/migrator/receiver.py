@@ -9,36 +9,32 @@ destination guest never runs, and the sender is told why.
 
 from __future__ import annotations
 
-import socket
-import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import xxhash
 
-from backends.api import Backend
-from harness.errors import CodecError, FrameError, PeerError
+from harness.errors import CodecError, FrameError, PageferryError, PeerError
 from harness.migrator import preparation, rehearsal
 from harness.migrator.ack import AckLook
-from harness.migrator.address import Address, connect, listen, require_private
-from harness.migrator.agreement import agreed_codecs, decompress_threads, serial_of
-from harness.migrator.cache import ReceiverSide
+from harness.migrator.address import Address, resolve
+from harness.migrator.agreement import MOST_IN_FLIGHT_BYTES, Agreement, agree
 from harness.migrator.codec import Decoder, Restored
 from harness.migrator.delivery import Delivery
+from harness.migrator.destination import Destination
+from harness.migrator.listening import PRIVATE, Access, listen
 from harness.migrator.liveness import has_hung_up
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
-from harness.migrator.serial import Serial
-from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, own_usage, parse_greeting
+from harness.migrator.reception import Reception
+from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, own_usage
 from harness.wire.frame import Frame, Header, Kind, Layout, control
 
 __all__ = ["ReceiveConfig", "run_receiver"]
 
-_GREETING_TIMEOUT_S = 10.0
-_MAX_IN_FLIGHT_BYTES = 64 << 20
-"""What a sender may make us hold, whatever window it keeps itself."""
+_BATCH_OVERHEAD_BYTES = 4 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,84 +46,67 @@ class ReceiveConfig:
     threads: int | None = None
     timeout_s: float | None = None
     insecure: bool = False
+    wait_s: float = 60.0
+    access: Access = PRIVATE
 
 
-def run_receiver(config: ReceiveConfig, on_ready: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """Carry one migration, then give its statistics. ``on_ready`` gets one line once a sender may connect.
+def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Carry one migration, then give its statistics. ``say`` gets lines; one begins with "ready:" when a sender may connect.
 
-    A peer that does not greet as a sender is refused, with a line on stderr, and the next one is waited for.
+    A peer that does not greet as a sender, or leaves before its migration has begun, is told of in a line, and the next one is
+    waited for; the destination QEMU hears nothing of it.
     :raises UserError: addresses. :raises PeerError: sender, link or QEMU. :raises CodecError: data decoded wrongly.
     """
     keep_freed_memory()
-    require_private(config.listen, "--listen", insecure=config.insecure)
-    with listen(config.listen, "--listen") as listener:
-        port = listener.getsockname()[1] if config.listen.path is None else 0
-        on_ready(f"ready: listening on {Address(config.listen.path, config.listen.host, port)}")
-        link, greeting = _accept_sender(listener, config.timeout_s)
-    try:
-        codecs = agreed_codecs(greeting)
-        target = connect(
-            config.target, "--to", "start the destination QEMU with -incoming there first", _GREETING_TIMEOUT_S
-        )
-        with target:
-            threads = config.threads or min(decompress_threads(greeting), cores())
-            serials = {number: serial_of(cls, greeting) for number, cls in enumerate(codecs) if cls.info.stateful}
-            session, cache = str(greeting.get("session")), ReceiverSide(greeting)
-            return _Receiver(link, target, codecs, serials, threads=threads, session=session, cache=cache).run()
-    except BaseException as exc:
-        link.send_error(exc)
-        raise
-    finally:
-        close_all(link.socket)
-
-
-def _accept_sender(listener: socket.socket, timeout_s: float | None) -> tuple[FrameLink, Mapping[str, Any]]:
-    listener.settimeout(timeout_s)
-    while True:
-        try:
-            connection, _ = listener.accept()
-        except TimeoutError as exc:
-            raise PeerError(f"no sender connected within {timeout_s} s") from exc
-        link = FrameLink(connection, "sender")
-        try:
-            return link, parse_greeting(link.first_frame(Kind.HELLO, _GREETING_TIMEOUT_S), "sender")
-        except PeerError as exc:
-            print(f"pageferry: refused a connection: {exc}", file=sys.stderr, flush=True)  # noqa: T201
-            link.send_error(exc)
-            close_all(connection)
+    target = resolve(config.target, "--to", insecure=config.insecure)
+    with listen(resolve(config.listen, "--listen", insecure=config.insecure), config.access) as listener:
+        say(f"ready: listening on {listener.address}")
+        reception = Reception(listener, say)
+        while True:
+            link, agreement = reception.next_sender(lambda greeting: agree(greeting, config.threads), config.timeout_s)
+            receiver = _Receiver(link, Destination(target, config.wait_s, say, link.require_open), agreement)
+            try:
+                with reception.busy():
+                    return receiver.run()
+            except PageferryError as exc:
+                link.send_error(exc)
+                if receiver.begun:
+                    raise
+                say(f"no migration began: {exc}; waiting for the next sender")
+            except BaseException as exc:
+                link.send_error(exc)
+                raise
+            finally:
+                close_all(link.socket)
 
 
 class _Receiver:
-    """One migration. Threads: the caller's (reader), codecs, writer, back."""
+    """One migration. Threads: the caller's (reader), codecs, writer, back. ``begun``: a batch of it came."""
 
     def __init__(
         self,
         link: FrameLink,
-        target: socket.socket,
-        codecs: tuple[type[Backend], ...],
-        serials: Mapping[int, Serial],
-        *,
-        threads: int,
-        session: str,
-        cache: ReceiverSide,
+        target: Destination,
+        agreement: Agreement,
     ) -> None:
         self._link = link
         self._delivery = Delivery(target)
-        self._codecs = codecs
-        self._serials = serials
+        self._codecs = agreement.codecs
+        self._serials = agreement.serials
         self._turns = dict.fromkeys(self._serials, 0)
-        self._threads = threads
-        self._session = session
-        self._cache = cache
-        self._window = Window(_MAX_IN_FLIGHT_BYTES, lambda: has_hung_up(link.socket))
+        self._threads = agreement.threads
+        self._session = agreement.session
+        self._cache = agreement.cache
+        self._window = Window(MOST_IN_FLIGHT_BYTES, lambda: has_hung_up(link.socket))
         self._failure = Failure(self._stop)
         self._pipeline: OrderedPipeline[tuple[Frame, int], Restored] = OrderedPipeline(
-            "decompress", threads, self._open_decoder, self._deliver, self._failure, at_once=cores()
+            "decompress", self._threads, self._open_decoder, self._deliver, self._failure, at_once=cores()
         )
         self._decoders: list[Decoder] = []
         self._digest = xxhash.xxh3_128()
         self._came_s: deque[float] = deque()
         self._batches = 0
+        self.begun = False
 
     def run(self) -> dict[str, Any]:
         cache_bytes = self._cache.cache_bytes
@@ -190,9 +169,9 @@ class _Receiver:
                 continue
             if header.sequence != expected:
                 raise FrameError(f"batch {header.sequence} came where {expected} was due")
-            self._delivery.begin()
-            if not self._window.acquire(header.raw_bytes):
+            if not self._window.acquire(_held_bytes(header)):
                 break
+            self.begun = True
             self._came_s.append(time.monotonic())
             self._pipeline.submit((frame, self._turn(header)))
             expected += 1
@@ -222,10 +201,9 @@ class _Receiver:
     def _deliver(self, restored: Restored) -> None:
         raw = self._cache.restored(restored)
         self._delivery.deliver(raw)
-        count = restored.header.raw_bytes
         self._digest.update(restored.header.raw_digest.to_bytes(8, "little"))
         self._batches += 1
-        self._window.release(count)
+        self._window.release(_held_bytes(restored.header))
         now_s = time.monotonic()
         look = AckLook(
             restored.took_s,
@@ -272,3 +250,8 @@ class _Receiver:
             **self._cache.statistics(),
             **own_usage(),
         }
+
+
+def _held_bytes(header: Header) -> int:
+    """What a batch makes us hold, until it is delivered: many small ones are more than their bytes."""
+    return max(header.raw_bytes, header.body_bytes) + _BATCH_OVERHEAD_BYTES

@@ -6,13 +6,11 @@ fails, the socket to QEMU closes, its migration fails, and the source guest runs
 
 from __future__ import annotations
 
-import os
 import secrets
-import select
 import socket
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,12 +18,15 @@ from backends import registry
 from backends.api import MAX_BATCH_BYTES
 from harness.errors import PeerError, UserError
 from harness.migrator import preparation, rehearsal
-from harness.migrator.address import Address, connect, listen, require_private
+from harness.migrator.address import Address, Endpoint, reach, resolve, why_unreachable
+from harness.migrator.agreement import Welcome, read_welcome
 from harness.migrator.cache import SenderSide, granted_bytes
 from harness.migrator.chooser import Chooser
 from harness.migrator.codec import takes_cache
 from harness.migrator.crew import Crew, crew_of
+from harness.migrator.entrance import Entrance
 from harness.migrator.forwarder import Forwarder
+from harness.migrator.listening import PRIVATE, Access, listen
 from harness.migrator.method_policy import MethodPolicy
 from harness.migrator.session import FrameLink, close_all, hello, keep_freed_memory, parse_greeting
 from harness.migrator.steering import Steering, open_steering
@@ -34,6 +35,7 @@ from harness.wire.frame import Kind, control
 __all__ = ["SendConfig", "run_sender"]
 
 _GREETING_TIMEOUT_S = 10.0
+_AGAIN_S = 0.2
 _SMALLEST_BATCH_BYTES = 16 << 10
 
 
@@ -42,7 +44,7 @@ class SendConfig:
     """``threads`` None: as many as cores. ``batch_bytes`` None: what the backend likes. ``inflight_bytes`` None: from the rate.
     ``fallback``: see ``harness.fallback``. ``cache_bytes``: of pages that both ends keep, as far as memory allows; 0 for none.
     ``qmp``: the source QEMU's, to steer it to ``downtime_s``, or to its own downtime-limit. ``without_return_path``: carry a
-    migration too that its destination does not confirm.
+    migration too that its destination does not confirm. ``wait_s``: for a receiver. ``access``: to the socket for QEMU.
     """
 
     source: Address
@@ -60,37 +62,41 @@ class SendConfig:
     qmp: Address | None = None
     downtime_s: float | None = None
     without_return_path: bool = False
+    wait_s: float = 60.0
+    access: Access = PRIVATE
 
 
-def run_sender(config: SendConfig, on_ready: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """Carry one migration, then give its statistics. ``on_ready`` gets one line once QEMU may connect.
+def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
+    """Carry one migration, then give its statistics. ``say`` gets lines, of which one begins with "ready:" once all is agreed.
 
+    QEMU may connect as soon as we listen, which is before we look for the receiver; it then waits for us.
     :raises UserError: addresses. :raises MissingError: the backend. :raises PeerError: receiver or link.
-    :raises CodecError: a backend failed here or there. :raises QemuError: its QMP, before the migration.
+    :raises CodecError: a backend failed here or there. :raises QemuError: its QMP, or more connections than one.
     """
     keep_freed_memory()
-    require_private(config.target, "--to", insecure=config.insecure)
-    if config.source.path is None:
-        require_private(config.source, "--from", insecure=config.insecure)
+    target = resolve(config.target, "--to", insecure=config.insecure)
+    source = resolve(config.source, "--from", insecure=config.insecure)
     if config.batch_bytes is not None and not _SMALLEST_BATCH_BYTES <= config.batch_bytes <= MAX_BATCH_BYTES:
         raise UserError(f"--batch {config.batch_bytes}B: between {_SMALLEST_BATCH_BYTES} and {MAX_BATCH_BYTES} bytes")
     crew = crew_of(config.backend, config.level, config.options, config.fallback, config.threads)
     choices = _cached_choices(config, crew) if config.cache_bytes else frozenset()
-    what = "start `pageferry receive` there first"
     with ExitStack() as stack:
         stack.callback(crew.close)
+        listener = stack.enter_context(listen(source, config.access))
         steering = stack.enter_context(_steering(config))
-        link = FrameLink(connect(config.target, "--to", what, _GREETING_TIMEOUT_S), "receiver")
+        link, session, welcome = _greeted(target, config, crew, say)
         stack.callback(lambda: close_all(link.socket))
         try:
-            session, welcome = _greet(link, config, crew)
             round_trip_s = rehearsal.measured_round_trip_s(link)
             policy = _policy(crew, link, welcome, round_trip_s)
             prepared = _prepared(crew, link, welcome, policy)
-            with _accept_source(config.source, link, on_ready) as source:
+            say(f"ready: migrate the source to {listener.address}")
+            entrance = Entrance(listener, say)
+            with _migration(entrance, link) as connection:
                 forwarder = Forwarder(
                     link,
-                    source,
+                    connection,
+                    entrance=entrance,
                     open_encoder=crew.open_encoder,
                     threads=crew.threads,
                     lanes=crew.lanes,
@@ -127,27 +133,24 @@ def _carried(forwarder: Forwarder, steering: Steering | None) -> dict[str, Any]:
     return {**statistics, "steering": steering.statistics()}
 
 
-def _policy(crew: Crew, link: FrameLink, welcome: Mapping[str, Any], round_trip_s: float) -> MethodPolicy | None:
+def _policy(crew: Crew, link: FrameLink, welcome: Welcome, round_trip_s: float) -> MethodPolicy | None:
     """With what a rehearsal says of the link. :raises PeerError: it broke."""
     if not crew.candidates:
         return None
-    threads = welcome.get("threads")
-    policy = MethodPolicy(crew.candidates, crew.lanes, threads if isinstance(threads, int) and threads > 0 else 1)
-    if welcome.get("probes") is True:
+    policy = MethodPolicy(crew.candidates, crew.lanes, welcome.threads or 1)
+    if welcome.probes:
         policy.rehearsed(rehearsal.link_bytes_per_s(link, round_trip_s))
     return policy
 
 
-def _prepared(crew: Crew, link: FrameLink, welcome: Mapping[str, Any], policy: MethodPolicy | None) -> dict[str, float]:
+def _prepared(crew: Crew, link: FrameLink, welcome: Welcome, policy: MethodPolicy | None) -> dict[str, float]:
     """What it took to open the history with which a migration will begin, if it does. Raises as ``prepare``."""
     choice = policy.first_choice if policy is not None else 0
     serial = crew.serials.get(choice)
     if serial is None:
         return {}
     began_s = time.monotonic()
-    ready = preparation.prepare(
-        link, crew.codecs.index(serial.name), serial, receiver_prepares=welcome.get("prepares") is True
-    )
+    ready = preparation.prepare(link, crew.codecs.index(serial.name), serial, receiver_prepares=welcome.prepares)
     if policy is not None and ready == len(serial.lanes):
         policy.prepared(choice)
     return {"prepare_s": time.monotonic() - began_s, "prepared_histories": ready}
@@ -165,52 +168,86 @@ def _cached_choices(config: SendConfig, crew: Crew) -> frozenset[int]:
     return choices
 
 
-def _cache(
-    config: SendConfig, welcome: Mapping[str, Any], choices: frozenset[int], link: FrameLink
-) -> SenderSide | None:
+def _cache(config: SendConfig, welcome: Welcome, choices: frozenset[int], link: FrameLink) -> SenderSide | None:
     """As large as the receiver grants, which has one of just that size."""
-    asked_bytes, granted = config.cache_bytes, welcome.get("cache_bytes")
-    if not asked_bytes:
+    if not config.cache_bytes:
         return None
-    cache_bytes = granted if type(granted) is int and 0 < granted <= asked_bytes else 0
     return SenderSide(
-        asked_bytes, cache_bytes, choices, lambda sequence: link.send(control(Kind.DROP, sequence=sequence))
+        config.cache_bytes,
+        welcome.cache_bytes,
+        choices,
+        lambda sequence: link.send(control(Kind.DROP, sequence=sequence)),
     )
 
 
-def _greet(link: FrameLink, config: SendConfig, crew: Crew) -> tuple[str, Mapping[str, Any]]:
-    """The session's id, and the receiver's greeting."""
+def _greeted(
+    target: Endpoint, config: SendConfig, crew: Crew, say: Callable[[str], None]
+) -> tuple[FrameLink, str, Welcome]:
+    """The link, the session's id, and the receiver's greeting. Until there is a receiver it is looked for again and again.
+
+    :raises PeerError: none came in time, or the one that did refuses.
+    """
+    deadline_s, told = time.monotonic() + config.wait_s, False
+    while True:
+        try:
+            return _greet(target, config, crew)
+        except _NobodyError as exc:
+            if time.monotonic() >= deadline_s:
+                raise PeerError(f"{exc}; waited for {config.wait_s:g} s, or give more --wait") from exc
+            if not told:
+                told = True
+                say(
+                    f"waiting up to {config.wait_s:g} s for `pageferry receive` at {target.address}; QEMU may connect meanwhile"
+                )
+        time.sleep(_AGAIN_S)
+
+
+class _NobodyError(Exception):
+    """There is no receiver there yet; says why, and what to do."""
+
+
+def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink, str, Welcome]:
+    """:raises _NobodyError: nobody answers, or who does leaves without a word, as a tunnel does whose other end finds nobody."""
+    try:
+        link = FrameLink(reach(target, _GREETING_TIMEOUT_S), "receiver")
+    except OSError as exc:
+        raise _NobodyError(why_unreachable(target, exc, "start `pageferry receive` there")) from exc
     session = secrets.token_hex(8)
+    try:
+        with suppress(PeerError):  # who refuses us may have said why, and closed, before it read what we say
+            link.send(_hello(session, config, crew))
+        greeting = link.first_frame(Kind.WELCOME, _GREETING_TIMEOUT_S)
+        return link, session, read_welcome(parse_greeting(greeting, "receiver"), config.cache_bytes)
+    except PeerError as exc:
+        close_all(link.socket)
+        if link.received_bytes == 0 and link.ended:
+            raise _NobodyError(
+                f"{target}: what answers there closed the connection without a word; if it is a tunnel (ssh -L), start "
+                "`pageferry receive` behind it"
+            ) from exc
+        raise
+    except BaseException:
+        close_all(link.socket)
+        raise
+
+
+def _hello(session: str, config: SendConfig, crew: Crew) -> bytes:
     cache_bytes = granted_bytes(config.cache_bytes) if config.cache_bytes else 0
-    parameters = {"backend": config.backend, "level": crew.level, "threads": crew.threads, **dict(config.options)}
-    link.send(
-        hello(
-            Kind.HELLO,
-            session=session,
-            codecs=list(crew.codecs),
-            histories=crew.lanes,
-            parameters=parameters,
-            cache_bytes=cache_bytes,
-            decompress_threads=config.decompress_threads or max(1, round(crew.threads * crew.decompress_share)),
-        )
+    return hello(
+        Kind.HELLO,
+        session=session,
+        codecs=list(crew.codecs),
+        histories=crew.lanes,
+        parameters={"backend": config.backend, "level": crew.level, "threads": crew.threads, **dict(config.options)},
+        cache_bytes=cache_bytes,
+        decompress_threads=config.decompress_threads or max(1, round(crew.threads * crew.decompress_share)),
     )
-    greeting = parse_greeting(link.first_frame(Kind.WELCOME, _GREETING_TIMEOUT_S), "receiver")
-    return session, greeting
 
 
-def _accept_source(address: Address, link: FrameLink, on_ready: Callable[[str], None]) -> socket.socket:
-    """Wait for QEMU to connect, and notice if the receiver goes away meanwhile. One connection only: then we stop listening."""
-    with listen(address, "--from") as listener:
-        on_ready(f"ready: migrate the source to {_uri(listener, address)}")
-        readable, _, _ = select.select([listener, link.socket], [], [])
-        if listener not in readable:
-            next(link.frames(), None)
-            raise PeerError("the receiver closed the link before the migration began")
-        source, _ = listener.accept()
-    if address.path is not None:
-        os.unlink(address.path)  # noqa: PTH108
-    return source
-
-
-def _uri(listener: socket.socket, address: Address) -> str:
-    return str(address) if address.path is not None else f"tcp:{address.host}:{listener.getsockname()[1]}"
+def _migration(entrance: Entrance, link: FrameLink) -> socket.socket:
+    """Wait for QEMU to connect and to begin, and notice if the receiver goes away meanwhile."""
+    connection = entrance.await_migration(meanwhile=link.socket)
+    if connection is None:
+        next(link.frames(), None)
+        raise PeerError("the receiver closed the link before the migration began")
+    return connection

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from harness.errors import QemuError, UserError
+from harness.migrator.entrance import Entrance
 from harness.migrator.liveness import has_hung_up
 from harness.migrator.outcome import Outcome, outcome_of
 from harness.migrator.session import close_all
@@ -34,13 +35,15 @@ _TIMEVAL = struct.Struct("@ll")
 class Source:
     """``batches`` belongs to one thread, ``answer`` and ``end_answers`` to another. ``waits_s``: for bytes, so far.
 
-    ``unconfirmed``: a migration is wanted too of which nobody says that it arrived.
+    ``entrance``: where it came in, and where no second may. ``unconfirmed``: a migration is wanted too of which nobody says that it
+    arrived.
     """
 
-    def __init__(self, connection: socket.socket, batch_bytes: int, *, unconfirmed: bool) -> None:
+    def __init__(self, connection: socket.socket, entrance: Entrance, batch_bytes: int, *, unconfirmed: bool) -> None:
         self.parser = QStreamParser(batch_bytes)
         self.waits_s = 0.0
         self._connection = connection
+        self._entrance = entrance
         self._unconfirmed = unconfirmed
         self._returned = ReturnPath()
         self._shut = threading.Event()
@@ -59,6 +62,7 @@ class Source:
         parser, connection = self.parser, self._connection
         poll = select.poll()
         poll.register(connection, select.POLLIN)
+        self._entrance.attend(poll)
         for option, limit_s in ((socket.SO_RCVTIMEO, _LINGER_S), (socket.SO_SNDTIMEO, _ANSWER_S)):
             connection.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(int(limit_s), round(limit_s % 1 * 1e6)))
         while True:
@@ -70,6 +74,7 @@ class Source:
                 began_s = time.monotonic()
                 batch = self._waited(poll, in_flight_bytes())
                 self.waits_s += time.monotonic() - began_s
+                self._entrance.look(parser.counts.raw_pages + parser.counts.zero_pages)
                 if batch is not None:
                     yield batch
                 continue
@@ -79,6 +84,7 @@ class Source:
                 raise QemuError(f"the source QEMU broke its connection: {exc.strerror or exc}") from exc
             if count == 0:
                 break
+            self._entrance.look(parser.counts.raw_pages + parser.counts.zero_pages)
             parser.buffer_updated(count)
             while (batch := parser.next_batch()) is not None:
                 yield batch
@@ -110,6 +116,7 @@ class Source:
 
     def answer(self, data: memoryview) -> None:
         """Hand on what the destination answers. :raises QemuError: the source takes it not."""
+        self._entrance.shut()
         self._returned.receive_data(data)
         if self._returned.shut is not None:
             self._shut.set()

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.errors import PageferryError, PeerError, QemuError, UserError
-from harness.migrator.address import Address, connect
+from harness.migrator.address import Address, connect, resolve
 from harness.migrator.switchover import Decision, Flow, Knob, Switchover
 from harness.qmp import Json, Qmp
 
@@ -61,7 +61,7 @@ def open_steering(address: Address, downtime_s: float | None) -> Iterator[Steeri
 def _greeted(address: Address) -> Qmp:
     qmp = Qmp(f"--qmp {address}")
     try:
-        qmp.greet(connect(address, "--qmp", _REMEDY, GREETING_TIMEOUT_S), GREETING_TIMEOUT_S)
+        qmp.greet(connect(resolve(address, "--qmp"), _REMEDY, GREETING_TIMEOUT_S), GREETING_TIMEOUT_S)
     except PeerError as exc:
         raise QemuError(str(exc)) from exc
     except QemuError as exc:

@@ -101,8 +101,8 @@ def test_a_receiver_without_a_candidate_is_told_before_the_migration(tmp_path, m
     config = SendConfig(Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=port), "auto")
     sending = Half().start(run_sender, config)
     assert "on the receiver: backend 'lz4' is not available" in str(sending.join().error)
-    assert isinstance(receiving.join().error, MissingError)
     assert sending.line == ""
+    assert "refused a connection: on the receiver: backend 'lz4' is not available" in receiving.stop().said[1]
 
 
 @given(
@@ -111,7 +111,8 @@ def test_a_receiver_without_a_candidate_is_told_before_the_migration(tmp_path, m
     batch_bytes=st.sampled_from([65536, 262144]),
     inflight_bytes=st.sampled_from([None, 1, 300_000]),
     junk=st.one_of(
-        st.none(), st.binary(min_size=1, max_size=2000).filter(lambda junk: not junk.startswith(b"QEVM"))
+        st.none(),
+        st.binary(min_size=1, max_size=2000).filter(lambda junk: not junk.startswith((b"QEVM", b"\x08\x00\x0a"))),
     ),  # a QEMU's stream that is torn is refused
 )
 @settings(max_examples=15, deadline=None)
@@ -229,7 +230,8 @@ class _Crashes(_Planted):
 @pytest.fixture
 def plant(monkeypatch):
     def install(cls):
-        load, create = registry.load, registry.create
+        load, create, names = registry.load, registry.create, registry.names()
+        monkeypatch.setattr(registry, "names", lambda: (*names, "planted"))
         monkeypatch.setattr(registry, "load", lambda name: cls if name == "planted" else load(name))
         monkeypatch.setattr(
             registry, "create", lambda n, level=None, **o: cls(level) if n == "planted" else create(n, level, **o)
@@ -289,6 +291,7 @@ def test_without_the_digest_check_a_lying_codec_would_get_through(tmp_path, plan
 
 def test_a_destination_that_dies_stops_the_source(tmp_path):
     with Pair(tmp_path) as pair:
+        pair.source.sendall(b"x")
         pair.destination.close()
         with contextlib.suppress(OSError):
             for _ in range(200):
@@ -302,51 +305,21 @@ def test_a_destination_that_dies_stops_the_source(tmp_path):
 class TestReceiverAgainstHostilePeers:
     @pytest.fixture
     def receiver(self, tmp_path):
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(tmp_path / "d"))
-        listener.listen(1)
-        config = ReceiveConfig(
-            Address(host="127.0.0.1", port=0), Address(path=str(tmp_path / "d")), threads=1, timeout_s=15
-        )
-        half = Half().start(run_receiver, config)
-        half.listener = listener
-        yield half
-        listener.close()
-        half.join()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(tmp_path / "d"))
+            listener.listen(1)
+            listener.setblocking(False)
+            config = ReceiveConfig(Address(host="127.0.0.1", port=0), Address(path=str(tmp_path / "d")), threads=1)
+            half = Half(one_sender=True).start(run_receiver, config)
+            yield half
+            half.join()
+            with pytest.raises(BlockingIOError):
+                listener.accept()  # QEMU's, which takes one connection, was left alone
 
-    def connect(self, half: Half) -> socket.socket:
-        peer = socket.create_connection(("127.0.0.1", int(half.line.rpartition(":")[2])))
-        peer.settimeout(10)
+    def greet(self, half: Half) -> socket.socket:
+        peer = half.connect()
+        peer.sendall(control(Kind.HELLO, b'{"protocol": 1, "codecs": ["none", "zlib"], "session": "x"}'))
         return peer
-
-    def greet(self, half: Half, codecs: tuple[str, ...] = ("none", "zlib")) -> tuple[socket.socket, socket.socket]:
-
-        peer = self.connect(half)
-        peer.sendall(control(Kind.HELLO, json.dumps({"protocol": 1, "codecs": codecs, "session": "x"}).encode()))
-        guest, _ = half.listener.accept()
-        guest.settimeout(10)
-        return peer, guest
-
-    def test_a_stranger_is_refused_and_the_next_sender_is_served(self, receiver, capsys):
-        with self.connect(receiver) as stranger:
-            stranger.sendall(b"GET / HTTP/1.1\r\n" * 20)
-            with contextlib.suppress(ConnectionResetError):
-                while stranger.recv(1000):
-                    pass
-        peer, guest = self.greet(receiver)
-        peer.close()
-        assert guest.recv(10) == b""
-        guest.close()
-        receiver.join()
-        assert "refused a connection" in capsys.readouterr().err
-
-    def test_a_codec_that_is_not_here_is_named(self, receiver):
-
-        with self.connect(receiver) as peer:
-            peer.sendall(control(Kind.HELLO, json.dumps({"protocol": 1, "codecs": ["none", "nosuch"]}).encode()))
-            assert b"nosuch" in peer.recv(2000)
-        receiver.join()
-        assert isinstance(receiver.error, MissingError)
 
     @pytest.mark.parametrize(
         ("frame", "error"),
@@ -382,32 +355,29 @@ class TestReceiverAgainstHostilePeers:
         ],
         ids=["kind", "order", "damaged", "stored", "codec", "undecodable", "end", "junk"],
     )
-    def test_a_hostile_frame_stops_it_before_a_byte_reaches_the_guest(self, receiver, frame, error):
-        peer, guest = self.greet(receiver)
-        with peer, guest:
+    def test_a_hostile_frame_stops_it_before_the_guest_hears_of_it(self, receiver, frame, error):
+        with self.greet(receiver) as peer:
             peer.sendall(frame)
-            assert guest.recv(100) == b""
-        receiver.join()
+            receiver.join()
         assert isinstance(receiver.error, (FrameError, CodecError, PeerError))
         assert error in str(receiver.error)
 
     def test_a_link_that_ends_inside_a_frame_is_an_error(self, receiver):
-        peer, guest = self.greet(receiver)
-        with guest:
+        with self.greet(receiver) as peer:
             peer.sendall(control(Kind.END, b"x" * 16)[:-3])
-            peer.close()
-            assert guest.recv(100) == b""
-        receiver.join()
-        assert isinstance(receiver.error, PeerError)
+        assert isinstance(receiver.join().error, PeerError)
 
 
 def test_the_sender_says_what_to_start_when_nobody_listens(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         config = SendConfig(
-            Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=unused.getsockname()[1]), "none"
+            Address(path=str(tmp_path / "s")),
+            Address(host="127.0.0.1", port=unused.getsockname()[1]),
+            "none",
+            wait_s=0.5,
         )
-        with pytest.raises(PeerError, match="start `pageferry receive` there first"):
+        with pytest.raises(PeerError, match=r"start `pageferry receive` there; waited for 0\.5 s, or give more --wait"):
             run_sender(config)
 
 

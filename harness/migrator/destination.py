@@ -1,0 +1,85 @@
+"""The destination QEMU's socket, connected to when there is something to give it.
+
+``-incoming`` takes one connection: one that brings nothing ends that QEMU. And it may be made late: libvirt starts the QEMU while
+the source is already migrating. So we connect with the first batch in hand, and wait until somebody listens there.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from harness.errors import PeerError
+from harness.migrator.address import Endpoint, reach, why_unreachable
+from harness.migrator.session import close_all
+
+__all__ = ["Destination"]
+
+_AGAIN_S = 0.05
+_CONNECT_TIMEOUT_S = 10.0
+_REMEDY = "start the destination QEMU with -incoming there"
+_FINAL = (PermissionError,)
+"""No waiting helps against these."""
+
+
+class Destination:
+    """``connect`` belongs to one thread, ``close`` to any. ``say`` gets a line when we wait, and
+    ``require_sender`` raises when there is nobody any more to wait for."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        wait_s: float,
+        say: Callable[[str], None] = lambda _: None,
+        require_sender: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._wait_s = wait_s
+        self._say = say
+        self._require_sender = require_sender
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self.socket: socket.socket | None = None
+
+    def connect(self) -> socket.socket:
+        """Connected, at the first call. :raises PeerError: nobody listens there in time, or it was closed meanwhile."""
+        if self.socket is None:
+            connection = self._reached()
+            with self._lock:
+                self.socket = connection
+                if self._closed.is_set():
+                    close_all(connection)
+        return self.socket
+
+    def _reached(self) -> socket.socket:
+        deadline_s, told = time.monotonic() + self._wait_s, False
+        while True:
+            try:
+                connection = reach(self._endpoint, _CONNECT_TIMEOUT_S)
+            except OSError as exc:
+                if isinstance(exc, _FINAL) or time.monotonic() >= deadline_s:
+                    what = (
+                        _REMEDY
+                        if isinstance(exc, _FINAL)
+                        else f"waited for {self._wait_s:g} s; {_REMEDY}, or give more --wait"
+                    )
+                    raise PeerError(why_unreachable(self._endpoint, exc, what)) from exc
+                if not told:
+                    told = True
+                    self._say(
+                        f"waiting up to {self._wait_s:g} s for the destination QEMU to listen at {self._endpoint.address}"
+                    )
+            else:
+                connection.settimeout(None)
+                return connection
+            self._require_sender()
+            if self._closed.wait(_AGAIN_S):
+                raise PeerError(f"{self._endpoint}: the migration ended before the destination QEMU listened there")
+
+    def close(self) -> None:
+        """Shut it down, or give up connecting. May be called twice."""
+        with self._lock:
+            self._closed.set()
+            close_all(self.socket)

@@ -1,0 +1,133 @@
+"""Where a QEMU comes in with its migration: one connection, and whoever comes besides is noticed.
+
+We carry one connection. With multifd and postcopy-preempt QEMU opens more, and believes that they are taken as soon as the kernel
+has them: a guest whose second connection nobody reads stops for good. Those that come at the start are noticed before anything that
+QEMU wrote after them goes on, and the migration fails while its guest runs. Those for post-copy come when QEMU is about to stop its
+guest, and only then: by that time the entrance is shut, QEMU cannot connect, and gives up with its guest running. QEMU 10 waits
+for a first answer before it makes them, so it is shut before that is handed over.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections.abc import Callable
+
+from harness.errors import QemuError
+from harness.migrator.listening import Listener
+from harness.migrator.session import close_all
+
+__all__ = ["Entrance"]
+
+_MULTIFD = b"\x11\x22\x33\x44"
+"""With this each of multifd's channels begins, and no migration stream does."""
+
+_SEVERAL = "multifd or postcopy-preempt: the pair carries one connection; switch the capability off in both QEMUs and migrate again"
+
+
+class Entrance:
+    """At ``listener``, which its maker closes. Used by one thread, but for ``shut``. ``say`` gets a line for who says nothing."""
+
+    def __init__(self, listener: Listener, say: Callable[[str], None]) -> None:
+        self._listener = listener
+        self._say = say
+        self._lock = threading.Lock()
+        self._poll: select.poll | None = None
+        self.is_open = True
+        listener.socket.setblocking(False)
+
+    def await_migration(
+        self, timeout_s: float | None = None, meanwhile: socket.socket | None = None
+    ) -> socket.socket | None:
+        """The first connection on which something comes; one that is closed without a word is not a migration. None: ``meanwhile``
+        has something to be read first.
+
+        :raises TimeoutError: nobody in time. :raises QemuError: several connections, or a channel of multifd.
+        """
+        connection: socket.socket | None = None
+        try:
+            while True:
+                ready = self._ready(timeout_s, connection, meanwhile)
+                if meanwhile is not None and meanwhile.fileno() in ready:
+                    break
+                if connection is None:
+                    connection, _ = self._listener.socket.accept()
+                    connection.setblocking(True)
+                elif connection.fileno() not in ready:
+                    self.require_alone()
+                elif self._begins(connection):
+                    migration, connection = connection, None
+                    return migration
+                else:
+                    connection.close()
+                    connection = None
+                    self._say("a connection was closed before anything came; waiting on")
+        finally:
+            close_all(connection)
+        return None
+
+    def _ready(self, timeout_s: float | None, *others: socket.socket | None) -> set[int]:
+        """Which of them and the listener have something."""
+        poll = select.poll()
+        for each in (self._listener, *others):
+            if each is not None:
+                poll.register(each, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(None if timeout_s is None else timeout_s * 1000)}
+        if not ready:
+            raise TimeoutError
+        return ready
+
+    def _begins(self, connection: socket.socket) -> bool:
+        """Whether something came, not its end. :raises QemuError: a channel of multifd."""
+        try:
+            begin = connection.recv(len(_MULTIFD), socket.MSG_PEEK)
+        except OSError:
+            return False
+        if begin == _MULTIFD:
+            raise QemuError(f"--from {self._listener.address}: {_SEVERAL}")
+        return bool(begin)
+
+    def attend(self, poll: select.poll) -> None:
+        """Have ``poll`` wake up for whoever comes, until ``look`` ends it."""
+        self._poll = poll
+        poll.register(self._listener, select.POLLIN)
+
+    def look(self, pages: int) -> None:
+        """After each read and before it goes on. With the first of its ``pages`` QEMU has made all connections of the start.
+
+        :raises QemuError: as ``require_alone``.
+        """
+        if self.is_open:
+            self.require_alone()
+            if pages:
+                self.shut()
+        elif self._poll is not None:
+            self._poll.unregister(self._listener)
+            self._poll = None
+
+    def require_alone(self) -> None:
+        """:raises QemuError: another connection has come. The migration must fail then, while its guest can run on."""
+        if self._dismiss():
+            raise QemuError(f"--from {self._listener.address}: a second connection came: {_SEVERAL}")
+
+    def shut(self) -> None:
+        """Let nobody in any more: who tries is refused by the kernel, as if nobody listened. Any thread may call it, and again.
+
+        :raises QemuError: as ``require_alone``, if somebody came before.
+        """
+        with self._lock:
+            if self.is_open:
+                self.require_alone()
+                self.is_open = False
+                self._listener.socket.shutdown(socket.SHUT_RDWR)
+                self.require_alone()
+
+    def _dismiss(self) -> bool:
+        """Whether somebody was there."""
+        try:
+            connection, _ = self._listener.socket.accept()
+        except OSError:  # nobody waits, or it is shut
+            return False
+        connection.close()
+        return True
