@@ -137,6 +137,11 @@ class Backend(abc.ABC):
         """One submission for several ``(data, raw_bytes)``; a device overrides this."""
         return [self.decompress(data, raw_bytes) for data, raw_bytes in batches]
 
+    @property
+    def history_bytes(self) -> int:
+        """Memory that an instance keeps from batch to batch because it is ``stateful``, once it is in use."""
+        return 0
+
     def counters(self) -> Mapping[str, int | float]:
         """What this instance counted; summed over threads into the run's counters."""
         return {}

@@ -2,7 +2,8 @@
 
 A window of some hundred MiB is history, deduplication and delta at once: a page that was sent before, here or elsewhere in
 memory, whole or nearly so, is a reference to it. Both sides keep the window in memory, and batches must be restored in
-their order. ``open`` and ``open_decoder`` touch the window's memory, so that no batch pays for the kernel's clearing it.
+their order. A stream that wants a larger window than was agreed on is refused before it has one. ``open`` and
+``open_decoder`` touch the window's memory, so that no batch pays for the kernel's clearing it.
 
 Format: the batch's size (u32, little endian), then what one Zstandard frame (RFC 8878) that never ends grows by, up to
 a block's end. The size is needed because the decoder keeps what it was not asked for until it is fed again.
@@ -21,7 +22,6 @@ __all__ = ["ZstdLongBackend"]
 
 _WINDOWS = {f"{1 << (log - 20)}MiB" if log < 30 else "1GiB": log for log in range(20, 31)}
 _DEFAULT_WINDOW = "128MiB"
-_LARGEST_LOG = 30
 _SIZE_BYTES = 4
 
 _BLOCK_BYTES = 128 << 10
@@ -63,6 +63,11 @@ class ZstdLongBackend(Backend):
         """The binding's and the library's versions."""
         zstandard = load_library(cls.info, "zstandard")
         return f"zstandard {zstandard.__version__} (zstd {'.'.join(map(str, zstandard.ZSTD_VERSION))})"
+
+    @property
+    def history_bytes(self) -> int:
+        """Its window."""
+        return 1 << self._window_log
 
     def open(self) -> None:
         """Fill a window with zeros, and forget them.
@@ -140,7 +145,7 @@ class ZstdLongBackend(Backend):
 
     def _restorer(self) -> Any:  # noqa: ANN401 - the library has no types
         if self._decompressor is None:
-            self._decompressor = self._zstd.ZstdDecompressor(max_window_size=1 << _LARGEST_LOG)
+            self._decompressor = self._zstd.ZstdDecompressor(max_window_size=self.history_bytes)
         return self._decompressor
 
     def _no_memory(self, error: Exception) -> str:

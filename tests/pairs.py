@@ -6,6 +6,8 @@ import contextlib
 import select
 import socket
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,23 +20,31 @@ from harness.migrator.sender import SendConfig, run_sender
 
 @dataclass
 class Half:
-    """One half in a thread, as a process would run it. ``one_sender``: a receiver that waits for no second one ends so."""
+    """One half in a thread, as a process would run it. ``one_sender``: a receiver that waits for no second one
+    ends so. ``waits_for``: how the line begins for which ``start`` waits."""
 
     ready: threading.Event = field(default_factory=threading.Event)
     line: str = ""
     one_sender: bool = False
+    waits_for: str = "ready: "
+    stopping: bool = False
     said: list[str] = field(default_factory=list)
     result: dict[str, Any] | None = None
     error: BaseException | None = None
     thread: threading.Thread | None = None
 
     def start(self, run, config) -> Half:
+        self.begin(run, config)
+        assert self.ready.wait(10)
+        return self
+
+    def begin(self, run, config) -> None:
         def say(line: str) -> None:
             self.said.append(line)
-            if line.startswith("ready: "):
+            if line.startswith(self.waits_for):
                 self.line = line
                 self.ready.set()
-            if self.one_sender and line.startswith("no migration began: "):
+            if self.stopping or (self.one_sender and line.startswith("no migration began: ")):
                 raise PeerError(line)
 
         def body() -> None:
@@ -46,8 +56,23 @@ class Half:
 
         self.thread = threading.Thread(target=body, daemon=True)  # a failed test must not keep pytest from ending
         self.thread.start()
-        assert self.ready.wait(10)
-        return self
+
+    @property
+    def port(self) -> int:
+        """Where a receiver listens."""
+        return int(self.line.rpartition(":")[2])
+
+    def connect(self) -> socket.socket:
+        """To a receiver, as a sender would."""
+        peer = socket.create_connection(("127.0.0.1", self.port))
+        peer.settimeout(20)
+        return peer
+
+    def stop(self) -> Half:
+        """A receiver that waits for a sender: with a connection that says nothing."""
+        self.stopping = True
+        self.connect().close()
+        return self.join()
 
     def join(self) -> Half:
         assert self.thread is not None
@@ -72,7 +97,7 @@ class Pair:
             run_receiver, ReceiveConfig(Address(host="127.0.0.1", port=0), target, **(receive or {"threads": 2}))
         )
         assert self.receiver.error is None, self.receiver.error
-        self.port = int(self.receiver.line.rpartition(":")[2])
+        self.port = self.receiver.port
         config = SendConfig(
             Address(path=str(tmp_path / "s")),
             Address(host="127.0.0.1", port=self.port),
@@ -116,6 +141,13 @@ class Pair:
             while data := self.destination.recv(1 << 20):
                 parts.append(data)
         return b"".join(parts)
+
+
+def wait_until(true: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline_s, "it never became true"
+        time.sleep(0.01)
 
 
 def carry(pair: Pair, data: bytes, cuts: list[int]) -> bytes:

@@ -131,6 +131,18 @@ def test_version(capsys):
         ([*SEND, "--qmp", "tcp:127.0.0.1:1"], "--qmp tcp:127.0.0.1:1: write unix:PATH; over TCP anybody"),
         (["receive", "--listen", "tcp:127.0.0.1:0", "--to", "unix:/x", "--timeout", "5"], "'5' is not a duration"),
         (["receive", "--listen", "tcp:192.0.2.1:1", "--to", "unix:/x"], "--insecure"),
+        (["receive", "--listen", "tcp:127.0.0.1:0", "--to", "tcp:192.0.2.1:1"], "--to tcp:192.0.2.1:1: not a loopback"),
+        (
+            ["send", "--from", "tcp:192.0.2.1:1", "--to", "tcp:127.0.0.1:1", "--backend", "zlib"],
+            "--from tcp:192.0.2.1:1: not",
+        ),
+        ([*SEND, "--wait", "60"], "'60' is not a duration"),
+        ([*SEND, "--socket-mode", "rw"], "'rw': write a mode as chmod does"),
+        (["record", "--from", "unix:x", "--out", "y", "--socket-mode", "1777"], "'1777': write a mode"),
+        (
+            ["receive", "--listen", "unix:x", "--to", "unix:/x", "--socket-owner", "no-such"],
+            "--socket-owner no-such: not known",
+        ),
         (["record", "--from", f"unix:/{'x' * 200}", "--out", "y"], "at most 107 bytes"),
     ],
 )

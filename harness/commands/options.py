@@ -101,11 +101,16 @@ DURATION = _Duration()
 def socket_options(command: Callable[..., None]) -> Callable[..., None]:
     """Who may connect to a socket file that the command makes."""
     for option in (
-        click.option("--socket-group", metavar="GROUP", help="Give our unix socket's file to this group."),
+        click.option("--socket-group", metavar="GROUP", help="Give it to this group [ours]."),
         click.option(
-            "--socket-owner", metavar="USER", help="Give it to this user: whom QEMU runs as, such as libvirt-qemu."
+            "--socket-owner", metavar="USER", help="Give it to this user, such as the one that QEMU runs as [us]."
         ),
-        click.option("--socket-mode", type=_Mode(), default="0600", help="Who may connect to it, as for chmod [0600]."),
+        click.option(
+            "--socket-mode",
+            type=_Mode(),
+            default="0600",
+            help="Who may connect to a unix socket of ours, as for chmod [0600].",
+        ),
     ):
         command = option(command)
     return command

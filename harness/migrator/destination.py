@@ -25,12 +25,20 @@ _FINAL = (PermissionError,)
 
 
 class Destination:
-    """``connect`` belongs to one thread, ``close`` to any. ``say`` gets a line when we wait."""
+    """``connect`` belongs to one thread, ``close`` to any. ``say`` gets a line when we wait, and
+    ``require_sender`` raises when there is nobody any more to wait for."""
 
-    def __init__(self, endpoint: Endpoint, wait_s: float, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        wait_s: float,
+        say: Callable[[str], None] = lambda _: None,
+        require_sender: Callable[[], None] = lambda: None,
+    ) -> None:
         self._endpoint = endpoint
         self._wait_s = wait_s
         self._say = say
+        self._require_sender = require_sender
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self.socket: socket.socket | None = None
@@ -66,6 +74,7 @@ class Destination:
             else:
                 connection.settimeout(None)
                 return connection
+            self._require_sender()
             if self._closed.wait(_AGAIN_S):
                 raise PeerError(f"{self._endpoint}: the migration ended before the destination QEMU listened there")
 

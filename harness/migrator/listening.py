@@ -99,10 +99,15 @@ def listen(endpoint: Endpoint, access: Access = PRIVATE) -> Listener:
 
 
 def _remedy(endpoint: Endpoint, error: OSError) -> str:
+    path = endpoint.address.path
+    if error.errno == errno.EADDRINUSE and path is not None:
+        if _identity(path) is None:
+            return "there is a file that is no socket; choose another path, or move it away"
+        if _is_leftover(path):
+            return "another user's socket was left there, and nobody has it any more; remove it, or choose another path"
+        return f"`lsof {path}` says by whom; choose another path, or end that process"
     if error.errno == errno.EADDRINUSE:
-        path = endpoint.address.path
-        who = f"`lsof {path}`" if path is not None else f"`ss -tlnp sport = {endpoint.address.port}`"
-        return f"it is in use ({who} says by whom); choose another or free it"
+        return f"`ss -tlnp sport = {endpoint.address.port}` says by whom; choose another port, or end that process"
     if isinstance(error, PermissionError):
         return "choose a place that you may write to, or run this as a user who may"
     return "choose another place"

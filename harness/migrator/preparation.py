@@ -28,27 +28,28 @@ def prepare(link: FrameLink, codec: int, serial: Serial, *, receiver_prepares: b
         cannot be opened, or it said nothing in a minute.
     """
     if not receiver_prepares:
-        _open(serial, lambda backend: backend.open())
+        _open(serial, lambda backend: backend.open(), link)
         return 0
     link.send(control(Kind.PREPARE, codec=codec))
-    opened = _open(serial, lambda backend: backend.open())
+    opened = _open(serial, lambda backend: backend.open(), link)
     return min(opened, link.first_frame(Kind.PREPARED, _TIMEOUT_S).header.sequence)
 
 
 def answer(link: FrameLink, header: Header, serials: Mapping[int, Serial]) -> None:
     """Open the receiver's, and say how many. A codec without a history has none. Raises ``CodecError`` as ``prepare``."""
     serial = serials.get(header.codec)
-    opened = _open(serial, lambda backend: backend.open_decoder()) if serial is not None else 0
+    opened = _open(serial, lambda backend: backend.open_decoder(), link) if serial is not None else 0
     link.send(control(Kind.PREPARED, sequence=opened))
 
 
-def _open(serial: Serial, how: Callable[[Backend], None]) -> int:
-    """As many as there is memory for."""
+def _open(serial: Serial, how: Callable[[Backend], None], link: FrameLink) -> int:
+    """As many as there is memory for. :raises PeerError: the other half left, and needs none any more."""
     opened = 0
     try:
         for lane in serial.lanes:
             if available_bytes() < _ENOUGH_BYTES:
                 break
+            link.require_open()
             how(lane)
             opened += 1
     except BackendUnavailable as exc:

@@ -12,33 +12,29 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import xxhash
 
-from backends.api import Backend
 from harness.errors import CodecError, FrameError, PageferryError, PeerError
 from harness.migrator import preparation, rehearsal
 from harness.migrator.ack import AckLook
 from harness.migrator.address import Address, resolve
-from harness.migrator.agreement import agreed_codecs, decompress_threads, serial_of
-from harness.migrator.cache import ReceiverSide
+from harness.migrator.agreement import MOST_IN_FLIGHT_BYTES, Agreement, agree
 from harness.migrator.codec import Decoder, Restored
 from harness.migrator.destination import Destination
-from harness.migrator.listening import PRIVATE, Access, Listener, listen
+from harness.migrator.listening import PRIVATE, Access, listen
 from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
-from harness.migrator.serial import Serial
-from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, own_usage, parse_greeting
+from harness.migrator.reception import Reception
+from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, own_usage
 from harness.wire.frame import Frame, Header, Kind, Layout, control
 
 __all__ = ["ReceiveConfig", "run_receiver"]
 
-_GREETING_TIMEOUT_S = 10.0
 _CLOSING_TIMEOUT_S = 60.0
-_MAX_IN_FLIGHT_BYTES = 64 << 20
-"""What a sender may make us hold, whatever window it keeps itself."""
+_BATCH_OVERHEAD_BYTES = 4 << 10
 
 _RETURN_BYTES = 32 << 10
 
@@ -67,15 +63,16 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
     target = resolve(config.target, "--to", insecure=config.insecure)
     with listen(resolve(config.listen, "--listen", insecure=config.insecure), config.access) as listener:
         say(f"ready: listening on {listener.address}")
+        reception = Reception(listener, say)
         while True:
-            link, greeting = _accept_sender(listener, config.timeout_s, say)
-            receiver: _Receiver | None = None
+            link, agreement = reception.next_sender(lambda greeting: agree(greeting, config.threads), config.timeout_s)
+            receiver = _Receiver(link, Destination(target, config.wait_s, say, link.require_open), agreement)
             try:
-                receiver = _receiver(link, greeting, Destination(target, config.wait_s, say), config)
-                return receiver.run()
+                with reception.busy():
+                    return receiver.run()
             except PageferryError as exc:
                 link.send_error(exc)
-                if receiver is not None and receiver.begun:
+                if receiver.begun:
                     raise
                 say(f"no migration began: {exc}; waiting for the next sender")
             except BaseException as exc:
@@ -85,34 +82,6 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
                 close_all(link.socket)
 
 
-def _receiver(
-    link: FrameLink, greeting: Mapping[str, Any], destination: Destination, config: ReceiveConfig
-) -> _Receiver:
-    codecs = agreed_codecs(greeting)
-    threads = config.threads or min(decompress_threads(greeting), cores())
-    serials = {number: serial_of(cls, greeting) for number, cls in enumerate(codecs) if cls.info.stateful}
-    session, cache = str(greeting.get("session")), ReceiverSide(greeting)
-    return _Receiver(link, destination, codecs, serials, threads=threads, session=session, cache=cache)
-
-
-def _accept_sender(
-    listener: Listener, timeout_s: float | None, say: Callable[[str], None]
-) -> tuple[FrameLink, Mapping[str, Any]]:
-    listener.socket.settimeout(timeout_s)
-    while True:
-        try:
-            connection, _ = listener.socket.accept()
-        except TimeoutError as exc:
-            raise PeerError(f"no sender connected within {timeout_s} s") from exc
-        link = FrameLink(connection, "sender")
-        try:
-            return link, parse_greeting(link.first_frame(Kind.HELLO, _GREETING_TIMEOUT_S), "sender")
-        except PeerError as exc:
-            say(f"refused a connection: {exc}")
-            link.send_error(exc)
-            close_all(connection)
-
-
 class _Receiver:
     """One migration. Threads: the caller's (reader), codecs, writer, back. ``begun``: a batch of it came."""
 
@@ -120,25 +89,20 @@ class _Receiver:
         self,
         link: FrameLink,
         target: Destination,
-        codecs: tuple[type[Backend], ...],
-        serials: Mapping[int, Serial],
-        *,
-        threads: int,
-        session: str,
-        cache: ReceiverSide,
+        agreement: Agreement,
     ) -> None:
         self._link = link
         self._target = target
-        self._codecs = codecs
-        self._serials = serials
+        self._codecs = agreement.codecs
+        self._serials = agreement.serials
         self._turns = dict.fromkeys(self._serials, 0)
-        self._threads = threads
-        self._session = session
-        self._cache = cache
-        self._window = Window(_MAX_IN_FLIGHT_BYTES)
+        self._threads = agreement.threads
+        self._session = agreement.session
+        self._cache = agreement.cache
+        self._window = Window(MOST_IN_FLIGHT_BYTES)
         self._failure = Failure(self._stop)
         self._pipeline: OrderedPipeline[tuple[Frame, int], Restored] = OrderedPipeline(
-            "decompress", threads, self._open_decoder, self._deliver, self._failure, at_once=cores()
+            "decompress", self._threads, self._open_decoder, self._deliver, self._failure, at_once=cores()
         )
         self._decoders: list[Decoder] = []
         self._digest = xxhash.xxh3_128()
@@ -209,7 +173,7 @@ class _Receiver:
                 raise FrameError(f"the sender sent a {header.kind.name} frame, which it may not here")
             if header.sequence != expected:
                 raise FrameError(f"batch {header.sequence} came where {expected} was due")
-            if not self._window.acquire(header.raw_bytes):
+            if not self._window.acquire(_held_bytes(header)):
                 break
             self.begun = True
             self._pipeline.submit((frame, self._turn(header)))
@@ -253,7 +217,7 @@ class _Receiver:
         self._digest.update(restored.header.raw_digest.to_bytes(8, "little"))
         self._delivered_bytes += count
         self._batches += 1
-        self._window.release(count)
+        self._window.release(_held_bytes(restored.header))
         look = AckLook(
             restored.took_s, self._link.waited_s, time.monotonic(), self._link.received_bytes, self._cache.is_short()
         )
@@ -306,3 +270,8 @@ class _Receiver:
             **self._cache.statistics(),
             **own_usage(),
         }
+
+
+def _held_bytes(header: Header) -> int:
+    """What a batch makes us hold, until it is delivered: many small ones are more than their bytes."""
+    return max(header.raw_bytes, header.body_bytes) + _BATCH_OVERHEAD_BYTES

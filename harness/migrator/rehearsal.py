@@ -59,8 +59,16 @@ def _train(link: FrameLink, body: bytes, parts: int) -> list[AckLook]:
         look = AckLook.decode(link.first_frame(Kind.PROBED, _TIMEOUT_S).body)
         if look is None:
             raise PeerError("the receiver said nothing of when a probe came; install the same pageferry on both sides")
+        if told and _falls(told[-1], look):
+            raise PeerError(
+                "the receiver's account of the probes runs backwards; install the same pageferry on both sides"
+            )
         told.append(look)
     return told
+
+
+def _falls(before: AckLook, look: AckLook) -> bool:
+    return look.now_s < before.now_s or look.waited_s < before.waited_s or look.received_bytes < before.received_bytes
 
 
 def _rate(looks: list[AckLook]) -> float | None:

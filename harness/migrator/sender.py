@@ -10,7 +10,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from backends.api import MAX_BATCH_BYTES
 from harness.errors import PeerError, UserError
 from harness.migrator import preparation, rehearsal
 from harness.migrator.address import Address, Endpoint, reach, resolve, why_unreachable
+from harness.migrator.agreement import Welcome, read_welcome
 from harness.migrator.cache import SenderSide, granted_bytes
 from harness.migrator.chooser import Chooser
 from harness.migrator.codec import takes_cache
@@ -128,27 +129,24 @@ def _carried(forwarder: Forwarder, steering: Steering | None) -> dict[str, Any]:
     return {**statistics, "steering": steering.statistics()}
 
 
-def _policy(crew: Crew, link: FrameLink, welcome: Mapping[str, Any]) -> MethodPolicy | None:
+def _policy(crew: Crew, link: FrameLink, welcome: Welcome) -> MethodPolicy | None:
     """With what a rehearsal says of the link. :raises PeerError: it broke."""
     if not crew.candidates:
         return None
-    threads = welcome.get("threads")
-    policy = MethodPolicy(crew.candidates, crew.lanes, threads if isinstance(threads, int) and threads > 0 else 1)
-    if welcome.get("probes") is True:
+    policy = MethodPolicy(crew.candidates, crew.lanes, welcome.threads or 1)
+    if welcome.probes:
         policy.rehearsed(rehearsal.link_bytes_per_s(link))
     return policy
 
 
-def _prepared(crew: Crew, link: FrameLink, welcome: Mapping[str, Any], policy: MethodPolicy | None) -> dict[str, float]:
+def _prepared(crew: Crew, link: FrameLink, welcome: Welcome, policy: MethodPolicy | None) -> dict[str, float]:
     """What it took to open the history with which a migration will begin, if it does. Raises as ``prepare``."""
     choice = policy.first_choice if policy is not None else 0
     serial = crew.serials.get(choice)
     if serial is None:
         return {}
     began_s = time.monotonic()
-    ready = preparation.prepare(
-        link, crew.codecs.index(serial.name), serial, receiver_prepares=welcome.get("prepares") is True
-    )
+    ready = preparation.prepare(link, crew.codecs.index(serial.name), serial, receiver_prepares=welcome.prepares)
     if policy is not None and ready == len(serial.lanes):
         policy.prepared(choice)
     return {"prepare_s": time.monotonic() - began_s, "prepared_histories": ready}
@@ -166,22 +164,21 @@ def _cached_choices(config: SendConfig, crew: Crew) -> frozenset[int]:
     return choices
 
 
-def _cache(
-    config: SendConfig, welcome: Mapping[str, Any], choices: frozenset[int], link: FrameLink
-) -> SenderSide | None:
+def _cache(config: SendConfig, welcome: Welcome, choices: frozenset[int], link: FrameLink) -> SenderSide | None:
     """As large as the receiver grants, which has one of just that size."""
-    asked_bytes, granted = config.cache_bytes, welcome.get("cache_bytes")
-    if not asked_bytes:
+    if not config.cache_bytes:
         return None
-    cache_bytes = granted if type(granted) is int and 0 < granted <= asked_bytes else 0
     return SenderSide(
-        asked_bytes, cache_bytes, choices, lambda sequence: link.send(control(Kind.DROP, sequence=sequence))
+        config.cache_bytes,
+        welcome.cache_bytes,
+        choices,
+        lambda sequence: link.send(control(Kind.DROP, sequence=sequence)),
     )
 
 
 def _greeted(
     target: Endpoint, config: SendConfig, crew: Crew, say: Callable[[str], None]
-) -> tuple[FrameLink, str, Mapping[str, Any]]:
+) -> tuple[FrameLink, str, Welcome]:
     """The link, the session's id, and the receiver's greeting. Until there is a receiver it is looked for again and again.
 
     :raises PeerError: none came in time, or the one that did refuses.
@@ -205,7 +202,7 @@ class _NobodyError(Exception):
     """There is no receiver there yet; says why, and what to do."""
 
 
-def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink, str, Mapping[str, Any]]:
+def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink, str, Welcome]:
     """:raises _NobodyError: nobody answers, or who does leaves without a word, as a tunnel does whose other end finds nobody."""
     try:
         link = FrameLink(reach(target, _GREETING_TIMEOUT_S), "receiver")
@@ -213,9 +210,10 @@ def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink,
         raise _NobodyError(why_unreachable(target, exc, "start `pageferry receive` there")) from exc
     session = secrets.token_hex(8)
     try:
-        link.send(_hello(session, config, crew))
+        with suppress(PeerError):  # who refuses us may have said why, and closed, before it read what we say
+            link.send(_hello(session, config, crew))
         greeting = link.first_frame(Kind.WELCOME, _GREETING_TIMEOUT_S)
-        return link, session, parse_greeting(greeting, "receiver")
+        return link, session, read_welcome(parse_greeting(greeting, "receiver"), config.cache_bytes)
     except PeerError as exc:
         close_all(link.socket)
         if link.received_bytes == 0 and link.ended:

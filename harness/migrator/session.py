@@ -10,6 +10,7 @@ import ctypes
 import json
 import os
 import resource
+import select
 import socket
 import threading
 import time
@@ -19,11 +20,14 @@ from typing import Any
 
 from harness.errors import FrameError, PageferryError, PeerError
 from harness.migrator.liveness import require_peer, watch
-from harness.wire.frame import PROTOCOL, Frame, FrameDecoder, Kind, control
+from harness.wire.frame import PROTOCOL, Frame, FrameDecoder, Kind, control, digest
 
 __all__ = ["FrameLink", "close_all", "cores", "hello", "keep_freed_memory", "own_usage", "parse_greeting"]
 
 _ERROR_TEXT_BYTES = 2000
+_MOST_BRACKETS = 64
+"""So that nesting stays far from what a parser bears. Ours have four, and what users' options bring."""
+
 _PIECE_BYTES = 128 << 10
 """What one system call waits for: a thread that is woken for whatever arrives spends its time waking up."""
 
@@ -43,6 +47,7 @@ class FrameLink:
         self.ended = False
         self._lock = threading.Lock()
         self._decoder = FrameDecoder()
+        self._deadline_s: float | None = None
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             watch(connection)
@@ -62,6 +67,8 @@ class FrameLink:
         while True:
             began_s = time.monotonic()
             try:
+                if self._deadline_s is not None:
+                    self.socket.settimeout(max(0.001, self._deadline_s - began_s))
                 count = receive(decoder.get_buffer()[:_PIECE_BYTES], 0, socket.MSG_WAITALL)
             except BlockingIOError:
                 self.waited_s += time.monotonic() - began_s
@@ -86,24 +93,36 @@ class FrameLink:
             raise FrameError(f"the link to the {self.other} ended inside a frame")
 
     def first_frame(self, kind: Kind, timeout_s: float) -> Frame:
-        """The greeting. :raises PeerError: another kind, none in time, or none at all."""
-        self.socket.settimeout(timeout_s)
+        """The next frame, whole within ``timeout_s``. :raises PeerError: another kind, none in time, or none at all."""
+        self._deadline_s = time.monotonic() + timeout_s
         frame = next(self.frames(), None)
         if frame is None or frame.header.kind is not kind:
             got = "the end of the connection" if frame is None else f"a {frame.header.kind.name} frame"
             raise PeerError(f"expected {kind.name} from the {self.other}, got {got}")
+        self._deadline_s = None
         self.socket.settimeout(None)
         return frame
 
+    def require_open(self) -> None:
+        """:raises PeerError: the other half has closed the link, even if it said something before that is yet to be read."""
+        poll = select.poll()
+        poll.register(self.socket, select.POLLRDHUP)
+        if poll.poll(0):
+            raise PeerError(f"the {self.other} closed the link")
+
     def send_error(self, error: BaseException) -> None:
         """Tell the other half why we stop, if it still listens and nobody is in the middle of a frame."""
-        text = str(error) if isinstance(error, PageferryError) else f"{type(error).__name__}: {error}"
+        text = str(error)
+        if isinstance(error, KeyboardInterrupt):
+            text = "it was interrupted"
+        elif not isinstance(error, PageferryError):
+            text = f"{type(error).__name__}: {error}"
         if not self._lock.acquire(timeout=0.2):
             return
         try:
             with contextlib.suppress(OSError):
                 self.socket.settimeout(0.5)
-                self.socket.sendall(control(Kind.ERROR, text.encode()[:_ERROR_TEXT_BYTES]))
+                self.socket.sendall(control(Kind.ERROR, text.encode(errors="replace")[:_ERROR_TEXT_BYTES]))
         finally:
             self._lock.release()
 
@@ -128,15 +147,19 @@ def hello(kind: Kind, **fields: object) -> bytes:
 
 
 def parse_greeting(frame: Frame, other: str) -> Mapping[str, Any]:
-    """The JSON of a HELLO or WELCOME. :raises FrameError: not JSON, or another protocol version."""
+    """The JSON of a HELLO, WELCOME or DONE. :raises FrameError: damaged, not JSON, or another protocol version."""
+    body = bytes(frame.body)
+    frame.check_body(digest(body) if body else 0)
+    if body.count(b"[") + body.count(b"{") > _MOST_BRACKETS:
+        raise FrameError(f"the {other}'s greeting has more than {_MOST_BRACKETS} lists and tables")
     try:
-        fields = json.loads(bytes(frame.body))
+        fields = json.loads(body)
     except ValueError as exc:
         raise FrameError(f"the {other}'s greeting is not JSON: {exc}") from exc
     if not isinstance(fields, dict) or fields.get("protocol") != PROTOCOL:
         version = fields.get("protocol") if isinstance(fields, dict) else None
         raise FrameError(
-            f"the {other} speaks protocol {version!r}, this is {PROTOCOL}; install the same pageferry on both sides"
+            f"the {other} speaks protocol {str(version)[:40]!r}, this is {PROTOCOL}; install the same pageferry on both sides"
         )
     return fields
 

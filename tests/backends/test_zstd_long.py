@@ -39,6 +39,17 @@ def test_every_batch_comes_back_in_its_order(backend, batches):
         assert reader.decompress(packed, size) == data
 
 
+def test_a_stream_that_wants_more_than_was_agreed_is_refused(backend):
+    packed = backend(window="2MiB").compress(b"x" * 1000)
+    assert backend(window="2MiB").decompress(packed, 1000) == b"x" * 1000
+    with pytest.raises(BackendError, match="memory"):
+        backend(window="1MiB").decompress(packed, 1000)
+
+
+def test_its_history_is_its_window(backend):
+    assert backend(window="2MiB").history_bytes == 2 * MIB
+
+
 def test_what_was_sent_before_is_a_reference(backend):
     writer, noise = backend(), random.Random(1).randbytes(4 * MIB)
     first = len(writer.compress(noise))

@@ -35,7 +35,7 @@ def test_a_port_in_use_is_one_clear_error():
     with listen(resolve(Address(host="127.0.0.1", port=0), "--listen")) as taken:
         port = taken.address.port
         with pytest.raises(
-            UserError, match=f"--listen tcp:127.0.0.1:{port}: cannot listen there: Address already in use; it is"
+            UserError, match=f"--listen tcp:127.0.0.1:{port}: cannot listen there: Address already in use; `ss"
         ):
             listen(resolve(Address(host="127.0.0.1", port=port), "--listen"))
 
@@ -67,7 +67,7 @@ def test_a_socket_in_use_is_refused_and_never_hears_of_it(tmp_path, listens):
 def test_an_ordinary_file_is_never_removed(tmp_path):
     path = tmp_path / "precious"
     path.write_text("data")
-    with pytest.raises(UserError, match="Address already in use"):
+    with pytest.raises(UserError, match="Address already in use; there is a file that is no socket"):
         listen(at(path))
     assert path.read_text() == "data"
 
@@ -77,7 +77,7 @@ def test_a_leftover_of_another_user_stays(tmp_path):
     with socket.socket(socket.AF_UNIX) as leftover:
         leftover.bind(str(tmp_path / "s"))
     os.chown(tmp_path / "s", 12345, -1)
-    with pytest.raises(UserError, match="Address already in use"):
+    with pytest.raises(UserError, match="another user's socket was left there"):
         listen(at(tmp_path / "s"))
     assert (tmp_path / "s").stat().st_uid == 12345
 

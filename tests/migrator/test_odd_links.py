@@ -88,19 +88,25 @@ def half():
         process.communicate()
 
 
-def test_a_link_that_dies_fails_both_ends_with_the_reason(tmp_path, netns_link, half):
-    """Nothing is closed when a cable is pulled, so that only silence tells."""
+@pytest.mark.parametrize("busy", [True, False], ids=["bytes-under-way", "bytes-that-cannot-leave"])
+def test_a_link_that_dies_fails_both_ends_with_the_reason(tmp_path, netns_link, half, busy):
+    """Nothing is closed when a cable is pulled, so that only silence tells. With our own interface down nothing may be
+    unacknowledged, for nothing left.
+    """
     host, out_of, into = netns_link.destination_listen_host, tmp_path / "s", tmp_path / "d"
     with contextlib.ExitStack() as stack:
         guest, target = (stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2))
         target.bind(str(into))
         target.listen(1)
         receiver, line = half(
-            netns_link.destination_prefix, "receive", "--listen", f"tcp:{host}:0", "--to", f"unix:{into}"
+            netns_link.destination_prefix, "receive", "--listen", f"tcp:{host}:0", "--to", f"unix:{into}", "--insecure"
         )
         to = f"tcp:{host}:{line.rpartition(':')[2].strip()}"
-        sender, _ = half(netns_link.source_prefix, "send", "--from", f"unix:{out_of}", "--to", to, "--backend", "none")
+        sender, _ = half(
+            netns_link.source_prefix, "send", "--from", f"unix:{out_of}", "--to", to, "--backend", "none", "--insecure"
+        )
         guest.connect(str(out_of))
+        guest.sendall(b"x")
         destination = stack.enter_context(target.accept()[0])
 
         def push() -> None:
@@ -108,11 +114,15 @@ def test_a_link_that_dies_fails_both_ends_with_the_reason(tmp_path, netns_link, 
                 while True:
                     guest.sendall(bytes(1 << 20))
 
-        threads = [threading.Thread(target=work, daemon=True) for work in (push, lambda: drain(destination))]
-        for thread in threads:
-            thread.start()
+        pusher, *threads = [threading.Thread(target=work, daemon=True) for work in (push, lambda: drain(destination))]
+        threads[0].start()
+        if busy:
+            pusher.start()
         time.sleep(0.5)
         subprocess.run(["ip", "-n", netns_link.source_prefix[-1], "link", "set", "pf0", "down"], check=True)
+        if not busy:
+            pusher.start()
+        threads.append(pusher)
         said = [process.communicate(timeout=40)[0] for process in (sender, receiver)]
         assert [process.returncode for process in (sender, receiver)] == [PeerError.exit_status] * 2
         assert re.search(r"the link to the receiver (is dead: nothing was heard of it for \d+ s|broke)", said[0])

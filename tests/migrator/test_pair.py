@@ -99,8 +99,8 @@ def test_a_receiver_without_a_candidate_is_told_before_the_migration(tmp_path, m
     config = SendConfig(Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=port), "auto")
     sending = Half().start(run_sender, config)
     assert "on the receiver: backend 'lz4' is not available" in str(sending.join().error)
-    assert isinstance(receiving.join().error, MissingError)
     assert sending.line == ""
+    assert "refused a connection: on the receiver: backend 'lz4' is not available" in receiving.stop().said[1]
 
 
 @given(
@@ -309,51 +309,21 @@ def test_a_source_that_dies_ends_the_destinations_stream_early_and_cleanly(tmp_p
 class TestReceiverAgainstHostilePeers:
     @pytest.fixture
     def receiver(self, tmp_path):
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(tmp_path / "d"))
-        listener.listen(1)
-        config = ReceiveConfig(
-            Address(host="127.0.0.1", port=0), Address(path=str(tmp_path / "d")), threads=1, timeout_s=15
-        )
-        half = Half().start(run_receiver, config)
-        half.listener = listener
-        yield half
-        listener.close()
-        half.join()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(tmp_path / "d"))
+            listener.listen(1)
+            listener.setblocking(False)
+            config = ReceiveConfig(Address(host="127.0.0.1", port=0), Address(path=str(tmp_path / "d")), threads=1)
+            half = Half(one_sender=True).start(run_receiver, config)
+            yield half
+            half.join()
+            with pytest.raises(BlockingIOError):
+                listener.accept()  # QEMU's, which takes one connection, was left alone
 
-    def connect(self, half: Half) -> socket.socket:
-        peer = socket.create_connection(("127.0.0.1", int(half.line.rpartition(":")[2])))
-        peer.settimeout(10)
+    def greet(self, half: Half) -> socket.socket:
+        peer = half.connect()
+        peer.sendall(control(Kind.HELLO, b'{"protocol": 1, "codecs": ["none", "zlib"], "session": "x"}'))
         return peer
-
-    def greet(self, half: Half, codecs: tuple[str, ...] = ("none", "zlib")) -> tuple[socket.socket, socket.socket]:
-
-        peer = self.connect(half)
-        peer.sendall(control(Kind.HELLO, json.dumps({"protocol": 1, "codecs": codecs, "session": "x"}).encode()))
-        guest, _ = half.listener.accept()
-        guest.settimeout(10)
-        return peer, guest
-
-    def test_a_stranger_is_refused_and_the_next_sender_is_served(self, receiver, capsys):
-        with self.connect(receiver) as stranger:
-            stranger.sendall(b"GET / HTTP/1.1\r\n" * 20)
-            with contextlib.suppress(ConnectionResetError):
-                while stranger.recv(1000):
-                    pass
-        peer, guest = self.greet(receiver)
-        peer.close()
-        assert guest.recv(10) == b""
-        guest.close()
-        receiver.join()
-        assert "refused a connection" in capsys.readouterr().err
-
-    def test_a_codec_that_is_not_here_is_named(self, receiver):
-
-        with self.connect(receiver) as peer:
-            peer.sendall(control(Kind.HELLO, json.dumps({"protocol": 1, "codecs": ["none", "nosuch"]}).encode()))
-            assert b"nosuch" in peer.recv(2000)
-        receiver.join()
-        assert isinstance(receiver.error, MissingError)
 
     @pytest.mark.parametrize(
         ("frame", "error"),
@@ -384,32 +354,29 @@ class TestReceiverAgainstHostilePeers:
         ],
         ids=["kind", "order", "damaged", "codec", "undecodable", "end", "junk"],
     )
-    def test_a_hostile_frame_stops_it_before_a_byte_reaches_the_guest(self, receiver, frame, error):
-        peer, guest = self.greet(receiver)
-        with peer, guest:
+    def test_a_hostile_frame_stops_it_before_the_guest_hears_of_it(self, receiver, frame, error):
+        with self.greet(receiver) as peer:
             peer.sendall(frame)
-            assert guest.recv(100) == b""
-        receiver.join()
+            receiver.join()
         assert isinstance(receiver.error, (FrameError, CodecError, PeerError))
         assert error in str(receiver.error)
 
     def test_a_link_that_ends_inside_a_frame_is_an_error(self, receiver):
-        peer, guest = self.greet(receiver)
-        with guest:
+        with self.greet(receiver) as peer:
             peer.sendall(control(Kind.END, b"x" * 16)[:-3])
-            peer.close()
-            assert guest.recv(100) == b""
-        receiver.join()
-        assert isinstance(receiver.error, PeerError)
+        assert isinstance(receiver.join().error, PeerError)
 
 
 def test_the_sender_says_what_to_start_when_nobody_listens(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         config = SendConfig(
-            Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=unused.getsockname()[1]), "none"
+            Address(path=str(tmp_path / "s")),
+            Address(host="127.0.0.1", port=unused.getsockname()[1]),
+            "none",
+            wait_s=0.5,
         )
-        with pytest.raises(PeerError, match="start `pageferry receive` there first"):
+        with pytest.raises(PeerError, match=r"start `pageferry receive` there; waited for 0\.5 s, or give more --wait"):
             run_sender(config)
 
 

@@ -52,6 +52,20 @@ def test_a_slow_receiver_is_not_taken_for_the_link():
     assert rehearsal.link_bytes_per_s(SimulatedLink(1e9, receiver_rate=2e8)) is None
 
 
+@pytest.mark.parametrize("field", ["now_s", "waited_s", "received"])
+def test_an_account_that_runs_backwards_is_refused_in_a_line(field):
+    link = SimulatedLink(125e6)
+    whole = link.first_frame
+
+    def falls(kind, timeout_s):
+        setattr(link, field, getattr(link, field) if link.received < 100_000 else 0)
+        return whole(kind, timeout_s)
+
+    link.first_frame = falls
+    with pytest.raises(PeerError, match="runs backwards"):
+        rehearsal.link_bytes_per_s(link)
+
+
 @pytest.mark.parametrize("rate", [125e3, 3e6, 125e6, 1e9])
 def test_it_takes_little_of_any_link(rate):
     link = SimulatedLink(rate)

@@ -1,0 +1,150 @@
+"""Takes the senders that connect to a receiver: greets several side by side, so that none keeps another out, and hands over the
+first that is agreed on. Whoever comes while a sender is served is told so.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from harness.errors import PageferryError, PeerError
+from harness.migrator.listening import Listener
+from harness.migrator.session import FrameLink, close_all, parse_greeting
+from harness.wire.frame import HEADER_BYTES, Frame, Header, Kind, decode_header
+
+__all__ = ["Reception"]
+
+Agreed = TypeVar("Agreed")
+
+_GREETING_S = 10.0
+"""For a whole greeting, however its bytes come."""
+
+_MOST_GUESTS = 64
+"""Who greet at the same time; one more, and the oldest has to go. Each may make us hold a control frame, 64 KiB."""
+
+
+class Reception:
+    """At ``listener``, which its maker closes. ``say`` gets a line for everybody who is refused."""
+
+    def __init__(self, listener: Listener, say: Callable[[str], None]) -> None:
+        self._listener = listener
+        self._say = say
+
+    def next_sender(
+        self, agree: Callable[[Mapping[str, Any]], Agreed], timeout_s: float | None
+    ) -> tuple[FrameLink, Agreed]:
+        """The first sender whose greeting ``agree`` takes, and what it made of it. :raises PeerError: none in time."""
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        guests: list[_Guest] = []  # in the order in which they came
+        try:
+            while True:
+                for guest in self._waited_for(guests, deadline_s):
+                    if (agreed := self._heard(guest, guests, agree)) is not None:
+                        return agreed
+                if deadline_s is not None and time.monotonic() >= deadline_s:
+                    raise PeerError(f"no sender connected within {timeout_s} s")
+        finally:
+            for guest in guests:
+                self._refuse(guest.connection, PeerError("another sender came first"))
+
+    def _waited_for(self, guests: list[_Guest], deadline_s: float | None) -> list[_Guest]:
+        """Those that have something to be read, after new ones were let in and slow ones refused."""
+        ends_s = [guest.deadline_s for guest in guests] + ([] if deadline_s is None else [deadline_s])
+        with selectors.PollSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            for guest in guests:
+                selector.register(guest.connection, selectors.EVENT_READ, guest)
+            timeout_s = max(0.0, min(ends_s) - time.monotonic()) if ends_s else None
+            ready = [key.data for key, _ in selector.select(timeout_s)]
+        if None in ready:
+            connection, _ = self._listener.socket.accept()
+            guests.append(_Guest(connection))
+        for guest in [one for one in guests if one not in ready and one.deadline_s <= time.monotonic()]:
+            self._leave(guest, guests, PeerError(f"no whole greeting within {_GREETING_S:.0f} s"))
+        if len(guests) > _MOST_GUESTS:
+            self._leave(guests[0], guests, PeerError(f"more than {_MOST_GUESTS} connections greet at once"))
+        return [guest for guest in guests if guest in ready]
+
+    def _heard(
+        self, guest: _Guest, guests: list[_Guest], agree: Callable[[Mapping[str, Any]], Agreed]
+    ) -> tuple[FrameLink, Agreed] | None:
+        try:
+            frame = guest.read()
+            if frame is None:
+                return None
+            agreed = agree(parse_greeting(frame, "sender"))
+        except PageferryError as exc:
+            self._leave(guest, guests, exc)
+            return None
+        guests.remove(guest)
+        guest.connection.setblocking(True)
+        return FrameLink(guest.connection, "sender"), agreed
+
+    def _leave(self, guest: _Guest, guests: list[_Guest], why: PageferryError) -> None:
+        guests.remove(guest)
+        self._refuse(guest.connection, why)
+
+    def _refuse(self, connection: socket.socket, why: PageferryError) -> None:
+        FrameLink(connection, "sender").send_error(why)
+        close_all(connection)
+        self._say(f"refused a connection: {why}")
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Meanwhile others are refused, by a thread of its own."""
+        end = os.eventfd(0)
+        thread = threading.Thread(target=self._refuse_all, args=(end,), name="reception", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            os.eventfd_write(end, 1)
+            thread.join()
+            os.close(end)
+
+    def _refuse_all(self, end: int) -> None:
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        poll.register(end, select.POLLIN)
+        while end not in [descriptor for descriptor, _ in poll.poll()]:
+            connection, _ = self._listener.socket.accept()
+            self._refuse(connection, PeerError("another sender is being served; try again when it has ended"))
+
+
+class _Guest:
+    """Who has connected, and what came of its greeting so far. Nothing is kept for it but that."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.deadline_s = time.monotonic() + _GREETING_S
+        self._header: Header | None = None
+        self._data = bytearray()
+        connection.setblocking(False)
+
+    def read(self) -> Frame | None:
+        """The greeting, once it is whole. :raises PeerError: it cannot become one."""
+        missing = HEADER_BYTES - len(self._data) if self._header is None else self._header.body_bytes - len(self._data)
+        try:
+            data = self.connection.recv(missing) if missing else b""
+        except BlockingIOError:
+            return None
+        except OSError as exc:
+            raise PeerError(f"it broke off before its greeting was whole: {exc.strerror or exc}") from exc
+        if missing and not data:
+            raise PeerError("it left before its greeting was whole")
+        self._data += data
+        if self._header is None and len(self._data) == HEADER_BYTES:
+            self._header = decode_header(self._data, 0)
+            self._data = bytearray()
+            if self._header.kind is not Kind.HELLO:
+                raise PeerError(f"expected HELLO from the sender, got a {self._header.kind.name} frame")
+        if self._header is None or len(self._data) < self._header.body_bytes:
+            return None
+        return Frame(self._header, memoryview(self._data))

@@ -1,0 +1,285 @@
+"""How a migration begins: in any order of the four who take part, with one connection, and the destination's QEMU reached last."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import pytest
+import streams
+from pairs import Half, Pair, carry, wait_until
+
+from harness.errors import PeerError, QemuError, UserError
+from harness.migrator.address import Address, resolve
+from harness.migrator.destination import Destination
+from harness.migrator.receiver import ReceiveConfig, run_receiver
+from harness.migrator.sender import SendConfig, run_sender
+from harness.recorder import record_stream
+from harness.wire.frame import Kind, control
+
+REFUSED = "multifd or postcopy-preempt: the pair carries one connection; switch the capability off"
+LOOPBACK = Address(host="127.0.0.1", port=0)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        return unused.getsockname()[1]
+
+
+def guest(path):
+    """Stands for a QEMU that connects."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(20)
+    connection.connect(str(path))
+    return connection
+
+
+def listening(path):
+    """Stands for a QEMU with -incoming."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(1)
+    listener.settimeout(20)
+    return listener
+
+
+def nobody_came(listener):
+    listener.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+    return True
+
+
+@pytest.fixture
+def sending(tmp_path):
+    """A sender whose receiver is not there yet; it listens for QEMU already."""
+    port = free_port()
+    half = Half(waits_for="waiting")
+    half.start(run_sender, SendConfig(Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=port), "zlib"))
+    return half, port
+
+
+def receive(tmp_path, port=0, **more):
+    config = ReceiveConfig(Address(host="127.0.0.1", port=port), Address(path=str(tmp_path / "d")), **more)
+    return Half(one_sender=True).start(run_receiver, config)
+
+
+def test_the_source_may_come_before_the_receiver_and_the_destination_last(tmp_path, sending):
+    data = streams.small_stream(3, sections=4)
+    sender, port = sending
+    with guest(tmp_path / "s") as source:
+        writer = threading.Thread(target=lambda: (source.sendall(data), source.shutdown(socket.SHUT_WR)))
+        writer.start()
+        receiver = receive(tmp_path, port)
+        wait_until(lambda: len(receiver.said) > 1)
+        assert receiver.said[1] == f"waiting up to 60 s for the destination QEMU to listen at unix:{tmp_path / 'd'}"
+        with listening(tmp_path / "d") as listener:
+            destination, _ = listener.accept()
+            with destination:
+                assert b"".join(iter(lambda: destination.recv(1 << 20), b"")) == data
+        writer.join()
+        assert sender.join().error is None
+        assert receiver.join().error is None
+    assert sender.said[0] == (
+        f"waiting up to 60 s for `pageferry receive` at tcp:127.0.0.1:{port}; QEMU may connect meanwhile"
+    )
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_destination_that_never_listens_ends_it_at_both_ends(tmp_path):
+    receiver = receive(tmp_path, wait_s=0.2)
+    port = receiver.port
+    sender = Half().start(
+        run_sender, SendConfig(Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=port), "zlib")
+    )
+    with guest(tmp_path / "s") as source:
+        source.sendall(streams.small_stream()[:50_000])
+        assert "No such file or directory; waited for 0.2 s; start the destination QEMU" in str(receiver.join().error)
+        assert "start the destination QEMU" in str(sender.join().error)
+
+
+def test_waiting_for_the_destination_ends_with_the_migration(tmp_path):
+    destination = Destination(resolve(Address(path=str(tmp_path / "d")), "--to"), 60.0)
+    timer = threading.Timer(0.1, destination.close)
+    timer.start()
+    with pytest.raises(PeerError, match="the migration ended before"):
+        destination.connect()
+    timer.join()
+
+
+def test_a_closed_tunnel_is_told_apart_from_a_receiver_that_refuses(tmp_path):
+    """An end of a tunnel whose other end finds nobody takes the connection, and closes it."""
+    with socket.create_server(("127.0.0.1", 0)) as tunnel:
+
+        def close_each() -> None:
+            while True:
+                try:
+                    tunnel.accept()[0].close()
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=close_each, daemon=True)
+        thread.start()
+        address = Address(host="127.0.0.1", port=tunnel.getsockname()[1])
+        with pytest.raises(
+            PeerError, match=r"without a word; if it is a tunnel \(ssh -L\).*behind it; waited for 0\.3 s"
+        ):
+            run_sender(SendConfig(Address(path=str(tmp_path / "s")), address, "zlib", wait_s=0.3))
+        tunnel.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@pytest.mark.parametrize("goes", ["closes", "resets"])
+def test_a_connection_without_a_byte_is_no_migration(tmp_path, goes):
+    data = streams.small_stream()
+    with Pair(tmp_path) as pair:
+        stray = pair.source
+        if goes == "resets":
+            stray.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        stray.close()
+        wait_until(lambda: "a connection was closed before anything came; waiting on" in pair.sender.said)
+        pair.source = guest(tmp_path / "s")
+        assert carry(pair, data, []) == data
+    assert pair.sender.error is None
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["in-mid-stream", "before-the-first-byte"])
+def test_a_second_connection_fails_the_migration(tmp_path, begun):
+    with Pair(tmp_path) as pair:
+        if begun:
+            pair.source.sendall(streams.small_stream()[:50_000])
+            assert pair.destination.recv(10)
+        with guest(tmp_path / "s") as second:
+            assert pair.source.recv(10) == b""
+            assert second.recv(10) == b""
+    assert isinstance(pair.sender.error, QemuError)
+    assert REFUSED in str(pair.sender.error)
+    assert REFUSED in str(pair.receiver.error)
+
+
+def test_what_follows_a_second_connection_never_goes_on(tmp_path, sending):
+    """QEMU takes a connection in the backlog for accepted, and goes on to post-copy: however late we look, it must not."""
+    sender, port = sending
+    with guest(tmp_path / "s") as source, guest(tmp_path / "s"), listening(tmp_path / "d") as listener:
+        source.sendall(streams.small_stream()[:50_000])
+        receiver = receive(tmp_path, port)
+        assert REFUSED in str(sender.join().error)
+        assert REFUSED in str(receiver.join().error)
+        assert nobody_came(listener)
+
+
+def test_a_channel_of_multifd_is_refused_by_its_first_bytes(tmp_path, sending):
+    sender, port = sending
+    with guest(tmp_path / "s") as channel, listening(tmp_path / "d") as listener:
+        channel.sendall(b"\x11\x22\x33\x44" + bytes(60))
+        receive(tmp_path, port)
+        assert isinstance(sender.join().error, QemuError)
+        assert REFUSED in str(sender.error)
+        assert nobody_came(listener)
+
+
+def test_with_the_guest_gone_a_second_connection_is_closed_and_nothing_ends(tmp_path):
+    data = streams.small_stream()
+    with Pair(tmp_path) as pair:
+        pair.source.sendall(data)
+        got = b""
+        while len(got) < len(data):
+            got += pair.destination.recv(1 << 20)
+        with guest(tmp_path / "s") as second:
+            assert second.recv(10) == b""
+        assert carry(pair, b"tail", []) == b"tail"
+    assert got == data
+    assert pair.sender.error is None
+    assert "a second connection was closed; the migration goes on without it" in pair.sender.said
+
+
+def test_a_second_sender_at_one_address_is_refused_and_the_first_goes_on(tmp_path):
+    data = streams.small_stream()
+    with Pair(tmp_path) as pair:
+        with pytest.raises(UserError, match=r"--from unix:.*Address already in use"):
+            run_sender(SendConfig(Address(path=str(tmp_path / "s")), LOOPBACK, "zlib"))
+        assert carry(pair, data, []) == data
+    assert pair.sender.error is None
+
+
+@pytest.mark.parametrize(
+    "run",
+    [lambda address, _: run_sender(SendConfig(address, LOOPBACK, "zlib")), record_stream],
+    ids=["send", "record"],
+)
+def test_a_qemu_that_waits_at_the_address_is_left_alone(tmp_path, run):
+    with listening(tmp_path / "s") as incoming:
+        address = Address(path=str(tmp_path / "s"))
+        with pytest.raises(UserError, match=r"--from unix:.*Address already in use"):
+            run(address, tmp_path / "x")
+        assert nobody_came(incoming)
+        assert (tmp_path / "s").is_socket()
+
+
+def test_a_recording_refuses_a_second_connection(tmp_path):
+    half = Half().start(
+        lambda path, say: record_stream(Address(path=str(path)), tmp_path / "x", say=say), tmp_path / "s"
+    )
+    with guest(tmp_path / "s"), guest(tmp_path / "s"):
+        assert REFUSED in str(half.join().error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sender_that_leaves_before_its_qemu_came_costs_nothing(tmp_path):
+    data = streams.small_stream()
+    with listening(tmp_path / "d") as listener:
+        receiver = Half().start(run_receiver, ReceiveConfig(LOOPBACK, Address(path=str(tmp_path / "d"))))
+        with receiver.connect() as abandoned:
+            abandoned.sendall(control(Kind.HELLO, b'{"protocol": 1, "codecs": ["none"]}'))
+            assert abandoned.recv(1)
+        wait_until(lambda: any(line.endswith("waiting for the next sender") for line in receiver.said))
+        assert nobody_came(listener)
+        listener.settimeout(20)
+        listener.setblocking(True)
+        to = Address(host="127.0.0.1", port=receiver.port)
+        sender = Half().start(run_sender, SendConfig(Address(path=str(tmp_path / "s")), to, "zlib"))
+        with guest(tmp_path / "s") as source:
+            source.sendall(data)
+            source.shutdown(socket.SHUT_WR)
+            with listener.accept()[0] as destination:
+                assert b"".join(iter(lambda: destination.recv(1 << 20), b"")) == data
+        assert sender.join().error is None
+        assert receiver.join().error is None
+
+
+def test_answers_go_back_when_both_have_greeted_though_the_destination_speaks_first(tmp_path):
+    data = streams.small_stream()
+    with Pair(tmp_path) as pair:
+        pair.source.sendall(data[:1])
+        pair.destination.sendall(b"first")
+        assert pair.source.recv(10) == b"first"
+        assert carry(pair, data[1:], []) == data
+    assert pair.sender.error is None
+
+
+def test_ctrl_c_is_told_to_the_other_half_in_words(tmp_path):
+    receiver = receive(tmp_path)
+
+    def interrupted(config, say):
+        def ready(line):
+            say(line)
+            if line.startswith("ready: "):
+                raise KeyboardInterrupt
+
+        return run_sender(config, ready)
+
+    to = Address(host="127.0.0.1", port=receiver.port)
+    Half().start(interrupted, SendConfig(Address(path=str(tmp_path / "s")), to, "zlib")).join()
+    assert "the sender stopped: it was interrupted" in str(receiver.join().error)
+
+
+def test_waiting_is_bounded_by_the_time_that_was_given(tmp_path):
+    began_s = time.monotonic()
+    with pytest.raises(PeerError, match="Connection refused"):
+        run_sender(
+            SendConfig(
+                Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=free_port()), "zlib", wait_s=0.1
+            )
+        )
+    assert time.monotonic() - began_s < 20
