@@ -6,6 +6,7 @@ The file appears when the stream was whole: a migration that was cancelled or fa
 from __future__ import annotations
 
 import os
+import select
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -74,7 +75,11 @@ def _copy(connection: socket.socket, entrance: Entrance, file: IO[bytes]) -> dic
     """:raises PeerError: the stream ended before the end of the guest's RAM."""
     parser, digest = QStreamParser(), xxhash.xxh3_128()
     buffer = bytearray(_READ_BYTES)
-    while count := _receive(connection, entrance, buffer):
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    entrance.attend(poll)
+    while count := _receive(connection, entrance, poll, buffer):
+        entrance.look(parser.counts.raw_pages + parser.counts.zero_pages)
         data = memoryview(buffer)[:count]
         file.write(data)
         digest.update(data)
@@ -91,9 +96,10 @@ def _copy(connection: socket.socket, entrance: Entrance, file: IO[bytes]) -> dic
     }
 
 
-def _receive(connection: socket.socket, entrance: Entrance, buffer: bytearray) -> int:
+def _receive(connection: socket.socket, entrance: Entrance, poll: select.poll, buffer: bytearray) -> int:
     """Bytes read; 0 at the end. A reset is an end too: what came says whether it was whole."""
-    entrance.wait_for(connection)
+    while connection.fileno() not in [descriptor for descriptor, _ in poll.poll()]:
+        entrance.look(0)
     try:
         return connection.recv_into(buffer)
     except ConnectionResetError:

@@ -1,14 +1,17 @@
 """Where a QEMU comes in with its migration: one connection, and whoever comes besides is noticed.
 
 We carry one connection. With multifd and postcopy-preempt QEMU opens more, and believes that they are taken as soon as the kernel
-has them: a guest whose second connection nobody reads stops for good. So the listener stays open, and is looked at after every
-read, before what was read goes on: no second connection that QEMU made before it wrote can then be overlooked.
+has them: a guest whose second connection nobody reads stops for good. Those that come at the start are noticed before anything that
+QEMU wrote after them goes on, and the migration fails while its guest runs. Those for post-copy come when QEMU is about to stop its
+guest, and only then: by that time the entrance is shut, QEMU cannot connect, and gives up with its guest running. QEMU 10 waits
+for a first answer before it makes them, so it is shut before that is handed over.
 """
 
 from __future__ import annotations
 
 import select
 import socket
+import threading
 from collections.abc import Callable
 
 from harness.errors import QemuError
@@ -24,17 +27,15 @@ _SEVERAL = "multifd or postcopy-preempt: the pair carries one connection; switch
 
 
 class Entrance:
-    """At ``listener``, which its maker closes. Used by one thread. ``say`` gets a line where somebody is turned away."""
+    """At ``listener``, which its maker closes. Used by one thread, but for ``shut``. ``say`` gets a line for who says nothing."""
 
     def __init__(self, listener: Listener, say: Callable[[str], None]) -> None:
         self._listener = listener
         self._say = say
-        self._look = select.poll()
-        self._look.register(listener, select.POLLIN)
-
-    def fileno(self) -> int:
-        """For poll: readable when another connection is there."""
-        return self._listener.fileno()
+        self._lock = threading.Lock()
+        self._poll: select.poll | None = None
+        self.is_open = True
+        listener.socket.setblocking(False)
 
     def await_migration(
         self, timeout_s: float | None = None, meanwhile: socket.socket | None = None
@@ -52,6 +53,7 @@ class Entrance:
                     break
                 if connection is None:
                     connection, _ = self._listener.socket.accept()
+                    connection.setblocking(True)
                 elif connection.fileno() not in ready:
                     self.require_alone()
                 elif self._begins(connection):
@@ -64,11 +66,6 @@ class Entrance:
         finally:
             close_all(connection)
         return None
-
-    def wait_for(self, connection: socket.socket) -> None:
-        """Until something comes there. :raises QemuError: as ``require_alone``."""
-        self._ready(None, connection)
-        self.require_alone()
 
     def _ready(self, timeout_s: float | None, *others: socket.socket | None) -> set[int]:
         """Which of them and the listener have something."""
@@ -91,19 +88,46 @@ class Entrance:
             raise QemuError(f"--from {self._listener.address}: {_SEVERAL}")
         return bool(begin)
 
+    def attend(self, poll: select.poll) -> None:
+        """Have ``poll`` wake up for whoever comes, until ``look`` ends it."""
+        self._poll = poll
+        poll.register(self._listener, select.POLLIN)
+
+    def look(self, pages: int) -> None:
+        """After each read and before it goes on. With the first of its ``pages`` QEMU has made all connections of the start.
+
+        :raises QemuError: as ``require_alone``.
+        """
+        if self.is_open:
+            self.require_alone()
+            if pages:
+                self.shut()
+        elif self._poll is not None:
+            self._poll.unregister(self._listener)
+            self._poll = None
+
     def require_alone(self) -> None:
         """:raises QemuError: another connection has come. The migration must fail then, while its guest can run on."""
         if self._dismiss():
             raise QemuError(f"--from {self._listener.address}: a second connection came: {_SEVERAL}")
 
-    def turn_away(self) -> None:
-        """Close what comes besides: once a guest may run at its destination, only that helps it."""
-        if self._dismiss():
-            self._say("a second connection was closed; the migration goes on without it")
+    def shut(self) -> None:
+        """Let nobody in any more: who tries is refused by the kernel, as if nobody listened. Any thread may call it, and again.
+
+        :raises QemuError: as ``require_alone``, if somebody came before.
+        """
+        with self._lock:
+            if self.is_open:
+                self.require_alone()
+                self.is_open = False
+                self._listener.socket.shutdown(socket.SHUT_RDWR)
+                self.require_alone()
 
     def _dismiss(self) -> bool:
         """Whether somebody was there."""
-        if not self._look.poll(0):
+        try:
+            connection, _ = self._listener.socket.accept()
+        except OSError:  # nobody waits, or it is shut
             return False
-        self._listener.socket.accept()[0].close()
+        connection.close()
         return True

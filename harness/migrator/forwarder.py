@@ -29,7 +29,7 @@ from harness.migrator.serial import Serial
 from harness.migrator.session import FrameLink, close_all, own_usage, parse_greeting
 from harness.wire.batch import PageBatch
 from harness.wire.frame import Frame, Kind, control
-from harness.wire.qstream import POSTCOPY_BEGAN, Mode, QStreamParser
+from harness.wire.qstream import QStreamParser
 
 __all__ = ["Forwarder"]
 
@@ -134,7 +134,7 @@ class Forwarder:
         parser, source = self._parser, self._source
         poll = select.poll()
         poll.register(source, select.POLLIN)
-        poll.register(self._entrance, select.POLLIN)
+        self._entrance.attend(poll)
         source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LINGER_TIMEVAL)
         while self._failure.error is None:
             # With batches under way there is time to wait, in one call, until this one is full.
@@ -145,7 +145,7 @@ class Forwarder:
                 began_s = time.monotonic()
                 self._wait_for_more(poll)
                 self._source_waits_s += time.monotonic() - began_s
-                self._look_at_entrance()
+                self._entrance.look(parser.counts.raw_pages + parser.counts.zero_pages)
                 continue
             except OSError as exc:
                 if self._failure.error is not None:
@@ -153,7 +153,7 @@ class Forwarder:
                 raise PeerError(f"the source QEMU broke its connection: {exc.strerror or exc}") from exc
             if count == 0:
                 break
-            self._look_at_entrance()
+            self._entrance.look(parser.counts.raw_pages + parser.counts.zero_pages)
             parser.buffer_updated(count)
             while (batch := parser.next_batch()) is not None:
                 self._submit(batch)
@@ -171,14 +171,6 @@ class Forwarder:
             and (batch := parser.finish("the source stalled inside a record")) is not None
         ):
             self._submit(batch)
-
-    def _look_at_entrance(self) -> None:
-        """Before what was read goes on: see ``Entrance``. With the RAM's end or post-copy the guest has left."""
-        reason = self._parser.opaque_reason
-        if self._parser.mode is Mode.OPAQUE and (reason is None or POSTCOPY_BEGAN in reason):
-            self._entrance.turn_away()
-        else:
-            self._entrance.require_alone()
 
     def _submit(self, batch: PageBatch) -> None:
         if self._window.acquire(batch.raw_bytes):
@@ -263,6 +255,7 @@ class Forwarder:
             self._window.resize(self._policy.window_bytes)
 
     def _answer(self, frame: Frame) -> None:
+        self._entrance.shut()
         try:
             self._source.sendall(frame.body)
         except OSError:

@@ -16,15 +16,12 @@ from harness.wire.batch import PageBatch
 from harness.wire.cursor import Cursor, Incomplete, Unfamiliar
 from harness.wire.ram import LARGEST_ITEM_BYTES, RamSection, StreamCounts
 
-__all__ = ["POSTCOPY_BEGAN", "Mode", "QStreamParser", "StreamCounts"]
+__all__ = ["Mode", "QStreamParser", "StreamCounts"]
 
 _MAGIC = b"QEVM\x00\x00\x00\x03"
 _START, _PART, _END, _FULL, _SUBSECTION, _CONFIG, _COMMAND, _FOOTER = 1, 2, 3, 4, 5, 7, 8, 0x7E
 _CMD_POSTCOPY_LISTEN, _CMD_PACKAGED, _CMD_ENABLE_COLO = 4, 7, 8
 _SMALLEST_BUFFER_BYTES = 1 << 14
-
-POSTCOPY_BEGAN = "postcopy or COLO has begun"
-"""Of ``opaque_reason``: from here on the guest may run at its destination."""
 
 
 class Mode(Enum):
@@ -201,7 +198,7 @@ class QStreamParser:
     def _command(self, cursor: Cursor, pos: int) -> int:
         command, length = cursor.u16(pos + 1), cursor.u16(pos + 3)
         if command in (_CMD_PACKAGED, _CMD_POSTCOPY_LISTEN, _CMD_ENABLE_COLO):
-            raise Unfamiliar(POSTCOPY_BEGAN)
+            raise Unfamiliar("postcopy or COLO has begun")
         return cursor.take(pos + 5, length)
 
     def _section_start(self, cursor: Cursor, pos: int) -> int:

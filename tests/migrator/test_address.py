@@ -107,3 +107,14 @@ def test_nobody_there_says_what_to_start(tmp_path):
             connect(resolve(address, "--to"), "start it first", 2)
     with pytest.raises(MissingError, match="no such socket; start it first"):
         connect(resolve(Address(path=str(tmp_path / "none")), "--to"), "start it first", 2)
+
+
+def test_a_socket_that_may_not_be_used_is_told_as_that(tmp_path, monkeypatch):
+    def denied(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(addresses, "reach", denied)
+    endpoint = resolve(Address(path=str(tmp_path / "d")), "--to")
+    with pytest.raises(PeerError, match="Permission denied; run this as the user that owns the socket") as caught:
+        connect(endpoint, "start the destination QEMU first", 2)
+    assert "start the destination" not in str(caught.value)
