@@ -22,6 +22,7 @@ from harness.migrator.halves import Half
 LACK = libvirt_host.why_not() if shutil.which(QEMU) else f"{QEMU} is not installed"
 pytestmark = [pytest.mark.qemu, pytest.mark.skipif(LACK is not None, reason=str(LACK))]
 
+USERFAULTFD = Path("/proc/sys/vm/unprivileged_userfaultfd")
 CONSOLE = "/var/lib/libvirt/qemu/console"
 KERNEL = "/var/lib/libvirt/stress.elf"
 DOMAIN = f"""
@@ -169,7 +170,27 @@ def wait_memory_moves(source):
         time.sleep(0.1)
 
 
+def test_parallel_connections_are_refused_in_a_line_and_the_guest_runs_on(open_pair, source, destination):
+    pair = open_pair()
+    assert source.virsh(*arguments(destination, "--parallel"), check=False).returncode != 0
+    wait_words(pair.sender, "multifd or postcopy-preempt: the pair carries one connection")
+    wait_words(pair.receiver, "multifd or postcopy-preempt: the pair carries one connection")
+    assert (source.guests(), destination.guests()) == ([GUEST], [])
+
+
 def test_libvirt_migrates_a_guest_through_the_pair(open_pair, source, destination):
     pair = open_pair()
     source.virsh(*arguments(destination))
     finished(pair, source, destination)
+
+
+@pytest.mark.skipif(
+    not USERFAULTFD.exists() or USERFAULTFD.read_text().strip() == "0",
+    reason=f"{USERFAULTFD} is 0: post-copy is not for libvirt's QEMU",
+)
+def test_libvirt_goes_over_to_postcopy_through_the_pair(open_pair, source, destination):
+    pair = open_pair()
+    options = ("--p2p", "--postcopy", "--postcopy-after-precopy", "--bandwidth", "4")
+    source.virsh(*arguments(destination, *options))
+    finished(pair, source, destination)
+    assert "postcopy" in pair.sender.log.read_text()
