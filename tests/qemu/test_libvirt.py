@@ -112,9 +112,9 @@ def arguments(destination, *more):
 
 
 def finished(pair, source, destination):
-    """The guest is at the destination, alone and whole, and both halves saw the same stream."""
+    """The guest is at the destination, alone and whole, and both halves carried all of it."""
     assert (source.guests(), destination.guests()) == ([], [GUEST])
-    assert pair.sender.finish()["stream_digest"] == pair.receiver.finish()["stream_digest"]
+    assert pair.sender.finish()["stream_bytes"] == pair.receiver.finish()["stream_bytes"]
     reader = HeartbeatReader({"guest": Console().feed}, lambda event: isinstance(event, Heartbeat))
     try:
         reader.connect({"guest": destination.folder / "lib/qemu/console"})

@@ -68,7 +68,7 @@ def finished(guests, halves):
     assert wait_status(guests.source, "completed", "failed", "postcopy-paused") == "completed"
     assert wait_status(guests.destination, "completed", "failed", "postcopy-paused") == "completed"
     sent, received = halves.sender.finish(), halves.receiver.finish()
-    assert sent["stream_digest"] == received["stream_digest"]
+    assert sent["stream_bytes"] == received["stream_bytes"]
     check = guests.check_guest()
     assert check.ok, check.line
 
