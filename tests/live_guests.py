@@ -1,0 +1,93 @@
+"""Two QEMUs with a stress guest, and the pair's halves as processes between them, each started when a test wants it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.guests.accel import probe_accel
+from harness.guests.memory import fill_image
+from harness.guests.native import MethodPlan, SideSettings
+from harness.guests.pair import GuestPair, GuestSpec, start_pair
+from harness.guests.qemu import QemuProcess
+from harness.guests.spawn import spawn
+from harness.guests.stress import StressConfig, layout
+from harness.guests.survey import survey
+from harness.migrator.halves import Half
+
+QEMU = "qemu-system-x86_64"
+MIB = 1 << 20
+CONFIG = StressConfig(memory_bytes=64 * MIB, working_set_bytes=16 * MIB, dirty_rate_bytes_per_s=MIB)
+PATIENCE_S = 60.0
+UNLIMITED = 1 << 40
+
+
+@contextmanager
+def two_guests(
+    run_dir: Path, *, capabilities: tuple[str, ...] = (), source: Mapping[str, int] | None = None, steered: bool = False
+) -> Iterator[GuestPair]:
+    """The source's guest runs; the destination waits to be told where to listen. ``source``: migration parameters."""
+    images = []
+    for number, part in enumerate(layout(CONFIG).fill):
+        images.append(run_dir / f"fill{number}")
+        fill_image(images[-1], {"text": 0.5, "heap": 0.3, "zero": 0.2}, part.bytes, 1)
+    switched = dict.fromkeys(("events", "return-path", *capabilities), True)
+    plan = MethodPlan(
+        SideSettings(switched, {"max-bandwidth": UNLIMITED, **(source or {})}),
+        SideSettings(switched, {"max-bandwidth": UNLIMITED}),
+    )
+    spec = GuestSpec(QEMU, survey(QEMU).machine, probe_accel(QEMU), CONFIG, tuple(images))
+    with start_pair(spec, plan, run_dir=run_dir, log_dir=run_dir, steered=steered) as guests:
+        guests.run_guest(PATIENCE_S)
+        yield guests
+
+
+@dataclass
+class Halves:
+    """``receive`` and ``send``, joined by a unix socket, and the two sockets that QEMU is to use."""
+
+    receiver: Half
+    sender: Half
+    source: Path
+    destination: Path
+
+
+@contextmanager
+def two_halves(run_dir: Path, name: str) -> Iterator[Halves]:
+    """Not yet started; stopped at the end."""
+    folder = run_dir / name
+    folder.mkdir()
+    link, source, destination = folder / "link", folder / "s", folder / "d"
+    receive = ["receive", "--listen", f"unix:{link}", "--to", f"unix:{destination}"]
+    send = ["send", "--from", f"unix:{source}", "--to", f"unix:{link}", "--backend", "zlib"]
+    halves = Halves(
+        Half("receiver", receive, run_dir=folder, spawn=spawn),
+        Half("sender", send, run_dir=folder, spawn=spawn),
+        source,
+        destination,
+    )
+    try:
+        yield halves
+    finally:
+        halves.sender.stop()
+        halves.receiver.stop()
+
+
+def wait_status(qemu: QemuProcess, *wanted: str) -> str:
+    """Until ``query-migrate`` says one of these."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while (status := qemu.qmp.execute("query-migrate").get("status", "none")) not in wanted:
+        assert time.monotonic() < deadline_s, f"{qemu.name}: {status} instead of {' or '.join(wanted)}"
+        time.sleep(0.02)
+    return str(status)
+
+
+def wait_words(half: Half, words: str) -> None:
+    """Until a half has said them."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not half.log.exists() or words not in half.log.read_text():
+        assert time.monotonic() < deadline_s, f"{half.name} does not say: {words}"
+        time.sleep(0.02)
