@@ -132,7 +132,7 @@ def cached_image(mix: Mapping[PageClass, float], memory_bytes: int, seed: int, c
     shares = {name: mix[name] for name in sorted(mix) if mix[name]}
     key = json.dumps([GENERATOR_VERSION, shares, memory_bytes, seed]).encode()
     path = cache_dir / f"memory-{hashlib.sha256(key).hexdigest()[:20]}.img"
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         if path.stat().st_size == memory_bytes:
             return path
     try:

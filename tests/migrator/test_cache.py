@@ -131,7 +131,8 @@ class _Wrong(Backend):
 
 
 def test_a_codec_that_restores_wrongly_is_found_before_a_byte_of_it_arrives(tmp_path, monkeypatch):
-    load, create = registry.load, registry.create
+    load, create, names = registry.load, registry.create, registry.names()
+    monkeypatch.setattr(registry, "names", lambda: (*names, "planted"))
     monkeypatch.setattr(registry, "load", lambda name: _Wrong if name == "planted" else load(name))
     monkeypatch.setattr(
         registry, "create", lambda n, lv=None, **o: _Wrong(lv) if n == "planted" else create(n, lv, **o)

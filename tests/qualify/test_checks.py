@@ -88,6 +88,7 @@ def test_only_takes_checks_groups_and_patterns(patterns, some, none):
 
 def test_a_pattern_that_matches_nothing_is_an_error():
     with pytest.raises(
-        UserError, match=r"--only hostil: no such check or group; `pageferry qualify --list` names them"
+        UserError,
+        match=r"--only hostil: no such check or group; did you mean 'hostile'\? `pageferry qualify --list` names them",
     ):
         select(["contract", "hostil"])
