@@ -8,6 +8,7 @@ threads blocked in the kernel wake up), and ``join`` raises it.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -169,18 +170,21 @@ class OrderedPipeline(Generic[Item, Out]):
         self._failure.check()
 
     def _work(self) -> None:
-        work, close = self._open_worker()
-        try:
+        with contextlib.ExitStack() as stack:
+            work: Callable[[Item], Out] | None = None
+            try:
+                work, close = self._open_worker()
+                stack.callback(close)
+            except BaseException as exc:  # what is queued must be let go below, or the writer waits for it for ever
+                self._failure.set(exc)
             while (job := self._take()) is not None:
                 try:
-                    if self._failure.error is None:
+                    if work is not None and self._failure.error is None:
                         job.result = work(job.item)
                 except BaseException as exc:  # the writer must not wait for this job for ever
                     self._failure.set(exc)
                 job.done.release()
                 self._turns.release()
-        finally:
-            close()
 
     def _take(self) -> _Job[Item, Out] | None:
         """The next job, once it is this thread's turn."""

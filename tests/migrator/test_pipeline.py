@@ -59,6 +59,25 @@ def test_a_failure_anywhere_reaches_the_caller_and_ends_every_thread(place):
     assert threading.active_count() == before
 
 
+def test_a_worker_that_cannot_be_opened_keeps_nobody_waiting_for_what_was_queued_before():
+    queued = threading.Event()
+
+    def open_worker():
+        queued.wait()
+        raise RuntimeError("planted in open")
+
+    failure = Failure(lambda: None)
+    pipeline = OrderedPipeline("test", 1, open_worker, lambda _: None, failure)
+    pipeline.start()
+    pipeline.submit(0)
+    pipeline.stop()
+    queued.set()
+    joined = spawn("join", pipeline.join, Failure(lambda: None))
+    joined.join(timeout=30)
+    assert not joined.is_alive()
+    assert str(failure.error) == "planted in open"
+
+
 def test_every_worker_is_closed_once():
     closed: list[int] = []
     failure = Failure(lambda: None)
