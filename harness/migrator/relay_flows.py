@@ -91,9 +91,8 @@ class SplicedFlow(Flow):
     def follow_rate(self) -> None:
         """A chunk more or less; a pipe that is too large stays so."""
         self._chunk = chunk_bytes(self._direction.bytes_per_s)
-        with contextlib.suppress(
-            PermissionError, BlockingIOError
-        ):  # a smaller pipe than we want is slower, never wrong
+        # EPERM: a smaller pipe than we want is slower, never wrong. EBUSY: many small pieces need more room than their bytes.
+        with contextlib.suppress(OSError):
             fcntl.fcntl(self._pipe[1], fcntl.F_SETPIPE_SZ, max(self._chunk, self._held))
 
     def pump(self) -> None:

@@ -1,16 +1,19 @@
 """The relay as a process: what goes in comes out, at the rate it was told, and ends and errors pass on."""
 
 import contextlib
+import fcntl
 import random
 import socket
 import struct
+import termios
 import threading
 import time
 
 import pytest
 
 from harness.migrator.link import RelayLink
-from harness.migrator.shaping import buffer_bytes, chunk_bytes
+from harness.migrator.relay_flows import Direction, Endpoint, SplicedFlow
+from harness.migrator.shaping import Delay, buffer_bytes, chunk_bytes
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 LENGTHS = pytest.mark.parametrize("length", [{}, {"delay_s": 0.02, "jitter_s": 0.01}], ids=["near", "distant"])
@@ -205,3 +208,37 @@ def test_relay_reports_a_dead_destination_instead_of_hanging():
             near.sendall(b"later")  # and it serves on
             with server.accept()[0] as far:
                 assert far.recv(5) == b"later"
+
+
+def test_another_rate_holds_while_small_pieces_wait_for_the_destination():
+    with socket.create_server(("127.0.0.1", 0)) as server, contextlib.ExitStack() as stack:
+        near = stack.enter_context(socket.create_connection(server.getsockname()))
+        source = stack.enter_context(server.accept()[0])
+        ours, far = map(stack.enter_context, socket.socketpair())
+        near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for end in (source, ours):
+            end.setblocking(False)
+        direction = Direction(125_000_000, Delay(0, 0, seed=0), memoryview(bytearray(8)).cast("Q"), 0, time.monotonic)
+        ends = Endpoint(source, connected=True), Endpoint(ours, connected=True)
+        flow = SplicedFlow(*ends, direction, lambda _: None)
+        stack.callback(flow.close)
+        for _ in range(32):  # each arrives before the next is sent, and so stays apart from it
+            near.sendall(b"x" * 100)
+            acknowledged(near)
+        ends[0].readable = True
+        flow.pump()
+        direction.set_rate(1_000_000)
+        flow.follow_rate()
+        ends[1].writable = True
+        came = b""
+        while len(came) < 3200:
+            ends[0].readable = True
+            flow.pump()
+            with contextlib.suppress(BlockingIOError):
+                came += far.recv(3200, socket.MSG_DONTWAIT)
+        assert came == b"x" * 3200
+
+
+def acknowledged(sock):
+    while struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]:
+        time.sleep(0.001)
