@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import re
@@ -135,6 +136,8 @@ def reach(endpoint: Endpoint, timeout_s: float) -> socket.socket:
         try:
             connection.settimeout(timeout_s)
             connection.connect(place)
+            if connection.getsockname() == connection.getpeername():  # TCP gave us the very port that we try (ip(7))
+                raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
         except OSError as exc:
             connection.close()
             last = exc

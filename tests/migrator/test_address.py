@@ -109,6 +109,20 @@ def test_nobody_there_says_what_to_start(tmp_path):
         connect(resolve(Address(path=str(tmp_path / "none")), "--to"), "start it first", 2)
 
 
+def test_a_connection_to_itself_is_nobody(monkeypatch):
+    class FromThere(socket.socket):
+        def connect(self, place):
+            self.bind(place)
+            super().connect(place)
+
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = Address(host="127.0.0.1", port=unused.getsockname()[1])
+    monkeypatch.setattr(addresses.socket, "socket", FromThere)
+    with pytest.raises(PeerError, match="Connection refused; start it first"):
+        connect(resolve(address, "--to"), "start it first", 2)
+
+
 def test_a_socket_that_may_not_be_used_is_told_as_that(tmp_path, monkeypatch):
     def denied(*_):
         raise PermissionError(13, "Permission denied")
