@@ -166,14 +166,15 @@ def _remove_leftover(path: str) -> None:
 
 def _is_leftover(path: str) -> bool:
     """Whether a socket file belongs to no socket. A datagram socket cannot be connected to a listening one: the kernel says that
-    the types differ, and the listener hears nothing of it. It says "refused" where there is no socket at all."""
-    if _identity(path) is None:
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as looker:
-        try:
-            looker.connect(path)
-        except ConnectionRefusedError:
-            return True
-        except OSError:
-            return False
+    the types differ, and the listener hears nothing of it. It says "refused" where there is no socket at all. By descriptor: the
+    path may be longer than a socket's."""
+    with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+        file = os.open(path, os.O_PATH | os.O_NOFOLLOW)
+        stack.callback(os.close, file)
+        looker = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        if stat.S_ISSOCK(os.fstat(file).st_mode):
+            try:
+                looker.connect(f"/proc/self/fd/{file}")
+            except ConnectionRefusedError:
+                return True
     return False

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from harness.errors import UserError
-from harness.migrator.address import Address, resolve
+from harness.migrator.address import UNIX_PATH_MAX, Address, resolve
 from harness.migrator.listening import Access, listen
 
 
@@ -46,6 +49,18 @@ def test_a_leftover_socket_file_is_replaced(tmp_path):
     with listen(at(tmp_path / "s")), socket.socket(socket.AF_UNIX) as guest:
         guest.connect(str(tmp_path / "s"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_leftover_is_replaced_where_its_path_is_as_long_as_may_be():
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    path = folder / ("d" * (UNIX_PATH_MAX - len(os.fsencode(folder)) - len("//s"))) / "s"
+    path.parent.mkdir()
+    try:
+        with socket.socket(socket.AF_UNIX) as leftover:
+            leftover.bind(str(path))
+        listen(at(path)).close()
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("listens", [True, False], ids=["listening", "bound"])
