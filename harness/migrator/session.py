@@ -10,7 +10,6 @@ import ctypes
 import json
 import os
 import resource
-import select
 import socket
 import threading
 import time
@@ -20,7 +19,7 @@ from typing import Any
 
 from harness.errors import FrameError, PageferryError, PeerError
 from harness.limits import cores
-from harness.migrator.liveness import require_peer, watch
+from harness.migrator.liveness import has_hung_up, require_peer, watch
 from harness.wire.frame import KIND_AT, PROTOCOL, Frame, FrameDecoder, Kind, control, digest
 from harness.wire.order import Order
 
@@ -110,9 +109,7 @@ class FrameLink:
 
     def require_open(self) -> None:
         """:raises PeerError: the other half has closed the link, even if it said something before that is yet to be read."""
-        poll = select.poll()
-        poll.register(self.socket, select.POLLRDHUP)
-        if poll.poll(0):
+        if has_hung_up(self.socket):
             raise PeerError(f"the {self.other} closed the link")
 
     def send_error(self, error: BaseException) -> None:

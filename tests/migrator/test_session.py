@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 
-from harness.migrator.session import own_usage
+import pytest
+
+from harness.errors import PeerError
+from harness.migrator.session import FrameLink, close_all, own_usage
 
 COUNTS = "from harness.migrator.session import own_usage; print(own_usage()['peak_rss_bytes'])"
 
@@ -15,3 +19,14 @@ def test_a_process_counts_its_own_memory_not_that_of_who_started_it():
     assert own_usage()["peak_rss_bytes"] > len(large)
     said = subprocess.run([sys.executable, "-c", COUNTS], capture_output=True, text=True, check=True).stdout
     assert 5 << 20 < int(said) < 150 << 20
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["by us", "by the other half"])
+def test_a_link_that_was_closed_is_not_open(side):
+    ends = socket.socketpair()
+    link = FrameLink(ends[0], "sender")
+    link.require_open()
+    close_all(ends[side])
+    with pytest.raises(PeerError, match="the sender closed the link"):
+        link.require_open()
+    close_all(*ends)
