@@ -114,6 +114,10 @@ class ZstdLongBackend(Backend):
             self._reader = None
             raise self._error(f"{len(data)} bytes for {raw_bytes}: {self._broken}") from exc
 
+    def close(self) -> None:
+        """Give the windows' memory back now, whoever still knows this object."""
+        self._writer = self._compressor = self._reader = self._decompressor = None
+
     def _next(self, data: memoryview, raw_bytes: int) -> Buffer:
         if raw_bytes == 0:
             if len(data):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,10 @@ from backends.conformance import KINDS, sample
 from backends.zstd_long import _zeros
 
 MIB = 1 << 20
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/status").read_text().partition("VmRSS:")[2].split()[0]) * 1024
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +53,16 @@ def test_a_stream_that_wants_more_than_was_agreed_is_refused(backend):
 
 def test_its_history_is_its_window(backend):
     assert backend(window="2MiB").history_bytes == 2 * MIB
+
+
+@pytest.mark.parametrize("method", ["open", "open_decoder"])
+def test_closed_it_gives_its_windows_memory_back(backend, method):
+    one = backend(window="256MiB")
+    before_bytes = resident_bytes()
+    getattr(one, method)()
+    assert resident_bytes() > before_bytes + 192 * MIB
+    one.close()
+    assert resident_bytes() < before_bytes + 64 * MIB
 
 
 def test_what_was_sent_before_is_a_reference(backend):
