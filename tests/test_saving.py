@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.commands.options import check_writable, write_statistics
-from harness.errors import PeerError, ResultError
+from harness.errors import PeerError, ResultError, UserError
 from harness.saving import save_whole, whole_file
 
 CODE = Path(__file__).parent.parent
@@ -124,5 +124,5 @@ def test_nothing_names_its_temporary_files_by_its_process():
 )
 def test_a_place_that_cannot_be_written_is_found_before_the_work(name, words, tmp_path):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ResultError, match=words):
+    with pytest.raises(UserError, match=words):
         check_writable(tmp_path / name)

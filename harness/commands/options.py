@@ -137,7 +137,7 @@ def parse_options(pairs: Sequence[str]) -> dict[str, str | int | float | bool]:
 
 
 def check_writable(path: Path | None, what: str = "statistics") -> None:
-    """Find out before the work that its document could not be written after it. :raises ResultError: so it is."""
+    """Find out before the work that its document could not be written after it. :raises UserError: so it is."""
     if path is None:
         return
     target = Path(os.path.realpath(path))
@@ -151,7 +151,7 @@ def check_writable(path: Path | None, what: str = "statistics") -> None:
         reason = f"{written} may not be written to; choose another place"
     else:
         return
-    raise ResultError(f"{path}: cannot write the {what} there: {reason}")
+    raise UserError(f"{path}: cannot write the {what} there: {reason}")
 
 
 def write_statistics(statistics: Mapping[str, Any], path: Path | None) -> None:
