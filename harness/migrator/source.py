@@ -27,6 +27,10 @@ _LINGER_S = 0.002
 _STALL_S = 1.0
 """A record torn for this long is carried as it is: whoever wrote half of it may be waiting for an answer to it."""
 
+_FIRST_READ_BYTES = 4 << 10
+"""While it is unknown whether the destination is to answer: a source that will be refused is to keep what it has to write, for once
+it has written all it calls the migration completed, and stops its guest for good."""
+
 _ANSWER_S = 30.0
 _CONFIRMED_S = 5.0
 _TIMEVAL = struct.Struct("@ll")
@@ -54,8 +58,7 @@ class Source:
         :raises UserError: the destination is not to confirm it. :raises QemuError: the connection broke.
         """
         for batch in self._batches(in_flight_bytes):
-            if self.parser.return_path is False and not self._unconfirmed:
-                raise UserError(self._without_return_path())
+            self._require_confirmable()
             yield batch
 
     def _batches(self, in_flight_bytes: Callable[[], int]) -> Iterator[PageBatch]:
@@ -69,7 +72,7 @@ class Source:
             # With batches under way there is time to wait, in one call, until this one is full.
             how = socket.MSG_WAITALL if in_flight_bytes() else socket.MSG_DONTWAIT
             try:
-                count = connection.recv_into(parser.get_buffer(), 0, how)
+                count = connection.recv_into(self._room(), 0, how)
             except BlockingIOError:
                 began_s = time.monotonic()
                 batch = self._waited(poll, in_flight_bytes())
@@ -86,6 +89,7 @@ class Source:
                 break
             self._entrance.look(parser.counts.raw_pages + parser.counts.zero_pages)
             parser.buffer_updated(count)
+            self._require_confirmable()
             while (batch := parser.next_batch()) is not None:
                 yield batch
         if (last := parser.finish()) is not None:
@@ -136,6 +140,15 @@ class Source:
         """QEMU's migration fails if it is not over. Wakes whoever waits here."""
         self._shut.set()
         close_all(self._connection)
+
+    def _room(self) -> memoryview:
+        """For the next bytes."""
+        room = self.parser.get_buffer()
+        return room if self.parser.return_path is not None else room[:_FIRST_READ_BYTES]
+
+    def _require_confirmable(self) -> None:
+        if self.parser.return_path is False and not self._unconfirmed:
+            raise UserError(self._without_return_path())
 
     def _without_return_path(self) -> str:
         parser = self.parser

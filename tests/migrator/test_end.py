@@ -125,6 +125,16 @@ def test_without_return_path_a_migration_fails_before_a_byte_of_it_is_delivered(
     assert "--without-return-path" in str(pair.receiver.error)
 
 
+def test_a_source_that_is_refused_keeps_most_of_a_short_stream(tmp_path):
+    data = stream(return_path=False, pages=150)
+    with Pair(tmp_path, without_return_path=False, batch_bytes=4 << 20) as pair:
+        pair.source.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            pair.source.sendall(data)  # it would take all of this for one batch
+        assert pair.drain() == b""
+    assert isinstance(pair.sender.error, UserError)
+
+
 @pytest.mark.parametrize("return_path", [True, False], ids=["confirmed", "bare"])
 def test_a_cancel_is_noticed_while_the_destination_takes_nothing(tmp_path, return_path):
     data = stream(return_path=return_path, pages=5000)
