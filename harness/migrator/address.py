@@ -78,7 +78,7 @@ def _is_ipv6(host: str) -> bool:
 def resolve(address: Address, option: str, *, insecure: bool = False) -> Endpoint:
     """Look it up. Guest memory crosses a connection in the clear, so that one beyond this machine must be asked for.
 
-    :raises UserError: no such host, or it is not this machine and ``insecure`` is not given.
+    :raises UserError: no such host, one without its interface, or it is not this machine and ``insecure`` is not given.
     """
     if address.path is not None:
         return Endpoint(address, option, ((socket.AF_UNIX, address.path),))
@@ -89,6 +89,11 @@ def resolve(address: Address, option: str, *, insecure: bool = False) -> Endpoin
         raise UserError(
             f"{option} {address}: {reason}; give a name or an address that this machine knows (`getent hosts NAME`, `ip address`)"
         ) from exc
+    if any(_lacks_interface(info[4]) for info in infos):
+        raise UserError(
+            f"{option} {address}: an address that holds at one interface only, and none is named; name it behind the address "
+            f"(`ip address` lists them), such as tcp:[{address.host}%eth0]:{address.port}"
+        )
     if not insecure and not all(_is_loopback(info[4]) for info in infos):
         raise UserError(
             f"{option} {address}: not a loopback address, and the guest's whole memory would cross the network unencrypted and "
@@ -97,6 +102,11 @@ def resolve(address: Address, option: str, *, insecure: bool = False) -> Endpoin
     # A name may mean both families; who listens at "localhost" is then looked for at 127.0.0.1 first, as ever.
     places = sorted(dict.fromkeys((int(info[0]), info[4]) for info in infos))
     return Endpoint(address, option, tuple(places))
+
+
+def _lacks_interface(place: Any) -> bool:  # noqa: ANN401 - the same as below
+    """Whether it is a link-local IPv6 address, whose fourth part, the interface's number, is missing."""
+    return len(place) == 4 and not place[3] and ipaddress.ip_address(place[0].partition("%")[0]).is_link_local
 
 
 def _is_loopback(place: Any) -> bool:  # noqa: ANN401 - a socket address is as its family has it

@@ -59,6 +59,12 @@ def test_an_address_of_one_interface_means_that_interface():
     assert endpoint.places == ((socket.AF_INET6, ("fe80::1", 4444, 0, socket.if_nametoindex("lo"))),)
 
 
+@pytest.mark.parametrize("insecure", [True, False])
+def test_an_address_of_one_interface_needs_it_named(insecure):
+    with pytest.raises(UserError, match=r"--to tcp:\[fe80::1\]:4444: .*name it .*tcp:\[fe80::1%eth0\]:4444"):
+        resolve(parse_address("tcp:[fe80::1]:4444", "--to"), "--to", insecure=insecure)
+
+
 def test_an_interface_that_there_is_not_is_the_users_error():
     with pytest.raises(UserError, match=r"--to tcp:\[fe80::1%nosuch0\]:4444: .*ip address"):
         resolve(parse_address("tcp:[fe80::1%nosuch0]:4444", "--to"), "--to", insecure=True)
