@@ -6,6 +6,7 @@ is refused.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,7 +140,7 @@ def read_certificate(path: Path) -> Certificate:
     """A ``certificate.json`` (or of a folder that holds one), whatever it says. :raises ResultError: with the first thing wrong."""
     file = _file_of(path)
     try:
-        certificate = _CERTIFICATE.validate_json(file.read_bytes())
+        certificate = _CERTIFICATE.validate_json(file.read_bytes().removeprefix(BOM_UTF8))
     except OSError as exc:
         raise ResultError(f"{file}: cannot read the certificate: {exc.strerror}") from exc
     except ValidationError as exc:

@@ -5,6 +5,7 @@ Knows nothing of how a run is made. Durations are seconds, sizes bytes; ``None``
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -227,7 +228,7 @@ def load_result(path: Path) -> Result:
     """Read a ``result.json`` (or a folder that holds one). :raises ResultError: with the file and the first thing wrong."""
     file = path / "result.json" if path.is_dir() else path
     try:
-        result = _RESULT.validate_json(file.read_bytes())
+        result = _RESULT.validate_json(file.read_bytes().removeprefix(BOM_UTF8))
     except OSError as exc:
         raise ResultError(f"{file}: cannot read the result: {exc.strerror}") from exc
     except ValidationError as exc:

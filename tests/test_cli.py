@@ -541,3 +541,10 @@ def test_a_name_that_looks_like_markup_is_printed_as_it_is():
     assert text.count("[red]x[/red]") == 3  # table, why it is missing, progress
     assert text.count("[/bold] broke") == 2
     assert "[red]x[/red]: 1 failed: [/bold] broke" in text
+
+
+def test_a_result_with_a_byte_order_mark_is_read(tmp_path):
+    save_result(_result(_run("original")), tmp_path / "result.json")
+    plain = load_result(tmp_path)
+    (tmp_path / "result.json").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "result.json").read_bytes())
+    assert load_result(tmp_path) == plain

@@ -134,3 +134,9 @@ def test_findings_say_what_was_measured_and_what_was_not():
     ):
         assert words in text, words
     assert list(findings("software", [])) == []
+
+
+def test_a_certificate_with_a_byte_order_mark_is_read(tmp_path):
+    saved = certificate(result())
+    (tmp_path / "certificate.json").write_bytes(b"\xef\xbb\xbf" + dump_certificate(saved))
+    assert load_certificate(tmp_path) == saved
