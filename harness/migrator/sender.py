@@ -30,6 +30,7 @@ from harness.migrator.listening import PRIVATE, Access, listen
 from harness.migrator.method_policy import MethodPolicy
 from harness.migrator.session import FrameLink, close_all, hello, keep_freed_memory, parse_greeting
 from harness.migrator.steering import Steering, open_steering
+from harness.units import format_bytes
 from harness.wire.frame import Kind, control
 
 __all__ = ["SendConfig", "run_sender"]
@@ -89,7 +90,7 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
         try:
             round_trip_s = rehearsal.measured_round_trip_s(link)
             policy = _policy(crew, link, welcome, round_trip_s)
-            prepared = _prepared(crew, link, welcome, policy)
+            prepared = _prepared(crew, link, welcome, policy, say)
             say(f"ready: migrate the source to {listener.address}")
             entrance = Entrance(listener, say)
             with _migration(entrance, link) as connection:
@@ -143,7 +144,9 @@ def _policy(crew: Crew, link: FrameLink, welcome: Welcome, round_trip_s: float) 
     return policy
 
 
-def _prepared(crew: Crew, link: FrameLink, welcome: Welcome, policy: MethodPolicy | None) -> dict[str, float]:
+def _prepared(
+    crew: Crew, link: FrameLink, welcome: Welcome, policy: MethodPolicy | None, say: Callable[[str], None]
+) -> dict[str, float]:
     """What it took to open the history with which a migration will begin, if it does. Raises as ``prepare``."""
     choice = policy.first_choice if policy is not None else 0
     serial = crew.serials.get(choice)
@@ -151,8 +154,15 @@ def _prepared(crew: Crew, link: FrameLink, welcome: Welcome, policy: MethodPolic
         return {}
     began_s = time.monotonic()
     ready = preparation.prepare(link, crew.codecs.index(serial.name), serial, receiver_prepares=welcome.prepares)
-    if policy is not None and ready == len(serial.lanes):
+    lanes = len(serial.lanes)
+    if policy is not None and ready == lanes:
         policy.prepared(choice)
+    if ready < lanes:
+        size = format_bytes(lanes * serial.lanes[0].history_bytes)
+        say(
+            f"warning: memory is short here or at the receiver, so that {ready} of {lanes} histories were prepared; {serial.name} may "
+            f"take {size} at each end; where a limit of memory is near, use --threads 1, a smaller --option window=..., or zstd"
+        )
     return {"prepare_s": time.monotonic() - began_s, "prepared_histories": ready}
 
 

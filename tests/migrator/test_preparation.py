@@ -127,6 +127,15 @@ def test_an_instance_that_cannot_be_opened_stops_it_before_it_begins(ends, failu
         preparation.prepare(ends[0], 1, Serial([Planted(failure)]), receiver_prepares=True)
 
 
+def test_a_sender_warns_of_histories_that_may_outgrow_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(preparation, "available_bytes", lambda: GIB)
+    data = streams.small_stream()
+    with Pair(tmp_path, "zstd-long", options={"window": "1MiB"}) as pair:
+        assert carry(pair, data, []) == data
+    assert pair.sender.result["prepared_histories"] == 0
+    assert any("warning: memory is short here or at the receiver" in line for line in pair.sender.said)
+
+
 def test_the_pair_prepares_and_reports_it(tmp_path, monkeypatch, plenty):
     cls = registry.load("zstd-long")
     opened = []
