@@ -160,8 +160,9 @@ def _prepared(
     if ready < lanes:
         size = format_bytes(lanes * serial.lanes[0].history_bytes)
         say(
-            f"warning: memory is short here or at the receiver, so that {ready} of {lanes} histories were prepared; {serial.name} may "
-            f"take {size} at each end; where a limit of memory is near, use --threads 1, a smaller --option window=..., or zstd"
+            f"warning: memory is short here or at the receiver, so that {ready} of {lanes} histories were prepared; {serial.name} "
+            f"may take {size} at each end; where a limit of memory is near, use --threads 1, a smaller --option window=..., or "
+            "zstd"
         )
     return {"prepare_s": time.monotonic() - began_s, "prepared_histories": ready}
 
