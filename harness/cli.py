@@ -19,10 +19,10 @@ from pathlib import Path
 
 import click
 
-from harness.claims import release_all
 from harness.errors import PageferryError, ResultError
+from harness.hosts.claims import release_all
+from harness.hosts.signals import WORDS, arrived, interruptible, raise_if_arrived
 from harness.names import unknown
-from harness.signals import WORDS, arrived, interruptible, raise_if_arrived
 from harness.terminal import OutputError, cover_absent_streams, give_up_output, guarded_output, one_line, tell
 
 __all__ = ["main"]

@@ -14,14 +14,15 @@ from typing import Literal
 
 from backends import registry
 from backends.opencl.devices import DeviceConfig, OpenclError, OpenclMissing, probe_in_child
-from harness import environment, limits
 from harness.errors import MissingError, PageferryError
+from harness.experiment import environment
 from harness.guests.accel import probe_accel
-from harness.guests.cache import ELSEWHERE, cache_dir
-from harness.guests.survey import survey
-from harness.measure.verify import dump_bytes
-from harness.migrator.netns import NetnsLink
-from harness.rundir import LOGS_BYTES, scratch_base
+from harness.guests.verify import dump_bytes
+from harness.hosts import limits
+from harness.hosts.rundir import LOGS_BYTES, scratch_base
+from harness.links.netns import NetnsLink
+from harness.qemu.survey import survey
+from harness.streams.memory.cache import ELSEWHERE, cache_dir
 from harness.units import format_bytes
 
 __all__ = ["Check", "doctor", "nothing_runs"]

@@ -1,1 +1,1 @@
-"""Result(s) -> self-contained HTML pages. Works from saved results alone; imports ``harness.result`` and ``harness.units``."""
+"""Result(s) -> self-contained HTML pages. Works from saved results alone; imports ``harness.results`` and ``harness.units``."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.advice import BEYOND_LIMIT_S, Advice, Bandwidth, Estimate, MethodAdvice, dump_advice
-from harness.advice_words import bound_text, mb_text
+from harness.results.advice import BEYOND_LIMIT_S, Advice, Bandwidth, Estimate, MethodAdvice, dump_advice
+from harness.results.advice_words import bound_text, mb_text
 from harness.units import format_bandwidth, format_bytes, format_duration
 from reports import break_even_plots, charts, html
 from reports.numbers import DASH, amount, plural

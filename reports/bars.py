@@ -11,7 +11,7 @@ from typing import Any
 
 import altair as alt
 
-from harness.result import Result
+from harness.results.result import Result
 from reports.effects import counted_runs, cpu_per_gib_metric, gib_carried
 from reports.numbers import METRICS
 from reports.offload import PHASES, phases

@@ -14,8 +14,8 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from harness.model import Cost, Link, break_even
-from harness.result import Result
+from harness.results.model import Cost, Link, break_even
+from harness.results.result import Result
 from reports.effects import summary_of
 from reports.facts import declared_methods, distance_text, is_replay, scenario_text
 

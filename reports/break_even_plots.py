@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from harness.model import Cost, Link
+from harness.results.model import Cost, Link
 from reports.plots import Datum, Spec, data, texts
 from reports.theme import colour_scale, shape_scale
 

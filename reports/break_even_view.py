@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.advice_words import bound_text
-from harness.result import Result
+from harness.results.advice_words import bound_text
+from harness.results.result import Result
 from harness.units import format_bandwidth
 from reports import break_even_plots, charts
 from reports.break_even import Group, Point, groups

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.certificate import Certificate, dump_certificate
+from harness.results.certificate import Certificate, dump_certificate
 from reports import certificate_view, html
 from reports.certificate_charts import subjects
 from reports.certificate_comparison import ComparisonRow, compare_certificates, comparison_rows

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from harness.certificate import Certificate, CheckResult
+from harness.results.certificate import Certificate, CheckResult
 from harness.units import format_bytes
 from reports import certificate_plots as plots
 from reports.certificate_plots import figure_text

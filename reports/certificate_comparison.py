@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.certificate import Certificate, CheckResult, Measurement
+from harness.results.certificate import Certificate, CheckResult, Measurement
 from reports.certificate_view import (
     STATUS_WORDS,
     Pairs,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.certificate import Certificate, CheckResult, Measurement, Status
+from harness.results.certificate import Certificate, CheckResult, Measurement, Status
 from harness.units import format_bytes
 from reports.certificate_charts import Table, raw_tables
 from reports.certificate_plots import figure_text

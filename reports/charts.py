@@ -14,7 +14,7 @@ from typing import Any, Literal
 import altair as alt
 import vl_convert
 
-from harness.result import Result
+from harness.results.result import Result
 from reports import bars, choice_plots, frontier_plots, plots, steer_plots, sweeps
 from reports.choices import Followed, followed
 from reports.effects import cpu_per_gib_metric

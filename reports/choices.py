@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from harness.result import Result, Run
+from harness.results.result import Result, Run
 from reports.effects import counted_runs, medians_run, method_names
 from reports.fallbacks import counted
 from reports.numbers import DASH, amount, finite, plural, share_percent

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from harness.result import Result
+from harness.results.result import Result
 from harness.units import format_bandwidth
 from reports import facts
 from reports.effects import counted_runs, method_names, ratio_interval, summary_of, values

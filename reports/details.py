@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.result import Result, Run, Sample
+from harness.results.result import Result, Run, Sample
 from reports.effects import method_names, summary_of
 from reports.faults import fault_text
 from reports.numbers import DASH, METRICS, amount, effect_percent, interval_text, p_text, plural, scaled

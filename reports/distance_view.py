@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from harness.result import Result
+from harness.results.result import Result
 from reports import charts
 from reports.distance import Group, groups, headings, rows, sentences
 from reports.plots import Datum, Spec, data

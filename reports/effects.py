@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.result import MetricSummary, Result, Run
+from harness.results.result import MetricSummary, Result, Run
 from reports.facts import guest_memory_bytes, is_replay
 from reports.numbers import Metric
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.result import Result
+from harness.results.result import Result
 from harness.units import format_bandwidth, format_bytes, format_delay, format_duration, format_round_trip
 from reports.numbers import finite, plural
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.result import Result, Run
+from harness.results.result import Result, Run
 from reports import facts
 from reports.effects import counted_runs, method_names
 from reports.numbers import amount, plural

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.result import Result, Run
+from harness.results.result import Result, Run
 from reports.effects import counted_runs, method_names
 from reports.fallbacks import count, stand_in
 from reports.numbers import DASH, amount, plural, share_percent

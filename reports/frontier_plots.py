@@ -11,7 +11,7 @@ from typing import Any
 
 import altair as alt
 
-from harness.result import Attempt, Frontier, Result
+from harness.results.result import Attempt, Frontier, Result
 from harness.units import format_bandwidth
 from reports.facts import baseline_name, delay_of, distance_text
 from reports.frontiers import of_search

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.result import Result
+from harness.results.result import Result
 from reports.effects import summary_of
 from reports.facts import declared_methods
 

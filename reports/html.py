@@ -20,8 +20,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import TypeAdapter
 
-from harness.result import Result
-from harness.saving import save_whole
+from harness.results.result import Result
+from harness.results.saving import save_whole
 from reports import charts, view
 
 __all__ = [

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
-from harness.certificate import Certificate, CheckResult
+from harness.results.certificate import Certificate, CheckResult
 from reports.certificate_view import measurement_text
 from reports.html import write_whole
 from reports.printable import printable

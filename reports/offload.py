@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from harness.result import Result, Run
+from harness.results.result import Result, Run
 from reports.effects import counted_runs, method_names
 from reports.fallbacks import count, counted, every_sentence
 from reports.faults import QAT_HEADINGS, Faults, QatRow, faults, qat_rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.result import Result
+from harness.results.result import Result
 from harness.units import format_bandwidth
 from reports.effects import counted_runs, ratio_interval, summary_of, values
 from reports.facts import declared_methods, distance_text

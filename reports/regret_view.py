@@ -9,7 +9,7 @@ from typing import Any
 
 import altair as alt
 
-from harness.result import Result
+from harness.results.result import Result
 from reports import charts
 from reports.numbers import DASH, amount, percent, plural
 from reports.plots import Datum, Spec, band_height, data, texts

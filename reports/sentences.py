@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from statistics import median
 
-from harness.result import Result
+from harness.results.result import Result
 from reports import facts
 from reports.effects import SIGNIFICANT_P, counted_runs, method_names, ratio_interval, summary_of, tone_of, values
 from reports.fallbacks import doubted_name, fallbacks_of

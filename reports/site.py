@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.result import Result, save_result
+from harness.results.result import Result, save_result
 from reports import break_even_view, charts, distance_view, html, regret_view, view
 
 __all__ = ["write_site"]

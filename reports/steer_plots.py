@@ -9,7 +9,7 @@ from typing import Any
 
 import altair as alt
 
-from harness.result import Result, Run
+from harness.results.result import Result, Run
 from reports.effects import counted_runs, medians_run
 from reports.numbers import finite
 from reports.plots import Datum, Spec, counted_methods, data, texts

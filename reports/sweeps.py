@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from harness.result import Result
+from harness.results.result import Result
 from reports.effects import summary_of
 from reports.facts import declared_methods, family
 from reports.grid import Grid, throughput_mb_per_s

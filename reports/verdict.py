@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.result import MetricSummary, Result, Run
+from harness.results.result import MetricSummary, Result, Run
 from reports import facts
 from reports.details import doubts_about
 from reports.effects import SIGNIFICANT_P, Tone, counted_runs, cpu_per_gib_metric, method_names, summary_of, tone_of

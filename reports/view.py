@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.result import Result
+from harness.results.result import Result
 from reports import facts
 from reports.choices import DEFINITIONS as CHOICES_DEFINITIONS
 from reports.choices import Choices, choices

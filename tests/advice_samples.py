@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.advice import Advice, Question
-from harness.adviser import Measured, conclude
-from harness.model import Guest, Link
-from harness.result import CpuSeconds, Result, Run
+from harness.advise.adviser import Measured, conclude
+from harness.results.advice import Advice, Question
+from harness.results.model import Guest, Link
+from harness.results.result import CpuSeconds, Result, Run
 
 MB, GBIT = 1e6, 125_000_000
 STREAM_BYTES = 200_000_000

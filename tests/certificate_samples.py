@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.certificate import Certificate, CheckResult, Measurement, verdict_of
+from harness.results.certificate import Certificate, CheckResult, Measurement, verdict_of
 
 KIB, MIB = 1 << 10, 1 << 20
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> \"'&{{7*7}} ]]> \x00\x1b[31m\x7f\ufffe end"

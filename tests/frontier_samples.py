@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from report_samples import ENVIRONMENT, HOSTILE, MIB
 
-from harness.frontier import doubts, frontiers, judged, next_value, with_value
-from harness.result import Result, Run
-from harness.scenario import Scenario
+from harness.experiment.frontier import doubts, frontiers, judged, next_value, with_value
+from harness.results.result import Result, Run
+from harness.scenario.model import Scenario
 
 METHODS = [
     {"name": "original", "engine": "qemu", "baseline": True},

@@ -12,7 +12,7 @@ import time
 import uuid
 from pathlib import Path
 
-from harness.guests.spawn import spawn
+from harness.hosts.spawn import spawn
 
 GUEST = "pageferry-test"
 SOCKET = Path("/var/lib/libvirt/qemu/pageferry.sock")

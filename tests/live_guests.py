@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.experiment.halves import Half
 from harness.guests.accel import probe_accel
-from harness.guests.memory import fill_image
 from harness.guests.native import MethodPlan, SideSettings
 from harness.guests.pair import GuestPair, GuestSpec, start_pair
-from harness.guests.qemu import QemuProcess
-from harness.guests.spawn import spawn
 from harness.guests.stress import StressConfig, layout
-from harness.guests.survey import survey
-from harness.migrator.halves import Half
+from harness.hosts.spawn import spawn
+from harness.qemu.process import QemuProcess
+from harness.qemu.survey import survey
+from harness.streams.memory.memory import fill_image
 
 QEMU = "qemu-system-x86_64"
 MIB = 1 << 20

@@ -14,8 +14,8 @@ from typing import Any
 
 from pairs import Half
 
-from harness.migrator.ack import AckLook
 from harness.migrator.address import Address
+from harness.migrator.carry.ack import AckLook
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
 from harness.wire.frame import Frame, FrameDecoder, Kind, control, encode

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.result import CpuSeconds, MetricSummary, Result, Run, Sample
+from harness.results.result import CpuSeconds, MetricSummary, Result, Run, Sample
 
 MIB = 1 << 20
 ENVIRONMENT = {

@@ -7,8 +7,8 @@ import heapq
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from harness.migrator.policy import FlightPolicy
-from harness.migrator.round_trip import RoundTrip
+from harness.migrator.carry.policy import FlightPolicy
+from harness.migrator.carry.round_trip import RoundTrip
 
 
 class Seen(NamedTuple):

@@ -9,10 +9,10 @@ import advice_samples as samples
 import pytest
 from pydantic import TypeAdapter
 
-from harness.advice import Advice, dump_advice, save_advice
 from harness.errors import MissingError, ResultError
-from harness.model import Link
-from harness.result import Result, Run
+from harness.results.advice import Advice, dump_advice, save_advice
+from harness.results.model import Link
+from harness.results.result import Result, Run
 
 MBIT = 125_000
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from harness.asked import MOST_BYTES, asked, on_cores
+from harness.advise.asked import MOST_BYTES, asked, on_cores
 from harness.errors import ScenarioError, UserError
 
 MIB = 1 << 20

@@ -6,9 +6,9 @@ import pytest
 
 from backends import registry
 from backends.api import BackendUnavailable
-from harness.auto import candidates
 from harness.errors import MissingError, UserError
-from harness.migrator.crew import crew_of
+from harness.migrator.carry.crew import crew_of
+from harness.migrator.choose.auto import candidates
 
 
 def test_none_comes_first_and_history_stands_alone():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.bisection import MOST_TRIES, Bisection
+from harness.experiment.bisection import MOST_TRIES, Bisection
 
 TOLERANCES = st.sampled_from([1.05, 1.1, 1.25, 2.0])
 VOTES = st.sampled_from([1, 3, 5])

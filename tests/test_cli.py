@@ -18,13 +18,13 @@ from rich.console import Console
 
 from harness import cli
 from harness.errors import CodecError, MissingError, PeerError, QemuError, ResultError
-from harness.events import RunFinished, RunProgress, RunStarted
+from harness.experiment.events import RunFinished, RunProgress, RunStarted
+from harness.experiment.progress import progress
+from harness.experiment.recorder import record_stream
+from harness.experiment.summary import print_summary
 from harness.migrator.address import Address
-from harness.progress import progress
-from harness.recorder import record_stream
-from harness.result import CpuSeconds, MetricSummary, Result, Run, load_result, save_result
-from harness.scenario import load_scenario
-from harness.summary import print_summary
+from harness.results.result import CpuSeconds, MetricSummary, Result, Run, load_result, save_result
+from harness.scenario.model import load_scenario
 
 COMMANDS = ("run", "advise", "list", "doctor", "send", "receive", "record", "report", "compare", "qualify", "opencl")
 
@@ -56,7 +56,7 @@ def _result(*runs: Run, name: str = "throttled") -> Result:
 @pytest.fixture
 def runner(monkeypatch):
     """Puts a runner in place of the real one; set its ``runs`` or its ``error``."""
-    module = type(sys)("harness.runner")
+    module = type(sys)("harness.experiment.runner")
     module.runs, module.error, module.seen = (_run("original"), _run("isal-1")), None, []
 
     def run_scenario(scenario, out, on_event):
@@ -72,7 +72,7 @@ def runner(monkeypatch):
         return result
 
     module.run_scenario = run_scenario
-    monkeypatch.setitem(sys.modules, "harness.runner", module)
+    monkeypatch.setitem(sys.modules, "harness.experiment.runner", module)
     monkeypatch.setattr(importlib.import_module("harness"), "runner", module, raising=False)
     return module
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from harness import cli, costing
-from harness.advice import Advice
-from harness.migrator.policy import FlightPolicy
-from harness.result import load_result
-from harness.scenario import Guest
+from harness import cli
+from harness.advise import costing
+from harness.migrator.carry.policy import FlightPolicy
+from harness.results.advice import Advice
+from harness.results.result import load_result
+from harness.scenario.model import Guest
 
 MIB = 1 << 20
 TINY = """

@@ -9,10 +9,11 @@ import pytest
 from backends.opencl.devices import DeviceRow, OpenclError, OpenclMissing
 from backends.registry import BackendStatus
 from harness import doctor as doctor_module
-from harness import environment, limits, rundir
 from harness.doctor import Check, doctor, nothing_runs
 from harness.errors import MissingError, QemuError
+from harness.experiment import environment
 from harness.guests import accel
+from harness.hosts import limits, rundir
 
 
 @pytest.fixture

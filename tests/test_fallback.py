@@ -10,9 +10,9 @@ import pytest
 
 from backends import registry
 from backends.api import BackendInfo
-from harness.cputime import tree_cpu_s
 from harness.errors import UserError
-from harness.fallback import Fallback, choose_fallback
+from harness.hosts.cputime import tree_cpu_s
+from harness.migrator.carry.fallback import Fallback, choose_fallback
 
 CARD = BackendInfo("card", device="card")
 ZLIB = registry.load("zlib").info

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.frontier import doubts, frontiers, judged, next_value, runs_left, with_value
-from harness.result import Result, Run, load_result, save_result
-from harness.scenario import Scenario
+from harness.experiment.frontier import doubts, frontiers, judged, next_value, runs_left, with_value
+from harness.results.result import Result, Run, load_result, save_result
+from harness.scenario.model import Scenario
 
 MIB = 1 << 20
 SCENARIO = Scenario.model_validate(

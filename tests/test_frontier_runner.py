@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, frontier_runner, runner
+from harness import cli
 from harness.errors import MissingError, PeerError, QemuError, UserError
-from harness.events import RunFinished, RunStarted
-from harness.result import Run, load_result
-from harness.scenario import load_scenario
+from harness.experiment import runner
+from harness.experiment import search as frontier_runner
+from harness.experiment.events import RunFinished, RunStarted
+from harness.results.result import Run, load_result
+from harness.scenario.model import load_scenario
 
 MIB = 1 << 20
 TOML = """

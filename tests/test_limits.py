@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import limits
+from harness.hosts import limits
 
 GIB = 1 << 30
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import runner
-from harness.frontier_runner import run_frontiers
+from harness.experiment import runner
+from harness.experiment.live import LiveLab
+from harness.experiment.search import run_frontiers
 from harness.guests.accel import probe_accel
-from harness.live import LiveLab
-from harness.scenario import Method, load_scenario
+from harness.scenario.model import Method, load_scenario
 
 pytestmark = [
     pytest.mark.qemu,
@@ -24,7 +24,7 @@ SETTINGS = ["guest.memory=96MiB", "guest.working_set=8MiB", "repeats=1", "warmup
 
 
 def dirty_rate() -> str:
-    """Under TCG, QEMU 7.2 alone loses a busy guest's last writes now and then (see ``harness.live``): there it is idle."""
+    """Under TCG, QEMU 7.2 alone loses a busy guest's last writes now and then (see ``experiment.live``): there it is idle."""
     return f"guest.dirty_rate={4 if probe_accel('qemu-system-x86_64').name == 'kvm' else 0}MiB/s"
 
 
@@ -44,8 +44,8 @@ PLANT = """
             return pages
 """
 UNCHECKED = """
-    import harness.migrator.codec
-    harness.migrator.codec.check_restored = lambda *_: None
+    import harness.migrator.carry.codec
+    harness.migrator.carry.codec.check_restored = lambda *_: None
 """
 
 

@@ -11,9 +11,9 @@ from test_live import dirty_rate
 
 from backends.api import BackendUnavailable
 from backends.opencl import OpenclBackend
-from harness import runner
-from harness.live import LiveLab
-from harness.scenario import load_scenario
+from harness.experiment import runner
+from harness.experiment.live import LiveLab
+from harness.scenario.model import load_scenario
 
 
 def lack() -> str | None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from harness.model import ALWAYS, NEVER, Cost, Guest, Link, break_even, migration
+from harness.results.model import ALWAYS, NEVER, Cost, Guest, Link, break_even, migration
 
 RATES = st.floats(1e6, 5e10)
 RATIOS = st.floats(0.9, 50)

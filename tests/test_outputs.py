@@ -10,8 +10,8 @@ import report_samples
 
 from harness import cli
 from harness.errors import ResultError, UserError
-from harness.outputs import RUN_FILES, replacing
-from harness.result import Run, load_result, save_result
+from harness.experiment.outputs import RUN_FILES, replacing
+from harness.results.result import Run, load_result, save_result
 
 SCENARIO = (
     'description="x"\nrepeats=2\nwarmups=0\n[guest]\nkind="synthetic"\nmemory="16MiB"\nworking_set="8MiB"\n'
@@ -61,7 +61,7 @@ def run(tmp_path, monkeypatch):
         def opened(_):
             yield Lab(*ends)
 
-        monkeypatch.setattr("harness.runner.open_lab", opened)
+        monkeypatch.setattr("harness.experiment.runner.open_lab", opened)
         return cli.main(["run", str(tmp_path / "mini.toml"), "--out", str(tmp_path / "out")])
 
     return go

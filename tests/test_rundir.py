@@ -11,15 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import rundir
-from harness.claims import release_all
 from harness.errors import MissingError, ResultError
-from harness.rundir import open_run_dir, open_scratch, scratch_base
+from harness.hosts import rundir
+from harness.hosts.claims import release_all
+from harness.hosts.rundir import open_run_dir, open_scratch, scratch_base
 
 ELSEWHERE = ["unshare", "--pid", "--fork", "--mount-proc"]
-SCRATCH = (
-    "import os\nfrom harness.rundir import open_scratch\nwith open_scratch() as folder: print(folder, flush=True); "
-)
+SCRATCH = "import os\nfrom harness.hosts.rundir import open_scratch\nwith open_scratch() as folder: print(folder, flush=True); "
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -49,7 +47,7 @@ def test_a_killed_runs_folder_is_removed_by_the_next_and_a_living_ones_is_not(tm
 
 
 def test_a_folder_goes_when_the_program_ends_without_leaving_it():
-    code = "from harness.claims import Claim; from pathlib import Path; claim = Claim(Path('/dev/shm'))"
+    code = "from harness.hosts.claims import Claim; from pathlib import Path; claim = Claim(Path('/dev/shm'))"
     code = f"\n{code}; claim.take(); print(claim.path)"
     assert not Path(str(_left_by(code)).splitlines()[-1]).exists()
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import runner
 from harness.errors import MissingError, PeerError, ResultError
-from harness.events import RunFinished, RunStarted
-from harness.result import Run, load_result
-from harness.scenario import load_scenario
+from harness.experiment import runner
+from harness.experiment.events import RunFinished, RunStarted
+from harness.results.result import Run, load_result
+from harness.scenario.model import load_scenario
 
 TOML = """
 description = "three methods"

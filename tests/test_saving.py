@@ -10,7 +10,7 @@ import pytest
 
 from harness.commands.options import check_writable, write_statistics
 from harness.errors import PeerError, ResultError, UserError
-from harness.saving import save_whole, whole_file
+from harness.results.saving import save_whole, whole_file
 
 CODE = Path(__file__).parent.parent
 
@@ -96,7 +96,7 @@ def test_a_link_to_a_file_stays_a_link(tmp_path):
 
 
 def test_a_trap_at_a_temporary_name_is_not_walked_into(tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.saving.secrets.token_hex", lambda _: "known")
+    monkeypatch.setattr("harness.results.saving.secrets.token_hex", lambda _: "known")
     victim = tmp_path / "victim"
     victim.write_bytes(b"mine")
     (tmp_path / ".pageferry-known.tmp").symlink_to(victim)

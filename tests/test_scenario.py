@@ -13,7 +13,7 @@ import scenarios
 from backends import registry
 from harness.errors import ScenarioError
 from harness.guests.stress import StressConfig, layout
-from harness.scenario import Scenario, load_scenario
+from harness.scenario.model import Scenario, load_scenario
 from harness.units import MIB
 
 MINIMAL = """
@@ -451,7 +451,7 @@ def test_lists_that_make_a_taken_name_or_too_many_methods_are_refused(load):
 def test_a_backend_whose_library_is_missing_is_no_error_of_the_scenario():
     code = (
         "import sys; sys.modules['zstandard'] = None\n"
-        "from harness.scenario import load_scenario\n"
+        "from harness.scenario.model import load_scenario\n"
         "assert load_scenario('throttled').method('zstd-1').backend == 'zstd'\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import ScenarioError
-from harness.scenario import load_scenario
-from harness.sweep import load_sweep
+from harness.scenario.model import load_scenario
+from harness.scenario.sweep import load_sweep
 
 BODY = """
 description = "a test"

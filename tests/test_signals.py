@@ -13,9 +13,10 @@ from types import FrameType
 import click
 import pytest
 
-from harness import cli, rundir
+from harness import cli
 from harness.errors import PeerError
-from harness.rundir import open_scratch
+from harness.hosts import rundir
+from harness.hosts.rundir import open_scratch
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
@@ -110,7 +111,7 @@ def test_a_failure_that_follows_from_a_signal_is_told_as_the_signal(command, cap
 
 def test_a_signal_that_was_ignored_stays_ignored():
     """As nohup and a shell's background have it."""
-    code = "import os, signal; from harness.signals import interruptible\n"
+    code = "import os, signal; from harness.hosts.signals import interruptible\n"
     code += "with interruptible(lambda: None): os.kill(os.getpid(), signal.SIGHUP)\nprint('went on')"
     argv = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-c", code]
     assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "went on\n"

@@ -10,10 +10,10 @@ import report_samples as samples
 from rich.console import Console
 
 from harness import cli
-from harness.events import LabOpened
-from harness.progress import progress
-from harness.result import conditions, save_result
-from harness.summary import print_summary
+from harness.experiment.events import LabOpened
+from harness.experiment.progress import progress
+from harness.experiment.summary import print_summary
+from harness.results.result import conditions, save_result
 
 
 def printed(result):

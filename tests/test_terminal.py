@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from harness import cli
-from harness.console import make_console, make_table, plain
 from harness.errors import PeerError
-from harness.progress import finished_line
-from harness.result import Run, save_result
+from harness.experiment.console import make_console, make_table, plain
+from harness.experiment.progress import finished_line
+from harness.results.result import Run, save_result
 from harness.terminal import one_line, tell
 
 HOSTILE = "\x1b[2J[red]x[/]\x1b]0;owned\x07\npageferry: done\r\u202egnp\u2028\x9b1A\ud800"
@@ -60,7 +60,7 @@ def test_an_error_with_a_peers_words_is_one_line_that_cannot_rewrite_the_screen(
     def fail(*_, **__):
         raise PeerError(f"the peer refused: {HOSTILE}")
 
-    monkeypatch.setattr("harness.result.load_result", fail)
+    monkeypatch.setattr("harness.results.result.load_result", fail)
     assert cli.main(["report", str(tmp_path), "--out", str(tmp_path / "x")]) == 5
     err = capsys.readouterr().err
     assert err.startswith("pageferry: error: the peer refused: \\x1b[2J[red]x[/]")
@@ -72,7 +72,7 @@ def test_debug_shows_a_traceback_whose_lines_cannot_rewrite_the_screen(monkeypat
     def fail(*_, **__):
         raise PeerError(HOSTILE)
 
-    monkeypatch.setattr("harness.result.load_result", fail)
+    monkeypatch.setattr("harness.results.result.load_result", fail)
     assert cli.main(["report", str(tmp_path), "--out", str(tmp_path / "x"), "--debug"]) == 5
     err = capsys.readouterr().err
     assert "Traceback" in err

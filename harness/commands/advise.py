@@ -14,10 +14,10 @@ from harness.commands.options import BANDWIDTH, DURATION, RATE
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.advice import Advice
-    from harness.adviser import Measured
-    from harness.asked import Asked
-    from harness.events import Event
+    from harness.advise.adviser import Measured
+    from harness.advise.asked import Asked
+    from harness.experiment.events import Event
+    from harness.results.advice import Advice
 
 __all__ = ["command"]
 
@@ -61,11 +61,11 @@ def command(
     json_file: Path | None,
 ) -> None:
     """Measure what each method costs on this guest's pages, and say which one suits the link, and up to which bandwidth."""
-    from harness.advice import Question, save_advice
-    from harness.adviser import conclude
-    from harness.asked import asked, on_cores
+    from harness.advise.adviser import conclude
+    from harness.advise.asked import asked, on_cores
     from harness.commands.options import check_writable
-    from harness.console import make_console, plain
+    from harness.experiment.console import make_console, plain
+    from harness.results.advice import Question, save_advice
     from reports.advice import write_advice
 
     check_writable(json_file, "advice")
@@ -95,10 +95,10 @@ def command(
 def _measure(
     console: Console, subject: Asked, *, bandwidth: int | None, cores: int, repeats: int, folder: Path
 ) -> Measured:
-    from harness.console import plain
-    from harness.costing import CHOICES, measure
-    from harness.outputs import dropping
-    from harness.progress import progress
+    from harness.advise.costing import CHOICES, measure
+    from harness.experiment.console import plain
+    from harness.experiment.outputs import dropping
+    from harness.experiment.progress import progress
 
     @contextmanager
     def shown(title: str) -> Iterator[Callable[[Event], None]]:
@@ -119,8 +119,8 @@ def _measure(
 
 
 def _print(console: Console, advice: Advice) -> None:
-    from harness.advice_words import pays_up_to, rate_text, time_text
-    from harness.console import make_table, plain, print_warning
+    from harness.experiment.console import make_table, plain, print_warning
+    from harness.results.advice_words import pays_up_to, rate_text, time_text
     from harness.units import format_bandwidth, format_duration
 
     link = format_bandwidth(advice.question.bandwidth_bytes_per_s)

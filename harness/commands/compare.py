@@ -13,7 +13,7 @@ from harness.terminal import one_line
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from harness.result import Result
+    from harness.results.result import Result
 
 __all__ = ["command"]
 
@@ -34,8 +34,8 @@ Examples:
 )
 def command(*, first: Path, second: Path, out: Path | None) -> None:
     """Compare the methods that results A and B have in common: medians, and the change from A to B."""
-    from harness.console import make_console, print_warning
-    from harness.result import load_result
+    from harness.experiment.console import make_console, print_warning
+    from harness.results.result import load_result
     from reports.comparison import fallback_warnings
     from reports.html import write_comparison
 
@@ -51,8 +51,8 @@ def command(*, first: Path, second: Path, out: Path | None) -> None:
 
 def _table(a: Result, b: Result, first: str, second: str) -> Table:
     """:raises UserError: the two have no method in common."""
-    from harness.console import make_table, plain
     from harness.errors import UserError
+    from harness.experiment.console import make_table, plain
 
     if a.frontiers and b.frontiers:
         return _frontier_table(a, b, f"A = {plain(first)}, B = {plain(second)}: frontiers A -> B")
@@ -69,8 +69,8 @@ def _table(a: Result, b: Result, first: str, second: str) -> Table:
 
 def _frontier_table(a: Result, b: Result, title: str) -> Table:
     """What converged in each, with no interval: their own tables have the brackets."""
-    from harness.console import make_table, plain
-    from harness.result import value_text
+    from harness.experiment.console import make_table, plain
+    from harness.results.result import value_text
 
     after = {(each.search, each.method): each for each in b.frontiers}
     table = make_table(title, "method", "what", "converged at", "median downtime ms", numbers=True)

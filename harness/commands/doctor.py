@@ -30,12 +30,12 @@ def command(*, as_json: bool) -> None:
         import dataclasses
         import json
 
-        from harness.environment import collect
+        from harness.experiment.environment import collect
 
         document = {"checks": [dataclasses.asdict(check) for check in checks], "environment": collect()}
         click.echo(json.dumps(document, indent=1))
     else:
-        from harness.console import make_console, plain
+        from harness.experiment.console import make_console, plain
 
         console = make_console()
         for check in checks:

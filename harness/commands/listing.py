@@ -22,7 +22,7 @@ Examples:
 @click.argument("what", required=False, type=click.Choice(["backends", "scenarios", "guests"]))
 def command(*, what: str | None) -> None:
     """List backends, scenarios or guests (all three when not told), and why what is missing is missing."""
-    from harness.console import make_console
+    from harness.experiment.console import make_console
 
     console = make_console()
     tables = {"backends": _backends, "scenarios": _scenarios, "guests": _guests}
@@ -33,7 +33,7 @@ def command(*, what: str | None) -> None:
 
 def _backends() -> Table:
     from backends.registry import survey
-    from harness.console import make_table, plain
+    from harness.experiment.console import make_table, plain
 
     table = make_table(
         "backends", "name", "here", "levels", "default", "device", "from", "version, or why it is missing"
@@ -57,8 +57,8 @@ def _backends() -> Table:
 
 def _scenarios() -> Table:
     import scenarios
-    from harness.console import make_table, plain
-    from harness.scenario import load_scenario
+    from harness.experiment.console import make_table, plain
+    from harness.scenario.model import load_scenario
     from harness.units import format_bandwidth, format_round_trip
 
     table = make_table("scenarios (pageferry run NAME)", "name", "methods", "repeats", "guest", "link", "description")
@@ -73,8 +73,8 @@ def _scenarios() -> Table:
 
 
 def _guests() -> Table:
-    from harness.console import make_table, plain
-    from harness.environment import kvm_problem, qemu_version
+    from harness.experiment.console import make_table, plain
+    from harness.experiment.environment import kvm_problem, qemu_version
 
     qemu = qemu_version("qemu-system-x86_64")
     problem = kvm_problem()

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from harness.errors import ResultError, UserError
-from harness.saving import save_whole
+from harness.results.saving import save_whole
 from harness.terminal import tell
 from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from harness.certificate import Certificate, CheckResult
     from harness.qualify.runner import Plan
+    from harness.results.certificate import Certificate, CheckResult
 
 __all__ = ["command"]
 
@@ -90,8 +90,8 @@ def command(
 ) -> None:
     """Try everything that BACKEND must do in a live migration, measure what it costs, and write a certificate."""
     from harness.commands.options import parse_options
-    from harness.console import make_console
     from harness.errors import CodecError, MissingError
+    from harness.experiment.console import make_console
     from harness.qualify.runner import Plan
 
     console = make_console()
@@ -125,11 +125,11 @@ def command(
 
 
 def _qualify(console: Console, plan: Plan, out: Path) -> Certificate:
-    from harness.certificate import save_certificate
-    from harness.console import plain
-    from harness.outputs import CERTIFICATE_FILES, replacing
+    from harness.experiment.console import plain
+    from harness.experiment.outputs import CERTIFICATE_FILES, replacing
     from harness.qualify.audit import audit
     from harness.qualify.runner import check_plan, qualify
+    from harness.results.certificate import save_certificate
     from reports.certificate import write_certificate_page
     from reports.junit import write_junit
 
@@ -146,7 +146,7 @@ def _qualify(console: Console, plan: Plan, out: Path) -> Certificate:
 
 
 def _printer(console: Console) -> Callable[[CheckResult, int, int], None]:
-    from harness.console import plain
+    from harness.experiment.console import plain
 
     def show(result: CheckResult, number: int, total: int) -> None:
         head = f"{number:>2}/{total} {_MARKS[result.status]} {plain(result.id):<27} {result.duration_s:>5.1f} s  "
@@ -156,7 +156,7 @@ def _printer(console: Console) -> Callable[[CheckResult, int, int], None]:
 
 
 def _print_verdict(console: Console, certificate: Certificate) -> None:
-    from harness.console import plain
+    from harness.experiment.console import plain
 
     counts = {status: sum(check.status == status for check in certificate.checks) for status in ("pass", "fail", "n/a")}
     partial = ", only the checks asked for" if certificate.partial else ""
@@ -176,10 +176,10 @@ def _print_verdict(console: Console, certificate: Certificate) -> None:
 
 def _verify(console: Console, path: Path) -> int:
     """Its exit status."""
-    from harness.certificate import read_certificate
-    from harness.console import plain
     from harness.errors import ResultError
+    from harness.experiment.console import plain
     from harness.qualify.audit import audit
+    from harness.results.certificate import read_certificate
 
     try:
         certificate = read_certificate(path)
@@ -196,7 +196,7 @@ def _verify(console: Console, path: Path) -> int:
 
 
 def _list(console: Console) -> None:
-    from harness.console import make_table, plain
+    from harness.experiment.console import make_table, plain
     from harness.qualify.catalogue import CHECKS
 
     table = make_table("checks", "check", "what is true where it passes", "why it is made")
@@ -206,9 +206,9 @@ def _list(console: Console) -> None:
 
 
 def _compare(console: Console, a: Path, b: Path, out: Path | None) -> None:
-    from harness.certificate import load_certificate
-    from harness.console import make_table, plain, print_warning
+    from harness.experiment.console import make_table, plain, print_warning
     from harness.qualify.audit import audit
+    from harness.results.certificate import load_certificate
     from reports.certificate import comparison_rows, write_certificate_comparison
 
     first, second = load_certificate(a), load_certificate(b)

@@ -40,9 +40,9 @@ def command(
     insecure: bool,
 ) -> None:
     """Take one migration from a QEMU and keep its stream in a file."""
+    from harness.experiment.recorder import record_stream
     from harness.migrator.address import parse_address
     from harness.migrator.listening import Access
-    from harness.recorder import record_stream
     from harness.units import format_bytes
 
     access = Access(socket_mode, socket_owner, socket_group)

@@ -10,8 +10,8 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.result import Result
-    from harness.scenario import Scenario
+    from harness.results.result import Result
+    from harness.scenario.model import Scenario
 
 __all__ = ["command"]
 
@@ -41,8 +41,8 @@ def command(
     *, scenarios: tuple[str, ...], out: Path | None, overrides: tuple[str, ...], only: tuple[str, ...], resume: bool
 ) -> None:
     """Run each SCENARIO (a shipped one by name, or a TOML file), measure it, and write result.json, report.html and pyperf/."""
-    from harness.console import make_console, plain
-    from harness.sweep import load_sweep
+    from harness.experiment.console import make_console, plain
+    from harness.scenario.sweep import load_sweep
     from reports.site import write_site
 
     plan = _plan([cell for name in scenarios for cell in load_sweep(name, overrides, only)], out)
@@ -76,7 +76,7 @@ def _plan(scenarios: list[Scenario], out: Path | None) -> list[tuple[Scenario, P
 
 def _print_regrets(console: Console, results: list[Result]) -> None:
     """Of ``auto`` against every fixed choice, where a scenario has both."""
-    from harness.console import make_table, plain
+    from harness.experiment.console import make_table, plain
     from reports.numbers import percent
     from reports.regret import regrets
     from reports.regret_view import regret_percent
@@ -101,14 +101,14 @@ def _print_regrets(console: Console, results: list[Result]) -> None:
 
 
 def _run(console: Console, scenario: Scenario, folder: Path, stale: list[Path], *, resume: bool) -> Result:
-    from harness.console import plain
     from harness.errors import UserError
-    from harness.frontier_runner import run_frontiers
-    from harness.measure.pyperf_export import write_pyperf
-    from harness.outputs import dropping
-    from harness.progress import progress
-    from harness.runner import run_scenario
-    from harness.summary import print_summary
+    from harness.experiment.console import plain
+    from harness.experiment.outputs import dropping
+    from harness.experiment.progress import progress
+    from harness.experiment.pyperf_export import write_pyperf
+    from harness.experiment.runner import run_scenario
+    from harness.experiment.search import run_frontiers
+    from harness.experiment.summary import print_summary
     from harness.terminal import tell
     from reports.html import write_report
 

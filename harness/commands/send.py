@@ -135,7 +135,7 @@ def command(
 
 
 def _tell(statistics: Mapping[str, Any]) -> None:
-    from harness.migrator.halves import pair_doubts
+    from harness.experiment.halves import pair_doubts
     from harness.migrator.outcome import Outcome
     from harness.units import format_bytes, format_duration
 

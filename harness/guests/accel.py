@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import MissingError, QemuError
-from harness.guests.qemu import QemuProcess
 from harness.guests.stress import Console, GuestFailure, Heartbeat, StressConfig, boot, devices, layout
-from harness.rundir import open_scratch
+from harness.hosts.rundir import open_scratch
+from harness.qemu.process import QemuProcess
 
 __all__ = ["Accel", "probe_accel"]
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.errors import MissingError, QemuError
-from harness.guests.survey import QemuSurvey
-from harness.qmp import Json, Qmp
-from harness.scenario import Method
+from harness.qemu.qmp import Json, Qmp
+from harness.qemu.survey import QemuSurvey
+from harness.scenario.model import Method
 
 __all__ = ["UNLIMITED_BYTES_PER_S", "MethodPlan", "MethodUnavailable", "SideSettings", "apply_plan", "plan_method"]
 

@@ -12,7 +12,6 @@ from harness.errors import QemuError
 from harness.guests.accel import Accel
 from harness.guests.console import Feed, HeartbeatReader
 from harness.guests.native import MethodPlan, Scalar, SideSettings, apply_plan
-from harness.guests.qemu import QemuProcess
 from harness.guests.stress import (
     Command,
     Console,
@@ -27,6 +26,7 @@ from harness.guests.stress import (
     devices,
     layout,
 )
+from harness.qemu.process import QemuProcess
 from harness.units import MIB
 
 __all__ = ["GuestCheck", "GuestPair", "GuestSpec", "Writes", "guest_argv", "start_pair"]

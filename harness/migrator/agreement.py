@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from backends import registry
 from backends.api import Backend, BackendError
 from harness.errors import FrameError, MissingError
-from harness.migrator.cache import ReceiverSide
-from harness.migrator.serial import Serial
+from harness.migrator.carry.cache import ReceiverSide
+from harness.migrator.carry.serial import Serial
 from harness.migrator.session import cores
 from harness.units import format_bytes
 

@@ -18,16 +18,17 @@ from typing import Any
 import xxhash
 
 from harness.errors import CodecError, FrameError, PageferryError, PeerError
-from harness.migrator import preparation, rehearsal
-from harness.migrator.ack import AckLook
 from harness.migrator.address import Address, resolve
 from harness.migrator.agreement import MOST_IN_FLIGHT_BYTES, Agreement, agree
-from harness.migrator.codec import Decoder, Restored
+from harness.migrator.carry import preparation
+from harness.migrator.carry.ack import AckLook
+from harness.migrator.carry.codec import Decoder, Restored
+from harness.migrator.carry.pipeline import Failure, OrderedPipeline, Window, spawn
+from harness.migrator.choose import rehearsal
 from harness.migrator.delivery import Delivery
 from harness.migrator.destination import Destination
 from harness.migrator.listening import PRIVATE, Access, listen
 from harness.migrator.liveness import has_hung_up
-from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
 from harness.migrator.reception import Reception
 from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, own_usage
 from harness.wire.frame import Frame, Header, Kind, Layout, control

@@ -17,19 +17,20 @@ from typing import Any
 from backends import registry
 from backends.api import MAX_BATCH_BYTES
 from harness.errors import PeerError, UserError
-from harness.migrator import preparation, rehearsal
 from harness.migrator.address import Address, Endpoint, reach, resolve, why_unreachable
 from harness.migrator.agreement import Welcome, read_welcome
-from harness.migrator.cache import SenderSide, granted_bytes
-from harness.migrator.chooser import Chooser
-from harness.migrator.codec import takes_cache
-from harness.migrator.crew import Crew, crew_of
+from harness.migrator.carry import preparation
+from harness.migrator.carry.cache import SenderSide, granted_bytes
+from harness.migrator.carry.codec import takes_cache
+from harness.migrator.carry.crew import Crew, crew_of
+from harness.migrator.carry.forwarder import Forwarder
+from harness.migrator.choose import rehearsal
+from harness.migrator.choose.chooser import Chooser
+from harness.migrator.choose.method_policy import MethodPolicy
 from harness.migrator.entrance import Entrance
-from harness.migrator.forwarder import Forwarder
 from harness.migrator.listening import PRIVATE, Access, listen
-from harness.migrator.method_policy import MethodPolicy
 from harness.migrator.session import FrameLink, close_all, hello, keep_freed_memory, parse_greeting
-from harness.migrator.steering import Steering, open_steering
+from harness.migrator.steering.steering import Steering, open_steering
 from harness.units import format_bytes
 from harness.wire.frame import Kind, control
 
@@ -43,7 +44,7 @@ _SMALLEST_BATCH_BYTES = 16 << 10
 @dataclass(frozen=True, slots=True)
 class SendConfig:
     """``threads`` None: as many as cores. ``batch_bytes`` None: what the backend likes. ``inflight_bytes`` None: from the rate.
-    ``fallback``: see ``harness.fallback``. ``cache_bytes``: of pages that both ends keep, as far as memory allows; 0 for none.
+    ``fallback``: see ``carry.fallback``. ``cache_bytes``: of pages that both ends keep, as far as memory allows; 0 for none.
     ``qmp``: the source QEMU's, to steer it to ``downtime_s``, or to its own downtime-limit. ``without_return_path``: carry a
     migration too that its destination does not confirm. ``wait_s``: for a receiver. ``access``: to the socket for QEMU.
     """

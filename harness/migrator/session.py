@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import FrameError, PageferryError, PeerError
-from harness.limits import cores
+from harness.hosts.limits import cores
 from harness.migrator.liveness import has_hung_up, require_peer, watch
 from harness.wire.frame import KIND_AT, PROTOCOL, Frame, FrameDecoder, Kind, control, digest
 from harness.wire.order import Order

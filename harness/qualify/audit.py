@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from harness.certificate import Certificate, CheckResult, Measurement, verdict_of
 from harness.qualify.catalogue import CHECKS
 from harness.qualify.identity import CLASSES
 from harness.qualify.thresholds import Limits, load_thresholds
+from harness.results.certificate import Certificate, CheckResult, Measurement, verdict_of
 
 __all__ = ["audit"]
 

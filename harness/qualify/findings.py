@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.certificate import CheckResult
+from harness.results.certificate import CheckResult
 
 __all__ = ["findings"]
 

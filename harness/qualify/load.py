@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends.api import Backend, Buffer
-from harness.cputime import tree_cpu_s
-from harness.guests.memory import generate
+from harness.hosts.cputime import tree_cpu_s
 from harness.qualify.check import Bench, Failed, NotApplicable
+from harness.streams.memory.memory import generate
 
 __all__ = ["CORPUS_BYTES", "Rate", "corpus", "measure_rate", "require_forgetful", "slices"]
 

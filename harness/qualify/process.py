@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from backends.children import module_argv
-from harness import rundir
-from harness.migrator import link
+from harness.hosts import rundir
+from harness.links import link
 from harness.qualify.check import Check, Job
 
 __all__ = ["Outcome", "run_checks"]

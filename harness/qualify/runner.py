@@ -13,15 +13,15 @@ from typing import Any
 
 from backends import registry
 from backends.api import BackendError
-from harness import environment
-from harness.certificate import Certificate, CheckResult, Measurement, verdict_of
 from harness.errors import CodecError, MissingError, UserError
+from harness.experiment import environment
 from harness.names import near
 from harness.qualify.catalogue import CHECKS
 from harness.qualify.check import Bench, Check, Found, Job
 from harness.qualify.findings import findings
 from harness.qualify.process import Outcome, run_checks
 from harness.qualify.thresholds import Limits, load_thresholds
+from harness.results.certificate import Certificate, CheckResult, Measurement, verdict_of
 
 __all__ = ["Plan", "check_plan", "qualify", "select"]
 

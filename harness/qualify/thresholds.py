@@ -12,7 +12,7 @@ from typing import Any
 from harness.errors import UserError
 from harness.names import near
 from harness.qualify.identity import CLASSES
-from harness.scenario_document import parse_toml
+from harness.scenario.document import parse_toml
 
 __all__ = ["Limits", "load_thresholds"]
 

@@ -15,7 +15,7 @@ import backends
 import harness
 from backends.children import code_argv, module_argv
 from harness import cli
-from harness.guests.replay import feed_argv
+from harness.streams.replay import feed_argv
 
 PLANTED = ("queue", "json", "runpy", "ctypes", "harness", "backends", "sitecustomize", "numpy", "click")
 

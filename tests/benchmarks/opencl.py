@@ -29,8 +29,8 @@ from opencl_kernels import Kernels
 from backends import registry
 from backends.opencl.contract import BLOCK_BYTES
 from backends.opencl.devices import list_devices
-from harness.guests.memory import generate
 from harness.migrator.session import keep_freed_memory
+from harness.streams.memory.memory import generate
 
 THREADS = 2
 EXTENT_BYTES = 256 << 10

@@ -21,11 +21,11 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from backends import registry
-from harness.guests.cache import cache_dir
-from harness.guests.synthetic import StreamSpec, synthetic_stream
+from harness.experiment.replayed import ReplayLab
 from harness.migrator.session import keep_freed_memory
-from harness.replayed import ReplayLab
-from harness.scenario import Method, load_scenario
+from harness.scenario.model import Method, load_scenario
+from harness.streams.memory.cache import cache_dir
+from harness.streams.synthetic import StreamSpec, synthetic_stream
 from harness.wire.qstream import QStreamParser
 
 MIX = {"zero": 0.4, "text": 0.2, "code": 0.15, "heap": 0.15, "random": 0.1}

@@ -15,8 +15,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from planted_backends import PLANTED, install
 
-from harness.certificate import Certificate
 from harness.qualify.runner import Plan, qualify
+from harness.results.certificate import Certificate
 
 CHEAP = ("contract", "crossing", "hostile", "concurrency")
 HEAD = ("fault", "meant check", "caught by it?", "also caught by")

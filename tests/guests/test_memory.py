@@ -10,9 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import MissingError, UserError
-from harness.guests import memory
-from harness.guests.memory import CLASSES, DECLARED, cached_image, class_map, fill_image, generate, measure_classes
-from harness.guests.pagegen import BLOCK_PAGES, PageStream, blocks
+from harness.streams.memory import memory
+from harness.streams.memory.memory import (
+    CLASSES,
+    DECLARED,
+    cached_image,
+    class_map,
+    fill_image,
+    generate,
+    measure_classes,
+)
+from harness.streams.memory.pagegen import BLOCK_PAGES, PageStream, blocks
 
 MIX = {"zero": 0.4, "text": 0.2, "code": 0.15, "heap": 0.15, "random": 0.1}
 MIB = 1 << 20

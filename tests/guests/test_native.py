@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 
 from harness.errors import MissingError, QemuError
+from harness.experiment.downtime import longest_silence_s, stop_to_resume_s, wall_to_monotonic_s
 from harness.guests import accel
 from harness.guests.accel import probe_accel
-from harness.guests.migration import listen, migrate
 from harness.guests.native import MethodPlan, MethodUnavailable, SideSettings, apply_plan, plan_method
 from harness.guests.pair import GuestSpec, start_pair
 from harness.guests.stress import StressConfig, layout
-from harness.guests.survey import QemuSurvey, survey
-from harness.measure.downtime import longest_silence_s, stop_to_resume_s, wall_to_monotonic_s
-from harness.measure.verify import verify
-from harness.scenario import Method
+from harness.guests.verify import verify
+from harness.qemu.migration import listen, migrate
+from harness.qemu.survey import QemuSurvey, survey
+from harness.scenario.model import Method
 
 QEMU = "qemu-system-x86_64"
 needs_qemu = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")

@@ -19,10 +19,10 @@ import psutil
 import pytest
 
 from harness.errors import MissingError, QemuError, UserError
-from harness.guests.qemu import QemuProcess, check_socket_path
-from harness.guests.spawn import spawn
-from harness.guests.survey import NATIVE_METHODS, survey
-from harness.qmp import Qmp
+from harness.hosts.spawn import spawn
+from harness.qemu.process import QemuProcess, check_socket_path
+from harness.qemu.qmp import Qmp
+from harness.qemu.survey import NATIVE_METHODS, survey
 
 QEMU = "qemu-system-x86_64"
 IDLE = (QEMU, "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S")
@@ -48,7 +48,7 @@ def test_a_child_outlives_the_thread_that_asked_for_it(run_dir):
 
 def test_a_child_does_not_outlive_a_killed_harness(run_dir):
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom harness.guests.spawn import spawn\n"
+        "import sys, time\nfrom pathlib import Path\nfrom harness.hosts.spawn import spawn\n"
         f"print(spawn(['sleep', '60'], log=Path({str(run_dir / 'log')!r})).pid, flush=True)\ntime.sleep(60)\n"
     )
     harness = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)

@@ -11,11 +11,11 @@ import streams
 import xxhash
 
 from harness.errors import MissingError, PeerError, UserError
-from harness.guests import streamfile
-from harness.guests.replay import Player, feed, feed_argv, main, sink, sink_argv
-from harness.guests.spawn import spawn
-from harness.guests.streamfile import digest_of, open_stream, sidecar_path
+from harness.hosts.spawn import spawn
 from harness.migrator.address import parse_address
+from harness.streams import streamfile
+from harness.streams.replay import Player, feed, feed_argv, main, sink, sink_argv
+from harness.streams.streamfile import digest_of, open_stream, sidecar_path
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from harness.errors import MissingError
 from harness.guests import stress
 from harness.guests.accel import probe_accel
 from harness.guests.console import HeartbeatReader
-from harness.guests.memory import fill_image
-from harness.guests.migration import listen, migrate
-from harness.guests.qemu import QemuProcess
 from harness.guests.stress import Command, Console, GuestFailure, Heartbeat, Status, StressConfig, VerifyReport, build
+from harness.qemu.migration import listen, migrate
+from harness.qemu.process import QemuProcess
+from harness.streams.memory.memory import fill_image
 
 QEMU = "qemu-system-x86_64"
 MIB = 1 << 20

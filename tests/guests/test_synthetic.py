@@ -13,9 +13,10 @@ import pytest
 import streams
 
 from harness.errors import MissingError, UserError
-from harness.guests import memory, synthetic
-from harness.guests.streamfile import digest_of
-from harness.guests.synthetic import StreamSpec, passes_of, synthetic_stream, write_stream
+from harness.streams import synthetic
+from harness.streams.memory import memory
+from harness.streams.streamfile import digest_of
+from harness.streams.synthetic import StreamSpec, passes_of, synthetic_stream, write_stream
 
 MIB = 1 << 20
 MIX = {"zero": 0.4, "text": 0.2, "code": 0.15, "heap": 0.15, "random": 0.1}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.measure.look import Look, cpu_seconds
+from harness.hosts.look import Look, cpu_seconds
 
 
 @dataclass

@@ -7,8 +7,8 @@ import pyperf
 import pytest
 
 from harness.errors import ResultError
-from harness.measure.pyperf_export import write_pyperf
-from harness.result import CpuSeconds, Result, Run
+from harness.experiment.pyperf_export import write_pyperf
+from harness.results.result import CpuSeconds, Result, Run
 
 
 def _run(method: str, repeat: int, total_s: float, **fields) -> Run:

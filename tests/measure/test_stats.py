@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.measure.stats import METRICS, doubts, summarise
-from harness.result import CpuSeconds, Run
+from harness.results.result import CpuSeconds, Run
+from harness.results.stats import METRICS, doubts, summarise
 
 
 def run(method, total, repeat=1, **fields):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.errors import QemuError
-from harness.measure.verify import Check, Piece, compare_memory, read_memory, verify
+from harness.guests.verify import Check, Piece, compare_memory, read_memory, verify
 
 
 class Memory:

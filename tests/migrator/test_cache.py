@@ -14,11 +14,11 @@ from pairs import Half, Pair, carry
 
 from backends import registry
 from backends.api import Backend, BackendInfo
-from harness import limits
 from harness.errors import CodecError, FrameError, PeerError, UserError
-from harness.migrator import cache
-from harness.migrator.ack import AckLook
+from harness.hosts import limits
 from harness.migrator.address import Address
+from harness.migrator.carry import cache
+from harness.migrator.carry.ack import AckLook
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
 from harness.wire.frame import Header, Kind, Layout, control, digest, encode

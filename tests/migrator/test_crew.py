@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backends import registry
-from harness.migrator.crew import crew_of
+from harness.migrator.carry.crew import crew_of
 
 
 @pytest.mark.parametrize("backend", ["isal", "zstd-long", "auto"])

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from simulated_pair import SimulatedPair
 
 from harness.errors import PeerError
-from harness.migrator.flight import Flight
-from harness.migrator.policy import FlightPolicy
-from harness.migrator.round_trip import RoundTrip
+from harness.migrator.carry.flight import Flight
+from harness.migrator.carry.policy import FlightPolicy
+from harness.migrator.carry.round_trip import RoundTrip
 
 MIB = 1 << 20
 GUEST_BYTES = 330 * MIB

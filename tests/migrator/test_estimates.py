@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.auto import Candidate
-from harness.migrator.estimates import Estimates
+from harness.migrator.choose.auto import Candidate
+from harness.migrator.choose.estimates import Estimates
 
 MB = 1 << 20
 CANDIDATES = (

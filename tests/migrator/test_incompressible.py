@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from backends import registry
-from harness.guests import memory
-from harness.migrator.codec import Encoder, Job
-from harness.migrator.incompressible import looks_incompressible
-from harness.migrator.serial import Serial
+from harness.migrator.carry.codec import Encoder, Job
+from harness.migrator.carry.serial import Serial
+from harness.migrator.choose.incompressible import looks_incompressible
+from harness.streams.memory import memory
 from harness.wire.batch import PageBatch
 from harness.wire.frame import Layout
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MissingError, PeerError
-from harness.migrator import link as links
-from harness.migrator import netns
-from harness.migrator.link import NetnsLink, RelayLink, choose_link, open_link, remove_leftovers
-from harness.migrator.netns import tbf_settings
+from harness.links import link as links
+from harness.links import netns
+from harness.links.link import NetnsLink, RelayLink, choose_link, open_link, remove_leftovers
+from harness.links.netns import tbf_settings
 
 NAMESPACES = Path("/run/netns")
 SINK = """
@@ -91,7 +91,7 @@ def test_relay_leaves_no_process():
 
 def test_relay_ends_with_its_harness_even_when_that_is_killed():
     code = (
-        "from harness.migrator.link import RelayLink; import time\n"
+        "from harness.links.link import RelayLink; import time\n"
         "link = RelayLink(None); link.open(); print(link._process.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
@@ -218,7 +218,7 @@ def test_a_packet_line_ends_with_its_link_and_with_its_harness_even_when_that_is
         assert Path(f"/proc/{pid}").exists()
     assert not Path(f"/proc/{pid}").exists()
     code = (
-        "from harness.migrator.netns import NetnsLink; import time\n"
+        "from harness.links.netns import NetnsLink; import time\n"
         "link = NetnsLink(None, delay_s=0.001); link.open(); print(link._cable._process.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
@@ -253,7 +253,7 @@ def test_a_link_that_fails_halfway_leaves_nothing(needs_netns, monkeypatch):
     assert not any(namespace.exists() for namespace in namespaces(link))
 
 
-KILLED = "from harness.migrator.netns import NetnsLink\nimport os\nlink = NetnsLink(None); link.open()\nprint(*link.source_prefix)"
+KILLED = "from harness.links.netns import NetnsLink\nimport os\nlink = NetnsLink(None); link.open()\nprint(*link.source_prefix)"
 
 
 @pytest.mark.netns
@@ -284,7 +284,7 @@ def test_a_namespace_that_only_has_a_name_like_ours_stays(needs_netns):
 
 @pytest.mark.netns
 def test_a_link_of_another_pid_namespace_is_alive(needs_netns):
-    code = "from harness.migrator.netns import remove_leftovers; print(remove_leftovers())"
+    code = "from harness.links.netns import remove_leftovers; print(remove_leftovers())"
     elsewhere = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code]
     with open_link("netns", None) as link:
         removed = subprocess.run(elsewhere, capture_output=True, text=True, check=False)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.migrator.ack import AckLook
-from harness.migrator.link_rate import LinkRate
+from harness.migrator.carry.ack import AckLook
+from harness.migrator.choose.link_rate import LinkRate
 
 STEP_S = 0.02
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.auto import Candidate
-from harness.migrator.method_policy import MethodPolicy
+from harness.migrator.choose.auto import Candidate
+from harness.migrator.choose.method_policy import MethodPolicy
 
 BATCH = 2 << 20
 NONE, LZ4, ISAL, ZSTD, HARD, LONG = range(6)

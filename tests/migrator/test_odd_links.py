@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MissingError, PeerError
+from harness.experiment.replayed import ReplayLab
+from harness.links.netns import NetnsLink
 from harness.migrator import liveness
-from harness.migrator.netns import NetnsLink
 from harness.migrator.session import FrameLink
-from harness.replayed import ReplayLab
-from harness.scenario import load_scenario
+from harness.scenario.model import load_scenario
 
 HALF = (
     "import sys; from harness.migrator import liveness; liveness.DEAD_AFTER_S = 3.0; "

@@ -21,11 +21,11 @@ from pairs import Half, Pair, carry
 
 from backends import registry
 from backends.api import Backend, BackendError, BackendInfo, BackendUnavailable
-from harness.auto import candidates
 from harness.errors import CodecError, FrameError, MissingError, PageferryError, PeerError, QemuError, UserError
-from harness.migrator import codec
-from harness.migrator.ack import AckLook
 from harness.migrator.address import Address
+from harness.migrator.carry import codec
+from harness.migrator.carry.ack import AckLook
+from harness.migrator.choose.auto import candidates
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
 from harness.wire.frame import HEADER_BYTES, Header, Kind, Layout, control, digest, encode

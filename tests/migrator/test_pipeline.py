@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness.migrator.pipeline import Failure, OrderedPipeline, Window, spawn
+from harness.migrator.carry.pipeline import Failure, OrderedPipeline, Window, spawn
 
 
 def make(work, deliver, workers=4, on_failure=lambda: None):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.migrator.policy import FlightPolicy
+from harness.migrator.carry.policy import FlightPolicy
 
 
 def fed(rate_bytes_per_s: float, seconds: float = 1.0, **settings: int) -> FlightPolicy:

@@ -13,13 +13,13 @@ from pairs import Half, Pair, carry, greeted_links
 
 from backends import registry
 from backends.api import Backend, BackendError, BackendInfo, BackendUnavailable
-from harness.auto import candidates
 from harness.errors import CodecError, MissingError
-from harness.migrator import preparation
 from harness.migrator.address import Address
-from harness.migrator.method_policy import MethodPolicy
+from harness.migrator.carry import preparation
+from harness.migrator.carry.serial import Serial
+from harness.migrator.choose.auto import candidates
+from harness.migrator.choose.method_policy import MethodPolicy
 from harness.migrator.receiver import ReceiveConfig, run_receiver
-from harness.migrator.serial import Serial
 from harness.migrator.session import FrameLink
 from harness.wire.frame import Kind, control
 

@@ -8,8 +8,8 @@ import pytest
 from pairs import greeted_links
 
 from harness.errors import PeerError
-from harness.migrator import rehearsal
-from harness.migrator.ack import AckLook
+from harness.migrator.carry.ack import AckLook
+from harness.migrator.choose import rehearsal
 from harness.migrator.session import FrameLink
 from harness.wire.frame import Frame, Kind, control, decode_header
 

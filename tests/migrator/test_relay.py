@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from harness.migrator.link import RelayLink
-from harness.migrator.relay_flows import Direction, Endpoint, SplicedFlow
-from harness.migrator.shaping import Delay, buffer_bytes, chunk_bytes
+from harness.links.link import RelayLink
+from harness.links.relay_flows import Direction, Endpoint, SplicedFlow
+from harness.links.shaping import Delay, buffer_bytes, chunk_bytes
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 LENGTHS = pytest.mark.parametrize("length", [{}, {"delay_s": 0.02, "jitter_s": 0.01}], ids=["near", "distant"])

@@ -11,8 +11,8 @@ import pytest
 
 from backends import registry
 from backends.api import BackendError
-from harness.migrator.codec import Encoder, Job
-from harness.migrator.serial import Serial
+from harness.migrator.carry.codec import Encoder, Job
+from harness.migrator.carry.serial import Serial
 from harness.wire.batch import PageBatch
 from harness.wire.frame import Layout
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.migrator.shaping import Delay, DelayLine, TokenBucket, line_bytes
+from harness.links.shaping import Delay, DelayLine, TokenBucket, line_bytes
 
 
 def test_bucket_keeps_the_rate_over_many_reservations():

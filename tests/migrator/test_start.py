@@ -11,11 +11,11 @@ import streams
 from pairs import Half, Pair, carry, received, wait_until
 
 from harness.errors import PeerError, QemuError, UserError
+from harness.experiment.recorder import record_stream
 from harness.migrator.address import Address, resolve
 from harness.migrator.destination import Destination
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
-from harness.recorder import record_stream
 from harness.wire.frame import Kind, control
 
 REFUSED = "multifd or postcopy-preempt: the pair carries one connection; switch the capability off"

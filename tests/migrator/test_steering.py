@@ -11,12 +11,12 @@ import pytest
 from fake_qmp import FakeQmp
 
 from harness.errors import MissingError, PeerError, QemuError, UserError
-from harness.guests.qemu import QemuProcess
-from harness.migrator import halves
-from harness.migrator import steering as steering_module
+from harness.experiment import halves
 from harness.migrator.address import Address
 from harness.migrator.sender import SendConfig, run_sender
-from harness.migrator.steering import open_steering
+from harness.migrator.steering import steering as steering_module
+from harness.migrator.steering.steering import open_steering
+from harness.qemu.process import QemuProcess
 
 QEMU = "qemu-system-x86_64"
 OLD = {"downtime-limit": 300}

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from harness.errors import PeerError, ScenarioError
-from harness.migrator.link import RelayLink
-from harness.migrator.steps import stepping
-from harness.scenario import LinkStep, load_scenario
+from harness.links.link import RelayLink
+from harness.links.steps import stepping
+from harness.scenario.model import LinkStep, load_scenario
 
 
 class FakeLink:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.migrator.switchover import _FIXED_S, _LEAST_SHARE, Decision, Flow, Knob, Switchover
+from harness.migrator.steering.switchover import _FIXED_S, _LEAST_SHARE, Decision, Flow, Knob, Switchover
 
 MB = 1_000_000
 WANTED_S = st.floats(0.001, 2000)

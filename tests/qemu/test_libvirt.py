@@ -14,10 +14,10 @@ from libvirt_host import GUEST, SOCKET, Host
 from live_guests import CONFIG, QEMU, wait_words
 
 from harness.errors import PageferryError
+from harness.experiment.halves import Half
 from harness.guests.console import HeartbeatReader
-from harness.guests.spawn import spawn
 from harness.guests.stress import Command, Console, Heartbeat, VerifyReport, command_line, kernel_path
-from harness.migrator.halves import Half
+from harness.hosts.spawn import spawn
 
 LACK = libvirt_host.why_not() if shutil.which(QEMU) else f"{QEMU} is not installed"
 pytestmark = [pytest.mark.qemu, pytest.mark.skipif(LACK is not None, reason=str(LACK))]

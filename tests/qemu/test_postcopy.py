@@ -11,7 +11,7 @@ import pytest
 from live_guests import MIB, PATIENCE_S, QEMU, two_guests, two_halves, wait_status
 
 from harness.errors import QemuError
-from harness.guests.migration import listen
+from harness.qemu.migration import listen
 
 pytestmark = [
     pytest.mark.qemu,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from live_guests import QEMU, two_guests, two_halves, wait_status, wait_words
 
-from harness.guests.migration import listen
+from harness.qemu.migration import listen
 
 pytestmark = [
     pytest.mark.qemu,

@@ -9,10 +9,10 @@ import certificate_samples
 import pytest
 
 from harness import cli
-from harness.certificate import Certificate, CheckResult, Measurement, dump_certificate
 from harness.qualify.audit import audit
 from harness.qualify.catalogue import CHECKS
 from harness.qualify.thresholds import load_thresholds
+from harness.results.certificate import Certificate, CheckResult, Measurement, dump_certificate
 from reports.certificate import render_certificate
 
 LIMITS = load_thresholds(None, "software")

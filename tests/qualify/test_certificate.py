@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.certificate import (
+from harness.errors import ResultError
+from harness.qualify.findings import findings
+from harness.results.certificate import (
     Certificate,
     CheckResult,
     Measurement,
@@ -19,8 +21,6 @@ from harness.certificate import (
     schema,
     verdict_of,
 )
-from harness.errors import ResultError
-from harness.qualify.findings import findings
 
 
 def result(check_id: str = "contract.round-trip", status: str = "pass", *measurements: Measurement) -> CheckResult:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from harness import cli
-from harness.certificate import load_certificate
+from harness.results.certificate import load_certificate
 
 PLUGIN = """
 import zlib

@@ -29,7 +29,7 @@ def installed(tmp_path_factory):
         patch.syspath_prepend(site)
         patch.setenv("PYTHONPATH", str(site))
         patch.setenv("TMPDIR", str(folder))
-        patch.setattr("harness.environment.collect", dict)  # half a second for each
+        patch.setattr("harness.experiment.environment.collect", dict)  # half a second for each
         yield folder
 
 

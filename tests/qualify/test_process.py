@@ -124,7 +124,7 @@ class LeavesAFolder(Notes):
     info = replace(Good.info, name="leaves-a-folder")
 
     def at_60_000(self):
-        from harness.rundir import open_scratch
+        from harness.hosts.rundir import open_scratch
 
         with open_scratch() as folder:
             Path(os.environ["NOTED"]).write_text(str(folder))

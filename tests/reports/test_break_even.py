@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.model import Cost, Link
-from harness.result import MetricSummary, Result
+from harness.results.model import Cost, Link
+from harness.results.result import MetricSummary, Result
 from reports.break_even import groups
 from reports.break_even_view import sections
 from reports.site import write_site

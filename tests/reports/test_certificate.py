@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.certificate import Measurement, load_certificate, verdict_of
 from harness.errors import ResultError
+from harness.results.certificate import Measurement, load_certificate, verdict_of
 from reports import certificate, certificate_charts, certificate_view
 from reports.printable import printable
 

@@ -12,7 +12,7 @@ import report_samples as samples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.result import Run, load_result, save_result
+from harness.results.result import Run, load_result, save_result
 from reports import charts, choice_plots, html, view
 from reports.choices import DEFINITIONS, HEADINGS, choices, decisions_of, followed
 from reports.numbers import DASH

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.result import MetricSummary, Result
+from harness.results.result import MetricSummary, Result
 from reports.distance import groups, headings, rows, sentences
 from reports.distance_view import sections
 from reports.facts import link_text

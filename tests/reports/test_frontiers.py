@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from harness import cli
-from harness.result import load_result, save_result
-from harness.summary import print_summary
+from harness.experiment.summary import print_summary
+from harness.results.result import load_result, save_result
 from reports import charts, frontier_plots, html, site, view
 from reports.frontiers import DEFINITIONS, frontiers
 from reports.numbers import DASH

@@ -9,7 +9,7 @@ import pytest
 import report_samples as samples
 
 from harness.errors import ResultError
-from harness.result import load_result
+from harness.results.result import load_result
 from reports import html
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -174,7 +174,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("harness.saving.os.fsync", full)
+    monkeypatch.setattr("harness.results.saving.os.fsync", full)
     with pytest.raises(ResultError, match=r"report\.html: cannot save the page: No space left on device; free space"):
         html.write_report(samples.empty(), path)
     assert path.read_text() == "old"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import report_samples as samples
 
-from harness.result import Run
+from harness.results.result import Run
 from reports import charts, html, view
 from reports.fallbacks import doubted_name, every_sentence, fallbacks_of
 from reports.faults import fault_text, faults, qat_rows

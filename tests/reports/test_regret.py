@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.result import MetricSummary, Result, Run
+from harness.results.result import MetricSummary, Result, Run
 from reports.regret import regrets
 from reports.regret_view import section
 from reports.site import write_site

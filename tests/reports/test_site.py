@@ -2,7 +2,7 @@ import re
 
 import report_samples as samples
 
-from harness.result import load_result
+from harness.results.result import load_result
 from reports.site import write_site
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import report_samples as samples
 
-from harness.result import MetricSummary, Result, Run
+from harness.results.result import MetricSummary, Result, Run
 from reports.verdict import verdict
 
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.guests.qemu import option_value
 from harness.guests.stress.console import Command, Console, Event, GuestFailure, Heartbeat, Noise, Status, VerifyReport
 from harness.guests.stress.layout import Layout, Range, StressConfig, command_line, layout
+from harness.qemu.process import option_value
 
 __all__ = [
     "TICK_HZ",

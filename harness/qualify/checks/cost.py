@@ -8,7 +8,7 @@ from typing import Any
 
 from backends import registry
 from backends.api import Backend, BackendError, Buffer
-from harness.limits import cores
+from harness.hosts.limits import cores
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Value, check
 from harness.qualify.load import Rate, measure_rate, require_forgetful, slices
 

@@ -18,7 +18,7 @@ import psutil
 from backends.api import Backend, BackendError, Buffer
 from backends.children import code_argv
 from backends.conformance import KINDS, sample
-from harness.limits import cores
+from harness.hosts.limits import cores
 from harness.qualify.check import Bench, Check, Failed, Found, Value, check
 from harness.qualify.load import measure_rate, slices
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from backends import registry
 from backends.api import BackendError, BackendUnavailable, Buffer
 from harness.errors import PageferryError
-from harness.migrator.codec import Decoder, Encoder, Job, Packed
+from harness.migrator.carry.codec import Decoder, Encoder, Job, Packed
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Value, check
 from harness.qualify.load import slices
 from harness.wire.batch import PageBatch

@@ -8,7 +8,7 @@ from dataclasses import replace
 from backends import registry
 from backends.conformance import sample
 from harness.errors import PageferryError
-from harness.migrator.codec import Decoder, Encoder, Job
+from harness.migrator.carry.codec import Decoder, Encoder, Job
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, check
 from harness.qualify.checks.contract import rule_check
 from harness.wire.batch import PageBatch

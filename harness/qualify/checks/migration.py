@@ -6,12 +6,12 @@ import shutil
 from statistics import median
 from typing import Any
 
-from harness.environment import kvm_problem
 from harness.errors import MissingError
+from harness.experiment.environment import kvm_problem
+from harness.hosts.rundir import open_scratch
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Value, check
-from harness.result import Result, Run
-from harness.rundir import open_scratch
-from harness.scenario import Method, Scenario, load_scenario
+from harness.results.result import Result, Run
+from harness.scenario.model import Method, Scenario, load_scenario
 
 __all__ = ["CHECKS"]
 
@@ -33,7 +33,7 @@ def _throttled(bench: Bench) -> Found:
         raise NotApplicable("no qemu-system-x86_64 here; install qemu-system-x86")
     if problem := kvm_problem():
         raise NotApplicable(f"a guest under emulation says nothing of one under KVM; {problem}")
-    from harness.runner import run_scenario  # noqa: PLC0415 - brings scipy: half a second that no other check's process needs
+    from harness.experiment.runner import run_scenario  # noqa: PLC0415 - brings scipy: half a second that no other check's process needs
 
     with open_scratch() as folder:
         try:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from backends.api import MAX_BATCH_BYTES, Backend, Buffer
-from harness.limits import cores
+from harness.hosts.limits import cores
 from harness.qualify.check import Bench, Check, Found, Value, check
 from harness.qualify.load import measure_rate, require_forgetful, slices
 

@@ -1,0 +1,175 @@
+"""Measured replays and a question -> the advice: what to use on this link, how long it takes, and up to which bandwidth it pays.
+
+Pure: results go in, data and sentences come out. Intervals are bootstrapped over the repeats; how far the model errs comes on
+top (a sweep's index page says how far).
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.errors import MissingError
+from harness.results.advice import BEYOND_LIMIT_S, Advice, Bandwidth, Estimate, MethodAdvice, Question
+from harness.results.advice_words import because, commands, doubts, qemu_settings
+from harness.results.model import Cost, Guest, Link, Migration, break_even, migration
+from harness.results.result import Result, Run
+
+__all__ = ["Measured", "conclude"]
+
+_NEAR = 1.05
+"""Within so much of the fastest, which is about what the model errs by, the method that takes least CPU time is recommended."""
+
+_LEAST_DOWNTIME_S = 0.01
+_RESAMPLES, _SEED = 1000, 20150401
+_GIB = 1 << 30
+_FRAME_SHARE = 1448 / 1514
+"""Payload in an Ethernet frame: for links whose counters see no headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """``whole``: all methods, a few replays each, without a link limit. ``small``: one each, in batches as small as the pair makes
+    them where no more than ``slow_bytes_per_s`` of stream get through. ``link``: the one that was asked about."""
+
+    whole: Result
+    small: Result
+    slow_bytes_per_s: float
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """A method's runs as a cost, and as costs of the runs resampled."""
+
+    name: str
+    backend: str
+    level: int | None
+    runs: tuple[Run, ...]
+    cost: Cost
+    resampled: tuple[Cost, ...]
+
+    def estimate(self, of: Callable[[Cost], float]) -> Estimate:
+        low, high = np.percentile([of(cost) for cost in self.resampled], [2.5, 97.5], method="nearest")
+        return Estimate(of(self.cost), float(low), None if math.isinf(high) else float(high))
+
+    def cpu_s(self, half: str) -> float:
+        """Of the sender or the receiver, for a byte of stream."""
+        return float(np.median([(getattr(run.cpu_s, half) or 0.0) / (run.stream_bytes or 1) for run in self.runs]))
+
+
+def conclude(question: Question, guest: Guest, measured: Measured, notes: Sequence[str] = ()) -> Advice:
+    """The advice that the replays bear out. :raises MissingError: ``none`` could not be measured."""
+    found, missing = _methods(measured)
+    none = next((one for one in found if one.name == "none"), None)
+    if none is None:
+        raise MissingError(f"none: could not be measured, and all else is compared with it: {missing['none']}")
+    methods = tuple(_advice(one, none, question, guest, measured.link) for one in found)
+    chosen = _choice(methods, lambda method: method.total_time_s.value if method.total_time_s else math.inf)
+    apart = _choice(methods, lambda method: _apart_time_s(method, question, guest, measured.link))
+    settings, why = qemu_settings(question, chosen, methods)
+    return Advice(
+        question=question,
+        link=measured.link,
+        recommended=chosen.method,
+        because=tuple(because(question, guest, chosen, apart, methods)),
+        methods=methods,
+        commands=commands(question, chosen),
+        qemu=settings,
+        qemu_why=why,
+        notes=(*notes, *doubts(methods)),
+        missing=missing,
+        environment=measured.whole.environment,
+    )
+
+
+def _methods(measured: Measured) -> tuple[list[_Method], dict[str, str]]:
+    """What was measured, and why the rest was not."""
+    found: list[_Method] = []
+    missing: dict[str, str] = {}
+    for declared in measured.whole.scenario["methods"]:
+        name = str(declared["name"])
+        all_runs = [run for run in measured.whole.runs if run.method == name]
+        runs = tuple(run for run in all_runs if run.status == "completed" and not run.warmup)
+        if not runs:
+            missing[name] = next((run.reason or run.status for run in all_runs), "not run")
+            continue
+        cost, resampled = _costs(runs, measured)
+        found.append(_Method(name, declared["backend"], declared["level"], runs, cost, resampled))
+    return found, missing
+
+
+def _costs(runs: Sequence[Run], measured: Measured) -> tuple[Cost, tuple[Cost, ...]]:
+    share = _FRAME_SHARE if str(measured.whole.environment.get("link", "")).startswith("relay") else 1.0
+    small = [run.ratio * share for run in measured.small.runs if run.method == runs[0].method and run.ratio]
+    slow_ratio = small[0] if small else None
+    rates = [run.stream_bytes / run.total_time_s for run in runs if run.stream_bytes and run.total_time_s]
+    ratios = [run.ratio * share for run in runs if run.ratio]
+
+    @functools.cache
+    def of(chosen: tuple[int, ...]) -> Cost:
+        ratio, rate = (float(np.median([values[index] for index in chosen])) for values in (ratios, rates))
+        return Cost(ratio, rate, slow_ratio, measured.slow_bytes_per_s)
+
+    drawn = np.random.default_rng(_SEED).integers(0, len(rates), (_RESAMPLES, len(rates)))
+    return of(tuple(range(len(rates)))), tuple(of(tuple(row)) for row in np.sort(drawn, axis=1).tolist())
+
+
+def _advice(one: _Method, none: _Method, question: Question, guest: Guest, link: Link) -> MethodAdvice:
+    @functools.cache
+    def moved(cost: Cost) -> Migration:
+        return migration(cost, guest, link, question.downtime_limit_s)
+
+    delivered = one.estimate(functools.cache(lambda cost: cost.delivered_bytes_per_s(link)))
+    found = moved(one.cost)
+    return MethodAdvice(
+        method=one.name,
+        backend=one.backend,
+        level=one.level,
+        n=len(one.runs),
+        cost=one.cost,
+        ratio=one.estimate(lambda cost: cost.ratio),
+        pair_bytes_per_s=one.estimate(lambda cost: cost.pair_bytes_per_s),
+        apart_bytes_per_s=_apart_bytes_per_s(one, question.cores),
+        sender_cpu_s_per_gib=one.cpu_s("sender") * _GIB,
+        receiver_cpu_s_per_gib=one.cpu_s("receiver") * _GIB,
+        delivered_bytes_per_s=delivered,
+        total_time_s=one.estimate(lambda cost: moved(cost).total_time_s) if found.converges else None,
+        passes=found.passes,
+        downtime_least_s=_LEAST_DOWNTIME_S,
+        downtime_most_s=found.left_bytes / delivered.value + BEYOND_LIMIT_S,
+        break_even=None if one is none else _break_even(one, none, link),
+    )
+
+
+def _apart_bytes_per_s(one: _Method, cores: int) -> float:
+    """With a host for each half, the busier one is the limit: its CPU seconds for a byte, on all its cores."""
+    busier_s = max(one.cpu_s("sender"), one.cpu_s("receiver"))
+    return max(one.cost.pair_bytes_per_s, cores / busier_s if busier_s else 0.0)
+
+
+def _apart_time_s(method: MethodAdvice, question: Question, guest: Guest, link: Link) -> float:
+    cost = Cost(method.ratio.value, method.apart_bytes_per_s)
+    return migration(cost, guest, link, question.downtime_limit_s).total_time_s
+
+
+def _break_even(one: _Method, none: _Method, link: Link) -> Bandwidth:
+    """Both sides resampled apart: no run of one belongs to a run of the other."""
+    crossing = functools.cache(lambda mine, theirs: break_even(mine, theirs, link))
+    order = np.random.default_rng(_SEED + 1).permutation(_RESAMPLES).tolist()
+    found = [crossing(mine, none.resampled[index]) for mine, index in zip(one.resampled, order, strict=True)]
+    low, high = np.percentile(found, [2.5, 97.5], method="nearest").tolist()
+    return Bandwidth(*(None if math.isinf(bound) else bound for bound in (crossing(one.cost, none.cost), low, high)))
+
+
+def _choice(methods: Sequence[MethodAdvice], time_s: Callable[[MethodAdvice], float]) -> MethodAdvice:
+    """The fastest, or what takes less CPU time and hardly longer; where nothing converges what delivers most."""
+    fastest = min(time_s(method) for method in methods)
+    if math.isinf(fastest):
+        return max(methods, key=lambda method: method.delivered_bytes_per_s.value)
+    near = [method for method in methods if time_s(method) <= _NEAR * fastest]
+    return min(near, key=lambda method: method.sender_cpu_s_per_gib + method.receiver_cpu_s_per_gib)

@@ -1,0 +1,130 @@
+"""The guest that ``pageferry advise`` is asked about: from its name on the command line to what the model and the replays need.
+
+A guest of a scenario is replayed as a generated stream of such a guest, never larger than ``MOST_BYTES``; of a recorded stream
+that is longer its beginning is. What is measured are rates and ratios, for which the rest need not be sent. Runs nothing itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.errors import ScenarioError, UserError
+from harness.hosts.limits import cores
+from harness.results.model import Guest
+from harness.scenario.model import Guest as GuestPart
+from harness.scenario.model import Scenario, load_scenario
+from harness.streams.memory.pagegen import PAGE_BYTES
+from harness.streams.streamfile import open_stream
+from harness.units import MIB, format_bytes
+
+__all__ = ["MOST_BYTES", "Asked", "asked", "on_cores", "whole_pages"]
+
+MOST_BYTES = 256 * MIB
+_ZERO_RECORD_BYTES, _PAGE_RECORD_BYTES = 9, 8 + PAGE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """``part``: what to replay. ``dirty_bytes_per_s``: None where nobody said. ``notes``: how what is replayed differs."""
+
+    words: str
+    guest: Guest
+    part: GuestPart
+    dirty_bytes_per_s: int | None
+    downtime_limit_s: float | None
+    notes: tuple[str, ...] = ()
+
+
+def asked(text: str, dirty_bytes_per_s: int | None) -> Asked:
+    """Of a scenario's name, a scenario file, or (any other file) a recorded stream.
+
+    :raises ScenarioError: no such scenario, or it is wrong. :raises UserError: the file is no stream.
+    """
+    path = Path(text)
+    if path.is_file() and path.suffix != ".toml":
+        return _of_stream(path, dirty_bytes_per_s, None)
+    try:
+        scenario = load_scenario(text)
+    except ScenarioError as exc:
+        if path.suffix == ".toml" or path.exists():
+            raise
+        raise ScenarioError(f"{exc}; a recorded stream is named by its file, and there is none of this name") from exc
+    if scenario.guest.path is not None:
+        found = _of_stream(Path(scenario.guest.path), dirty_bytes_per_s, scenario.downtime_limit_s)
+    else:
+        found = _of_guest(text, scenario, dirty_bytes_per_s)
+    return replace(found, notes=(*found.notes, *_of_link(scenario)))
+
+
+def _of_link(scenario: Scenario) -> Iterator[str]:
+    """What of the scenario's link is not in the question, which has a bandwidth alone."""
+    if scenario.link.delay_s or scenario.link.jitter_s or scenario.link.loss:
+        yield "Of a link without length or losses: the delay, jitter and loss of this scenario's link are not in the model."
+
+
+def _of_stream(path: Path, dirty_bytes_per_s: int | None, downtime_limit_s: float | None) -> Asked:
+    stream = open_stream(path)
+    guest = Guest(stream.stream_bytes, stream.stream_bytes, dirty_bytes_per_s or 0)
+    words = f"recorded stream {path.name}, {format_bytes(stream.stream_bytes)}"
+    notes = []
+    if stream.stream_bytes > MOST_BYTES:
+        notes.append(
+            f"Measured on the first {format_bytes(MOST_BYTES)} of the stream; its rest may compress otherwise."
+        )
+    if dirty_bytes_per_s is not None:
+        notes.append("A stream does not tell its guest's working set: all of it is taken to be dirtied in turn.")
+    part = GuestPart(kind="stream", path=str(path.absolute()))
+    return Asked(words, guest, part, dirty_bytes_per_s, downtime_limit_s, tuple(notes))
+
+
+def _of_guest(name: str, scenario: Scenario, dirty_bytes_per_s: int | None) -> Asked:
+    whole = scenario.guest
+    rate = whole.dirty_rate_bytes_per_s if dirty_bytes_per_s is None else dirty_bytes_per_s
+    zero = whole.fill.get("zero", 0.0)
+    first_pass_bytes = whole.memory_bytes / PAGE_BYTES * (zero * _ZERO_RECORD_BYTES + (1 - zero) * _PAGE_RECORD_BYTES)
+    part = whole.model_copy(update={"kind": "synthetic", "dirty_rate_bytes_per_s": rate})
+    smaller = (
+        f"Measured on a guest of {format_bytes(MOST_BYTES)} with such pages; a long window finds other repeats in more."
+    )
+    return Asked(
+        f"{name}: {format_bytes(whole.memory_bytes)}, working set {format_bytes(whole.working_set_bytes)}",
+        Guest(first_pass_bytes, whole.working_set_bytes, rate),
+        part,
+        rate,
+        scenario.downtime_limit_s,
+        (smaller,) if whole.memory_bytes > MOST_BYTES else (),
+    )
+
+
+def whole_pages(count: float) -> int:
+    """The bytes of the whole pages in ``count`` bytes."""
+    return int(count) // PAGE_BYTES * PAGE_BYTES
+
+
+@contextlib.contextmanager
+def on_cores(count: int | None) -> Iterator[int]:
+    """Hold this process, and all that it starts, to ``count`` cores; gives how many there are (None: all that it may use).
+
+    :raises UserError: there are fewer. More cores than are here cannot be measured, and guessing them is not measuring.
+    """
+    before = os.sched_getaffinity(0)
+    if count is not None and count > cores():
+        raise UserError(
+            f"--cores {count}: this process may use {cores()}; ask for at most so many, or run it where there are more"
+        )
+    _hold_to(set(sorted(before)[:count]))
+    try:
+        yield count or cores()
+    finally:
+        _hold_to(before)
+
+
+def _hold_to(cores: set[int]) -> None:
+    """All threads: children are forked by one of them."""
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            os.sched_setaffinity(int(task.name), cores)

@@ -1,0 +1,95 @@
+"""Takes one migration stream from a QEMU and keeps it in a file, for guests of kind "stream". Compresses nothing.
+
+The file appears when the stream was whole: a migration that was cancelled or failed leaves none.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import xxhash
+
+from harness.errors import PeerError
+from harness.migrator.address import Address, resolve
+from harness.migrator.entrance import Entrance
+from harness.migrator.listening import PRIVATE, Access, Listener, listen
+from harness.results.saving import whole_file
+from harness.wire.qstream import QStreamParser
+
+__all__ = ["record_stream"]
+
+_READ_BYTES = 1 << 20
+
+
+def record_stream(
+    source: Address,
+    path: Path,
+    *,
+    timeout_s: float | None = None,
+    insecure: bool = False,
+    access: Access = PRIVATE,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Wait at ``source`` for a QEMU's ``migrate``, write its stream to ``path``, and give its size, digest and pages.
+
+    :raises UserError: the address. :raises PeerError: nobody came, or the stream broke off. :raises QemuError: it came with more
+        connections than one. :raises ResultError: the file.
+    """
+    endpoint = resolve(source, "--from", insecure=insecure)
+    with whole_file(path, "stream") as file, listen(endpoint, access) as listener:
+        statistics = _record_one(listener, file, timeout_s=timeout_s, say=say)
+    return {"path": str(path), **statistics}
+
+
+def _record_one(
+    listener: Listener, file: IO[bytes], *, timeout_s: float | None, say: Callable[[str], None]
+) -> dict[str, Any]:
+    uri, entrance = listener.address, Entrance(listener, say)
+    say(f"ready: migrate the source to {uri}")
+    try:
+        connection = entrance.await_migration(timeout_s)
+    except TimeoutError as exc:
+        raise PeerError(f"--from {uri}: no QEMU connected within {timeout_s:g} s; migrate it to {uri}") from exc
+    assert connection is not None  # noqa: S101 - for the type checker: nothing else was waited for
+    with connection:
+        return _copy(connection, entrance, file)
+
+
+def _copy(connection: socket.socket, entrance: Entrance, file: IO[bytes]) -> dict[str, Any]:
+    """:raises PeerError: the stream ended before its end."""
+    parser, digest = QStreamParser(), xxhash.xxh3_128()
+    buffer = bytearray(_READ_BYTES)
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    entrance.attend(poll)
+    while count := _receive(connection, entrance, poll, buffer):
+        entrance.look(parser.counts.raw_pages + parser.counts.zero_pages)
+        data = memoryview(buffer)[:count]
+        file.write(data)
+        digest.update(data)
+        parser.receive_data(data)
+    parser.finish()
+    size = parser.counts.stream_bytes
+    if not parser.is_whole() and (parser.is_migration or not size):
+        raise PeerError(f"the stream ended after {size} bytes, before its end: QEMU's `info migrate` says why")
+    return {
+        "stream_bytes": parser.counts.stream_bytes,
+        "stream_digest": digest.hexdigest(),
+        "raw_pages": parser.counts.raw_pages,
+        "zero_pages": parser.counts.zero_pages,
+        "opaque_reason": parser.opaque_reason,
+    }
+
+
+def _receive(connection: socket.socket, entrance: Entrance, poll: select.poll, buffer: bytearray) -> int:
+    """Bytes read; 0 at the end. A reset is an end too: what came says whether it was whole."""
+    while connection.fileno() not in [descriptor for descriptor, _ in poll.poll()]:
+        entrance.look(0)
+    try:
+        return connection.recv_into(buffer)
+    except ConnectionResetError:
+        return 0

@@ -1,0 +1,1 @@
+"""What every method crosses: network namespaces or a relay, with bandwidth, delay, jitter and loss."""

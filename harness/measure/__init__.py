@@ -1,1 +1,0 @@
-"""Numbers about migrations: downtime, CPU, statistics, and whether the memory arrived."""

@@ -1,0 +1,1 @@
+"""A batch's way: window, codecs, order, history, and its way back out."""

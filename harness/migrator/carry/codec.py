@@ -1,0 +1,280 @@
+"""One batch <-> one frame's payload, with a backend between. Runs in codec threads; knows no sockets.
+
+The order of batches matters to a backend that keeps history: its instances stand behind a ``Serial``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from backends.api import Backend, BackendError, BackendInfo, Buffer
+from harness.errors import CodecError
+from harness.migrator.carry.serial import Serial
+from harness.migrator.choose.incompressible import looks_incompressible
+from harness.wire.batch import PageBatch, join, split
+from harness.wire.frame import Frame, Header, Kind, Layout, digest, encode
+from harness.wire.pagecache import PagePlan, Relative
+
+__all__ = ["Decoder", "Encoder", "Job", "Packed", "Restored", "takes_cache"]
+
+
+class Job(NamedTuple):
+    """A batch on its way to a codec. ``turn`` counts the batches of a backend that keeps history; ``choice`` is the policy's, and
+    ``trial`` another that compresses the batch too, to be compared. ``relative`` is what is compressed where a cache is used."""
+
+    sequence: int
+    batch: PageBatch
+    turn: int = 0
+    choice: int = 0
+    trial: int | None = None
+    relative: Relative | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A batch compressed once more, by another candidate, and thrown away."""
+
+    choice: int
+    packed_bytes: int
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A frame ready to send: ``parts`` are its header, plan and body, none of them copied together. ``took_s`` to make: CPU time,
+    which other work on the host leaves alone."""
+
+    header: Header
+    parts: tuple[bytes | memoryview, ...]
+    job: Job
+    took_s: float = 0.0
+    trial: Trial | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A slice of the stream whose digest was checked; with a ``plan`` that is not plain, what ``backend`` made of it, relative to
+    the cache and not checked yet. ``took_s`` to restore, as ``Packed``'s."""
+
+    header: Header
+    raw: memoryview
+    took_s: float = 0.0
+    plan: PagePlan | None = None
+    backend: str = "none"
+
+
+def takes_cache(info: BackendInfo) -> bool:
+    """Whether a backend's batches may be made relative to a cache: not where nothing is compressed, where a history serves for
+    one, or where a device wants pages alone."""
+    return info.name != "none" and not info.stateful and not info.wants_pages
+
+
+class Encoder:
+    """Compresses batches with one backend instance, and with ``fallback`` those at which it fails.
+
+    ``codec`` is the backend's number in HELLO, ``fallback_codec`` the fallback's. ``codec_cpu_s`` is the CPU time of its thread
+    in both. With ``serial``, one of whose instances is then ``backend``, each batch is compressed in its turn, and travels so even
+    where it did not shrink: it is part of the history.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        fallback: Backend | None = None,
+        serial: Serial | None = None,
+        *,
+        codec: int = 1,
+        fallback_codec: int = 2,
+    ) -> None:
+        self.backend = backend
+        self._codec, self._fallback_codec = codec, fallback_codec
+        self._serial = serial
+        self._fallback = fallback
+        self._stores = backend.info.name == "none"
+        self._wants_pages = backend.info.wants_pages
+        self._samples = backend.info.device == "cpu"
+        self._takes_cache = takes_cache(backend.info)
+        self.codec_cpu_s = 0.0
+        self.stored_batches = 0
+        self.incompressible_batches = 0
+        self.fallbacks = 0
+        self.fallback_bytes = 0
+        self.fallback_reason: str | None = None
+
+    @property
+    def instances(self) -> tuple[Backend, ...]:
+        """Those of the backend that it uses, alone or with other encoders."""
+        return (self.backend,) if self._serial is None else self._serial.lanes
+
+    def encode(self, job: Job) -> Packed:
+        """A frame. Data that does not shrink is stored. :raises CodecError: nobody could compress."""
+        began_s = time.thread_time()
+        sequence, batch, turn = job.sequence, job.batch, job.turn
+        raw_digest = digest(batch.raw)
+        if job.relative is not None and self._takes_cache:
+            return self._encode_relative(job, job.relative, raw_digest, began_s)
+        if not self._stores and not self._is_in_vain(batch):
+            plan, pages = split(batch) if self._wants_pages else (b"", batch.raw)
+            codec, packed = self._compress(sequence, pages, turn)
+            body_bytes = len(plan) + len(packed)
+            if body_bytes < batch.raw_bytes or (self._serial is not None and codec == self._codec):
+                header = Header(
+                    Kind.BATCH, sequence, codec, Layout.PACKED, batch.page_bytes.bit_length() - 1,
+                    batch.raw_bytes, body_bytes, len(plan), batch.pages, raw_digest, digest(plan) ^ digest(packed),
+                )  # fmt: skip
+                return Packed(header, (encode(header), plan, packed), job, time.thread_time() - began_s)
+        self.stored_batches += 1
+        header = Header(
+            Kind.BATCH, sequence, 0, Layout.STORED, 12,
+            batch.raw_bytes, batch.raw_bytes, 0, batch.pages, raw_digest, raw_digest,
+        )  # fmt: skip
+        return Packed(header, (encode(header), batch.raw), job, time.thread_time() - began_s)
+
+    def _is_in_vain(self, batch: PageBatch) -> bool:
+        """Not for a history, which such pages are part of, nor for a device, to which they cost the host nothing."""
+        if self._serial is not None or not self._samples or not looks_incompressible(batch):
+            return False
+        self.incompressible_batches += 1
+        return True
+
+    def _encode_relative(self, job: Job, relative: Relative, raw_digest: int, began_s: float) -> Packed:
+        """Also what does not shrink travels so: it is part of the cache."""
+        batch, plan = job.batch, relative.plan
+        codec, packed = 0, relative.body
+        if relative.body is not batch.raw or not self._is_in_vain(batch):
+            codec, packed = self._compress(job.sequence, relative.body, job.turn)
+        if len(packed) >= batch.raw_bytes:
+            codec, packed = 0, relative.body
+            self.stored_batches += 1
+        header = Header(
+            Kind.BATCH, job.sequence, codec, Layout.RELATIVE, batch.page_bytes.bit_length() - 1,
+            batch.raw_bytes, len(plan) + len(packed), len(plan), batch.pages, raw_digest, digest(plan) ^ digest(packed),
+        )  # fmt: skip
+        return Packed(header, (encode(header), plan, packed), job, time.thread_time() - began_s)
+
+    def close(self) -> None:
+        """Close both backends; a shared one is its owner's to close."""
+        if self._serial is None:
+            self.backend.close()
+        if self._fallback is not None:
+            self._fallback.close()
+
+    def _compress(self, sequence: int, pages: memoryview, turn: int) -> tuple[int, memoryview]:
+        """HELLO's number of the codec that did it, and what it made."""
+        started = time.thread_time()
+        codec = self._codec
+        try:
+            try:
+                packed = self._packed(pages, turn)
+            except BackendError as exc:
+                if self._fallback is None:
+                    raise
+                codec, packed = self._fallback_codec, self._fallback.compress(pages)
+                self.fallbacks += 1
+                self.fallback_bytes += len(pages)
+                self.fallback_reason = self.fallback_reason or str(exc)
+        except BackendError as exc:
+            raise CodecError(f"batch {sequence} of {len(pages)} bytes: {exc}") from exc
+        self.codec_cpu_s += time.thread_time() - started
+        return codec, memoryview(packed)
+
+    def _packed(self, pages: memoryview, turn: int) -> Buffer:
+        if self._serial is None:
+            return self.backend.compress(pages)
+        return self._serial.call(turn, lambda backend: backend.compress(pages))
+
+
+class Decoder:
+    """Restores batches with one instance of each backend that HELLO named, opened on first use. ``serials`` has those that
+    keep history, by their number in HELLO."""
+
+    def __init__(
+        self, open_backends: tuple[Callable[[], Backend], ...], serials: Mapping[int, Serial] | None = None
+    ) -> None:
+        self._open_backends = open_backends
+        self._serials = serials or {}
+        self._backends: dict[int, Backend] = {}
+        self.codec_cpu_s = 0.0
+
+    def decode(self, frame: Frame, turn: int = 0) -> Restored:
+        """Check the body, restore the slice, check the slice. :raises FrameError: damaged. :raises CodecError: wrong."""
+        header = frame.header
+        began_s = time.thread_time()
+        if header.layout is Layout.STORED:
+            raw_digest = digest(frame.body)
+            frame.check_body(raw_digest)
+            check_restored(header, frame.body, "none", raw_digest)
+            return Restored(header, frame.body, time.thread_time() - began_s)
+        plan, packed = frame.body[: header.plan_bytes], frame.body[header.plan_bytes :]
+        frame.check_body(digest(plan) ^ digest(packed))
+        page_bytes = 1 << header.page_shift
+        if header.layout is Layout.RELATIVE:
+            return self._decode_relative(frame, plan, packed, turn, began_s)
+        pages = self._decompress(frame, packed, page_bytes, turn)
+        raw = join(plan, pages, header.raw_bytes, page_bytes)
+        check_restored(header, raw, self._name(header))
+        return Restored(header, raw, time.thread_time() - began_s)
+
+    def _decode_relative(
+        self, frame: Frame, packed_plan: memoryview, packed: memoryview, turn: int, began_s: float
+    ) -> Restored:
+        """As far as it goes without the cache, which belongs to the stream's order."""
+        header = frame.header
+        page_bytes = 1 << header.page_shift
+        plan = PagePlan.unpack(packed_plan, header.raw_bytes, page_bytes)
+        body = packed if header.codec == 0 else self._decompress(frame, packed, page_bytes, turn)
+        name = "none" if header.codec == 0 else self._name(header)
+        if len(body) != header.raw_bytes or plan.is_plain:
+            check_restored(header, body, name)
+        return Restored(header, body, time.thread_time() - began_s, plan, name)
+
+    def _decompress(self, frame: Frame, packed: memoryview, page_bytes: int, turn: int) -> memoryview:
+        header = frame.header
+        serial = self._serials.get(header.codec)
+        pages_bytes = (
+            header.pages * page_bytes if header.plan_bytes and header.layout is Layout.PACKED else header.raw_bytes
+        )
+        started = time.thread_time()
+        try:
+            if serial is not None:
+                pages = serial.call(turn, lambda backend: backend.decompress(packed, pages_bytes))
+            else:
+                pages = self._backend(header).decompress(packed, pages_bytes)
+        except BackendError as exc:
+            raise CodecError(f"batch {header.sequence}: {exc}") from exc
+        self.codec_cpu_s += time.thread_time() - started
+        return memoryview(pages)
+
+    def _backend(self, header: Header) -> Backend:
+        backend = self._backends.get(header.codec)
+        if backend is None:
+            if header.codec >= len(self._open_backends):
+                raise CodecError(
+                    f"batch {header.sequence}: codec {header.codec} is not among the {len(self._open_backends)} agreed on"
+                )
+            backend = self._backends[header.codec] = self._open_backends[header.codec]()
+        return backend
+
+    def _name(self, header: Header) -> str:
+        serial = self._serials.get(header.codec)
+        return serial.name if serial is not None else self._backend(header).info.name
+
+    def close(self) -> None:
+        """Close every backend that was opened; a shared one is its owner's to close."""
+        for backend in self._backends.values():
+            backend.close()
+
+
+def check_restored(header: Header, raw: memoryview, backend: str, raw_digest: int | None = None) -> None:
+    """The check that stands between a codec and a guest; ``raw_digest``: of ``raw``, where it is known.
+
+    :raises CodecError: ``raw`` is not what entered the sender.
+    """
+    if len(raw) != header.raw_bytes or (digest(raw) if raw_digest is None else raw_digest) != header.raw_digest:
+        raise CodecError(
+            f"batch {header.sequence}: backend {backend!r} restored {len(raw)} bytes that are not the {header.raw_bytes} "
+            "that were compressed; nothing of it reached the destination"
+        )

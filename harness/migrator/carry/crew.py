@@ -1,0 +1,162 @@
+"""Who compresses in a sender: one backend and its fallback, or the candidates of ``auto``. Opened before a guest depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backends import registry
+from backends.api import Backend, BackendError, BackendInfo, BackendUnavailable
+from harness.errors import CodecError, MissingError, UserError
+from harness.migrator.carry.codec import Encoder
+from harness.migrator.carry.fallback import Fallback, choose_fallback
+from harness.migrator.carry.serial import Serial
+from harness.migrator.choose.auto import AUTO, Candidate, candidates
+from harness.migrator.session import cores
+from harness.names import unknown
+
+__all__ = ["Crew", "auto_crew", "crew_of", "single_crew"]
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """``codecs`` are HELLO's names; a choice is a number of ``candidates``, 0 where there are none. ``lanes`` is how many batches
+    gain from being compressed at once, and how many instances a backend has that keeps history. ``decompress_share``: see
+    ``BackendInfo``."""
+
+    backend: str
+    level: int | None
+    fallback: Fallback | None
+    codecs: tuple[str, ...]
+    threads: int
+    lanes: int
+    batch_bytes: int
+    decompress_share: float
+    open_encoder: Callable[[int], Encoder]
+    serials: Mapping[int, Serial]
+    close: Callable[[], None]
+    candidates: tuple[Candidate, ...] = ()
+
+
+def crew_of(
+    backend: str, level: int | None, options: Mapping[str, Any], fallback: str | None, threads: int | None
+) -> Crew:
+    """The crew for a ``SendConfig``'s settings.
+
+    :raises UserError: a wrong name, level or option. :raises MissingError: not here. :raises CodecError: a device fails.
+    """
+    if backend == AUTO.name:
+        if level is not None:
+            raise UserError(f"level {level}: backend 'auto' chooses levels itself; leave it out, or name candidates")
+        if fallback is not None:
+            raise UserError(
+                f"fallback {fallback}: backend 'auto' chooses among codecs of the CPU, which need none; leave it out"
+            )
+        return auto_crew(options, threads)
+    if backend not in (known := [*registry.names(), AUTO.name]):
+        raise UserError(unknown("backend", backend, known))
+    return single_crew(backend, level, options, fallback, threads)
+
+
+def single_crew(
+    name: str, level: int | None, options: Mapping[str, Any], fallback_text: str | None, threads: int | None
+) -> Crew:
+    """One backend, and what stands in for it. Raises as ``crew_of``."""
+    open_backend = _opener(name, level, options)
+    probe = open_backend()
+    info = probe.info
+    fallback = choose_fallback(info, fallback_text)
+    open_fallback = _opener(fallback.backend, fallback.level, {}) if fallback is not None else None
+    if not info.stateful:  # a history is opened when the receiver's is
+        _open(probe)
+    threads = threads or _default_threads(info)
+    lanes = _lanes(info, threads)
+    serial = Serial([probe, *(open_backend() for _ in range(lanes - 1))]) if info.stateful else None
+
+    def open_encoder(_: int) -> Encoder:
+        backend = open_backend() if serial is None else serial.lanes[0]
+        return Encoder(backend, open_fallback() if open_fallback is not None else None, serial)
+
+    return Crew(
+        name, probe.level, fallback, ("none", name, *([fallback.backend] if fallback is not None else [])),
+        threads, lanes, info.batch_bytes, info.decompress_share,
+        open_encoder, {} if serial is None else {0: serial}, probe.close if serial is None else serial.close,
+    )  # fmt: skip
+
+
+def auto_crew(options: Mapping[str, Any], threads: int | None) -> Crew:
+    """All candidates that work here. Raises as ``crew_of``."""
+    for option in options:
+        if option not in AUTO.options:
+            raise UserError(f"backend 'auto': unknown option {option!r}; known: {', '.join(AUTO.options)}")
+    limit = _cpu_limit(options)
+    found = candidates(options)
+    names = tuple(dict.fromkeys(["none", *(candidate.backend for candidate in found)]))
+    threads = min(threads or cores(), limit or 256)
+    lanes = min(threads, cores())
+    classes = [registry.load(candidate.backend) for candidate in found]  # not while pages flow: see ``_opener``
+    histories = {
+        number: Serial([classes[number](candidate.level) for _ in range(lanes)])
+        for number, candidate in enumerate(found)
+        if candidate.history
+    }
+
+    def open_encoder(choice: int) -> Encoder:
+        candidate, serial = found[choice], histories.get(choice)
+        backend = classes[choice](candidate.level) if serial is None else serial.lanes[0]
+        return Encoder(backend, serial=serial, codec=names.index(candidate.backend))
+
+    def close() -> None:
+        for serial in histories.values():
+            serial.close()
+
+    return Crew(
+        AUTO.name, None, None, names, threads, lanes, AUTO.batch_bytes, 1.0,
+        open_encoder, histories, close, found,
+    )  # fmt: skip
+
+
+def _cpu_limit(options: Mapping[str, Any]) -> int | None:
+    limit = options.get("cpu_limit")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 256):
+        raise UserError(f"backend 'auto': option cpu_limit = {limit!r}: must be a whole number of threads, 1 to 256")
+    return limit
+
+
+def _opener(name: str, level: int | None, options: Mapping[str, Any]) -> Callable[[], Backend]:
+    """A factory of instances, after one was made to see that it can be. Whose class it is is looked up here, once: that took 4 to
+    10 ms for each codec thread in mid-migration (2-core Intel Xeon, 2026-11-26). :raises MissingError, UserError: it cannot."""
+    try:
+        cls = registry.load(name)
+        cls.probe()
+        cls(level, **options).close()
+    except BackendUnavailable as exc:
+        raise MissingError(str(exc)) from exc
+    except BackendError as exc:
+        raise UserError(str(exc)) from exc
+    return lambda: cls(level, **options)
+
+
+def _open(backend: Backend) -> None:
+    """Open its device before a guest depends on it. :raises MissingError: not here. :raises CodecError: it fails."""
+    try:
+        backend.open()
+    except BackendUnavailable as exc:
+        backend.close()
+        raise MissingError(str(exc)) from exc
+    except BackendError as exc:
+        backend.close()
+        raise CodecError(f"before the migration began: {exc}") from exc
+
+
+def _default_threads(info: BackendInfo) -> int:
+    """A device's threads mostly wait: one more than cores raised PoCL's rate by 3 % (2-core AMD EPYC, 2026-11-24, n=7)."""
+    if info.name == "none":
+        return 1
+    return cores() if info.device == "cpu" else cores() + 1
+
+
+def _lanes(info: BackendInfo, threads: int) -> int:
+    """More threads than cores in a codec only wait for each other; at a device each waits for its own batch."""
+    return min(threads, cores()) if info.device == "cpu" else threads

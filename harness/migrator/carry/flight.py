@@ -1,0 +1,108 @@
+"""What is under way between source and destination: how much there may be, since when, and what that tells of the link.
+
+take (reader) -> codec threads -> handed (writer) -> link -> arrived (back thread)
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+
+from harness.errors import PeerError
+from harness.migrator.carry.pipeline import Window
+from harness.migrator.carry.policy import FlightPolicy
+from harness.migrator.carry.round_trip import RoundTrip
+
+__all__ = ["Flight"]
+
+
+class Flight:
+    """The window of one migration. Batches pass ``take``, ``handed`` and ``arrived`` in the same order, each from one thread.
+
+    ``round_trip_s``: of the link while it was idle. ``growing_s``: for how long the window was what held the rate down.
+    ``has_hung_up``: see ``Window``.
+    """
+
+    def __init__(
+        self, policy: FlightPolicy, round_trip_s: float, has_hung_up: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._policy = policy
+        self._round_trip = RoundTrip(round_trip_s)
+        self._window = Window(policy.window_bytes, has_hung_up)
+        self._taken: deque[tuple[int, float]] = deque()
+        self._handed_s: deque[float] = deque()
+        self._arrived_s = time.monotonic()
+        self._full_s = 0.0
+        self.arrived_bytes = 0
+        self.growing_s = 0.0
+
+    @property
+    def batch_bytes(self) -> int:
+        """How large the next batch is to be."""
+        return self._policy.batch_bytes
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """Taken and not arrived."""
+        return self._window.in_flight_bytes
+
+    @property
+    def round_trip_s(self) -> float:
+        """Of a link in which nothing waits, as known now."""
+        return self._round_trip.base_s
+
+    def take(self, count: int) -> bool:
+        """Wait until a batch of ``count`` bytes may be under way too. False: closed."""
+        if self._window.in_flight_bytes + count > self._window.limit_bytes:
+            self._full_s = math.inf
+        if not self._window.acquire(count):
+            return False
+        now_s = time.monotonic()
+        self._full_s = now_s if self._full_s == math.inf else self._full_s
+        self._taken.append((count, now_s))
+        return True
+
+    def handed(self) -> None:
+        """The next batch is about to be given to the kernel."""
+        self._handed_s.append(time.monotonic())
+
+    def arrived(self, total_bytes: int, held_s: float) -> None:
+        """The destination confirms the next batch, ``total_bytes`` in all, which the receiver had for ``held_s``.
+
+        :raises PeerError: no batch ends there.
+        """
+        count = total_bytes - self.arrived_bytes
+        if not self._taken or not self._handed_s or count != self._taken[0][0]:
+            raise PeerError(f"the receiver acknowledged byte {total_bytes}, where no batch that was sent ends")
+        now_s = time.monotonic()
+        (_, taken_s), handed_s = self._taken.popleft(), self._handed_s.popleft()
+        self._round_trip.seen(now_s, max(0.0, now_s - handed_s - held_s))
+        self.arrived_bytes = total_bytes
+        self._window.release(count)
+        if self._policy.growing:
+            self.growing_s += now_s - self._arrived_s
+        self._arrived_s = now_s
+        self._policy.delivered(
+            now_s,
+            total_bytes,
+            took_s=now_s - taken_s,
+            round_trip_s=self.round_trip_s,
+            full=self._full_s >= taken_s,
+            emptying=self._round_trip.wants_emptying,
+        )
+        if self._policy.window_bytes != self._window.limit_bytes:
+            self._window.resize(self._policy.window_bytes)
+
+    def close(self) -> None:
+        """Wake whoever waits to take; nothing is bounded any more."""
+        self._window.close()
+
+    def statistics(self) -> dict[str, float]:
+        """The window now and at its fullest, and the round trip."""
+        return {
+            "window_bytes": self._window.limit_bytes,
+            "window_peak_bytes": self._window.peak_bytes,
+            "round_trip_s": self.round_trip_s,
+        }

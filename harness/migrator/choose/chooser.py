@@ -1,0 +1,103 @@
+"""The method policy as a sender's threads use it: a lock, a clock, and the socket's own count of what has arrived."""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+import termios
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from harness.migrator.carry.ack import AckLook
+from harness.migrator.carry.codec import Encoder, Job, Packed, Trial
+from harness.migrator.choose.auto import Candidate
+from harness.migrator.choose.method_policy import MethodPolicy
+
+__all__ = ["Chooser", "with_trial"]
+
+_INFO_BYTES, _MIN_RTT_AT, _RATE_AT = 168, 148, 160
+
+
+def with_trial(packed: Packed, other: Encoder) -> Packed:
+    """``packed``, and what ``other`` makes of the same batch."""
+    job = packed.job
+    tried = other.encode(job)
+    assert job.trial is not None  # noqa: S101 - for the type checker: the caller asked
+    return replace(packed, trial=Trial(job.trial, tried.header.body_bytes, tried.took_s))
+
+
+class Chooser:
+    """Chooses a codec for each batch, and learns from what became of it."""
+
+    def __init__(self, candidates: Sequence[Candidate], link: socket.socket, policy: MethodPolicy) -> None:
+        self._candidates = tuple(candidates)
+        self._link = link
+        self._policy = policy
+        self._lock = threading.Lock()
+        self._turns = [0] * len(candidates)
+        self._under_way: deque[tuple[int, int]] = deque()
+        self._raw_bytes = [0] * len(candidates)
+
+    @property
+    def expected_bytes_per_s(self) -> float:
+        """The delivered rate with which a migration will begin, as far as is known."""
+        return self._policy.expected_bytes_per_s
+
+    def chosen(self, job: Job) -> Job:
+        """The job with its choice, and the number of the choice's batches before it."""
+        with self._lock:
+            choice, trial = self._policy.choose(time.monotonic())
+            turn = self._turns[choice]
+            self._turns[choice] += 1
+        return job._replace(turn=turn, choice=choice, trial=trial)
+
+    def sent(self, packed: Packed) -> None:
+        """The batch is with the kernel. Called in the order of batches."""
+        choice, header, trial = packed.job.choice, packed.header, packed.trial
+        with self._lock:
+            self._under_way.append((choice, header.raw_bytes))
+            self._raw_bytes[choice] += header.raw_bytes
+            self._policy.compressed(choice, header.raw_bytes, header.body_bytes, packed.took_s)
+            if trial is not None:
+                self._policy.tried(
+                    time.monotonic(), trial.choice, trial.packed_bytes, trial.took_s,
+                    beside=choice, sent_bytes=header.body_bytes, raw_bytes=header.raw_bytes,
+                )  # fmt: skip
+
+    def arrived(self, look: AckLook | None, total_bytes: int, held_back_s: float) -> None:
+        """The receiver confirms the next batch, ``total_bytes`` of the stream in all. ``held_back_s``: see ``MethodPolicy``."""
+        waiting = _waiting_bytes(self._link)
+        with self._lock:
+            if not self._under_way or look is None:
+                return
+            choice, raw_bytes = self._under_way.popleft()
+            if waiting is not None:
+                self._policy.link.look(look.now_s, look.received_bytes, waiting, look.waited_s)
+            self._policy.restored(choice, raw_bytes, look.restore_s)
+            self._policy.delivered(time.monotonic(), choice, total_bytes, held_back_s)
+
+    def statistics(self) -> dict[str, Any]:
+        """Decisions with what they were made of, and the share of the stream that went to each candidate."""
+        total = max(1, sum(self._raw_bytes))
+        shares = {str(c): count / total for c, count in zip(self._candidates, self._raw_bytes, strict=True) if count}
+        return {"decisions": [asdict(decision) for decision in self._policy.decisions], "shares": shares}
+
+
+def _waiting_bytes(link: socket.socket) -> int | None:
+    """What waits for the link: not confirmed by the peer's kernel (SIOCOUTQ, tcp(7)), less what the link holds by its length, which
+    is its rate times its shortest round trip (struct tcp_info in linux/tcp.h). None where the socket cannot tell."""
+    try:
+        unconfirmed: int = struct.unpack("i", fcntl.ioctl(link, termios.TIOCOUTQ, bytes(4)))[0]
+        info = link.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
+    except OSError:
+        return None
+    if len(info) < _INFO_BYTES:
+        return unconfirmed
+    round_trip_us: int = struct.unpack_from("@I", info, _MIN_RTT_AT)[0]
+    bytes_per_s: int = struct.unpack_from("@Q", info, _RATE_AT)[0]
+    return max(0, unconfirmed - bytes_per_s * round_trip_us // 1_000_000)

@@ -1,0 +1,209 @@
+"""Steers what the source QEMU believes, over its QMP, while pages flow. What to set is ``switchover``'s to decide.
+
+Sets nothing without reading it back, and gives every parameter back at the end, however that comes: the guest then runs on
+the source as its owner set it up. QMP that fails in mid-migration ends the steering, not the migration.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from harness.errors import PageferryError, PeerError, QemuError, UserError
+from harness.migrator.address import Address, connect, resolve
+from harness.migrator.steering.switchover import Decision, Flow, Knob, Switchover
+from harness.qemu.qmp import Json, Qmp
+
+__all__ = ["GREETING_TIMEOUT_S", "Steering", "open_steering"]
+
+GREETING_TIMEOUT_S = 5.0
+_ANSWER_TIMEOUT_S = 5.0
+"""Beyond the wanted downtime, during which QEMU answers nobody."""
+
+_LOOK_S = 0.1
+"""As often as QEMU measures its own rate."""
+
+_LARGEST_S = 2000.0
+_REMEDY = "give the socket of the source QEMU's -qmp unix:PATH,server=on,wait=off"
+
+FlowSource = Callable[[], tuple[int, int, float]]
+"""Bytes of the stream that the destination has, bytes under way, and the link's round trip in seconds."""
+
+
+@contextmanager
+def open_steering(address: Address, downtime_s: float | None) -> Iterator[Steering]:
+    """Connected, and QEMU asked what can be set. Every parameter is given back at the end.
+
+    :raises QemuError: not QMP, not to be had, or it refuses. :raises UserError: no unix socket. :raises MissingError: none there.
+    """
+    if address.path is None:
+        raise UserError(f"--qmp {address}: write unix:PATH; over TCP anybody could command that QEMU")
+    if downtime_s is not None and downtime_s > _LARGEST_S:
+        raise UserError(f"--downtime {downtime_s:g}s: QEMU takes at most {_LARGEST_S:g} s")
+    qmp = _greeted(address)
+    steering = Steering(qmp)
+    try:
+        steering.prepare(downtime_s)
+        yield steering
+    except PageferryError as exc:
+        if (line := steering.end()) is not None:
+            raise type(exc)(f"{exc}; {line}") from exc
+        raise
+    finally:
+        steering.end()
+        qmp.close()
+
+
+def _greeted(address: Address) -> Qmp:
+    qmp = Qmp(f"--qmp {address}")
+    try:
+        qmp.greet(connect(resolve(address, "--qmp"), _REMEDY, GREETING_TIMEOUT_S), GREETING_TIMEOUT_S)
+    except PeerError as exc:
+        raise QemuError(str(exc)) from exc
+    except QemuError as exc:
+        if isinstance(exc.__cause__, TimeoutError):
+            raise QemuError(
+                f"--qmp {address}: no greeting within {GREETING_TIMEOUT_S:g} s: a QMP socket serves one client at a time, and "
+                "another (libvirt, a shell) seems to hold this one; give QEMU a second -qmp socket"
+            ) from exc
+        raise QemuError(f"--qmp {address}: what answers there is not QMP; {_REMEDY}") from exc
+    return qmp
+
+
+class Steering:
+    """One migration's. Threads: the caller's, and between ``begin`` and ``end`` one of its own."""
+
+    def __init__(self, qmp: Qmp) -> None:
+        self._qmp = qmp
+        self._knob = Knob.LIMIT
+        self._owners: dict[str, int] = {}
+        self._ours: dict[str, int] = {}
+        self._switchover = Switchover(1.0, self._knob)
+        self._thread: threading.Thread | None = None
+        self._ending = threading.Event()
+        self._ended = False
+        self._decisions: list[Decision] = []
+        self._counters = {"steer_changes": 0, "steer_taken_over": 0, "steer_failures": 0}
+        self._warnings: list[str] = []
+        self._began_s = 0.0
+        self._restored = False
+
+    def prepare(self, downtime_s: float | None) -> None:
+        """Ask what there is to set, and set the wanted downtime if it is another than QEMU's. :raises QemuError: QEMU refuses."""
+        found = self._read()
+        if Knob.LIMIT.value not in found:
+            raise QemuError(f"{self._qmp.name}: this QEMU has no {Knob.LIMIT.value}, so there is nothing to steer")
+        self._knob = Knob.BANDWIDTH if Knob.BANDWIDTH.value in found else Knob.LIMIT
+        self._owners = {knob.value: found[knob.value] for knob in Knob if knob.value in found}
+        wanted_ms = found[Knob.LIMIT.value] if downtime_s is None else max(1, round(downtime_s * 1000))
+        if wanted_ms == 0:
+            raise QemuError(
+                f"{self._qmp.name}: this QEMU's downtime-limit is 0, which no guest meets; say --downtime 300ms"
+            )
+        self._switchover = Switchover(wanted_ms / 1000, self._knob)
+        if wanted_ms != found[Knob.LIMIT.value]:
+            self._set(Knob.LIMIT.value, wanted_ms)
+
+    def begin(self, flow: FlowSource) -> None:
+        """Steer by ``flow`` until ``end``."""
+        self._began_s = time.monotonic()
+        self._thread = threading.Thread(target=self._steer, args=(flow,), name="steer", daemon=True)
+        self._thread.start()
+
+    def end(self) -> str | None:
+        """Stop, and give every parameter back; the line to tell where that failed. Safe to call twice."""
+        self._ending.set()
+        if self._thread is not None:
+            self._thread.join(self._answer_timeout_s + 1)
+        if self._ended:
+            return None
+        self._ended = True
+        try:
+            self._restore()
+        except QemuError as exc:
+            values = ", ".join(f"{name} {self._owners[name]}" for name in self._ours)
+            return f"could not give the source QEMU back its {values}: {exc}; set it there by hand"
+        self._restored = True
+        return None
+
+    def statistics(self) -> dict[str, Any]:
+        """Decisions with what they were made of, seconds from the begin; counters; what went wrong, in words."""
+        decisions = [asdict(decision) | {"at_s": decision.at_s - self._began_s} for decision in self._decisions]
+        return {
+            "parameter": self._knob.value,
+            "wanted_downtime_s": self._switchover.wanted_s,
+            "owners": dict(self._owners),
+            "restored": self._restored,
+            "decisions": decisions,
+            "warnings": list(self._warnings),
+            **self._counters,
+        }
+
+    @property
+    def _answer_timeout_s(self) -> float:
+        return self._switchover.wanted_s + _ANSWER_TIMEOUT_S
+
+    def _steer(self, flow: FlowSource) -> None:
+        while not self._ending.wait(_LOOK_S):
+            try:
+                self._turn(flow)
+            except QemuError as exc:
+                if self._ending.is_set():
+                    return  # QEMU may end as soon as its guest has left
+                self._counters["steer_failures"] += 1
+                self._warnings.append(f"steering ended before the migration did: {exc}")
+                return
+
+    def _turn(self, flow: FlowSource) -> None:
+        status = self._ask("query-migrate")
+        if status.get("status") == "completed":
+            self._ending.set()  # nothing is left to steer, and QEMU may be gone at any moment
+        if status.get("status") != "active":
+            return
+        delivered_bytes, in_flight_bytes, round_trip_s = flow()
+        believed = float(status.get("ram", {}).get("mbps", 0)) * 1e6 / 8
+        look = Flow(time.monotonic(), delivered_bytes, in_flight_bytes, believed, round_trip_s)
+        if (decision := self._switchover.look(look)) is None or self._taken_over():
+            return
+        self._set(decision.parameter, decision.value)
+        self._counters["steer_changes"] += 1
+        self._decisions.append(decision)
+
+    def _taken_over(self) -> bool:
+        """Whether somebody else set a parameter meanwhile: from now on that is what is wanted, and what is given back."""
+        found = self._read()
+        theirs = {name: value for name, value in found.items() if value != self._ours.get(name, self._owners[name])}
+        for name, value in theirs.items():
+            self._owners[name] = value
+            self._ours.pop(name, None)
+        if not theirs:
+            return False
+        self._counters["steer_taken_over"] += 1
+        self._switchover.wanted_s = max(1, theirs.get(Knob.LIMIT.value, round(self._switchover.wanted_s * 1000))) / 1000
+        self._switchover.forget()
+        return True
+
+    def _set(self, name: str, value: int) -> None:
+        self._ours[name] = value
+        self._ask("migrate-set-parameters", **{name: value})
+        if (kept := self._read().get(name)) != value:
+            raise QemuError(f"{self._qmp.name}: {name}: asked for {value}, QEMU kept {kept}")
+
+    def _restore(self) -> None:
+        if not self._ours:
+            return
+        found = self._read()
+        changed = {name: self._owners[name] for name, value in self._ours.items() if found.get(name) == value}
+        if changed:
+            self._ask("migrate-set-parameters", **changed)
+
+    def _read(self) -> dict[str, int]:
+        found = self._ask("query-migrate-parameters")
+        return {knob.value: int(found[knob.value]) for knob in Knob if knob.value in found}
+
+    def _ask(self, command: str, **arguments: object) -> Json:
+        return self._qmp.execute(command, timeout_s=self._answer_timeout_s, **arguments)

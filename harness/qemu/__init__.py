@@ -1,0 +1,1 @@
+"""QEMU as it is: processes, QMP, what this version has, one migration."""

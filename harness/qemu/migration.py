@@ -1,0 +1,275 @@
+"""Runs one live migration between two QEMUs that are set up: listen, migrate, watch, end. Sets no parameters.
+
+One clock: QEMU's event timestamps and ``time.time()`` are the same wall clock of this host, and every absolute time here
+(``*_at_s``) is on it. ``clock_step_s`` says how far that clock was moved against the monotonic one meanwhile; anything
+but a fraction of a millisecond makes the durations doubtful.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.errors import QemuError
+from harness.qemu.process import QemuProcess
+from harness.qemu.qmp import Event, Json
+
+__all__ = ["MigrationOutcome", "MigrationStatus", "listen", "migrate"]
+
+PAGE_BYTES = 4096
+SETTLE_S = 10.0  # for what follows the end: the destination's RESUME, final statistics, a cancel
+ENDED = frozenset({"completed", "failed", "cancelled"})
+StatusCallback = Callable[["MigrationStatus"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStatus:
+    """One answer of ``query-migrate``. ``t_s`` counts from the migrate command; the rest are QEMU's own figures."""
+
+    t_s: float
+    status: str
+    passes: int = 0
+    remaining_bytes: int = 0
+    transferred_bytes: int = 0
+    dirty_rate_bytes_per_s: float = 0.0
+    mbps: float = 0.0
+    total_time_s: float = 0.0
+    downtime_s: float | None = None
+    error: str | None = None
+    raw: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationOutcome:
+    """How a migration ended. ``last`` is the source's final statistics, ``reason`` says why a timeout is one.
+
+    ``total_time_s``: from the migrate command to the destination's RESUME or the source's "completed", whichever is later.
+    ``stop_at_s`` and ``resume_at_s``: the source's STOP and the destination's RESUME; None where the guest did not run.
+    ``source_runs``: whether the guest runs on the source after a migration that did not complete.
+    """
+
+    status: Literal["completed", "timeout"]
+    last: MigrationStatus
+    began_at_s: float
+    began_monotonic_s: float
+    clock_step_s: float
+    total_time_s: float | None = None
+    stop_at_s: float | None = None
+    resume_at_s: float | None = None
+    source_runs: bool = False
+    reason: str | None = None
+
+
+def listen(destination: QemuProcess, uri: str) -> str:
+    """Make the destination (started with ``-incoming defer``) listen; returns the URI to migrate to.
+
+    ``tcp:HOST:0`` lets the system choose the port, which the answer then carries.
+
+    :raises QemuError: the address cannot be used, in QEMU's words.
+    """
+    try:
+        destination.qmp.execute("migrate-incoming", uri=uri)
+    except QemuError as exc:
+        raise QemuError(f"{exc} (listening on {uri}; choose another address if it is in use)") from exc
+    if not (uri.startswith("tcp:") and uri.endswith(":0")):
+        return uri
+    addresses: Json = destination.qmp.execute("query-migrate").get("socket-address", [])
+    for address in addresses:
+        if address["type"] == "inet":
+            return f"{uri[:-2]}:{address['port']}"
+    raise QemuError(f"destination: {uri}: QEMU does not say which port it listens on; name one")
+
+
+def migrate(
+    source: QemuProcess,
+    destination: QemuProcess,
+    uri: str,
+    *,
+    timeout_s: float,
+    interval_s: float = 0.05,
+    on_status: StatusCallback | None = None,
+) -> MigrationOutcome:
+    """Migrate to ``uri`` and wait for the end of it on both sides. Both guests are left paused or running as QEMU has them.
+
+    ``on_status`` gets every snapshot; an exception from it cancels the migration and passes on.
+
+    :raises QemuError: it failed: both sides' words, and whether the guest still runs on the source.
+    """
+    watch = _Watch(source, destination, interval_s, on_status)
+    was_running = bool(source.qmp.execute("query-status")["running"])
+    watch.begin()
+    try:
+        source.qmp.execute("migrate", uri=uri)
+        last = watch.until_ended(timeout_s)
+    except BaseException:
+        with contextlib.suppress(QemuError):  # the first failure is the one to tell
+            _cancel(watch)
+        raise
+    if last.status not in ENDED:
+        ended = _cancel(watch)
+        if ended.status != "completed":  # else it ended while the cancel was on its way
+            return _give_up(watch, last, ended.status, timeout_s)
+        last = ended
+    if last.status != "completed":
+        raise QemuError(_why_failed(watch, last))
+    patience_s = max(SETTLE_S, timeout_s - last.t_s)  # without return path, the last bytes may still be under way
+    return _finish(watch, patience_s, was_running=was_running)
+
+
+class _Watch:
+    """A migration in progress, its start and its snapshots."""
+
+    def __init__(
+        self, source: QemuProcess, destination: QemuProcess, interval_s: float, on_status: StatusCallback | None
+    ) -> None:
+        self.source = source
+        self.destination = destination
+        self.began_at_s = 0.0
+        self.began_monotonic_s = 0.0
+        self._interval_s = interval_s
+        self._on_status = on_status
+
+    def begin(self) -> None:
+        self.began_at_s, self.began_monotonic_s = time.time(), time.monotonic()
+
+    def look(self, *, tell: bool = True) -> MigrationStatus:
+        raw: Json = self.source.qmp.execute("query-migrate")
+        status = _read_status(raw, time.monotonic() - self.began_monotonic_s)
+        if tell and self._on_status is not None:
+            self._on_status(status)
+        return status
+
+    def until_ended(self, timeout_s: float) -> MigrationStatus:
+        while True:
+            status = self.look()
+            if status.status in ENDED or status.t_s > timeout_s:
+                return status
+            time.sleep(self._interval_s)
+
+    def clock_step_s(self) -> float:
+        return (time.time() - self.began_at_s) - (time.monotonic() - self.began_monotonic_s)
+
+
+def _read_status(raw: Json, t_s: float) -> MigrationStatus:
+    ram: Json = raw.get("ram", {})
+    page_bytes = ram.get("page-size", PAGE_BYTES)
+    return MigrationStatus(
+        t_s=t_s,
+        status=str(raw.get("status", "none")),
+        passes=ram.get("dirty-sync-count", 0),
+        remaining_bytes=ram.get("remaining", 0),
+        transferred_bytes=ram.get("transferred", 0),
+        dirty_rate_bytes_per_s=ram.get("dirty-pages-rate", 0) * page_bytes,
+        mbps=ram.get("mbps", 0.0),
+        total_time_s=raw.get("total-time", 0) / 1e3,
+        downtime_s=raw["downtime"] / 1e3 if "downtime" in raw else None,
+        error=raw.get("error-desc"),
+        raw=raw,
+    )
+
+
+def _finish(watch: _Watch, patience_s: float, *, was_running: bool) -> MigrationOutcome:
+    began_at_s = watch.began_at_s
+    resume = stop = None
+    if was_running:
+        watch.source.qmp.wait_event("STOP", SETTLE_S, since_s=began_at_s)
+        stop = watch.source.qmp.events("STOP", since_s=began_at_s)[-1]  # an aborted switch-over has one of its own
+        resume = watch.destination.qmp.wait_event("RESUME", patience_s, since_s=began_at_s)
+    else:
+        _wait_destination(watch, patience_s)
+    completed_at_s = _completed_at_s(watch, (watch.source,) if was_running else (watch.source, watch.destination))
+    last = _settled(watch)
+    return MigrationOutcome(
+        status="completed",
+        last=last,
+        began_at_s=began_at_s,
+        began_monotonic_s=watch.began_monotonic_s,
+        clock_step_s=watch.clock_step_s(),
+        total_time_s=max(completed_at_s, resume.at_s if resume else 0.0) - began_at_s,
+        stop_at_s=stop.at_s if stop else None,
+        resume_at_s=resume.at_s if resume else None,
+    )
+
+
+def _completed_at_s(watch: _Watch, sides: Sequence[QemuProcess]) -> float:
+    """When the last of ``sides`` completed, by its event; by this moment where QEMU sends none (capability "events")."""
+    found: list[Event] = []
+    for side in sides:
+        events = side.qmp.events("MIGRATION", since_s=watch.began_at_s)
+        found += [event for event in events if event.data.get("status") == "completed"]
+    return max(event.at_s for event in found) if found else time.time()
+
+
+def _wait_destination(watch: _Watch, patience_s: float) -> None:
+    deadline_s = time.monotonic() + patience_s
+    while time.monotonic() < deadline_s:
+        if watch.destination.qmp.execute("query-migrate").get("status") == "completed":
+            return
+        time.sleep(0.005)
+    raise QemuError(f"destination: the source completed and the destination did not within {patience_s:g} s")
+
+
+def _settled(watch: _Watch) -> MigrationStatus:
+    """Final statistics. QEMU can say "completed" with a total-time of 0 for a moment (7.2, multifd and compress)."""
+    deadline_s = time.monotonic() + SETTLE_S
+    while True:
+        last = watch.look()
+        if (last.total_time_s > 0 and last.downtime_s is not None) or time.monotonic() > deadline_s:
+            return last
+        time.sleep(0.01)
+
+
+def _cancel(watch: _Watch) -> MigrationStatus:
+    """Ask, and ask again, until the source has left the migration."""
+    deadline_s = time.monotonic() + SETTLE_S
+    while True:
+        watch.source.qmp.execute("migrate_cancel")
+        for _ in range(25):
+            status = watch.look(tell=False)
+            if status.status in ENDED or time.monotonic() > deadline_s:
+                return status
+            time.sleep(0.02)
+
+
+def _give_up(watch: _Watch, last: MigrationStatus, ended: str, timeout_s: float) -> MigrationOutcome:
+    runs = _source_runs(watch)
+    reason = (
+        f"no end within {timeout_s:g} s: pass {last.passes}, {last.remaining_bytes} bytes left, "
+        f"guest dirties {last.dirty_rate_bytes_per_s:.0f} bytes/s; {ended}, "
+        f"the source's guest {'goes on running' if runs else 'does not run'}"
+    )
+    return MigrationOutcome(
+        status="timeout",
+        last=last,
+        began_at_s=watch.began_at_s,
+        began_monotonic_s=watch.began_monotonic_s,
+        clock_step_s=watch.clock_step_s(),
+        source_runs=runs,
+        reason=reason,
+    )
+
+
+def _source_runs(watch: _Watch, wait_s: float = 2.0) -> bool:
+    deadline_s = time.monotonic() + wait_s
+    while not (runs := bool(watch.source.qmp.execute("query-status")["running"])) and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    return runs
+
+
+def _why_failed(watch: _Watch, last: MigrationStatus) -> str:
+    words = [f"migration {last.status}"]
+    if last.error:
+        words.append(f"source: {last.error}")
+    ended = watch.destination.ended(wait_s=1.0)
+    if ended is not None:
+        words.append(f"destination: {ended}")
+    else:
+        with contextlib.suppress(QemuError):  # it may end while we ask
+            raw: Json = watch.destination.qmp.execute("query-migrate")
+            said = raw.get("error-desc") or watch.destination.last_words()
+            words.append(f"destination: {said or 'said nothing'}")
+    runs = _source_runs(watch)
+    return "; ".join([*words, f"the source's guest {'goes on running' if runs else 'does not run'}"])

@@ -1,0 +1,240 @@
+"""What a scenario's runs showed: plain data with units, and its JSON. Schema 1: fields are added, never renamed.
+
+Knows nothing of how a run is made. Durations are seconds, sizes bytes; ``None`` means "not measured" or "does not apply".
+"""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.errors import ResultError
+from harness.results.saving import save_whole
+from harness.units import format_bytes, format_duration
+
+__all__ = [
+    "SCHEMA",
+    "Attempt",
+    "CpuSeconds",
+    "Frontier",
+    "MetricSummary",
+    "Result",
+    "Run",
+    "Sample",
+    "Status",
+    "conditions",
+    "load_result",
+    "save_result",
+    "value_text",
+]
+
+SCHEMA = 1
+Status = Literal["completed", "failed", "timeout", "skipped"]
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at a migration in progress. ``t_s`` counts from the ``migrate`` command (or the first byte of a replay).
+
+    ``passes`` is QEMU's dirty-sync-count, ``remaining_bytes`` and ``dirty_rate_bytes_per_s`` are QEMU's own.
+    ``wire_bytes`` is the link's counter. ``cpu_s`` is cumulative, by process.
+    """
+
+    t_s: float
+    wire_bytes: int
+    passes: int | None = None
+    remaining_bytes: int | None = None
+    dirty_rate_bytes_per_s: float | None = None
+    cpu_s: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CpuSeconds:
+    """CPU time, user and system, of each process from the start of a migration to its end."""
+
+    source_qemu: float | None = None
+    destination_qemu: float | None = None
+    sender: float | None = None
+    receiver: float | None = None
+
+    @property
+    def total(self) -> float:
+        """Sum of what was measured."""
+        return sum(v for v in (self.source_qemu, self.destination_qemu, self.sender, self.receiver) if v is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What a run of a search tried, and what it showed.
+
+    ``search``: "dirty_rate", then ``value`` is bytes/s, or "downtime_limit", then it is seconds. ``converged``: None where
+    the run failed and says nothing. ``why`` it did not converge; ``guest_limited``: because the guest wrote too slowly.
+    """
+
+    search: str
+    value: float
+    converged: bool | None
+    why: str = ""
+    guest_limited: bool = False
+
+    @property
+    def tried(self) -> str:
+        """``dirty rate 112 MiB/s``."""
+        return f"{self.search.replace('_', ' ')} {value_text(self.search, self.value)}"
+
+
+def value_text(search: str, value: float) -> str:
+    """A search's value with its unit."""
+    return format_duration(value) if search == "downtime_limit" else f"{format_bytes(value)}/s"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One migration by one method.
+
+    ``downtime_s``: source STOP to destination RESUME, by one clock. ``downtime_reported_s``: QEMU's own claim.
+    ``heartbeat_gap_s``: the longest silence the guest's 100 Hz heartbeat showed. ``wire_bytes``: source to destination,
+    counted outside both parties. ``stream_bytes``: what the source produced. ``ratio``: stream_bytes / wire_bytes.
+    ``guest_dirty_rate_bytes_per_s``: what the guest wrote from the migrate command on, by its own count, while it ran.
+    ``parameters``: read back from QEMU or reported by the pair, flat. ``counters``: the backend's and the policy's own.
+    ``decisions``: each change of the policy's choice, with what it was made of (``migrator.method_policy.Decision``).
+    ``steering``: each value that the source QEMU was set to, with what it was made of (``migrator.switchover.Decision``).
+    ``attempt``: what it tried, where it belongs to a search.
+    ``verification``: one line per check that was made, in words. ``warnings``: a sentence for each doubtful number.
+    """
+
+    method: str
+    repeat: int
+    warmup: bool
+    status: Status
+    reason: str | None = None
+    started_at: str | None = None
+    total_time_s: float | None = None
+    downtime_s: float | None = None
+    downtime_reported_s: float | None = None
+    heartbeat_gap_s: float | None = None
+    wire_bytes: int | None = None
+    stream_bytes: int | None = None
+    ratio: float | None = None
+    passes: int | None = None
+    guest_dirty_rate_bytes_per_s: float | None = None
+    cpu_s: CpuSeconds = field(default_factory=CpuSeconds)
+    verified: bool | None = None
+    verification: tuple[str, ...] = ()
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    counters: Mapping[str, int | float] = field(default_factory=dict)
+    samples: tuple[Sample, ...] = ()
+    decisions: tuple[Mapping[str, Scalar], ...] = ()
+    steering: tuple[Mapping[str, Scalar], ...] = ()
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+    attempt: Attempt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSummary:
+    """Median over completed, counted runs, with its 95 % bootstrap interval.
+
+    ``vs_baseline`` is the ratio of medians (None for the baseline itself); ``p_value`` is of a two-sided test.
+    """
+
+    median: float
+    ci95: tuple[float, float]
+    n: int
+    vs_baseline: float | None = None
+    p_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """Where one method stops converging, as far as the runs of its search show.
+
+    ``converged_at`` and ``failed_at`` are the ends of the bracket; None: no value was seen to converge, or to fail.
+    ``converged_runs`` and ``failed_runs``: how many runs at that end say so, of how many. ``downtimes_s`` and
+    ``dirty_rates_bytes_per_s`` are of those that converged at ``converged_at``: STOP to RESUME, and what the guest wrote.
+    ``guest_limited``: at ``failed_at`` the guest wrote too slowly, so that the method's own frontier may lie beyond.
+    ``note``: why the search did not end as it should. ``vs_baseline``: ratio of ``converged_at``, with what both brackets
+    allow (None: without a bound); ``downtime_vs_baseline``: ratio of median downtimes.
+    """
+
+    method: str
+    search: str
+    converged_at: float | None
+    failed_at: float | None
+    converged_runs: tuple[int, int] = (0, 0)
+    failed_runs: tuple[int, int] = (0, 0)
+    downtimes_s: tuple[float, ...] = ()
+    dirty_rates_bytes_per_s: tuple[float, ...] = ()
+    runs: int = 0
+    finished: bool = False
+    guest_limited: bool = False
+    note: str = ""
+    vs_baseline: float | None = None
+    vs_baseline_range: tuple[float | None, float | None] = (None, None)
+    downtime_vs_baseline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """All runs of one scenario on one machine.
+
+    ``scenario`` is the scenario as run, in TOML's shape with every default filled in and numbers in base units
+    (keys end in ``_bytes``, ``_bytes_per_s``, ``_s``). ``environment`` is flat: what ``pageferry doctor`` knows.
+    ``memory_classes``: per page class, share of RAM, declared and measured zlib-1 ratio.
+    ``frontiers``: of a scenario that searches, in place of ``summary``: its runs differ in what they tried.
+    ``summary[method][metric]``: metric is a Run field's name, CPU as ``cpu_source_s``, ``cpu_destination_s``, ``cpu_total_s``.
+    """
+
+    scenario: Mapping[str, Any]
+    environment: Mapping[str, Scalar]
+    runs: tuple[Run, ...] = ()
+    summary: Mapping[str, Mapping[str, MetricSummary]] = field(default_factory=dict)
+    memory_classes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    frontiers: tuple[Frontier, ...] = ()
+    schema: int = SCHEMA
+
+
+_RESULT: TypeAdapter[Result] = TypeAdapter(Result)
+
+
+def conditions(result: Result) -> tuple[str, ...]:
+    """A sentence each for a guest that was emulated and a link that was a process: neither is what production runs on."""
+    accel, link = result.environment.get("accel"), str(result.environment.get("link") or "")
+    found = []
+    if accel == "tcg":
+        why = result.environment.get("accel_reason") or "KVM is not used"
+        found.append(f"guests run under TCG, QEMU's emulation, and not under KVM: {why}")
+    if link.partition(":")[0] == "relay":
+        why = result.environment.get("link_reason") or "no network namespaces"
+        found.append(
+            f"the link is a relay process on loopback, which takes CPU time, and not network namespaces: {why}"
+        )
+    return tuple(found)
+
+
+def save_result(result: Result, path: Path) -> None:
+    """Write ``path`` whole or not at all. :raises ResultError: disk full, no access."""
+    save_whole(_RESULT.dump_json(result, indent=1), path, "result")
+
+
+def load_result(path: Path) -> Result:
+    """Read a ``result.json`` (or a folder that holds one). :raises ResultError: with the file and the first thing wrong."""
+    file = path / "result.json" if path.is_dir() else path
+    try:
+        result = _RESULT.validate_json(file.read_bytes().removeprefix(BOM_UTF8))
+    except OSError as exc:
+        raise ResultError(f"{file}: cannot read the result: {exc.strerror}") from exc
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ResultError(f"{file}: not a pageferry result: {where}: {first['msg']}") from exc
+    if result.schema > SCHEMA:
+        raise ResultError(f"{file}: schema {result.schema} is newer than {SCHEMA}; upgrade pageferry to read it")
+    return result

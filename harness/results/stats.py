@@ -1,0 +1,204 @@
+"""Runs -> medians, intervals, effects; and a sentence for each thing that makes a number doubtful.
+
+Medians, because one run that the machine disturbed must not move a figure. Intervals are bootstrapped. p-values are of a
+two-sided Mann-Whitney U test: exact over all splits for the handful of runs that a scenario has, right with ties, and
+without a belief about how times are spread; with 5 against 5 runs the smallest possible one is 0.008, with 3 against 3
+it is 0.1. Warm-ups and runs that did not complete are never counted. Knows nothing of how runs are made.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from scipy import stats
+
+from harness.results.result import MetricSummary, Run
+
+__all__ = ["METRICS", "doubts", "summarise"]
+
+METRICS: dict[str, Callable[[Run], float | None]] = {
+    "total_time_s": lambda run: run.total_time_s,
+    "downtime_s": lambda run: run.downtime_s,
+    "downtime_reported_s": lambda run: run.downtime_reported_s,
+    "heartbeat_gap_s": lambda run: run.heartbeat_gap_s,
+    "wire_bytes": lambda run: run.wire_bytes,
+    "stream_bytes": lambda run: run.stream_bytes,
+    "ratio": lambda run: run.ratio,
+    "passes": lambda run: run.passes,
+    "cpu_source_s": lambda run: _sum(run.cpu_s.source_qemu, run.cpu_s.sender),
+    "cpu_destination_s": lambda run: _sum(run.cpu_s.destination_qemu, run.cpu_s.receiver),
+    "cpu_total_s": lambda run: _sum(
+        run.cpu_s.source_qemu, run.cpu_s.sender, run.cpu_s.destination_qemu, run.cpu_s.receiver
+    ),
+}
+"""What is summarised, by the name it has in ``Result.summary``."""
+
+_CONFIDENCE = 0.95
+_RESAMPLES = 9999
+_SEED = 20150401
+_EXACT_SPLITS = 20_000  # 8 against 8; beyond, the normal approximation is good to 1 %
+FEW_RUNS = 5
+"""Below this many runs even the whole range covers the true median with less than 90 %."""
+WIDE_SPREAD = 0.10
+_SPREAD_METRICS = {"total_time_s": "total time", "downtime_s": "downtime", "cpu_total_s": "CPU time"}
+_OUTLIER_SCORE = 3.5  # Iglewicz and Hoaglin's modified z-score
+_OUTLIER_SHARE = 0.05
+_MAD_TO_SIGMA = 0.6745
+
+
+def summarise(runs: Sequence[Run], baseline: str) -> dict[str, dict[str, MetricSummary]]:
+    """By method, then by metric; a metric that no run has is absent, so is a method without a completed run.
+
+    The interval of a single run is ``(x, x)``: it says that nothing is known of the spread, as ``n`` says.
+    """
+    values = {method: _by_metric(of_method) for method, of_method in _completed(runs).items()}
+    reference = values.get(baseline, {})
+    return {
+        method: {
+            metric: _metric(numbers, None if method == baseline else reference.get(metric))
+            for metric, numbers in metrics.items()
+        }
+        for method, metrics in values.items()
+    }
+
+
+def _metric(numbers: tuple[float, ...], reference: tuple[float, ...] | None) -> MetricSummary:
+    median = statistics.median(numbers)
+    base = statistics.median(reference) if reference else 0.0
+    if not reference or base == 0:
+        return MetricSummary(median, _interval(numbers), len(numbers))
+    return MetricSummary(median, _interval(numbers), len(numbers), median / base, _p_value(numbers, reference))
+
+
+@functools.lru_cache(maxsize=4096)
+def _interval(numbers: tuple[float, ...]) -> tuple[float, float]:
+    """Bootstrap percentiles of the median (BCa has no value where the resampled medians agree, as few runs' often do).
+
+    Cached, and by hand, for results are summed up after every run: scipy's own takes ten times as long for the same.
+    """
+    if len(numbers) < 2 or min(numbers) == max(numbers):
+        return numbers[0], numbers[0]
+    chosen = np.random.default_rng(_SEED).integers(0, len(numbers), (_RESAMPLES, len(numbers)))
+    medians = np.median(np.asarray(numbers)[chosen], axis=1)
+    low, high = np.quantile(medians, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+@functools.lru_cache(maxsize=4096)
+def _p_value(numbers: tuple[float, ...], reference: tuple[float, ...]) -> float | None:
+    """None where either side is a single run: such a test can say nothing."""
+    if min(len(numbers), len(reference)) < 2:
+        return None
+    size, total = len(numbers), len(numbers) + len(reference)
+    if math.comb(total, size) > _EXACT_SPLITS:
+        return float(stats.mannwhitneyu(numbers, reference, method="asymptotic").pvalue)
+    ranks = stats.rankdata((*numbers, *reference))
+    expected = size * (total + 1) / 2
+    off = np.abs(ranks[_splits(total, size)].sum(axis=1) - expected)
+    return float(np.mean(off >= abs(ranks[:size].sum() - expected) - 1e-9))
+
+
+@functools.lru_cache(maxsize=16)
+def _splits(total: int, size: int) -> np.ndarray:
+    """Every way to choose ``size`` of ``total`` runs, a row of indices each."""
+    return np.array(list(itertools.combinations(range(total), size)))
+
+
+def _sum(*parts: float | None) -> float | None:
+    measured = [part for part in parts if part is not None]
+    return sum(measured) if measured else None
+
+
+def _by_metric(runs: Sequence[Run]) -> dict[str, tuple[float, ...]]:
+    found = {name: [get(run) for run in runs] for name, get in METRICS.items()}
+    known = {
+        name: tuple(sorted(float(value) for value in values if value is not None)) for name, values in found.items()
+    }
+    return {name: values for name, values in known.items() if values}
+
+
+def _completed(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    methods: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.status == "completed" and not run.warmup:
+            methods.setdefault(run.method, []).append(run)
+    return methods
+
+
+def doubts(runs: Sequence[Run]) -> list[str]:
+    """A sentence for everything that makes these runs' summary doubtful, in the methods' order."""
+    completed = _completed(runs)
+    sentences: list[str] = []
+    for method in dict.fromkeys(run.method for run in runs):
+        counted = [run for run in runs if run.method == method and not run.warmup]
+        sentences += _incomplete(method, counted)
+        if method in completed:
+            sentences += _few(method, completed[method])
+            sentences += _unverified(method, completed[method])
+            sentences += _spread(method, completed[method])
+            sentences += _outliers(method, completed[method])
+    return [*sentences, *_unequal_work(completed)]
+
+
+def _incomplete(method: str, counted: Sequence[Run]) -> Iterator[str]:
+    lost = [run for run in counted if run.status in ("failed", "timeout")]
+    if lost:
+        why = lost[0].reason or lost[0].error or lost[0].status
+        yield f"{method}: {len(lost)} of {len(counted)} runs did not complete and are not in its figures (first: {why})."
+
+
+def _few(method: str, runs: Sequence[Run]) -> Iterator[str]:
+    if len(runs) == 1:
+        yield f"{method}: only one run; nothing is known of its spread."
+    elif len(runs) < FEW_RUNS:
+        cover = 100 * (1 - 0.5 ** (len(runs) - 1))
+        yield f"{method}: only {len(runs)} runs; even their whole range covers the true median with {cover:.0f} %, not 95 %."
+
+
+def _unverified(method: str, runs: Sequence[Run]) -> Iterator[str]:
+    unproven = sum(run.verified is not True for run in runs)
+    if unproven:
+        yield f"{method}: memory was not verified in {unproven} of {len(runs)} completed runs."
+
+
+def _spread(method: str, runs: Sequence[Run]) -> Iterator[str]:
+    for metric, name in _SPREAD_METRICS.items():
+        numbers = _by_metric(runs).get(metric, ())
+        mean = statistics.fmean(numbers) if numbers else 0.0
+        if len(numbers) < 2 or mean == 0:
+            continue
+        share = statistics.stdev(numbers) / mean
+        if share > WIDE_SPREAD:
+            yield f"{method}: {name} varies widely from run to run (standard deviation {share:.0%} of the mean)."
+
+
+def _outliers(method: str, runs: Sequence[Run]) -> Iterator[str]:
+    timed = [(run, run.total_time_s) for run in runs if run.total_time_s is not None]
+    if len(timed) < FEW_RUNS:
+        return
+    median = statistics.median(time for _, time in timed)
+    mad = statistics.median(abs(time - median) for _, time in timed)
+    for run, time in timed:
+        off = abs(time - median)
+        if off > _OUTLIER_SHARE * median and _MAD_TO_SIGMA * off > _OUTLIER_SCORE * mad:
+            yield f"{method}: repeat {run.repeat} is an outlier: {time:.3f} s, where the median is {median:.3f} s."
+
+
+def _unequal_work(completed: dict[str, list[Run]]) -> Iterator[str]:
+    """Another pass over RAM is more work: sizes and times of such methods do not compare codecs."""
+    passes = {method: _by_metric(runs).get("passes") for method, runs in completed.items()}
+    medians = {method: statistics.median(numbers) for method, numbers in passes.items() if numbers}
+    if not medians:
+        return
+    fewest, most = min(medians, key=medians.__getitem__), max(medians, key=medians.__getitem__)
+    if medians[most] - medians[fewest] >= 1:
+        few, many = f"{fewest} {medians[fewest]:g}", f"{most} {medians[most]:g}"
+        yield (
+            f"Methods did not do equal work: median passes over dirty memory range from {few} to {many}; "
+            "compare codecs on a replayed stream."
+        )

@@ -1,0 +1,98 @@
+"""A scenario with a table ``[sweep]`` -> one scenario per cell of its grid.
+
+    [sweep]
+    "link.bandwidth" = ["25Mbit/s", "1Gbit/s", "unlimited"]
+    "guest.fill" = {text = {text = 1.0}, random = {random = 1.0}}
+
+Each key is any key of the scenario, as ``--set`` writes it, with a list of values, or a table of labels and values. A key
+that is ``--set`` has that value alone; ``--set 'sweep.link.bandwidth=["1Gbit/s", "unlimited"]'`` gives it others. Knows no rule of
+a scenario: each cell is checked as a scenario of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ScenarioError
+from harness.scenario import document
+from harness.scenario.model import Scenario, load_scenario
+
+__all__ = ["load_sweep"]
+
+_MOST_CELLS = 500
+
+
+def load_sweep(path_or_name: str | Path, overrides: Sequence[str] = (), only: Sequence[str] = ()) -> list[Scenario]:
+    """The cells, in the order of the file, the last key's values changing fastest; the scenario itself without ``[sweep]``.
+
+    :raises ScenarioError: as ``load_scenario``, or the table is not one of lists and tables.
+    """
+    path = document.find_file(path_or_name)
+    table, place, overrides = _with_own_overrides(document.read_toml(path).get("sweep", {}), path, overrides)
+    axes = _axes(table, place, {text.partition("=")[0].strip() for text in overrides})
+    if not axes:
+        return [load_scenario(path_or_name, overrides, only)]
+    if math.prod(len(values) for values in axes.values()) > _MOST_CELLS:
+        raise ScenarioError(f"{path}: sweep: more than {_MOST_CELLS} cells: shorten its lists")
+    cells = []
+    for labels in itertools.product(*axes.values()):
+        chosen = dict(zip(axes, labels, strict=True))
+        sets = [f"{key}={_toml(axes[key][label])}" for key, label in chosen.items()]
+        scenario = load_scenario(path_or_name, [*sets, *overrides], only)
+        cells.append(scenario.model_copy(update={"name": _name(scenario.name, labels), "cell": chosen}))
+    return cells
+
+
+def _with_own_overrides(table: object, path: Path, overrides: Sequence[str]) -> tuple[object, str, list[str]]:
+    """The table with what ``--set sweep=`` and ``--set sweep.KEY=`` say of it, whose word it was last, and the other overrides."""
+    place, others = str(path), []
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        first, dot, key = name.strip().partition(".")
+        if first != "sweep" or not equals:
+            others.append(text)
+            continue
+        place = f"--set {text}"
+        if not dot:
+            table = document.value_of(value)
+        elif isinstance(table, dict):
+            table = {**table, key.strip('"'): document.value_of(value)}
+    return table, place, others
+
+
+def _axes(table: object, place: str, fixed: set[str]) -> dict[str, dict[str, Any]]:
+    """Key -> label -> value."""
+    if not isinstance(table, dict):
+        raise ScenarioError(
+            document.one_line(f"{place}: sweep: {document.shown(table)}: must be a table: write [sweep]")
+        )
+    axes: dict[str, dict[str, Any]] = {}
+    for key, values in table.items():
+        labelled = {str(value): value for value in values} if isinstance(values, list) else values
+        if not isinstance(labelled, dict) or not labelled:
+            raise ScenarioError(
+                document.one_line(
+                    f"{place}: sweep.{key}: {document.shown(values)}: must be a list of values, or a table of labels and values;"
+                    ' a key with a dot stands in quotes: "link.bandwidth"'
+                )
+            )
+        if key not in fixed:
+            axes[key] = labelled
+    return axes
+
+
+def _toml(value: object) -> str:
+    """An inline value."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(one)}" for key, one in value.items()) + "}"
+    return json.dumps(value)
+
+
+def _name(name: str, labels: Sequence[str]) -> str:
+    return "+".join([name, *(re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("-") for label in labels)])

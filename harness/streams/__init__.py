@@ -1,0 +1,1 @@
+"""Migration streams without QEMU: files, synthesis, and who feeds and takes them."""

@@ -1,0 +1,1 @@
+"""Seeded guest memory of known kinds, the same bytes on every host."""

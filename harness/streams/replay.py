@@ -1,0 +1,253 @@
+"""Replays a stream without QEMU: a feeder in the place of the source, a hashing sink in that of the destination.
+
+Each is a process of its own, so that its time is nobody else's: ``python -m harness.streams.replay feed FILE --to ADDRESS``
+and ``... sink --listen ADDRESS``. Times are of CLOCK_MONOTONIC, which all processes of a host share. ``Player`` runs one
+of them and reads its report. Knows nothing of links, methods or scenarios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import resource
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from backends.children import module_argv
+from harness.errors import MissingError, PageferryError, PeerError, UserError
+from harness.migrator.address import Address, connect, parse_address, resolve
+from harness.migrator.listening import listen
+
+__all__ = ["Player", "feed", "feed_argv", "main", "sink", "sink_argv"]
+
+_SEND_BYTES = 1 << 20
+_RECEIVE_BYTES = 1 << 20
+_CONNECT_TIMEOUT_S = 10.0
+_DEFAULT_TIMEOUT_S = 60.0
+_START_TIMEOUT_S = 20.0
+_OWN_LINK = ("--insecure",)
+"""The addresses are of links that the harness made, with nothing else on them, and the stream is of its own making."""
+
+_READY, _ERROR = "pageferry: ready: ", "pageferry: error: "
+_BY_STATUS: dict[int, type[PageferryError]] = {2: UserError, 3: MissingError, 5: PeerError}
+
+Report = dict[str, Any]
+Spawn = Callable[..., "subprocess.Popen[bytes]"]
+
+
+def feed(path: Path, target: Address, timeout_s: float = _DEFAULT_TIMEOUT_S, *, insecure: bool = False) -> Report:
+    """Send the file as a source QEMU would, then wait until the other side has closed too.
+
+    ``began_s`` is when the connection stood, ``ended_s`` when the last byte was handed over: not when it arrived.
+
+    :raises PeerError: nobody listens, or the other side stopped reading for ``timeout_s`` or broke off.
+    """
+    endpoint = resolve(target, "--to", insecure=insecure)
+    try:
+        file = path.open("rb", buffering=0)
+    except OSError as exc:
+        raise MissingError(f"{path}: cannot read the stream: {exc.strerror}") from exc
+    with file:
+        _into_page_cache(file.fileno())  # the run must not measure the disk
+        with connect(endpoint, "start the listening side first", _CONNECT_TIMEOUT_S) as connection:
+            _limit_waits(connection, timeout_s)
+            began_s = time.monotonic()
+            try:
+                sent = _send_all(file.fileno(), connection)
+                ended_s = time.monotonic()
+                connection.shutdown(socket.SHUT_WR)
+                _drain(connection)
+            except BlockingIOError as exc:
+                raise PeerError(f"--to {target}: the other side took nothing for {timeout_s:g} s") from exc
+            except OSError as exc:
+                raise PeerError(f"--to {target}: the other side broke off: {exc.strerror}") from exc
+    return {"bytes": sent, "began_s": began_s, "ended_s": ended_s, "seconds": ended_s - began_s, "cpu_s": _cpu_s()}
+
+
+def _into_page_cache(descriptor: int) -> None:
+    buffer, at = bytearray(_SEND_BYTES), 0
+    while count := os.preadv(descriptor, [buffer], at):
+        at += count
+
+
+def _send_all(descriptor: int, connection: socket.socket) -> int:
+    sent = 0
+    while count := os.sendfile(connection.fileno(), descriptor, sent, _SEND_BYTES):
+        sent += count
+    return sent
+
+
+def _drain(connection: socket.socket) -> None:
+    """Take what comes back (a return path) to its end."""
+    while connection.recv(_SEND_BYTES):
+        pass
+
+
+def sink(source: Address, timeout_s: float, on_ready: Callable[[str], None], *, insecure: bool = False) -> Report:
+    """Accept one connection, digest all that comes, keep nothing. Port 0 lets the system choose; ``on_ready`` hears it.
+
+    :raises PeerError: nobody came, or nothing came for ``timeout_s``, or the connection broke.
+    """
+    with listen(resolve(source, "--listen", insecure=insecure)) as listener:
+        source = listener.address
+        listener.socket.settimeout(timeout_s)
+        on_ready(str(source))
+        try:
+            connection, _ = listener.socket.accept()
+        except TimeoutError as exc:
+            raise PeerError(f"--listen {source}: nobody connected in {timeout_s:g} s") from exc
+    with connection:
+        _limit_waits(connection, timeout_s)
+        try:
+            return _digest(connection)
+        except BlockingIOError as exc:
+            raise PeerError(f"--listen {source}: nothing came for {timeout_s:g} s") from exc
+        except OSError as exc:
+            raise PeerError(f"--listen {source}: the connection broke: {exc.strerror}") from exc
+
+
+def _digest(connection: socket.socket) -> Report:
+    accepted_s = first_s = last_s = time.monotonic()
+    digest, buffer, total = xxhash.xxh3_128(), bytearray(_RECEIVE_BYTES), 0
+    view = memoryview(buffer)
+    while count := connection.recv_into(buffer):
+        last_s = time.monotonic()
+        first_s = last_s if total == 0 else first_s
+        digest.update(view[:count])
+        total += count
+    times = {"accepted_s": accepted_s, "first_byte_s": first_s, "last_byte_s": last_s}
+    return {"bytes": total, "digest": digest.hexdigest(), **times, "cpu_s": _cpu_s()}
+
+
+def _limit_waits(connection: socket.socket, timeout_s: float) -> None:
+    """In the kernel, for a Python time-out would poll before every call, and sendfile takes no notice of it."""
+    connection.setblocking(True)
+    limit = struct.pack("@ll", int(timeout_s), int(timeout_s % 1 * 1e6))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def feed_argv(path: Path, target: str) -> list[str]:
+    """The feeder's command; ``target`` is ``unix:PATH`` or ``tcp:HOST:PORT``."""
+    return module_argv("harness.streams.replay", "feed", str(path), "--to", target, *_OWN_LINK)
+
+
+def sink_argv(source: str) -> list[str]:
+    """The sink's command; ``source`` is where it listens."""
+    return module_argv("harness.streams.replay", "sink", "--listen", source, *_OWN_LINK)
+
+
+class Player:
+    """A feeder or a sink in its own process. ``name`` is what errors call it."""
+
+    def __init__(self, name: str, argv: Sequence[str], *, log: Path, spawn: Spawn) -> None:
+        self.name = name
+        self._argv = list(argv)
+        self._log = log
+        self._spawn = spawn
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id, once started."""
+        return self._started().pid
+
+    def start(self, prefix: Sequence[str] = ()) -> None:
+        """Start it behind ``prefix``; a feeder begins at once."""
+        self._log.unlink(missing_ok=True)
+        self._process = self._spawn(self._argv, log=self._log, prefix=prefix)
+
+    def wait_ready(self) -> str:
+        """The address on which a sink listens. :raises PageferryError: its own error."""
+        deadline_s = time.monotonic() + _START_TIMEOUT_S
+        while (found := re.search(f"^{_READY}(.*)$", self._said(), re.MULTILINE)) is None:
+            if self._started().poll() is not None:
+                raise self._failure()
+            if time.monotonic() > deadline_s:
+                raise PeerError(f"{self.name}: not ready after {_START_TIMEOUT_S:.0f} s")
+            time.sleep(0.01)
+        return found[1]
+
+    def ended(self) -> bool:
+        """Whether the process has ended, well or not."""
+        return self._started().poll() is not None
+
+    def finish(self, timeout_s: float) -> Report:
+        """Wait for its end; its report. :raises PageferryError: it failed, or does not end."""
+        try:
+            status = self._started().wait(timeout_s)
+        except subprocess.TimeoutExpired as exc:
+            raise PeerError(f"{self.name}: still running after {timeout_s:g} s") from exc
+        if status != 0:
+            raise self._failure()
+        report: Report = json.loads(self._said().strip().splitlines()[-1])
+        return report
+
+    def stop(self) -> None:
+        """End it if it still runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "start() comes first"  # noqa: S101
+        return self._process
+
+    def _failure(self) -> PageferryError:
+        status = self._started().returncode
+        lines = self._said().strip().splitlines() or ["(nothing)"]
+        said = next((line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)), None)
+        return _BY_STATUS.get(status, PeerError)(f"{self.name}: {said or f'ended with status {status}: {lines[-1]}'}")
+
+    def _said(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The processes' entry: one line of JSON at the end, or one line of error and its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m harness.streams.replay")
+    parser.add_argument("--timeout", type=float, default=_DEFAULT_TIMEOUT_S, metavar="SECONDS")
+    commands = parser.add_subparsers(dest="command", required=True)
+    feeding = commands.add_parser("feed")
+    feeding.add_argument("path", type=Path)
+    feeding.add_argument("--to", required=True)
+    sinking = commands.add_parser("sink")
+    sinking.add_argument("--listen", required=True)
+    for each in (feeding, sinking):
+        each.add_argument("--insecure", action="store_true")
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "feed":
+            report = feed(options.path, parse_address(options.to, "--to"), options.timeout, insecure=options.insecure)
+        else:
+            address = parse_address(options.listen, "--listen")
+            report = sink(address, options.timeout, lambda where: _say(f"{_READY}{where}"), insecure=options.insecure)
+    except PageferryError as exc:
+        _say(f"{_ERROR}{exc}")
+        return exc.exit_status
+    _say(json.dumps(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

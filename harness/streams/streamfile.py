@@ -1,0 +1,116 @@
+"""A migration stream in a file, and beside it ``FILE.json`` with what was found out once: digest, size, machine.
+
+The digest is what a replay's destination must arrive at. It is trusted while the file's size and time stand; otherwise it
+is taken anew, and a recording that changed is an error. Knows nothing of how streams are made or carried.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import xxhash
+from pydantic import TypeAdapter, ValidationError
+
+from harness.errors import MissingError, ResultError, UserError
+from harness.results.saving import save_whole
+
+__all__ = ["StreamFile", "digest_of", "open_stream", "sidecar_path", "write_sidecar"]
+
+_MAGIC = b"QEVM"
+_CONFIG = 7
+_HEAD_BYTES = 512
+_READ_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFile:
+    """``digest``: XXH3 (128 bits) of the whole file, in hex. ``machine``: the versioned machine type that the stream names.
+
+    ``origin`` says in words where the stream comes from.
+    """
+
+    path: Path
+    stream_bytes: int
+    mtime_ns: int
+    digest: str
+    machine: str | None = None
+    origin: str | None = None
+
+
+_STREAM_FILE: TypeAdapter[StreamFile] = TypeAdapter(StreamFile)
+
+
+def open_stream(path: Path) -> StreamFile:
+    """What is known of the stream in ``path``; found out and kept beside it the first time.
+
+    :raises MissingError: no such file. :raises UserError: it is not a stream, or not the one that was recorded.
+    """
+    try:
+        status = path.stat()
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError as exc:
+        raise MissingError(f"{path}: cannot read the stream: {exc.strerror}; make one with `pageferry record`") from exc
+    if not head.startswith(_MAGIC):
+        raise UserError(
+            f"{path}: not a QEMU migration stream (it begins with {head[:4]!r}); make one with `pageferry record`"
+        )
+    known = _read_sidecar(path)
+    if known is not None and (known.stream_bytes, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
+        return replace(known, path=path)
+    digest = digest_of(path)
+    if known is not None and known.digest != digest:
+        raise UserError(
+            f"{path}: the stream is not the one that {sidecar_path(path).name} describes ({known.digest}, now {digest}); "
+            f"record it again, or remove {sidecar_path(path).name} if the change is meant"
+        )
+    origin = known.origin if known is not None else None
+    found = StreamFile(path, status.st_size, status.st_mtime_ns, digest, _machine(head), origin)
+    with contextlib.suppress(ResultError):  # a folder that cannot be written costs the digest each time, nothing else
+        write_sidecar(found)
+    return found
+
+
+def write_sidecar(stream: StreamFile) -> None:
+    """Keep what is known beside the stream, whole or not at all. :raises ResultError: disk full, no access."""
+    facts = _STREAM_FILE.dump_json(replace(stream, path=Path(stream.path.name)), indent=1)
+    save_whole(facts, sidecar_path(stream.path), "facts about the stream", "folder")
+
+
+def sidecar_path(path: Path) -> Path:
+    """Where the facts about the stream in ``path`` are."""
+    return path.with_name(f"{path.name}.json")
+
+
+def digest_of(path: Path) -> str:
+    """XXH3 (128 bits) of a file, in hex."""
+    digest, buffer = xxhash.xxh3_128(), bytearray(_READ_BYTES)
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(memoryview(buffer)[:count])
+    return digest.hexdigest()
+
+
+def _read_sidecar(path: Path) -> StreamFile | None:
+    """None where there is none. :raises UserError: it is damaged."""
+    sidecar = sidecar_path(path)
+    try:
+        return _STREAM_FILE.validate_json(sidecar.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as exc:
+        raise UserError(
+            f"{sidecar}: cannot be read as facts about a stream; remove it, and they are taken anew"
+        ) from exc
+
+
+def _machine(head: bytes) -> str | None:
+    """The machine type from the stream's CONFIG, which stands first."""
+    with contextlib.suppress(struct.error, UnicodeDecodeError):
+        kind, length = struct.unpack_from(">BI", head, 8)
+        if kind == _CONFIG and length < 128:
+            return head[13 : 13 + length].decode()
+    return None
