@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import streams
+import sample_streams
 from mutations import Mutator
 from pairs import Half
 from peers import SHUT, kind_of, listening, play_receiver, record_sender, sender_to
@@ -52,8 +52,8 @@ class Fuzzer:
         self.count = Count()
         self._folder = folder
         self._greetings = greetings
-        self._data = streams.small_stream(3, sections=10)
-        self._rewritten = streams.rewritten_stream(random.Random(2), 24, 4, 64)
+        self._data = sample_streams.small_stream(3, sections=10)
+        self._rewritten = sample_streams.rewritten_stream(random.Random(2), 24, 4, 64)
         self._sessions = [
             (self._data, record_sender(self._made("a"), self._data, "zlib", batch_bytes=16 << 10)),
             (

@@ -13,7 +13,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-import streams
+import sample_streams
 from rich.console import Console
 
 from harness import cli
@@ -401,7 +401,7 @@ def test_statistics_that_cannot_be_kept_follow_the_line_that_says_done(half, cap
 @pytest.mark.parametrize("broken", [False, True], ids=["", "absent-stdin-and-stdout-and-nobody-reads-stderr"])
 def test_send_and_receive_carry_a_stream_between_two_sockets(broken, tmp_path):
     """The commands as processes: ready lines, statistics, and the invariant."""
-    stream = streams.small_stream()
+    stream = sample_streams.small_stream()
     target = socket.socket(socket.AF_UNIX)
     target.bind(str(tmp_path / "dst"))
     target.listen(1)
@@ -473,7 +473,7 @@ def _feed(path: Path, data: bytes) -> threading.Thread:
 
 
 def test_record_keeps_a_whole_stream(tmp_path, capsys):
-    stream = streams.small_stream()
+    stream = sample_streams.small_stream()
     feeder = _feed(tmp_path / "rec", stream)
     out = tmp_path / "guest.stream"
     assert cli.main(["record", "--from", f"unix:{tmp_path / 'rec'}", "--out", str(out), "--timeout", "20s"]) == 0
@@ -484,7 +484,7 @@ def test_record_keeps_a_whole_stream(tmp_path, capsys):
 
 
 def test_record_of_a_migration_that_broke_off_leaves_no_file(tmp_path, capsys):
-    feeder = _feed(tmp_path / "rec", streams.small_stream()[:9000])
+    feeder = _feed(tmp_path / "rec", sample_streams.small_stream()[:9000])
     assert (
         cli.main(["record", "--from", f"unix:{tmp_path / 'rec'}", "--out", str(tmp_path / "x"), "--timeout", "20s"])
         == 5

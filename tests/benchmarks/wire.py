@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import streams
+import sample_streams
 
 from harness.wire.batch import PageBatch, join, split
 from harness.wire.qstream import QStreamParser
@@ -38,9 +38,12 @@ def stream_of(raw: np.ndarray) -> bytes:
         struct.pack(">Q", i << 12 | 0x28) + page if is_raw else struct.pack(">Q", i << 12 | 0x22) + b"\0"
         for i, is_raw in enumerate(raw.tolist())
     ]
-    first = streams.zero_page(0, 0, "pc.ram")
+    first = sample_streams.zero_page(0, 0, "pc.ram")
     return (
-        streams.header() + streams.config() + streams.start_ram([("pc.ram", 1 << 34)]) + streams.part(first, *records)
+        sample_streams.header()
+        + sample_streams.config()
+        + sample_streams.start_ram([("pc.ram", 1 << 34)])
+        + sample_streams.part(first, *records)
     )
 
 

@@ -9,7 +9,7 @@ import socket
 import zlib
 
 import pytest
-import streams
+import sample_streams
 from pairs import Half, Pair, carry
 
 from backends import registry
@@ -38,7 +38,7 @@ def available(monkeypatch):
 @pytest.mark.parametrize("backend", ["zlib", "auto"])
 @pytest.mark.parametrize("cache_bytes", [20 * 4096, 16 << 20])
 def test_a_stream_arrives_as_it_entered_and_smaller(tmp_path, backend, cache_bytes):
-    data = streams.rewritten_stream(random.Random(3), 120, 4, 64)
+    data = sample_streams.rewritten_stream(random.Random(3), 120, 4, 64)
     options = {"candidates": "zlib:1"} if backend == "auto" else {}
     with Pair(tmp_path, backend, batch_bytes=65536, cache_bytes=cache_bytes, options=options) as pair:
         assert carry(pair, data, [5, 70_000, 300_001]) == data
@@ -53,7 +53,7 @@ def test_a_stream_arrives_as_it_entered_and_smaller(tmp_path, backend, cache_byt
 
 def test_a_cache_larger_than_memory_allows_is_cut_and_said(tmp_path, available):
     available["bytes"] = 512 << 20
-    data = streams.small_stream(5)
+    data = sample_streams.small_stream(5)
     with Pair(tmp_path, "zlib", cache_bytes=64 * GIB) as pair:
         assert carry(pair, data, []) == data
     assert pair.sender.result["cache_bytes"] == 128 << 20
@@ -81,7 +81,7 @@ def test_a_cache_is_dropped_where_memory_becomes_short_and_the_migration_goes_on
 
     monkeypatch.setattr(side, "__init__", spied)
     monkeypatch.setattr(cache._Watch, "is_short", lambda self: bool(watched) and is_short(self))
-    data = streams.rewritten_stream(random.Random(3), 120, 8, 64)
+    data = sample_streams.rewritten_stream(random.Random(3), 120, 8, 64)
     with Pair(tmp_path, "zlib", batch_bytes=16384, inflight_bytes=32768, cache_bytes=16 << 20) as pair:
         assert carry(pair, data, []) == data
     sent = pair.sender.result
@@ -95,7 +95,7 @@ def test_a_cache_that_cannot_be_had_is_dropped(tmp_path, monkeypatch):
         raise OSError(12, "Cannot allocate memory")
 
     monkeypatch.setattr(cache, "SenderCache", refuse)
-    data = streams.small_stream(5)
+    data = sample_streams.small_stream(5)
     with Pair(tmp_path, "zlib", cache_bytes=1 << 20) as pair:
         assert carry(pair, data, []) == data
     assert pair.sender.result["cache_drops"] == 1
@@ -137,7 +137,7 @@ def test_a_codec_that_restores_wrongly_is_found_before_a_byte_of_it_arrives(tmp_
     monkeypatch.setattr(
         registry, "create", lambda n, lv=None, **o: _Wrong(lv) if n == "planted" else create(n, lv, **o)
     )
-    data = streams.rewritten_stream(random.Random(3), 60, 6, 64)
+    data = sample_streams.rewritten_stream(random.Random(3), 60, 6, 64)
     with Pair(tmp_path, "planted", batch_bytes=16384, cache_bytes=1 << 20) as pair:
         with contextlib.suppress(OSError):
             pair.source.sendall(data)

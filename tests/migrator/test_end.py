@@ -8,7 +8,7 @@ import socket
 import struct
 
 import pytest
-import streams
+import sample_streams
 from pairs import Pair, carry, received
 from peers import SHUT, kind_of, play_receiver, sender_to
 
@@ -23,16 +23,17 @@ PONG = struct.pack(">HHI", 2, 4, 1)
 
 def stream(*, return_path: bool, pages: int = 60) -> bytes:
     rng = random.Random(3)
-    records = [streams.raw_page(4096 * n, rng.randbytes(4096), None if n else "pc.ram") for n in range(pages)]
+    records = [sample_streams.raw_page(4096 * n, rng.randbytes(4096), None if n else "pc.ram") for n in range(pages)]
     return b"".join([
-        streams.header(), streams.config(), streams.command(streams.OPEN_RETURN_PATH) if return_path else b"",
-        streams.start_ram([("pc.ram", 1 << 30)]), streams.part(*records), streams.end(),
-        streams.device_state(rng), streams.eof(), streams.vmdescription(),
+        sample_streams.header(), sample_streams.config(),
+        sample_streams.command(sample_streams.OPEN_RETURN_PATH) if return_path else b"",
+        sample_streams.start_ram([("pc.ram", 1 << 30)]), sample_streams.part(*records), sample_streams.end(),
+        sample_streams.device_state(rng), sample_streams.eof(), sample_streams.vmdescription(),
     ])  # fmt: skip
 
 
 CONFIRMED, BARE = stream(return_path=True), stream(return_path=False)
-TAIL_BYTES = len(streams.eof() + streams.vmdescription())
+TAIL_BYTES = len(sample_streams.eof() + sample_streams.vmdescription())
 
 
 def migrate_confirmed(pair: Pair) -> None:

@@ -13,7 +13,7 @@ import time
 import zlib
 
 import pytest
-import streams
+import sample_streams
 from fake_qmp import FakeQmp
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,7 +44,7 @@ def _each_way(request):
 @pytest.mark.parametrize("backend", [*AVAILABLE, "auto"])
 def test_what_leaves_is_what_entered(tmp_path, backend, monkeypatch):
     monkeypatch.setenv("PAGEFERRY_OPENCL_DEVICE", "cpu")
-    data = streams.small_stream(11, sections=12)
+    data = sample_streams.small_stream(11, sections=12)
     with Pair(tmp_path, backend) as pair:
         assert carry(pair, data, [1, 7, 5000, 70_000]) == data
     assert pair.sender.error is None
@@ -57,7 +57,7 @@ def test_what_leaves_is_what_entered(tmp_path, backend, monkeypatch):
 @pytest.mark.parametrize("backend", ["zstd-long", "auto"])
 @pytest.mark.parametrize("threads", [1, 4])
 def test_history_and_changing_choices_keep_every_byte(tmp_path, backend, threads):
-    data = streams.small_stream(5, sections=60) * 4
+    data = sample_streams.small_stream(5, sections=60) * 4
     with Pair(tmp_path, backend, threads=threads, batch_bytes=16 << 10, receive={"threads": 3}) as pair:
         assert carry(pair, data, [100_000]) == data
     assert pair.sender.error is None
@@ -70,7 +70,7 @@ def test_history_and_changing_choices_keep_every_byte(tmp_path, backend, threads
 
 @pytest.mark.parametrize("dies", [False, True])
 def test_a_source_that_is_steered_sends_the_same_bytes_whatever_becomes_of_its_qmp(tmp_path, dies):
-    data = streams.small_stream(11, sections=12)
+    data = sample_streams.small_stream(11, sections=12)
     with FakeQmp(tmp_path / "q", {"downtime-limit": 300}) as qmp:
         with Pair(tmp_path, qmp=Address(path=str(qmp.path)), downtime_s=0.5) as pair:
             assert qmp.parameters == {"downtime-limit": 500}
@@ -119,7 +119,7 @@ def test_a_receiver_without_a_candidate_is_told_before_the_migration(tmp_path, m
 def test_any_stream_cut_anywhere_arrives_unchanged(  # noqa: PLR0917 - hypothesis names them
     tmp_path_factory, seed, cuts, batch_bytes, inflight_bytes, junk
 ):
-    data = streams.small_stream(seed, sections=4) if junk is None else junk
+    data = sample_streams.small_stream(seed, sections=4) if junk is None else junk
     with Pair(tmp_path_factory.mktemp("p"), "zlib", batch_bytes=batch_bytes, inflight_bytes=inflight_bytes) as pair:
         assert carry(pair, data, [cut % (len(data) + 1) for cut in cuts]) == data
     assert pair.sender.error is None
@@ -136,14 +136,19 @@ def test_incompressible_data_is_stored_and_costs_only_headers(tmp_path):
 
 
 def test_the_return_path_is_carried_both_ways_while_the_stream_pauses(tmp_path):
-    head = streams.header() + streams.config() + streams.command(streams.OPEN_RETURN_PATH) + streams.ping(7)
+    head = (
+        sample_streams.header()
+        + sample_streams.config()
+        + sample_streams.command(sample_streams.OPEN_RETURN_PATH)
+        + sample_streams.ping(7)
+    )
     with Pair(tmp_path) as pair:
         pair.source.sendall(head)
         assert pair.destination.recv(1 << 16) == head
         pair.destination.sendall(b"PONG 7")
         assert pair.source.recv(100) == b"PONG 7"
-        pair.source.sendall(streams.start_ram([("pc.ram", 1 << 20)]))
-        assert pair.destination.recv(1 << 16) == streams.start_ram([("pc.ram", 1 << 20)])
+        pair.source.sendall(sample_streams.start_ram([("pc.ram", 1 << 20)]))
+        assert pair.destination.recv(1 << 16) == sample_streams.start_ram([("pc.ram", 1 << 20)])
         shut = struct.pack(">HHI", 1, 4, 0)
         pair.destination.sendall(shut)
         pair.destination.shutdown(socket.SHUT_WR)
@@ -153,8 +158,12 @@ def test_the_return_path_is_carried_both_ways_while_the_stream_pauses(tmp_path):
 
 
 def test_a_half_written_record_is_not_held_back_for_ever(tmp_path):
-    head = streams.header() + streams.config() + streams.start_ram([("pc.ram", 1 << 20)])
-    rest = streams.part(streams.raw_page(0, bytes(4096), "pc.ram")) + streams.end() + streams.eof()
+    head = sample_streams.header() + sample_streams.config() + sample_streams.start_ram([("pc.ram", 1 << 20)])
+    rest = (
+        sample_streams.part(sample_streams.raw_page(0, bytes(4096), "pc.ram"))
+        + sample_streams.end()
+        + sample_streams.eof()
+    )
     torn, rest = head + rest[:7], rest[7:]
     with Pair(tmp_path) as pair:
         pair.source.sendall(torn)
@@ -242,7 +251,7 @@ def plant(monkeypatch):
 
 def test_a_backend_that_wants_pages_gets_them_without_the_words_between(tmp_path, plant):
     plant(_Paged)
-    data = streams.small_stream(5, sections=20)
+    data = sample_streams.small_stream(5, sections=20)
     with Pair(tmp_path, "planted", batch_bytes=65536) as pair:
         assert carry(pair, data, [70_000, 300_000]) == data
     assert _Paged.page_batches >= 2
@@ -263,7 +272,7 @@ def test_a_codec_that_fails_or_lies_stops_both_and_nothing_wrong_is_delivered(
     tmp_path, plant, cls, sender_says, receiver_error
 ):
     plant(cls)
-    data = streams.small_stream(5, sections=8)
+    data = sample_streams.small_stream(5, sections=8)
     with Pair(tmp_path, "planted") as pair:
         with contextlib.suppress(OSError):
             pair.source.sendall(data)
@@ -282,7 +291,7 @@ def test_without_the_digest_check_a_lying_codec_would_get_through(tmp_path, plan
     """The check above is what holds: with it off, wrong bytes do arrive."""
     plant(_Planted)
     monkeypatch.setattr(codec, "check_restored", lambda *_: None)
-    data = streams.small_stream(5, sections=8)
+    data = sample_streams.small_stream(5, sections=8)
     with Pair(tmp_path, "planted") as pair:
         received = carry(pair, data, [])
     assert len(received) == len(data)

@@ -8,7 +8,7 @@ import socket
 import threading
 
 import pytest
-import streams
+import sample_streams
 from pairs import Half, Pair, carry, greeted_links
 
 from backends import registry
@@ -129,7 +129,7 @@ def test_an_instance_that_cannot_be_opened_stops_it_before_it_begins(ends, failu
 
 def test_a_sender_warns_of_histories_that_may_outgrow_the_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(preparation, "available_bytes", lambda: GIB)
-    data = streams.small_stream()
+    data = sample_streams.small_stream()
     with Pair(tmp_path, "zstd-long", options={"window": "1MiB"}) as pair:
         assert carry(pair, data, []) == data
     assert pair.sender.result["prepared_histories"] == 0
@@ -141,7 +141,7 @@ def test_the_pair_prepares_and_reports_it(tmp_path, monkeypatch, plenty):
     opened = []
     monkeypatch.setattr(cls, "open", lambda self: opened.append(("sender", self.options["window"])))
     monkeypatch.setattr(cls, "open_decoder", lambda self: opened.append(("receiver", self.options["window"])))
-    data = streams.small_stream(5, sections=20)
+    data = sample_streams.small_stream(5, sections=20)
     with Pair(tmp_path, "zstd-long", options={"window": "2MiB"}) as pair:
         lanes = len(opened) // 2
         assert sorted(opened) == [("receiver", "2MiB")] * lanes + [("sender", "2MiB")] * lanes
@@ -153,7 +153,7 @@ def test_the_pair_prepares_and_reports_it(tmp_path, monkeypatch, plenty):
 
 
 def test_a_codec_without_history_is_not_prepared(tmp_path):
-    data = streams.small_stream(5, sections=4)
+    data = sample_streams.small_stream(5, sections=4)
     with Pair(tmp_path, "zlib") as pair:
         assert carry(pair, data, [100_000]) == data
     assert "prepare_s" not in pair.sender.result

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-import streams
+import sample_streams
 from pairs import Half, Pair, carry, received, wait_until
 
 from harness.errors import PeerError, QemuError, UserError
@@ -71,7 +71,7 @@ def receive(tmp_path, port=0, **more):
 
 
 def test_the_source_may_come_before_the_receiver_and_the_destination_last(tmp_path, sending):
-    data = streams.small_stream(3, sections=4)
+    data = sample_streams.small_stream(3, sections=4)
     sender, port = sending
     with guest(tmp_path / "s") as source:
         writer = threading.Thread(target=lambda: (source.sendall(data), source.shutdown(socket.SHUT_WR)))
@@ -102,7 +102,7 @@ def test_a_destination_that_never_listens_ends_it_at_both_ends(tmp_path):
         ),
     )
     with guest(tmp_path / "s") as source:
-        source.sendall(streams.small_stream()[:50_000])
+        source.sendall(sample_streams.small_stream()[:50_000])
         assert "No such file or directory; waited for 0.2 s; start the destination QEMU" in str(receiver.join().error)
         assert "start the destination QEMU" in str(sender.join().error)
 
@@ -140,7 +140,7 @@ def test_a_closed_tunnel_is_told_apart_from_a_receiver_that_refuses(tmp_path):
 
 @pytest.mark.parametrize("goes", ["closes", "resets"])
 def test_a_connection_without_a_byte_is_no_migration(tmp_path, goes):
-    data = streams.small_stream()
+    data = sample_streams.small_stream()
     with Pair(tmp_path) as pair:
         stray = pair.source
         if goes == "resets":
@@ -156,7 +156,7 @@ def test_a_connection_without_a_byte_is_no_migration(tmp_path, goes):
 def test_a_second_connection_fails_the_migration(tmp_path, begun):
     with Pair(tmp_path) as pair:
         if begun:
-            pair.source.sendall(streams.small_stream()[:20])
+            pair.source.sendall(sample_streams.small_stream()[:20])
             assert pair.destination.recv(10)
         with guest(tmp_path / "s") as second:
             assert pair.source.recv(10) == b""
@@ -171,7 +171,7 @@ def test_what_follows_a_second_connection_never_goes_on(tmp_path, sending):
     """QEMU takes a connection in the backlog for accepted, and goes on to post-copy: however late we look, it must not."""
     sender, port = sending
     with guest(tmp_path / "s") as source, guest(tmp_path / "s"), listening(tmp_path / "d") as listener:
-        source.sendall(streams.small_stream()[:50_000])
+        source.sendall(sample_streams.small_stream()[:50_000])
         receiver = receive(tmp_path, port)
         assert REFUSED in str(sender.join().error)
         assert REFUSED in str(receiver.join().error)
@@ -195,7 +195,7 @@ def refused(path):
 
 def test_once_pages_flow_nobody_else_can_connect(tmp_path):
     """As QEMU does for post-copy, when it is about to stop its guest: it must find out then."""
-    data, rest = streams.small_stream()[:-4], streams.small_stream()[-4:]
+    data, rest = sample_streams.small_stream()[:-4], sample_streams.small_stream()[-4:]
     with Pair(tmp_path) as pair:
         pair.source.sendall(data[:-4])
         received(pair.destination, len(data) - 4)
@@ -207,7 +207,7 @@ def test_once_pages_flow_nobody_else_can_connect(tmp_path):
 
 
 def test_with_the_first_answer_nobody_else_can_connect(tmp_path):
-    data = streams.small_stream()
+    data = sample_streams.small_stream()
     with Pair(tmp_path) as pair:
         pair.source.sendall(data[:20])
         pair.destination.sendall(b"answer")
@@ -218,7 +218,7 @@ def test_with_the_first_answer_nobody_else_can_connect(tmp_path):
 
 
 def test_a_second_sender_at_one_address_is_refused_and_the_first_goes_on(tmp_path):
-    data = streams.small_stream()
+    data = sample_streams.small_stream()
     with Pair(tmp_path) as pair:
         with pytest.raises(UserError, match=r"--from unix:.*Address already in use"):
             run_sender(SendConfig(Address(path=str(tmp_path / "s")), LOOPBACK, "zlib"))
@@ -250,7 +250,7 @@ def test_a_recording_refuses_a_second_connection(tmp_path):
 
 
 def test_a_sender_that_leaves_before_its_qemu_came_costs_nothing(tmp_path):
-    data = streams.small_stream()
+    data = sample_streams.small_stream()
     with listening(tmp_path / "d") as listener:
         receiver = Half().start(run_receiver, ReceiveConfig(LOOPBACK, Address(path=str(tmp_path / "d"))))
         with receiver.connect() as abandoned:
@@ -274,7 +274,7 @@ def test_a_sender_that_leaves_before_its_qemu_came_costs_nothing(tmp_path):
 
 
 def test_answers_go_back_when_both_have_greeted_though_the_destination_speaks_first(tmp_path):
-    data = streams.small_stream()
+    data = sample_streams.small_stream()
     with Pair(tmp_path) as pair:
         pair.source.sendall(data[:1])
         pair.destination.sendall(b"first")

@@ -6,7 +6,7 @@ import struct
 import zlib
 
 import pytest
-import streams
+import sample_streams
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +19,7 @@ from harness.wire.qstream import QStreamParser
 @settings(max_examples=40, deadline=None)
 def test_join_undoes_split_for_every_batch_of_a_stream(seed: int, size: int) -> None:
     parser = QStreamParser(size)
-    batches = parser.receive_data(streams.small_stream(seed, sections=3))
+    batches = parser.receive_data(sample_streams.small_stream(seed, sections=3))
     for batch in [*batches, parser.finish()]:
         if batch is not None:
             plan, pages = split(batch)

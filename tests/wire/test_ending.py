@@ -5,27 +5,27 @@ from __future__ import annotations
 import random
 
 import pytest
-import streams
+import sample_streams
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.wire.ending import Tail, is_whole
 
-SECTION = streams.full_section(45, "dev", b"state")
+SECTION = sample_streams.full_section(45, "dev", b"state")
 DESCRIPTION = {"page_size": 4096, "devices": [{"name": "x" * 300}]}
 
 
 @pytest.mark.parametrize(
     ("tail", "whole"),
     [
-        (SECTION + streams.eof(), True),
-        (SECTION + streams.eof() + streams.vmdescription(DESCRIPTION), True),
-        (SECTION + streams.eof() + streams.vmdescription({"n": "y" * 256}), True),
+        (SECTION + sample_streams.eof(), True),
+        (SECTION + sample_streams.eof() + sample_streams.vmdescription(DESCRIPTION), True),
+        (SECTION + sample_streams.eof() + sample_streams.vmdescription({"n": "y" * 256}), True),
         (SECTION, False),
-        (SECTION + streams.eof() + streams.vmdescription(DESCRIPTION)[:-1], False),
-        (SECTION + streams.eof() + streams.vmdescription(DESCRIPTION)[:5], False),
-        (SECTION + streams.vmdescription(DESCRIPTION), False),
-        (streams.eof() + streams.vmdescription(DESCRIPTION), False),
+        (SECTION + sample_streams.eof() + sample_streams.vmdescription(DESCRIPTION)[:-1], False),
+        (SECTION + sample_streams.eof() + sample_streams.vmdescription(DESCRIPTION)[:5], False),
+        (SECTION + sample_streams.vmdescription(DESCRIPTION), False),
+        (sample_streams.eof() + sample_streams.vmdescription(DESCRIPTION), False),
         (bytes(4096), False),
         (b"", False),
     ],
@@ -48,7 +48,7 @@ def test_a_stream_is_whole_behind_its_eof_or_its_description(tail: bytes, whole:
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 2000), max_size=5))
 def test_pieces_say_what_the_whole_says(head: bytes, cuts: list[int]) -> None:
-    data = head + SECTION + streams.eof() + streams.vmdescription(DESCRIPTION)
+    data = head + SECTION + sample_streams.eof() + sample_streams.vmdescription(DESCRIPTION)
     tail, at = Tail(), 0
     for cut in [*sorted(cut % len(data) for cut in cuts), len(data)]:
         tail.keep(memoryview(data)[at:cut])
@@ -61,5 +61,5 @@ def test_what_is_kept_is_bounded_and_enough() -> None:
     for _ in range(50):
         tail.keep(piece)
     assert sum(len(kept) for kept in tail._pieces) <= 5 << 20
-    tail.keep(memoryview(SECTION + streams.eof() + streams.vmdescription({"n": "y" * (3 << 20)})))
+    tail.keep(memoryview(SECTION + sample_streams.eof() + sample_streams.vmdescription({"n": "y" * (3 << 20)})))
     assert tail.is_whole()

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Sequence
 
 import pytest
-import streams
+import sample_streams
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,7 +56,9 @@ def test_every_stream_survives_every_cache_however_it_is_cut(
     seed: int, slots: int, batch_bytes: int, cuts: list[int]
 ) -> None:
     rng = random.Random(seed)
-    data = streams.rewritten_stream(rng, 24, 3, 40) if seed % 2 else streams.small_stream(seed, sections=3)
+    data = (
+        sample_streams.rewritten_stream(rng, 24, 3, 40) if seed % 2 else sample_streams.small_stream(seed, sections=3)
+    )
     round_trip(batches_of(data, batch_bytes, cuts), slots * PAGE)
 
 
@@ -68,7 +70,7 @@ def test_pages_rewritten_in_64_bytes_cost_a_tenth_in_later_passes() -> None:
         for page in content:
             at = rng.randrange(PAGE - 64)
             page[at : at + 64] = rng.randbytes(64)
-        return b"".join(streams.raw_page(n * PAGE, bytes(page)) for n, page in enumerate(content))
+        return b"".join(sample_streams.raw_page(n * PAGE, bytes(page)) for n, page in enumerate(content))
 
     sender = SenderCache(4 << 20, PAGE)
     for number in range(3):
@@ -82,7 +84,7 @@ def test_pages_rewritten_in_64_bytes_cost_a_tenth_in_later_passes() -> None:
 
 def test_a_page_equal_to_one_that_was_sent_is_sent_as_a_reference() -> None:
     page = random.Random(1).randbytes(PAGE)
-    batches = [PageBatch(memoryview(streams.raw_page(number * PAGE, page)), ((8, 1),)) for number in range(5)]
+    batches = [PageBatch(memoryview(sample_streams.raw_page(number * PAGE, page)), ((8, 1),)) for number in range(5)]
     sender, sent = round_trip(batches, 64 * PAGE)
     assert sender.counts.duplicates == 4
     assert all(not any(relative.body[8:]) for relative in sent[1:])
@@ -90,7 +92,7 @@ def test_a_page_equal_to_one_that_was_sent_is_sent_as_a_reference() -> None:
 
 def test_a_page_that_is_nearly_new_is_sent_as_it_is() -> None:
     rng = random.Random(2)
-    batches = [PageBatch(memoryview(streams.raw_page(0, rng.randbytes(PAGE))), ((8, 1),)) for _ in range(3)]
+    batches = [PageBatch(memoryview(sample_streams.raw_page(0, rng.randbytes(PAGE))), ((8, 1),)) for _ in range(3)]
     sender, sent = round_trip(batches, 64 * PAGE)
     assert (sender.counts.hits, sender.counts.differences) == (2, 0)
     assert all(relative.body == batch.raw for relative, batch in zip(sent, batches, strict=True))

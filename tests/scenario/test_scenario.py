@@ -454,4 +454,4 @@ def test_a_backend_whose_library_is_missing_is_no_error_of_the_scenario():
         "from harness.scenario.model import load_scenario\n"
         "assert load_scenario('throttled').method('zstd-1').backend == 'zstd'\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

@@ -10,7 +10,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import streams
+import sample_streams
 
 from harness.errors import MissingError, UserError
 from harness.streams import synthetic
@@ -38,12 +38,12 @@ def small():
 def ram_after(data):
     """``pc.ram`` as a destination would have it after each pass's records, by the reference parser alone."""
     ram, block = {}, None
-    for kind, start, _ in streams.parse(data):
+    for kind, start, _ in sample_streams.parse(data):
         if kind not in RECORDS:
             continue
         word = int.from_bytes(data[start : start + 8], "big")
         at = start + 8
-        if not word & streams.CONTINUE:
+        if not word & sample_streams.CONTINUE:
             block = data[at + 1 : at + 1 + data[at]].decode()
             at += 1 + data[at]
         if block == "pc.ram":
@@ -53,7 +53,7 @@ def ram_after(data):
 
 
 def test_reference_parser_reads_it_to_the_tail(small):
-    items = streams.parse(small)
+    items = sample_streams.parse(small)
     assert sum(length for _, _, length in items) == len(small)
     kinds = Counter(kind for kind, _, _ in items)
     assert (
@@ -100,7 +100,7 @@ def test_several_passes_with_any_pattern_parse(monkeypatch, pattern, changed):
     monkeypatch.setattr(synthetic, "passes_of", lambda spec: [256, 100, 0, 17])
     spec = StreamSpec(2 * MIB, MIX, working_set_bytes=MIB, pattern=pattern, changed_bytes_per_page=changed)
     data = made(spec)
-    assert Counter(kind for kind, _, _ in streams.parse(data))["tail"] == 1
+    assert Counter(kind for kind, _, _ in sample_streams.parse(data))["tail"] == 1
     assert sum(len(pages) - 1 for pages in ram_after(data).values()) == 256 + 100 + 17
 
 
@@ -121,7 +121,9 @@ def test_records_of_any_alternation_are_whole(shape):
     for index, (number, page, empty) in enumerate(zip(numbers, pages, zero, strict=True)):
         block = "pc.ram" if index == 0 else None
         at = int(number) * 4096
-        expected += streams.zero_page(at, 0, block) if empty else streams.raw_page(at, page.tobytes(), block)
+        expected += (
+            sample_streams.zero_page(at, 0, block) if empty else sample_streams.raw_page(at, page.tobytes(), block)
+        )
     assert b"".join(map(bytes, pieces)) == expected
 
 
@@ -204,7 +206,7 @@ def wait_completed(process):
 
 def shape_of(data):
     """Kinds in order with repetitions folded, up to the tail, and the set of sizes that records have."""
-    items = streams.parse(data)
+    items = sample_streams.parse(data)
     order = [kind for kind, _, _ in items if kind not in RECORDS]
     folded = [kind for kind, before in zip(order, [None, *order], strict=False) if kind != before]
     sections = [kind for kind in folded if kind in {"header", "config", "start", "mem_size", "end", "tail"}]

@@ -7,7 +7,7 @@ import signal
 
 import psutil
 import pytest
-from test_live import dirty_rate
+from experiment.test_live import dirty_rate
 
 from backends.api import BackendUnavailable
 from backends.opencl import OpenclBackend

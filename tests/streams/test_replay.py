@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-import streams
+import sample_streams
 import xxhash
 
 from harness.errors import MissingError, PeerError, UserError
@@ -21,7 +21,7 @@ from harness.streams.streamfile import digest_of, open_stream, sidecar_path
 @pytest.fixture
 def stream(tmp_path):
     path = tmp_path / "guest.stream"
-    path.write_bytes(streams.small_stream(3, sections=20))
+    path.write_bytes(sample_streams.small_stream(3, sections=20))
     return path
 
 

@@ -12,7 +12,7 @@ from harness.commands.options import check_writable, write_statistics
 from harness.errors import PeerError, ResultError, UserError
 from harness.results.saving import save_whole, whole_file
 
-CODE = Path(__file__).parent.parent
+CODE = Path(__file__).parents[2]
 
 
 def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path):
