@@ -64,7 +64,7 @@ class Fuzzer:
             ),
             (
                 self._rewritten,
-                record_sender(self._made("c"), self._rewritten, "zstd", batch_bytes=16 << 10, cache_bytes=1 << 20),
+                record_sender(self._made("c"), self._rewritten, "zstd", batch_bytes=16 << 10),
             ),
             (self._data, _few_probes(record_sender(self._made("d"), self._data, "auto", batch_bytes=64 << 10))),
         ]

@@ -16,8 +16,7 @@ Example, for a destination QEMU started with -incoming unix:/run/pf-dst.sock:
 
 Addresses are unix:PATH or tcp:HOST:PORT (tcp:[::1]:4444, tcp:[fe80::1%eth0]:4444). The destination QEMU may be started later: it is
 connected to when the migration's first bytes are here. A sender that leaves before that is told of, and the next one is waited for.
-A sender can make this process hold 16 GiB of codecs' history, a quarter of the available memory if it asks for a cache (--cache),
-and some 256 MiB besides.
+A sender can make this process hold 16 GiB of codecs' history, and some 256 MiB besides.
 
 Every batch is checked before QEMU sees it; a damaged one ends the migration and the destination guest never runs.
 Exit status 7: the migration succeeded, and only its statistics could not be written.

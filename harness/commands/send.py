@@ -63,7 +63,6 @@ _UNCONFIRMED = (
 @click.option("--decompress-threads", type=click.IntRange(1, 256), metavar="N", help="Ask the receiver for so many.")
 @click.option("--batch", type=SIZE, help="Bytes of pages compressed at once, such as 256KiB [the backend's choice].")
 @click.option("--inflight", type=SIZE, help="Most bytes under way, such as 4MiB [from the link's measured rate].")
-@click.option("--cache", type=SIZE, help="Keep so much of what was sent at both ends, to send changes only [none].")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the backend's own.")
 @click.option("--fallback", metavar="NAME[:LEVEL]", help="What compresses when a device fails, or never [isal:1].")
 @click.option("--qmp", metavar="unix:PATH", help="A QMP socket of the source QEMU, to steer when it stops its guest.")
@@ -89,7 +88,6 @@ def command(
     decompress_threads: int | None,
     batch: int | None,
     inflight: int | None,
-    cache: int | None,
     options: tuple[str, ...],
     fallback: str | None,
     qmp: str | None,
@@ -115,7 +113,6 @@ def command(
         inflight_bytes=inflight,
         options=parse_options(options),
         fallback=fallback,
-        cache_bytes=cache or 0,
         insecure=insecure,
         qmp=None if qmp is None else parse_address(qmp, "--qmp"),
         downtime_s=downtime,

@@ -64,7 +64,6 @@ def sender_arguments(
         "--inflight": method.inflight_bytes and f"{method.inflight_bytes}B",
         "--fallback": method.fallback,
         "--qmp": qmp and f"unix:{qmp}",
-        "--cache": method.cache_bytes and f"{method.cache_bytes}B",
     }
     arguments += [] if return_path else ["--without-return-path"]
     arguments += [part for name, value in options.items() if value is not None for part in (name, str(value))]
@@ -264,8 +263,6 @@ def pair_doubts(statistics: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield from sender.get("steering", {}).get("warnings", ())
     if sender.get("opaque_reason"):
         yield f"the stream was carried without knowing its pages: {sender['opaque_reason']}"
-    if sender.get("cache_reason"):
-        yield str(sender["cache_reason"])
     if sender.get("fallbacks"):
         yield (
             f"{sender['fallbacks']} of {sender['batches']} batches were compressed by {sender['fallback']}, not by "

@@ -1,7 +1,7 @@
 """What the halves make of each other's greetings, checked before anything follows from it. Runs nothing, allocates nothing.
 
-A sender may make a receiver hold what ``MOST_HISTORY_BYTES`` and ``MOST_IN_FLIGHT_BYTES`` say, the cache that the receiver grants,
-and some 256 MiB for the program and what threads work on.
+A sender may make a receiver hold what ``MOST_HISTORY_BYTES`` and ``MOST_IN_FLIGHT_BYTES`` say, and some 256 MiB for the program
+and what threads work on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from backends import registry
 from backends.api import Backend, BackendError
 from harness.errors import FrameError, MissingError
-from harness.migrator.carry.cache import ReceiverSide
 from harness.migrator.carry.serial import Serial
 from harness.migrator.session import cores
 from harness.units import format_bytes
@@ -43,7 +42,6 @@ class Agreement:
     codecs: tuple[type[Backend], ...]
     threads: int
     serials: Mapping[int, Serial]
-    cache: ReceiverSide
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,6 @@ class Welcome:
     threads: int | None
     probes: bool
     prepares: bool
-    cache_bytes: int
 
 
 def agree(greeting: Mapping[str, Any], threads: int | None) -> Agreement:
@@ -66,19 +63,17 @@ def agree(greeting: Mapping[str, Any], threads: int | None) -> Agreement:
     session = _field(greeting, "sender", "session", "")
     if not _is_name(session):
         raise FrameError(f"the sender's greeting: session = {session[:40]!r} is not possible")
-    _field(greeting, "sender", "cache_bytes", 0, range(1 << 62))
     serials = _serials(codecs, greeting)
-    return Agreement(session, codecs, threads or min(asked, cores()), serials, ReceiverSide(greeting))
+    return Agreement(session, codecs, threads or min(asked, cores()), serials)
 
 
-def read_welcome(greeting: Mapping[str, Any], asked_cache_bytes: int) -> Welcome:
+def read_welcome(greeting: Mapping[str, Any]) -> Welcome:
     """Of a WELCOME. :raises FrameError: a field that cannot be."""
     threads = _field(greeting, "receiver", "threads", 0, range(_MOST_THREADS + 1))
     return Welcome(
         threads or None,
         _field(greeting, "receiver", "probes", False),
         _field(greeting, "receiver", "prepares", False),
-        _field(greeting, "receiver", "cache_bytes", 0, range(asked_cache_bytes + 1)),
     )
 
 

@@ -97,7 +97,6 @@ class _Receiver:
         self._turns = dict.fromkeys(self._serials, 0)
         self._threads = agreement.threads
         self._session = agreement.session
-        self._cache = agreement.cache
         self._window = Window(MOST_IN_FLIGHT_BYTES, lambda: has_hung_up(link.socket))
         self._failure = Failure(self._stop)
         self._pipeline: OrderedPipeline[tuple[Frame, int], Restored] = OrderedPipeline(
@@ -110,13 +109,7 @@ class _Receiver:
         self.begun = False
 
     def run(self) -> dict[str, Any]:
-        cache_bytes = self._cache.cache_bytes
-        self._link.send(
-            hello(
-                Kind.WELCOME, session=self._session, threads=self._threads, probes=True, prepares=True,
-                cache_bytes=cache_bytes,
-            )
-        )  # fmt: skip
+        self._link.send(hello(Kind.WELCOME, session=self._session, threads=self._threads, probes=True, prepares=True))
         back = spawn("back", self._back, self._failure)
         self._pipeline.start()
         end: Frame | None = None
@@ -165,9 +158,6 @@ class _Receiver:
             if header.kind is Kind.PREPARE:
                 preparation.answer(self._link, header, self._serials)
                 continue
-            if header.kind is Kind.DROP:
-                self._cache.dropped(header.sequence)
-                continue
             if header.sequence != expected:
                 raise FrameError(f"batch {header.sequence} came where {expected} was due")
             if not self._window.acquire(_held_bytes(header)):
@@ -200,8 +190,7 @@ class _Receiver:
         return lambda item: decoder.decode(*item), decoder.close
 
     def _deliver(self, restored: Restored) -> None:
-        raw = self._cache.restored(restored)
-        self._delivery.deliver(raw)
+        self._delivery.deliver(restored.raw)
         self._digest.update(restored.header.raw_digest.to_bytes(8, "little"))
         self._batches += 1
         self._window.release(_held_bytes(restored.header))
@@ -212,7 +201,6 @@ class _Receiver:
             now_s,
             self._link.received_bytes,
             now_s - self._came_s.popleft(),
-            self._cache.is_short(),
         )
         self._link.send(
             control(Kind.ACK, look.encode(), sequence=self._batches, delivered_bytes=self._delivery.delivered_bytes)
@@ -248,7 +236,6 @@ class _Receiver:
             "batches_digest": self._digest.hexdigest(),
             "sender_heard": True,
             "confirmed": self._delivery.confirmed,
-            **self._cache.statistics(),
             **own_usage(),
         }
 

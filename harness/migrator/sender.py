@@ -14,14 +14,11 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends import registry
 from backends.api import MAX_BATCH_BYTES
 from harness.errors import PeerError, UserError
 from harness.migrator.address import Address, Endpoint, reach, resolve, why_unreachable
 from harness.migrator.agreement import Welcome, read_welcome
 from harness.migrator.carry import preparation
-from harness.migrator.carry.cache import SenderSide, granted_bytes
-from harness.migrator.carry.codec import takes_cache
 from harness.migrator.carry.crew import Crew, crew_of
 from harness.migrator.carry.forwarder import Forwarder
 from harness.migrator.choose import rehearsal
@@ -32,7 +29,7 @@ from harness.migrator.listening import PRIVATE, Access, listen
 from harness.migrator.session import FrameLink, close_all, hello, keep_freed_memory, parse_greeting
 from harness.migrator.steering.steering import Steering, open_steering
 from harness.units import format_bytes
-from harness.wire.frame import Kind, control
+from harness.wire.frame import Kind
 
 __all__ = ["SendConfig", "run_sender"]
 
@@ -44,7 +41,7 @@ _SMALLEST_BATCH_BYTES = 16 << 10
 @dataclass(frozen=True, slots=True)
 class SendConfig:
     """``threads`` None: as many as cores. ``batch_bytes`` None: what the backend likes. ``inflight_bytes`` None: from the rate.
-    ``fallback``: see ``carry.fallback``. ``cache_bytes``: of pages that both ends keep, as far as memory allows; 0 for none.
+    ``fallback``: see ``carry.fallback``.
     ``qmp``: the source QEMU's, to steer it to ``downtime_s``, or to its own downtime-limit. ``without_return_path``: carry a
     migration too that its destination does not confirm. ``wait_s``: for a receiver. ``access``: to the socket for QEMU.
     """
@@ -59,7 +56,6 @@ class SendConfig:
     decompress_threads: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     fallback: str | None = None
-    cache_bytes: int = 0
     insecure: bool = False
     qmp: Address | None = None
     downtime_s: float | None = None
@@ -81,7 +77,6 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
     if config.batch_bytes is not None and not _SMALLEST_BATCH_BYTES <= config.batch_bytes <= MAX_BATCH_BYTES:
         raise UserError(f"--batch {config.batch_bytes}B: between {_SMALLEST_BATCH_BYTES} and {MAX_BATCH_BYTES} bytes")
     crew = crew_of(config.backend, config.level, config.options, config.fallback, config.threads)
-    choices = _cached_choices(config, crew) if config.cache_bytes else frozenset()
     with ExitStack() as stack:
         stack.callback(crew.close)
         listener = stack.enter_context(listen(source, config.access))
@@ -107,7 +102,6 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
                     serials=crew.serials,
                     round_trip_s=round_trip_s,
                     chooser=Chooser(crew.candidates, link.socket, policy) if policy is not None else None,
-                    cache=_cache(config, welcome, choices, link),
                     unconfirmed=config.without_return_path,
                 )
                 statistics = _carried(forwarder, steering)
@@ -168,30 +162,6 @@ def _prepared(
     return {"prepare_s": time.monotonic() - began_s, "prepared_histories": ready}
 
 
-def _cached_choices(config: SendConfig, crew: Crew) -> frozenset[int]:
-    """Those that may use a cache. :raises UserError: none may."""
-    names = [candidate.backend for candidate in crew.candidates] or [config.backend]
-    choices = frozenset(n for n, name in enumerate(names) if takes_cache(registry.load(name).info))
-    if not choices:
-        raise UserError(
-            f"--cache {config.cache_bytes}B: backend {config.backend!r} cannot use a cache (it stores, keeps a history of its "
-            "own, or is a device); leave it out, or name for example zstd"
-        )
-    return choices
-
-
-def _cache(config: SendConfig, welcome: Welcome, choices: frozenset[int], link: FrameLink) -> SenderSide | None:
-    """As large as the receiver grants, which has one of just that size."""
-    if not config.cache_bytes:
-        return None
-    return SenderSide(
-        config.cache_bytes,
-        welcome.cache_bytes,
-        choices,
-        lambda sequence: link.send(control(Kind.DROP, sequence=sequence)),
-    )
-
-
 def _greeted(
     target: Endpoint, config: SendConfig, crew: Crew, say: Callable[[str], None]
 ) -> tuple[FrameLink, str, Welcome]:
@@ -229,7 +199,7 @@ def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink,
         with suppress(PeerError):  # who refuses us may have said why, and closed, before it read what we say
             link.send(_hello(session, config, crew))
         greeting = link.first_frame(Kind.WELCOME, _GREETING_TIMEOUT_S)
-        return link, session, read_welcome(parse_greeting(greeting, "receiver"), config.cache_bytes)
+        return link, session, read_welcome(parse_greeting(greeting, "receiver"))
     except PeerError as exc:
         close_all(link.socket)
         if link.received_bytes == 0 and link.ended:
@@ -244,14 +214,12 @@ def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink,
 
 
 def _hello(session: str, config: SendConfig, crew: Crew) -> bytes:
-    cache_bytes = granted_bytes(config.cache_bytes) if config.cache_bytes else 0
     return hello(
         Kind.HELLO,
         session=session,
         codecs=list(crew.codecs),
         histories=crew.lanes,
         parameters={"backend": config.backend, "level": crew.level, "threads": crew.threads, **dict(config.options)},
-        cache_bytes=cache_bytes,
         decompress_threads=config.decompress_threads or max(1, round(crew.threads * crew.decompress_share)),
     )
 

@@ -49,7 +49,6 @@ _PAIR_KEYS = {
     "decompress_threads": "decompress_threads",
     "batch_bytes": "batch",
     "inflight_bytes": "inflight",
-    "cache_bytes": "cache",
     "fallback": "fallback",
     "steer": "steer",
     "options": "options",
@@ -215,9 +214,6 @@ def _check_backend_settings(method: Method, info: BackendInfo, key: tuple[str, .
     for option in method.options:
         if option not in info.options:
             raise Fault((*key, "options", option), unknown(f"option of backend {info.name!r}", option, info.options))
-    if method.cache_bytes and info.name != AUTO.name and (info.name == "none" or info.stateful or info.wants_pages):
-        reason = f"backend {info.name!r} stores, keeps a history of its own, or is a device: remove the key"
-        raise Fault((*key, "cache"), f"{format_bytes(method.cache_bytes)}: {reason}")
     if method.fallback is not None:
         try:
             choose_fallback(info, method.fallback)

@@ -150,7 +150,6 @@ class Method(_Part):
     decompress_threads: Threads = None
     batch_bytes: OptionalBytes = Field(default=None, alias="batch")
     inflight_bytes: OptionalBytes = Field(default=None, alias="inflight")
-    cache_bytes: OptionalBytes = Field(default=None, alias="cache")
     fallback: str | None = None
     steer: bool = False
     options: dict[str, Scalar] = {}

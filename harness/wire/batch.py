@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from harness.errors import FrameError
 
-__all__ = ["WORD_BYTES", "PageBatch", "each_offset", "join", "page_offsets", "split"]
+__all__ = ["WORD_BYTES", "PageBatch", "join", "split"]
 
 WORD_BYTES = 8
 
@@ -60,9 +60,9 @@ def split(batch: PageBatch) -> tuple[bytes, memoryview]:
     if not batch.runs:
         return b"", batch.raw
     stride = batch.page_bytes + WORD_BYTES
-    page_at = page_offsets(np.array(batch.runs, dtype=np.int64), stride)
-    pages = each_offset(batch.raw, batch.page_bytes)[page_at]
-    words = each_offset(batch.raw, WORD_BYTES)[page_at - WORD_BYTES]
+    page_at = _page_offsets(np.array(batch.runs, dtype=np.int64), stride)
+    pages = _each_offset(batch.raw, batch.page_bytes)[page_at]
+    words = _each_offset(batch.raw, WORD_BYTES)[page_at - WORD_BYTES]
     table, extras, end = [], [], 0
     for offset, count in batch.runs:
         table += [offset - WORD_BYTES - end, count]
@@ -94,10 +94,10 @@ def join(plan: bytes | memoryview, pages: memoryview, raw_bytes: int, page_bytes
             f"batch plan names {count} pages and {extra_bytes} other bytes, not the {raw_bytes} bytes announced"
         )
     runs = _run_offsets(table, stride)
-    page_at = page_offsets(runs, stride)
+    page_at = _page_offsets(runs, stride)
     raw = memoryview(np.empty(raw_bytes, dtype=np.uint8).data)
-    each_offset(raw, page_bytes)[page_at] = np.frombuffer(pages, dtype=f"V{page_bytes}")
-    each_offset(raw, WORD_BYTES)[page_at - WORD_BYTES] = np.frombuffer(rest, dtype=f"V{WORD_BYTES}", count=count)
+    _each_offset(raw, page_bytes)[page_at] = np.frombuffer(pages, dtype=f"V{page_bytes}")
+    _each_offset(raw, WORD_BYTES)[page_at - WORD_BYTES] = np.frombuffer(rest, dtype=f"V{WORD_BYTES}", count=count)
     taken, end = count * WORD_BYTES, 0
     for offset, run_pages in runs.tolist():
         extra = offset - WORD_BYTES - end
@@ -107,7 +107,7 @@ def join(plan: bytes | memoryview, pages: memoryview, raw_bytes: int, page_bytes
     return raw
 
 
-def page_offsets(runs: npt.NDArray[np.int64], stride: int) -> npt.NDArray[np.int64]:
+def _page_offsets(runs: npt.NDArray[np.int64], stride: int) -> npt.NDArray[np.int64]:
     """Where each page begins, for rows of ``(offset, pages)``."""
     counts = runs[:, 1]
     before = np.cumsum(counts) - counts
@@ -122,7 +122,7 @@ def _run_offsets(table: _Table, stride: int) -> npt.NDArray[np.int64]:
     return np.stack([ends - counts * stride + WORD_BYTES, counts], axis=1)
 
 
-def each_offset(raw: memoryview, size: int) -> npt.NDArray[np.void]:
+def _each_offset(raw: memoryview, size: int) -> npt.NDArray[np.void]:
     """Element i is the ``size`` bytes from byte i on: indexing with offsets moves whole pages in one native call.
 
     14 GB/s both ways; rows of a 2-d view gave 7, a strided copy of one run 15 (AMD EPYC, 64 pages, 2026-11-22).

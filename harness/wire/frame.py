@@ -5,8 +5,7 @@
               u32 raw_bytes, u32 body_bytes, u32 plan_bytes, u32 pages, u64 raw_digest, u64 body_digest, u64 reserved (0),
               u64 XXH3-64 of the header before it
 
-``raw_digest`` is XXH3-64 of the stream bytes that the body restores to; ``body_digest`` is that of the body as it travels
-(of a PACKED or RELATIVE batch: of its plan, exclusive-or that of what follows, so that the two need not be copied together). Every
+``raw_digest`` is XXH3-64 of the stream bytes that the body restores to; ``body_digest`` is that of the body as it travels. Every
 field is checked against its bound before a byte is allocated for the body. Which kind may come when is ``wire.order``'s.
 """
 
@@ -61,23 +60,20 @@ class Kind(IntEnum):
     DONE = 9
     PROBE = 10
     PROBED = 11
-    DROP = 12
-    PREPARE = 13
-    PREPARED = 14
+    PREPARE = 12
+    PREPARED = 13
 
 
 class Layout(IntEnum):
-    """How a BATCH's body restores: STORED is the slice itself; PACKED is a plan and a codec's output (``wire.batch``);
-    RELATIVE is a plan and a codec's output, or with codec 0 what it was to compress (``wire.pagecache``)."""
+    """How a BATCH's body restores: STORED is the slice itself; PACKED is a plan and a codec's output (``wire.batch``)."""
 
     STORED = 0
     PACKED = 1
-    RELATIVE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One frame's fields. A PREPARE names a codec; of an ACK, DROP or END ``sequence`` counts batches and ``raw_digest`` is
+    """One frame's fields. A PREPARE names a codec; of an ACK or END ``sequence`` counts batches and ``raw_digest`` is
     the bytes delivered so far."""
 
     kind: Kind
@@ -108,9 +104,14 @@ class Frame:
             )
 
 
-def digest(data: bytes | bytearray | memoryview) -> int:
-    """XXH3-64, as in both digest fields."""
-    return xxhash.xxh3_64_intdigest(data)
+def digest(data: bytes | bytearray | memoryview, *more: bytes | memoryview) -> int:
+    """XXH3-64 of all together, as in both digest fields."""
+    if not more:
+        return xxhash.xxh3_64_intdigest(data)
+    state = xxhash.xxh3_64(data)
+    for part in more:
+        state.update(part)
+    return state.intdigest()
 
 
 def encode(header: Header) -> bytes:
@@ -123,8 +124,7 @@ def encode(header: Header) -> bytes:
 
 
 def grown_bytes(raw_bytes: int) -> int:
-    """The largest body of a batch: only one that a codec keeps in its history, or a cache, and that cannot shrink, is larger than
-    its slice."""
+    """The largest body of a batch: only one that a codec keeps in its history, and that cannot shrink, is larger than its slice."""
     return raw_bytes + raw_bytes // 128 + 1024
 
 

@@ -1,6 +1,6 @@
 """Which frame may come when, from either half: one table for both. No I/O.
 
-sender:    HELLO, (PROBE | PREPARE)*, (BATCH | DROP)*, END
+sender:    HELLO, (PROBE | PREPARE)*, BATCH*, END
 receiver:  WELCOME, (PROBED | PREPARED)*, (ACK | RETURN)*, DONE         RETURN_END once; DONE behind END only
 """
 
@@ -28,8 +28,8 @@ _BEGUN = frozenset({Kind.ACK, Kind.RETURN, Kind.RETURN_END})
 _MAY_COME: Mapping[str, Mapping[_Phase, frozenset[Kind]]] = {
     "sender": {
         _Phase.GREETING: frozenset({Kind.HELLO}),
-        _Phase.READY: frozenset({Kind.PROBE, Kind.PREPARE, Kind.BATCH, Kind.DROP, Kind.END}),
-        _Phase.CARRYING: frozenset({Kind.BATCH, Kind.DROP, Kind.END}),
+        _Phase.READY: frozenset({Kind.PROBE, Kind.PREPARE, Kind.BATCH, Kind.END}),
+        _Phase.CARRYING: frozenset({Kind.BATCH, Kind.END}),
         _Phase.ENDED: frozenset(),
     },
     "receiver": {
@@ -39,11 +39,10 @@ _MAY_COME: Mapping[str, Mapping[_Phase, frozenset[Kind]]] = {
         _Phase.ENDED: _BEGUN | {Kind.DONE},
     },
 }
-_ONCE = frozenset({Kind.PREPARE, Kind.PREPARED, Kind.DROP, Kind.RETURN_END, Kind.DONE})
+_ONCE = frozenset({Kind.PREPARE, Kind.PREPARED, Kind.RETURN_END, Kind.DONE})
 _MOVES: Mapping[Kind, _Phase] = {
     Kind.WELCOME: _Phase.READY,
     Kind.BATCH: _Phase.CARRYING,
-    Kind.DROP: _Phase.CARRYING,
     Kind.END: _Phase.ENDED,
 }
 

@@ -1,8 +1,9 @@
 import re
+from dataclasses import replace
 
 import report_samples as samples
 
-from harness.results.result import load_result
+from harness.results.result import load_result, save_result
 from reports.site import write_site
 
 
@@ -42,3 +43,14 @@ def test_an_index_escapes_labels(tmp_path):
 def test_an_index_of_nothing_says_so(tmp_path):
     write_site([], tmp_path)
     assert "No results were given." in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_result_of_the_time_when_there_was_a_page_cache_is_loaded_and_shown(tmp_path):
+    result = samples.one_method()
+    methods = [{**method, "cache_bytes": 64 << 20} for method in result.scenario["methods"]]
+    runs = [replace(run, counters={**run.counters, "cache_hits": 7, "cache_hit_rate": 0.5}) for run in result.runs]
+    save_result(
+        replace(result, scenario={**result.scenario, "methods": methods}, runs=tuple(runs)), tmp_path / "result.json"
+    )
+    write_site([("old", load_result(tmp_path / "result.json"))], tmp_path / "site")
+    assert "cache_hits" in (tmp_path / "site" / "old" / "report.html").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from harness.wire.order import Order
 
 SESSION = [
     ("sender", Kind.HELLO), ("receiver", Kind.WELCOME), ("sender", Kind.PROBE), ("receiver", Kind.PROBED),
-    ("sender", Kind.PREPARE), ("receiver", Kind.PREPARED), ("sender", Kind.DROP), ("sender", Kind.BATCH),
+    ("sender", Kind.PREPARE), ("receiver", Kind.PREPARED), ("sender", Kind.BATCH),
     ("receiver", Kind.RETURN), ("receiver", Kind.ACK), ("sender", Kind.BATCH), ("receiver", Kind.RETURN_END),
     ("sender", Kind.END), ("receiver", Kind.ACK), ("receiver", Kind.DONE),
 ]  # fmt: skip
@@ -35,19 +35,18 @@ def test_a_whole_session_is_in_order(other: str) -> None:
         ("receiver", 1, Kind.RETURN),
         ("receiver", 2, Kind.RETURN),
         ("receiver", 2, Kind.ACK),
-        ("receiver", 8, Kind.DONE),
-        ("receiver", 8, Kind.PROBED),
-        ("receiver", 12, Kind.RETURN_END),
-        ("receiver", 15, Kind.DONE),
-        ("receiver", 8, Kind.BATCH),
+        ("receiver", 7, Kind.DONE),
+        ("receiver", 7, Kind.PROBED),
+        ("receiver", 11, Kind.RETURN_END),
+        ("receiver", 14, Kind.DONE),
+        ("receiver", 7, Kind.BATCH),
         ("sender", 0, Kind.BATCH),
         ("sender", 2, Kind.HELLO),
         ("sender", 5, Kind.PREPARE),
-        ("sender", 8, Kind.PROBE),
-        ("sender", 8, Kind.ACK),
-        ("sender", 7, Kind.DROP),
-        ("sender", 13, Kind.BATCH),
-        ("sender", 13, Kind.END),
+        ("sender", 7, Kind.PROBE),
+        ("sender", 7, Kind.ACK),
+        ("sender", 12, Kind.BATCH),
+        ("sender", 12, Kind.END),
     ],
 )
 def test_a_frame_that_may_not_come_now_is_refused_by_name(other: str, after: int, kind: Kind) -> None:

@@ -14,27 +14,23 @@ _LONGEST_US = (1 << 32) - 1
 @dataclass(frozen=True, slots=True)
 class AckLook:
     """``restore_s``: of the batch. ``held_s``: from its last byte off the link until now; the rest of a confirmation's time is the
-    link's. ``waited_s``: the reader, for the link so far. ``now_s``: by the receiver's clock.
-    ``memory_is_short``: said with one more byte, so that a sender without a cache never meets it."""
+    link's. ``waited_s``: the reader, for the link so far. ``now_s``: by the receiver's clock."""
 
     restore_s: float
     waited_s: float
     now_s: float
     received_bytes: int
     held_s: float = 0.0
-    memory_is_short: bool = False
 
     def encode(self) -> bytes:
         """An ACK's body."""
         short = (min(round(s * 1e6), _LONGEST_US) for s in (self.restore_s, self.held_s))
-        body = _LAYOUT.pack(*short, *(round(s * 1e6) for s in (self.waited_s, self.now_s)), self.received_bytes)
-        return body + b"\1" if self.memory_is_short else body
+        return _LAYOUT.pack(*short, *(round(s * 1e6) for s in (self.waited_s, self.now_s)), self.received_bytes)
 
     @classmethod
     def decode(cls, body: bytes | memoryview) -> AckLook | None:
         """None: the receiver tells nothing, or something else."""
-        short = bytes(body[_LAYOUT.size :])
-        if len(body) < _LAYOUT.size or short not in (b"", b"\1"):
+        if len(body) != _LAYOUT.size:
             return None
-        restore_us, held_us, waited_us, now_us, received_bytes = _LAYOUT.unpack_from(body)
-        return cls(restore_us / 1e6, waited_us / 1e6, now_us / 1e6, received_bytes, held_us / 1e6, bool(short))
+        restore_us, held_us, waited_us, now_us, received_bytes = _LAYOUT.unpack(body)
+        return cls(restore_us / 1e6, waited_us / 1e6, now_us / 1e6, received_bytes, held_us / 1e6)

@@ -10,27 +10,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from backends.api import Backend, BackendError, BackendInfo, Buffer
+from backends.api import Backend, BackendError, Buffer
 from harness.errors import CodecError
 from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.incompressible import looks_incompressible
 from harness.wire.batch import PageBatch, join, split
 from harness.wire.frame import Frame, Header, Kind, Layout, digest, encode
-from harness.wire.pagecache import PagePlan, Relative
 
-__all__ = ["Decoder", "Encoder", "Job", "Packed", "Restored", "takes_cache"]
+__all__ = ["Decoder", "Encoder", "Job", "Packed", "Restored"]
 
 
 class Job(NamedTuple):
     """A batch on its way to a codec. ``turn`` counts the batches of a backend that keeps history; ``choice`` is the policy's, and
-    ``trial`` another that compresses the batch too, to be compared. ``relative`` is what is compressed where a cache is used."""
+    ``trial`` another that compresses the batch too, to be compared."""
 
     sequence: int
     batch: PageBatch
     turn: int = 0
     choice: int = 0
     trial: int | None = None
-    relative: Relative | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +54,11 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A slice of the stream whose digest was checked; with a ``plan`` that is not plain, what ``backend`` made of it, relative to
-    the cache and not checked yet. ``took_s`` to restore, as ``Packed``'s."""
+    """A slice of the stream whose digest was checked. ``took_s`` to restore, as ``Packed``'s."""
 
     header: Header
     raw: memoryview
     took_s: float = 0.0
-    plan: PagePlan | None = None
-    backend: str = "none"
-
-
-def takes_cache(info: BackendInfo) -> bool:
-    """Whether a backend's batches may be made relative to a cache: not where nothing is compressed, where a history serves for
-    one, or where a device wants pages alone."""
-    return info.name != "none" and not info.stateful and not info.wants_pages
 
 
 class Encoder:
@@ -96,7 +85,6 @@ class Encoder:
         self._stores = backend.info.name == "none"
         self._wants_pages = backend.info.wants_pages
         self._samples = backend.info.device == "cpu"
-        self._takes_cache = takes_cache(backend.info)
         self.codec_cpu_s = 0.0
         self.stored_batches = 0
         self.incompressible_batches = 0
@@ -114,8 +102,6 @@ class Encoder:
         began_s = time.thread_time()
         sequence, batch, turn = job.sequence, job.batch, job.turn
         raw_digest = digest(batch.raw)
-        if job.relative is not None and self._takes_cache:
-            return self._encode_relative(job, job.relative, raw_digest, began_s)
         if not self._stores and not self._is_in_vain(batch):
             plan, pages = split(batch) if self._wants_pages else (b"", batch.raw)
             codec, packed = self._compress(sequence, pages, turn)
@@ -123,7 +109,7 @@ class Encoder:
             if body_bytes < batch.raw_bytes or (self._serial is not None and codec == self._codec):
                 header = Header(
                     Kind.BATCH, sequence, codec, Layout.PACKED, batch.page_bytes.bit_length() - 1,
-                    batch.raw_bytes, body_bytes, len(plan), batch.pages, raw_digest, digest(plan) ^ digest(packed),
+                    batch.raw_bytes, body_bytes, len(plan), batch.pages, raw_digest, digest(plan, packed),
                 )  # fmt: skip
                 return Packed(header, (encode(header), plan, packed), job, time.thread_time() - began_s)
         self.stored_batches += 1
@@ -139,21 +125,6 @@ class Encoder:
             return False
         self.incompressible_batches += 1
         return True
-
-    def _encode_relative(self, job: Job, relative: Relative, raw_digest: int, began_s: float) -> Packed:
-        """Also what does not shrink travels so: it is part of the cache."""
-        batch, plan = job.batch, relative.plan
-        codec, packed = 0, relative.body
-        if relative.body is not batch.raw or not self._is_in_vain(batch):
-            codec, packed = self._compress(job.sequence, relative.body, job.turn)
-        if len(packed) >= batch.raw_bytes:
-            codec, packed = 0, relative.body
-            self.stored_batches += 1
-        header = Header(
-            Kind.BATCH, job.sequence, codec, Layout.RELATIVE, batch.page_bytes.bit_length() - 1,
-            batch.raw_bytes, len(plan) + len(packed), len(plan), batch.pages, raw_digest, digest(plan) ^ digest(packed),
-        )  # fmt: skip
-        return Packed(header, (encode(header), plan, packed), job, time.thread_time() - began_s)
 
     def close(self) -> None:
         """Close both backends; a shared one is its owner's to close."""
@@ -208,35 +179,18 @@ class Decoder:
             frame.check_body(raw_digest)
             check_restored(header, frame.body, "none", raw_digest)
             return Restored(header, frame.body, time.thread_time() - began_s)
+        frame.check_body(digest(frame.body))
         plan, packed = frame.body[: header.plan_bytes], frame.body[header.plan_bytes :]
-        frame.check_body(digest(plan) ^ digest(packed))
         page_bytes = 1 << header.page_shift
-        if header.layout is Layout.RELATIVE:
-            return self._decode_relative(frame, plan, packed, turn, began_s)
         pages = self._decompress(frame, packed, page_bytes, turn)
         raw = join(plan, pages, header.raw_bytes, page_bytes)
         check_restored(header, raw, self._name(header))
         return Restored(header, raw, time.thread_time() - began_s)
 
-    def _decode_relative(
-        self, frame: Frame, packed_plan: memoryview, packed: memoryview, turn: int, began_s: float
-    ) -> Restored:
-        """As far as it goes without the cache, which belongs to the stream's order."""
-        header = frame.header
-        page_bytes = 1 << header.page_shift
-        plan = PagePlan.unpack(packed_plan, header.raw_bytes, page_bytes)
-        body = packed if header.codec == 0 else self._decompress(frame, packed, page_bytes, turn)
-        name = "none" if header.codec == 0 else self._name(header)
-        if len(body) != header.raw_bytes or plan.is_plain:
-            check_restored(header, body, name)
-        return Restored(header, body, time.thread_time() - began_s, plan, name)
-
     def _decompress(self, frame: Frame, packed: memoryview, page_bytes: int, turn: int) -> memoryview:
         header = frame.header
         serial = self._serials.get(header.codec)
-        pages_bytes = (
-            header.pages * page_bytes if header.plan_bytes and header.layout is Layout.PACKED else header.raw_bytes
-        )
+        pages_bytes = header.pages * page_bytes if header.plan_bytes else header.raw_bytes
         started = time.thread_time()
         try:
             if serial is not None:

@@ -17,7 +17,6 @@ import xxhash
 from backends.api import Backend
 from harness.errors import PeerError
 from harness.migrator.carry.ack import AckLook
-from harness.migrator.carry.cache import SenderSide
 from harness.migrator.carry.codec import Encoder, Job, Packed
 from harness.migrator.carry.flight import Flight
 from harness.migrator.carry.pipeline import Failure, OrderedPipeline, spawn
@@ -59,7 +58,6 @@ class Forwarder:
         serials: Mapping[int, Serial],
         round_trip_s: float,
         chooser: Chooser | None = None,
-        cache: SenderSide | None = None,
         unconfirmed: bool = False,
     ) -> None:
         self._link = link
@@ -67,7 +65,6 @@ class Forwarder:
         self._open_encoder = open_encoder
         self._serials = serials
         self._chooser = chooser
-        self._cache = cache
         self._threads = threads
         expected = None if chooser is None else chooser.expected_bytes_per_s
         policy = FlightPolicy(
@@ -140,8 +137,7 @@ class Forwarder:
     def _submit(self, batch: PageBatch) -> None:
         if self._flight.take(batch.raw_bytes):
             job = Job(self._sequence, batch, turn=self._sequence)
-            chosen = job if self._chooser is None else self._chooser.chosen(job)
-            self._pipeline.submit(chosen if self._cache is None else self._cache.prepared(chosen))
+            self._pipeline.submit(job if self._chooser is None else self._chooser.chosen(job))
             self._sequence += 1
             self._parser.batch_bytes = self._flight.batch_bytes
 
@@ -194,8 +190,6 @@ class Forwarder:
             if kind is Kind.ACK:
                 look = AckLook.decode(frame.body)
                 self._flight.arrived(frame.header.raw_digest, look.held_s if look is not None else 0.0)
-                if self._cache is not None and look is not None and look.memory_is_short:
-                    self._cache.receiver_is_short()
                 if self._chooser is not None:
                     held_back_s = self._source.waits_s + self._flight.growing_s
                     self._chooser.arrived(look, self._flight.arrived_bytes, held_back_s)
@@ -245,7 +239,6 @@ class Forwarder:
             "outcome": self._outcome.value,
             "counters": _summed(backend.counters() for backend in self._instances()),
             "receiver": dict(self._peer),
-            **({} if self._cache is None else self._cache.statistics()),
             **({} if self._chooser is None else {"policy": self._chooser.statistics()}),
             **own_usage(),
         }
