@@ -27,7 +27,7 @@ from peers import SHUT, kind_of, listening, play_receiver, record_sender, sender
 from harness.errors import PageferryError
 from harness.migrator.address import Address
 from harness.migrator.receiver import ReceiveConfig, run_receiver
-from harness.wire.frame import HEADER_BYTES, Kind
+from harness.wire.pair.frame import HEADER_BYTES, Kind
 
 PATIENCE_S = 5.0
 _BUSY = b"another sender is being served"

@@ -6,8 +6,8 @@ import contextlib
 import json
 import random
 
-from harness.wire.frame import _HEADER as HEADER  # the tests' own way to break what it guards
-from harness.wire.frame import HEADER_BYTES, KIND_AT, Kind, control, digest
+from harness.wire.pair.frame import _HEADER as HEADER  # the tests' own way to break what it guards
+from harness.wire.pair.frame import HEADER_BYTES, KIND_AT, Kind, control, digest
 
 __all__ = ["Mutator"]
 

@@ -17,7 +17,7 @@ from harness.migrator.address import Address
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
 from harness.migrator.session import FrameLink
-from harness.wire.frame import Kind, control
+from harness.wire.pair.frame import Kind, control
 
 
 @dataclass

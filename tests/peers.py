@@ -18,7 +18,7 @@ from harness.migrator.address import Address
 from harness.migrator.carry.ack import AckLook
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
-from harness.wire.frame import Frame, FrameDecoder, Kind, control, encode
+from harness.wire.pair.frame import Frame, FrameDecoder, Kind, control, encode
 
 SHUT = struct.pack(">HHI", 1, 4, 0)
 Change = Callable[[bytes], list[bytes]]

@@ -1,6 +1,6 @@
 """A slow reference parser of QEMU's migration stream, for tests: one record at a time, one field at a time.
 
-Written from the format alone, so that it shares no cleverness (and no mistake) with ``harness.wire.qstream``. Knows
+Written from the format alone, so that it shares no cleverness (and no mistake) with ``harness.wire.qemu.stream``. Knows
 nothing of the harness. ``streams.parse`` is this module's.
 """
 

@@ -18,7 +18,7 @@ from harness.migrator.address import Address, resolve
 from harness.migrator.entrance import Entrance
 from harness.migrator.listening import PRIVATE, Access, Listener, listen
 from harness.results.saving import whole_file
-from harness.wire.qstream import QStreamParser
+from harness.wire.qemu.stream import QStreamParser
 
 __all__ = ["record_stream"]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from harness.errors import FrameError, QemuError
 from harness.migrator.destination import Destination
-from harness.wire.returnpath import ReturnPath
+from harness.wire.qemu.returnpath import ReturnPath
 
 __all__ = ["Delivery"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import Enum
 
 from harness.errors import QemuError
-from harness.wire.qstream import QStreamParser
+from harness.wire.qemu.stream import QStreamParser
 
 __all__ = ["Outcome", "outcome_of"]
 

@@ -31,7 +31,7 @@ from harness.migrator.listening import PRIVATE, Access, listen
 from harness.migrator.liveness import has_hung_up
 from harness.migrator.reception import Reception
 from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, own_usage
-from harness.wire.frame import Frame, Header, Kind, Layout, control
+from harness.wire.pair.frame import Frame, Header, Kind, Layout, control
 
 __all__ = ["ReceiveConfig", "run_receiver"]
 

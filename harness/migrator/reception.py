@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from harness.errors import PageferryError, PeerError
 from harness.migrator.listening import Listener
 from harness.migrator.session import FrameLink, close_all, parse_greeting
-from harness.wire.frame import HEADER_BYTES, Frame, Header, Kind, decode_header
+from harness.wire.pair.frame import HEADER_BYTES, Frame, Header, Kind, decode_header
 
 __all__ = ["Reception"]
 

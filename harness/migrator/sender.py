@@ -29,7 +29,7 @@ from harness.migrator.listening import PRIVATE, Access, listen
 from harness.migrator.session import FrameLink, close_all, hello, keep_freed_memory, parse_greeting
 from harness.migrator.steering.steering import Steering, open_steering
 from harness.units import format_bytes
-from harness.wire.frame import Kind
+from harness.wire.pair.frame import Kind
 
 __all__ = ["SendConfig", "run_sender"]
 

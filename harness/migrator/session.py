@@ -20,8 +20,8 @@ from typing import Any
 from harness.errors import FrameError, PageferryError, PeerError
 from harness.hosts.limits import cores
 from harness.migrator.liveness import has_hung_up, require_peer, watch
-from harness.wire.frame import KIND_AT, PROTOCOL, Frame, FrameDecoder, Kind, control, digest
-from harness.wire.order import Order
+from harness.wire.pair.frame import KIND_AT, PROTOCOL, Frame, FrameDecoder, Kind, control, digest
+from harness.wire.pair.order import Order
 
 __all__ = ["FrameLink", "close_all", "cores", "hello", "keep_freed_memory", "own_usage", "parse_greeting"]
 

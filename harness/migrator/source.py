@@ -16,8 +16,8 @@ from harness.migrator.liveness import has_hung_up
 from harness.migrator.outcome import Outcome, outcome_of
 from harness.migrator.session import close_all
 from harness.wire.batch import PageBatch
-from harness.wire.qstream import QStreamParser
-from harness.wire.returnpath import ReturnPath
+from harness.wire.qemu.returnpath import ReturnPath
+from harness.wire.qemu.stream import QStreamParser
 
 __all__ = ["Source"]
 

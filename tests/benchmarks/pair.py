@@ -26,7 +26,7 @@ from harness.migrator.session import keep_freed_memory
 from harness.scenario.model import Method, load_scenario
 from harness.streams.memory.cache import cache_dir
 from harness.streams.synthetic import StreamSpec, synthetic_stream
-from harness.wire.qstream import QStreamParser
+from harness.wire.qemu.stream import QStreamParser
 
 MIX = {"zero": 0.4, "text": 0.2, "code": 0.15, "heap": 0.15, "random": 0.1}
 CODECS = (("none", None), ("lz4", None), ("isal", 1), ("zstd", 1), ("zstd", 3))

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import sample_streams
 
 from harness.wire.batch import PageBatch, join, split
-from harness.wire.qstream import QStreamParser
+from harness.wire.qemu.stream import QStreamParser
 
 ROUNDS = 7
 REPEAT = 200

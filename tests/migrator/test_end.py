@@ -15,7 +15,7 @@ from peers import SHUT, kind_of, play_receiver, sender_to
 from harness.errors import PageferryError, PeerError, QemuError, UserError
 from harness.migrator import source as source_module
 from harness.migrator.outcome import Outcome
-from harness.wire.frame import Kind, control
+from harness.wire.pair.frame import Kind, control
 
 FAILED = struct.pack(">HHI", 1, 4, 1)
 PONG = struct.pack(">HHI", 2, 4, 1)

@@ -8,7 +8,7 @@ import pytest
 from fuzzing import fuzzer
 from mutations import Mutator
 
-from harness.wire.frame import Kind, control
+from harness.wire.pair.frame import Kind, control
 
 
 def test_no_mutated_session_hangs_crashes_or_delivers_a_wrong_byte():

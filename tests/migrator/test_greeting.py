@@ -21,7 +21,7 @@ from harness.migrator.agreement import MOST_IN_FLIGHT_BYTES, agree, read_welcome
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
 from harness.migrator.session import FrameLink, parse_greeting
-from harness.wire.frame import Frame, Header, Kind, control, decode_header, digest, encode
+from harness.wire.pair.frame import Frame, Header, Kind, control, decode_header, digest, encode
 
 HELLO = {"protocol": 1, "codecs": ["none", "zlib"], "session": "x"}
 DEEP = b'{"protocol": 1, "x": ' + b"[" * 30_000 + b"]" * 30_000 + b"}"

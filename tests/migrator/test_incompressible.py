@@ -11,7 +11,7 @@ from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.incompressible import looks_incompressible
 from harness.streams.memory import memory
 from harness.wire.batch import PageBatch
-from harness.wire.frame import Layout
+from harness.wire.pair.frame import Layout
 
 PAGES = 200
 

@@ -28,7 +28,7 @@ from harness.migrator.carry.ack import AckLook
 from harness.migrator.choose.auto import candidates
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
-from harness.wire.frame import HEADER_BYTES, Header, Kind, Layout, control, digest, encode
+from harness.wire.pair.frame import HEADER_BYTES, Header, Kind, Layout, control, digest, encode
 
 AVAILABLE = [status.name for status in registry.survey() if status.available and status.origin == "pageferry"]
 

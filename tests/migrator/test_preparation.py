@@ -21,7 +21,7 @@ from harness.migrator.choose.auto import candidates
 from harness.migrator.choose.method_policy import MethodPolicy
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.session import FrameLink
-from harness.wire.frame import Kind, control
+from harness.wire.pair.frame import Kind, control
 
 GIB = 1 << 30
 

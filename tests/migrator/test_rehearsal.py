@@ -11,7 +11,7 @@ from harness.errors import PeerError
 from harness.migrator.carry.ack import AckLook
 from harness.migrator.choose import rehearsal
 from harness.migrator.session import FrameLink
-from harness.wire.frame import Frame, Kind, control, decode_header
+from harness.wire.pair.frame import Frame, Kind, control, decode_header
 
 
 class SimulatedLink:

@@ -14,7 +14,7 @@ from backends.api import BackendError
 from harness.migrator.carry.codec import Encoder, Job
 from harness.migrator.carry.serial import Serial
 from harness.wire.batch import PageBatch
-from harness.wire.frame import Layout
+from harness.wire.pair.frame import Layout
 
 
 def serial() -> Serial:

@@ -16,7 +16,7 @@ from harness.migrator.address import Address, resolve
 from harness.migrator.destination import Destination
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
-from harness.wire.frame import Kind, control
+from harness.wire.pair.frame import Kind, control
 
 REFUSED = "multifd or postcopy-preempt: the pair carries one connection; switch the capability off"
 LOOPBACK = Address(host="127.0.0.1", port=0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.errors import FrameError
 from harness.wire.batch import PageBatch, join, split
-from harness.wire.qstream import QStreamParser
+from harness.wire.qemu.stream import QStreamParser
 
 
 @given(seed=st.integers(0, 5000), size=st.sampled_from([16384, 131072]))

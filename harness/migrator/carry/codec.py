@@ -15,7 +15,7 @@ from harness.errors import CodecError
 from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.incompressible import looks_incompressible
 from harness.wire.batch import PageBatch, join, split
-from harness.wire.frame import Frame, Header, Kind, Layout, digest, encode
+from harness.wire.pair.frame import Frame, Header, Kind, Layout, digest, encode
 
 __all__ = ["Decoder", "Encoder", "Job", "Packed", "Restored"]
 

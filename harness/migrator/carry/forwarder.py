@@ -28,7 +28,7 @@ from harness.migrator.outcome import Outcome
 from harness.migrator.session import FrameLink, close_all, own_usage, parse_greeting
 from harness.migrator.source import Source
 from harness.wire.batch import PageBatch
-from harness.wire.frame import Kind, control
+from harness.wire.pair.frame import Kind, control
 
 __all__ = ["Forwarder"]
 

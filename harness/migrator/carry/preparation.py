@@ -12,7 +12,7 @@ from harness.errors import CodecError, MissingError
 from harness.hosts.limits import available_bytes
 from harness.migrator.carry.serial import Serial
 from harness.migrator.session import FrameLink
-from harness.wire.frame import Header, Kind, control
+from harness.wire.pair.frame import Header, Kind, control
 
 __all__ = ["answer", "prepare"]
 

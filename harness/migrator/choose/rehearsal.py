@@ -15,7 +15,7 @@ import time
 from harness.errors import PeerError
 from harness.migrator.carry.ack import AckLook
 from harness.migrator.session import FrameLink
-from harness.wire.frame import Kind, control
+from harness.wire.pair.frame import Kind, control
 
 __all__ = ["answer", "link_bytes_per_s", "measured_round_trip_s"]
 

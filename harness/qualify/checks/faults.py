@@ -13,7 +13,7 @@ from harness.migrator.carry.codec import Decoder, Encoder, Job, Packed
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Value, check
 from harness.qualify.load import slices
 from harness.wire.batch import PageBatch
-from harness.wire.frame import Frame
+from harness.wire.pair.frame import Frame
 
 __all__ = ["CHECKS"]
 

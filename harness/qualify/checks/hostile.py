@@ -12,7 +12,7 @@ from harness.migrator.carry.codec import Decoder, Encoder, Job
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, check
 from harness.qualify.checks.contract import rule_check
 from harness.wire.batch import PageBatch
-from harness.wire.frame import Frame, Header, Layout, digest
+from harness.wire.pair.frame import Frame, Header, Layout, digest
 
 __all__ = ["CHECKS"]
 

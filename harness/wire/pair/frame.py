@@ -6,7 +6,7 @@
               u64 XXH3-64 of the header before it
 
 ``raw_digest`` is XXH3-64 of the stream bytes that the body restores to; ``body_digest`` is that of the body as it travels. Every
-field is checked against its bound before a byte is allocated for the body. Which kind may come when is ``wire.order``'s.
+field is checked against its bound before a byte is allocated for the body. Which kind may come when is ``order``'s.
 """
 
 from __future__ import annotations

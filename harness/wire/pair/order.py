@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 
 from harness.errors import FrameError
-from harness.wire.frame import Kind
+from harness.wire.pair.frame import Kind
 
 __all__ = ["Order"]
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.wire.batch import PageBatch
-from harness.wire.qstream import Mode, QStreamParser
+from harness.wire.qemu.stream import Mode, QStreamParser
 
 
 def feed(parser: QStreamParser, data: bytes, cuts: list[int]) -> list[PageBatch]:

@@ -4,7 +4,7 @@ Only what is needed to find the pages is understood. Bytes are never changed or 
 stream, wherever it is cut, also when it is not a migration stream at all. What is not understood (sections without a
 length before the end of "ram", multifd, postcopy's package, an unknown flag) is carried as opaque batches from there on,
 with the reason in ``opaque_reason``; the tail after the end of "ram" is opaque by design. The format is that of QEMU's
-migration/savevm.c; ``wire.ram`` reads what is in the "ram" sections.
+migration/savevm.c; ``ram`` reads what is in the "ram" sections.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from harness.wire.batch import PageBatch
-from harness.wire.cursor import Cursor, Incomplete, Unfamiliar
-from harness.wire.ending import Tail
-from harness.wire.ram import LARGEST_ITEM_BYTES, RamSection, StreamCounts
+from harness.wire.qemu.cursor import Cursor, Incomplete, Unfamiliar
+from harness.wire.qemu.ending import Tail
+from harness.wire.qemu.ram import LARGEST_ITEM_BYTES, RamSection, StreamCounts
 
 __all__ = ["Mode", "QStreamParser", "StreamCounts"]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.wire.returnpath import ReturnPath
+from harness.wire.qemu.returnpath import ReturnPath
 
 
 def message(kind: int, payload: bytes) -> bytes:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import FrameError
-from harness.wire.frame import HEADER_BYTES, FrameDecoder, Header, Kind, Layout, control, digest, encode
+from harness.wire.pair.frame import HEADER_BYTES, FrameDecoder, Header, Kind, Layout, control, digest, encode
 
 BODY = b"\x01" * 700
 BATCH = Header(Kind.BATCH, 3, 1, Layout.PACKED, 12, 8208, 700, 30, 2, digest(b"raw"), digest(BODY))

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from harness.wire.batch import WORD_BYTES
-from harness.wire.cursor import Cursor, Incomplete, Unfamiliar
+from harness.wire.qemu.cursor import Cursor, Incomplete, Unfamiliar
 
 __all__ = ["LARGEST_ITEM_BYTES", "RamSection", "StreamCounts"]
 

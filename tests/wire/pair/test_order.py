@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import FrameError
-from harness.wire.frame import Kind
-from harness.wire.order import Order
+from harness.wire.pair.frame import Kind
+from harness.wire.pair.order import Order
 
 SESSION = [
     ("sender", Kind.HELLO), ("receiver", Kind.WELCOME), ("sender", Kind.PROBE), ("receiver", Kind.PROBED),

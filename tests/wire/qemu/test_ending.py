@@ -9,7 +9,7 @@ import sample_streams
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.wire.ending import Tail, is_whole
+from harness.wire.qemu.ending import Tail, is_whole
 
 SECTION = sample_streams.full_section(45, "dev", b"state")
 DESCRIPTION = {"page_size": 4096, "devices": [{"name": "x" * 300}]}
