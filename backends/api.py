@@ -20,7 +20,7 @@ A backend is one class in one file and one line in ``backends/registry.py`` (or 
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -128,14 +128,6 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def decompress(self, data: Buffer, raw_bytes: int) -> Buffer:
         """Exactly ``raw_bytes`` bytes. :raises BackendError: the data is damaged, short, or has bytes behind its end."""
-
-    def compress_many(self, batches: Sequence[Buffer]) -> list[Buffer]:
-        """One submission for several batches; a device overrides this."""
-        return [self.compress(batch) for batch in batches]
-
-    def decompress_many(self, batches: Sequence[tuple[Buffer, int]]) -> list[Buffer]:
-        """One submission for several ``(data, raw_bytes)``; a device overrides this."""
-        return [self.decompress(data, raw_bytes) for data, raw_bytes in batches]
 
     @property
     def history_bytes(self) -> int:

@@ -204,14 +204,6 @@ class TakesAnyLevel(Good):
         return 1
 
 
-@_planted("swaps-many", "contract.many", "bytes are not a batch of")
-class SwapsMany(Good):
-    """Gives the batches of one submission back in another order."""
-
-    def compress_many(self, batches):
-        return super().compress_many(batches)[::-1]
-
-
 @_planted("crashes-on-nothing", "contract.round-trip", "killed by SIGSEGV")
 class CrashesOnNothing(Good):
     """Reads through a null pointer where a batch is empty."""

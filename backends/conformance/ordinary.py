@@ -195,22 +195,6 @@ def _deterministic(rig: Rig) -> str:
     return f"60000 bytes gave the same {len(first)} four times"
 
 
-@rule(RULES, "many", "compress_many and decompress_many do what the calls one by one do")
-def _many(rig: Rig) -> str:
-    batches = [sample(KINDS[n % len(KINDS)], 700 * n, seed=n) for n in range(17)]
-    writer, reader, single = rig.make(), rig.make(), rig.make()
-    packed = [bytes(one) for one in writer.compress_many(batches)]
-    restored = reader.decompress_many([(one, len(raw)) for one, raw in zip(packed, batches, strict=False)])
-    if not len(packed) == len(restored) == len(batches):
-        raise Violation(f"{len(batches)} batches gave {len(packed)} compressed and {len(restored)} restored")
-    for number, (one, raw, data) in enumerate(zip(packed, restored, batches, strict=True)):
-        require_equal(raw, data, f"batch {number} through both")
-        require_equal(single.decompress(one, len(data)), data, f"batch {number} through compress_many alone")
-    if rig.make().compress_many([]) or rig.make().decompress_many([]):
-        raise Violation("no batches gave something")
-    return f"{len(batches)} batches of 0..{len(batches[-1])} bytes, and none"
-
-
 @rule(RULES, "order", "a stateless backend's batches decode in any order, a stateful one's in theirs")
 def _order(rig: Rig) -> str:
     writer, reader = rig.make(), rig.make()

@@ -16,7 +16,7 @@ from harness.hosts.cputime import tree_cpu_s
 from harness.qualify.check import Bench, Failed, NotApplicable
 from harness.streams.memory.memory import generate
 
-__all__ = ["CORPUS_BYTES", "Rate", "corpus", "measure_rate", "require_forgetful", "slices"]
+__all__ = ["CORPUS_BYTES", "Rate", "Work", "compress", "corpus", "measure_rate", "require_forgetful", "slices"]
 
 CORPUS_BYTES = 16 << 20
 _PAGE_BYTES = 4096
@@ -25,7 +25,7 @@ _MIX = {"text": 0.35, "code": 0.25, "heap": 0.25, "random": 0.15}
 _SEED = 7
 
 Work = Callable[[Backend, Buffer], int]
-"""One call, and how many raw bytes it was of."""
+"""One call: how many bytes came out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +65,25 @@ def require_forgetful(bench: Bench) -> None:
         )
 
 
+def compress(instance: Backend, unit: Buffer) -> int:
+    """The usual ``Work``."""
+    return len(instance.compress(unit))
+
+
 def measure_rate(
     instances: Sequence[Backend],
-    units: Sequence[Sequence[Buffer]],
-    call: Callable[[Backend, Sequence[Buffer]], int],
+    units: Sequence[Buffer],
+    call: Work,
     seconds: float,
 ) -> Rate:
     """Each instance in a thread of its own gives ``call`` one of ``units`` after another until the time is over.
 
-    ``call`` tells the bytes of its output. The clock runs from a common start to the end of the last call.
+    The clock runs from a common start to the end of the last call.
     :raises Failed: a call raised.
     """
     counts = [[0, 0, 0] for _ in instances]
     faults: list[str] = []
     barrier = threading.Barrier(len(instances) + 1)
-    sizes = [sum(len(one) for one in unit) for unit in units]
 
     def work(number: int) -> None:
         instance, count = instances[number], counts[number]
@@ -89,7 +93,7 @@ def measure_rate(
         try:
             while time.monotonic() < deadline_s:
                 count[1] += call(instance, units[at])
-                count[0] += sizes[at]
+                count[0] += len(units[at])
                 count[2] += 1
                 at = (at + 1) % len(units)
         except Exception as exc:

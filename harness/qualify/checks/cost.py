@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from typing import Any
 
 from backends import registry
-from backends.api import Backend, BackendError, Buffer
+from backends.api import Backend, BackendError
 from harness.hosts.limits import cores
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Value, check
-from harness.qualify.load import Rate, measure_rate, require_forgetful, slices
+from harness.qualify.load import Rate, compress, measure_rate, require_forgetful, slices
 
 __all__ = ["CHECKS"]
 
@@ -33,7 +33,7 @@ _PARTS = ("slot_wait_s", "host_to_device_s", "queue_s", "kernel_s", "device_to_h
 def _cpu(bench: Bench) -> Found:
     require_forgetful(bench)
     seconds, rounds = (0.4, 3) if bench.quick else (2.0, 5)
-    units = [[unit] for unit in slices(bench.info.batch_bytes)]
+    units = slices(bench.info.batch_bytes)
     totals: dict[str, list[Rate]] = {}
     with ExitStack() as stack:
         codecs = {bench.job.backend: bench.make(), **_references(bench)}
@@ -42,7 +42,7 @@ def _cpu(bench: Bench) -> Found:
             instance.open()
         for _ in range(rounds):
             for name, instance in codecs.items():
-                totals.setdefault(name, []).append(measure_rate([instance], units, _compress, seconds))
+                totals.setdefault(name, []).append(measure_rate([instance], units, compress, seconds))
     rows = [_row(name, rates) for name, rates in totals.items()]
     own = rows[0]
     values = [Value("cpu_s_per_gib", own["cpu_s_per_gib"], "s/GiB"), Value("ratio", own["ratio"], "")]
@@ -78,10 +78,6 @@ def _row(name: str, rates: Sequence[Rate]) -> dict[str, Any]:
     }
 
 
-def _compress(instance: Backend, units: Sequence[Buffer]) -> int:
-    return len(instance.compress(units[0]))
-
-
 @check(
     CHECKS,
     "cost.offload-real",
@@ -91,10 +87,10 @@ def _compress(instance: Backend, units: Sequence[Buffer]) -> int:
 def _offload_real(bench: Bench) -> Found:
     if bench.job.backend_class != "accelerator":
         raise NotApplicable(f"class {bench.job.backend_class}: the host's CPU does the work, and says so")
-    units = [[unit] for unit in slices(bench.info.batch_bytes)]
+    units = slices(bench.info.batch_bytes)
     with bench.opened() as instance:
-        measure_rate([instance], units, _compress, 0.2)
-        rates = [measure_rate([instance], units, _compress, 0.25 if bench.quick else 2.0) for _ in range(_STRETCHES)]
+        measure_rate([instance], units, compress, 0.2)
+        rates = [measure_rate([instance], units, compress, 0.25 if bench.quick else 2.0) for _ in range(_STRETCHES)]
     # The busiest stretch: where others want the cores, software waits for them, and looks like a device.
     rate = max(rates, key=lambda one: one.cpu_s / one.elapsed_s)
     share = rate.cpu_s / rate.elapsed_s
@@ -129,11 +125,11 @@ def _offload(bench: Bench) -> Found:
 
 def _counted(bench: Bench) -> tuple[Rate, int, dict[str, float]]:
     """What so many threads did, and what all their instances counted."""
-    units = [[unit] for unit in slices(bench.info.batch_bytes)]
+    units = slices(bench.info.batch_bytes)
     counted: dict[str, float] = {}
     with ExitStack() as stack:
         instances = [stack.enter_context(bench.opened()) for _ in range(cores() + 1)]
-        rate = measure_rate(instances, units, _compress, 1.0 if bench.quick else 10.0)
+        rate = measure_rate(instances, units, compress, 1.0 if bench.quick else 10.0)
         for instance in instances:
             for name, number in instance.counters().items():
                 counted[name.removeprefix("offload_")] = counted.get(name.removeprefix("offload_"), 0) + number

@@ -8,7 +8,7 @@ import gc
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from backends.children import code_argv
 from backends.conformance import KINDS, sample
 from harness.hosts.limits import cores
 from harness.qualify.check import Bench, Check, Failed, Found, Value, check
-from harness.qualify.load import measure_rate, slices
+from harness.qualify.load import Work, measure_rate, slices
 
 __all__ = ["CHECKS"]
 
@@ -169,7 +169,7 @@ def _noisy(bench: Bench) -> Found:
 def _tolerant(bench: Bench, seconds: float) -> tuple[float, float]:
     """MB/s of all cores' threads, and the share of batches that were refused, as a fallback would have them."""
     failures: list[int] = []
-    units = [[unit] for unit in slices(bench.info.batch_bytes)]
+    units = slices(bench.info.batch_bytes)
     with ExitStack() as stack:
         instances = [stack.enter_context(bench.opened()) for _ in range(cores())]
         rate = measure_rate(instances, units, _counting(failures), seconds)
@@ -177,12 +177,12 @@ def _tolerant(bench: Bench, seconds: float) -> tuple[float, float]:
     return rate.mb_per_s * good / max(1, rate.calls), len(failures) / max(1, rate.calls)
 
 
-def _counting(failures: list[int]) -> Callable[[Backend, Sequence[Buffer]], int]:
+def _counting(failures: list[int]) -> Work:
     """Compresses; a batch that is refused or late is counted, as a fallback would have it."""
 
-    def call(instance: Backend, unit: Sequence[Buffer]) -> int:
+    def call(instance: Backend, unit: Buffer) -> int:
         try:
-            return len(instance.compress(unit[0]))
+            return len(instance.compress(unit))
         except BackendError:
             failures.append(1)
             time.sleep(0.005)
@@ -201,7 +201,7 @@ def _counting(failures: list[int]) -> Callable[[Backend, Sequence[Buffer]], int]
 def _soak(bench: Bench) -> Found:
     rows: list[dict[str, Any]] = []
     window_s = bench.job.soak_s / _WINDOWS
-    units = [[unit] for unit in slices(bench.info.batch_bytes)]
+    units = slices(bench.info.batch_bytes)
     compared = calls = 0
     failures: list[int] = []
     with ExitStack() as stack:
@@ -222,7 +222,7 @@ def _soak(bench: Bench) -> Found:
             )
             if bench.info.stateful:
                 continue  # to compare one, all before it would have to be restored
-            data = units[number % len(units)][0]
+            data = units[number % len(units)]
             if bytes(instances[0].decompress(instances[0].compress(data), len(data))) != data:
                 raise Failed(f"after {rows[-1]['t_s']:g} s a batch of {len(data)} bytes came back different")
             compared += 1

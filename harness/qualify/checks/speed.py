@@ -1,4 +1,4 @@
-"""How fast: the surface of rates over unit size, threads, depth and level, with its knee; and how long a batch takes."""
+"""How fast: the surface of rates over unit size, threads and level, with its knee; and how long a batch takes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from backends.api import MAX_BATCH_BYTES, Backend, Buffer
+from backends.api import MAX_BATCH_BYTES
 from harness.hosts.limits import cores
 from harness.qualify.check import Bench, Check, Found, Value, check
-from harness.qualify.load import measure_rate, require_forgetful, slices
+from harness.qualify.load import compress, measure_rate, require_forgetful, slices
 
 __all__ = ["CHECKS"]
 
@@ -31,7 +31,6 @@ class _Point:
 
     unit_bytes: int
     threads: int
-    depth: int
     level: int | None
 
 
@@ -48,14 +47,14 @@ def _surface(bench: Bench) -> Found:
     rows: list[dict[str, Any]] = []
     for point in _points(bench):
         rows += [
-            {"direction": direction, "unit_bytes": point.unit_bytes, "threads": point.threads, "depth": point.depth,
-             "level": point.level, "mb_per_s": round(rate, 2)}
+            {"direction": direction, "unit_bytes": point.unit_bytes, "threads": point.threads, "level": point.level,
+             "mb_per_s": round(rate, 2)}
             for direction, rate in _rates(bench, point, seconds)
         ]  # fmt: skip
     knees = [_knee(rows, direction) for direction in ("compress", "decompress")]
     sentences = [
         f"{knee['direction']} {knee['best_mb_per_s']:.0f} MB/s at best; {knee['share_of_best'] * 100:.0f} % of it from "
-        f"{knee['unit_bytes'] >> 10} KiB x {knee['threads']} threads x depth {knee['depth']} on"
+        f"{knee['unit_bytes'] >> 10} KiB x {knee['threads']} threads on"
         for knee in knees
     ]
     values = tuple(Value(f"{knee['direction']}_mb_per_s", knee["best_mb_per_s"], "MB/s") for knee in knees)
@@ -63,20 +62,17 @@ def _surface(bench: Bench) -> Found:
 
 
 def _points(bench: Bench) -> Iterator[_Point]:
-    """Every unit with every number of threads; depth where it makes a difference; other levels in the full profile."""
+    """Every unit with every number of threads, each of which has one batch under way; other levels in the full profile."""
     info = bench.info
     units = sorted({*_UNITS, info.batch_bytes, *(() if bench.quick else (MAX_BATCH_BYTES,))})
     threads = sorted({1, cores(), *(() if info.device == "cpu" and bench.quick else (cores() + 1,))})
-    overridden = bench.cls.compress_many is not Backend.compress_many
-    depths = (1, 4) if overridden else (1,)
     levels: list[int | None] = [bench.job.level if bench.job.level is not None else info.default_level]
     if not bench.quick and info.levels:
         levels += [level for level in info.levels if level not in levels]
     for level in levels:
         for unit_bytes in units:
             for count in threads:
-                for depth in depths:
-                    yield _Point(unit_bytes, count, depth, level)
+                yield _Point(unit_bytes, count, level)
 
 
 def _rates(bench: Bench, point: _Point, seconds: float) -> Iterator[tuple[str, float]]:
@@ -86,22 +82,12 @@ def _rates(bench: Bench, point: _Point, seconds: float) -> Iterator[tuple[str, f
             stack.callback(instance.close)
             instance.open()
         units = slices(point.unit_bytes)
-        groups = [units[at : at + point.depth] for at in range(0, len(units) - point.depth + 1, point.depth)]
         warm = [bytes(one) for one in map(instances[0].compress, units[: min(len(units), 64)])]
-        yield "compress", measure_rate(instances, groups, _compress, seconds).mb_per_s
-        sizes = {id(packed): point.unit_bytes for packed in warm}
-        restored = measure_rate(instances, [[packed] for packed in warm], _decompress(sizes), seconds)
+        yield "compress", measure_rate(instances, units, compress, seconds).mb_per_s
+        restored = measure_rate(
+            instances, warm, lambda instance, packed: len(instance.decompress(packed, point.unit_bytes)), seconds
+        )
         yield "decompress", restored.calls * point.unit_bytes / restored.elapsed_s / 1e6
-
-
-def _compress(instance: Backend, units: Sequence[Buffer]) -> int:
-    if len(units) == 1:
-        return len(instance.compress(units[0]))
-    return sum(len(packed) for packed in instance.compress_many(units))
-
-
-def _decompress(sizes: dict[int, int]) -> Callable[[Backend, Sequence[Buffer]], int]:
-    return lambda instance, packed: len(instance.decompress(packed[0], sizes[id(packed[0])]))
 
 
 def _knee(rows: Sequence[dict[str, Any]], direction: str) -> dict[str, Any]:
@@ -109,9 +95,9 @@ def _knee(rows: Sequence[dict[str, Any]], direction: str) -> dict[str, Any]:
     mine = [row for row in rows if row["direction"] == direction and row["level"] == rows[0]["level"]]
     best = max(row["mb_per_s"] for row in mine)
     near = [row for row in mine if row["mb_per_s"] >= _KNEE_SHARE * best]
-    first = min(near, key=lambda row: (row["unit_bytes"] * row["threads"] * row["depth"], row["threads"]))
+    first = min(near, key=lambda row: (row["unit_bytes"] * row["threads"], row["threads"]))
     return {
-        **{key: first[key] for key in ("direction", "unit_bytes", "threads", "depth", "mb_per_s")},
+        **{key: first[key] for key in ("direction", "unit_bytes", "threads", "mb_per_s")},
         "share_of_best": round(first["mb_per_s"] / best, 3),
         "best_mb_per_s": best,
     }
