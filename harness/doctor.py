@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backends import registry
-from backends.opencl.devices import DeviceConfig, OpenclError, OpenclMissing, probe_in_child
+from backends.opencl.devices import DeviceConfig
+from backends.opencl.errors import OpenclError, OpenclMissing
+from backends.opencl.probe import probe_in_child
 from harness.errors import MissingError, PageferryError
 from harness.experiment import environment
 from harness.guests.accel import probe_accel

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from backends.opencl.binary import check_binary
-from backends.opencl.devices import DeviceConfig, DeviceRow, probe_in_child
+from backends.opencl.devices import DeviceConfig, DeviceRow
 from backends.opencl.errors import OpenclError, OpenclMissing
+from backends.opencl.probe import probe_in_child
 from harness import cli
 
 CARD = DeviceRow("opencl:0:1", "Cards [Inc.]", "U50", "ACCELERATOR", "2.14", "OpenCL 1.2", 1, 8 << 30, 64 << 10, False)
@@ -25,7 +26,7 @@ def found(monkeypatch):
                 raise answer
             return answer
 
-        monkeypatch.setattr("backends.opencl.devices.probe_in_child", probe)
+        monkeypatch.setattr("backends.opencl.probe.probe_in_child", probe)
         monkeypatch.setattr("backends.opencl.binary.probe_in_child", probe)
 
     return set_found

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from backends.api import MAX_BATCH_BYTES, Backend, BackendError, BackendInfo, BackendUnavailable, Buffer
 from backends.inflate import inflate
 from backends.opencl.counters import COUNTERS
-from backends.opencl.devices import ENVIRONMENT, DeviceConfig, probe_in_child
+from backends.opencl.devices import ENVIRONMENT, DeviceConfig
 from backends.opencl.errors import OpenclError, OpenclMissing
 from backends.opencl.launch import FINAL_BLOCK
 from backends.opencl.offload import Offload, OffloadConfig
+from backends.opencl.probe import probe_in_child
 from backends.opencl.sharing import acquire, release
 from backends.restore import decoder_version, new_inflater
 

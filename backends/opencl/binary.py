@@ -11,7 +11,7 @@ from typing import Any
 
 from backends.opencl import contract
 from backends.opencl.child import call_in_child
-from backends.opencl.devices import DeviceConfig, choose, probe_in_child
+from backends.opencl.devices import DeviceConfig, choose
 from backends.opencl.errors import OpenclError
 from backends.opencl.host import open_device, self_test
 from backends.opencl.manifest import (
@@ -25,6 +25,7 @@ from backends.opencl.manifest import (
     write_manifest,
     write_whole,
 )
+from backends.opencl.probe import probe_in_child
 
 __all__ = ["Manifest", "check_binary", "describe_binary", "load_manifest", "save_binary", "save_in_child"]
 

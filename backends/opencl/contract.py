@@ -21,6 +21,9 @@ BLOCK_BYTES = (4096, 65536)
 STYLES = ("wi", "wg", "task")
 """A work-item a block (CPU), a work-group a block (GPU), one work-item for all (FPGA). The index is ``deflate_info``'s number."""
 
+_PARTS = ("bits", "codes", "item", "group")
+"""In the order in which each uses those before it. ``item`` is of styles wi and task, ``group`` of wg."""
+
 TAG = 0xD5000000
 """High byte of a result's second word; ORed with the status. Anything else was not written by the kernel."""
 DEFLATE, STORED, ZERO, ERROR = range(4)
@@ -65,8 +68,9 @@ class Geometry:
 
 
 def source() -> str:
-    """The kernels, for any style and block."""
-    return files("backends.opencl").joinpath("deflate.cl").read_text(encoding="utf-8")
+    """The kernels, for any style and block: one text, as a vendor's compiler takes it."""
+    folder = files("backends.opencl").joinpath("kernels")
+    return "\n".join(folder.joinpath(f"{part}.cl").read_text(encoding="utf-8") for part in _PARTS)
 
 
 def build_options(block_bytes: int, style: str, *, cpu_builtins: bool = False) -> list[str]:

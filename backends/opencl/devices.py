@@ -1,20 +1,18 @@
 """Which OpenCL devices there are, and which of them a configuration means.
 
 ``list_devices`` loads the drivers into this process, which may abort, crash or hang; whoever must live on asks
-``probe_in_child``. Nothing is loaded by import.
+``probe.probe_in_child``. Nothing is loaded by import.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from backends.library import pip_install
-from backends.opencl.child import call_in_child
 from backends.opencl.errors import OpenclError, OpenclMissing, one_line
 
 if TYPE_CHECKING:
@@ -24,13 +22,10 @@ __all__ = [
     "ENVIRONMENT",
     "DeviceConfig",
     "DeviceRow",
-    "OpenclError",
-    "OpenclMissing",
     "check_name",
     "choose",
     "list_devices",
 ]
-__all__ += ["probe_in_child"]
 
 ENVIRONMENT = "PAGEFERRY_OPENCL_DEVICE"
 """Names the device, as ``DeviceConfig.device`` does, where that is None."""
@@ -212,29 +207,3 @@ def _can_write(folder: Path) -> bool:
     except OSError:
         return False
     return os.access(folder, os.W_OK | os.X_OK)
-
-
-def probe_in_child(config: DeviceConfig | None = None, timeout_s: float = 60.0) -> list[DeviceRow]:
-    """The devices of this machine, asked in a child process. With ``config``, the one that it means (``chosen``) has also
-    compressed a few blocks, and zlib restored them.
-
-    :raises OpenclMissing: no device, or none that fits; or a piece that its driver needs.
-    :raises OpenclError: the driver failed, died or did not answer within ``timeout_s``.
-    """
-    arguments = None if config is None else asdict(config)
-    rows = call_in_child("backends.opencl.devices:_probe", arguments, timeout_s)
-    if not isinstance(rows, list):
-        raise OpenclError(f"OpenCL's probe answered {one_line(rows)}")
-    return [DeviceRow(**row) for row in rows]
-
-
-def _probe(arguments: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """The child's part of ``probe_in_child``."""
-    rows = [row for row, _ in list_devices()]
-    if arguments is not None:
-        from backends.opencl import host  # noqa: PLC0415 - which needs this module
-
-        with contextlib.closing(host.open_device(DeviceConfig(**arguments))) as device:
-            host.self_test(device)
-            rows = [replace(row, chosen=row.selector == device.row.selector) for row in rows]
-    return [asdict(row) for row in rows]

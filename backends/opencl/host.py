@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from backends.opencl import contract
 from backends.opencl.devices import DeviceConfig, DeviceRow, choose, list_devices
-from backends.opencl.errors import OpenclError, OpenclMissing, one_line
-from backends.opencl.launch import Launch, SlotLayout
+from backends.opencl.errors import OpenclError, one_line
+from backends.opencl.launch import SlotLayout
 from backends.opencl.manifest import Manifest, check_config, check_device, read_binary
 
 if TYPE_CHECKING:
@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Device",
-    "DeviceConfig",
     "Identity",
-    "Launch",
-    "OpenclError",
-    "OpenclMissing",
-    "SlotLayout",
     "open_device",
     "self_test",
 ]

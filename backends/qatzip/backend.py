@@ -24,6 +24,7 @@ __all__ = ["QatzipBackend", "try_here"]
 
 _SUBMISSIONS = {f"{kib}KiB": kib << 10 for kib in (64, 128, 256, 512)}
 _PROBE_LIMIT_S = 20.0
+_BATCH_LIMIT_MS = 150
 _OPEN_LIMIT_S = 20.0
 _COUNTERS = (
     "qat_hardware_calls", "qat_software_calls", "qat_small_inputs", "qat_submissions", "qat_raw_bytes", "qat_packed_bytes",
@@ -55,7 +56,7 @@ class QatzipBackend(Backend):
         """:raises BackendError: a level or an option outside what there is."""
         super().__init__(level, **options)
         self._submission_bytes = self._submission()
-        self._limit_s = self._whole("timeout_ms", 150) / 1000
+        self._limit_s = self._whole("timeout_ms", _BATCH_LIMIT_MS) / 1000
         self._verify_every = self._whole("verify_every", 64)
         self._counts: dict[str, int | float] = dict.fromkeys(_COUNTERS, 0)
         self._caller = Caller("qatzip")

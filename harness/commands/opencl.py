@@ -75,7 +75,7 @@ def devices(*, as_json: bool) -> None:
     import dataclasses
     import json
 
-    from backends.opencl.devices import probe_in_child
+    from backends.opencl.probe import probe_in_child
     from harness.experiment.console import make_console
 
     rows = _told(probe_in_child)

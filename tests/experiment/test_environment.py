@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backends.opencl.devices import DeviceRow, OpenclError, OpenclMissing
+from backends.opencl.devices import DeviceRow
+from backends.opencl.errors import OpenclError, OpenclMissing
 from backends.registry import BackendStatus
 from harness import doctor as doctor_module
 from harness.doctor import Check, doctor, nothing_runs

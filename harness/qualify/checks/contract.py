@@ -22,7 +22,6 @@ _REASONS: Mapping[str, str] = {
     "options": "a misspelt option must not be ignored",
     "plain-receiver": "the destination knows nothing of the source's settings, and need not have the card",
     "deterministic": "where output is said to be repeatable, reports and golden files rely on it",
-    "many": "one submission of many batches must not lose or swap any",
     "order": "several threads restore batches in any order",
     "format": "a standard format is what lets any host restore",
     "lifecycle": "a sender counts what a backend did, and closes it",

@@ -2,8 +2,9 @@
 
 import pytest
 
-from backends.opencl.devices import DeviceConfig, probe_in_child
+from backends.opencl.devices import DeviceConfig
 from backends.opencl.errors import OpenclError
+from backends.opencl.probe import probe_in_child
 
 
 @pytest.fixture(scope="session")

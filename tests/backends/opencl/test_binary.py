@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from backends.opencl import manifest as manifests
 from backends.opencl.binary import check_binary, describe_binary, load_manifest, save_binary, save_in_child
 from backends.opencl.contract import KERNELS
-from backends.opencl.devices import DeviceConfig, probe_in_child
+from backends.opencl.devices import DeviceConfig
 from backends.opencl.errors import OpenclError, OpenclMissing
 from backends.opencl.host import open_device, self_test
+from backends.opencl.probe import probe_in_child
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ import textwrap
 import pytest
 
 from backends.opencl.child import call_in_child, death
-from backends.opencl.devices import ENVIRONMENT, DeviceConfig, DeviceRow, choose, probe_in_child
+from backends.opencl.devices import ENVIRONMENT, DeviceConfig, DeviceRow, choose
 from backends.opencl.errors import OpenclError, OpenclMissing, one_line
+from backends.opencl.probe import probe_in_child
 
 
 def row(selector, device_type, name, platform="Cards Inc.", version="OpenCL 3.0"):

@@ -14,7 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.conformance.samples import KINDS, sample
-from backends.opencl.host import DeviceConfig, Launch, OpenclError, SlotLayout, open_device, self_test
+from backends.opencl.devices import DeviceConfig
+from backends.opencl.errors import OpenclError
+from backends.opencl.host import open_device, self_test
+from backends.opencl.launch import Launch, SlotLayout
 
 STYLES = ("wi", "wg", "task")
 BLOCKS = (4096, 65536)
