@@ -25,7 +25,6 @@ from pairs import Half
 from peers import SHUT, kind_of, listening, play_receiver, record_sender, sender_to
 
 from harness.errors import PageferryError
-from harness.migrator.address import Address
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.wire.pair.frame import HEADER_BYTES, Kind
 
@@ -133,9 +132,7 @@ class Fuzzer:
             if not self._receiver.ended_within(PATIENCE_S):
                 return socket.socket(), "the receiver neither waits nor ends"
             late = late or self._verdict_on_receiver()
-            config = ReceiveConfig(
-                Address(path=str(self._folder / "r")), Address(path=str(self._guests.path)), threads=1
-            )
+            config = ReceiveConfig(f"unix:{self._folder}/r", f"unix:{self._guests.path}", threads=1)
             self._receiver, self._is_judged = Half().start(run_receiver, config), False
 
     def _verdict_on_receiver(self) -> str | None:

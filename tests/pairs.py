@@ -8,15 +8,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from harness.errors import PeerError
-from harness.migrator.address import Address
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
 from harness.migrator.session import FrameLink
+from harness.migrator.transport.memory import memory_pair
 from harness.wire.pair.frame import Kind, control
 
 
@@ -101,15 +102,15 @@ class Pair:
         self.destination_listener = socket.socket(socket.AF_UNIX)
         self.destination_listener.bind(str(tmp_path / "d"))
         self.destination_listener.listen(1)
-        target = Address(path=str(tmp_path / "d"))
+        target = f"unix:{tmp_path}/d"
         self.receiver = Half(one_sender=True).start(
-            run_receiver, ReceiveConfig(Address(host="127.0.0.1", port=0), target, **(receive or {"threads": 2}))
+            run_receiver, ReceiveConfig("tcp:127.0.0.1:0", target, **(receive or {"threads": 2}))
         )
         assert self.receiver.error is None, self.receiver.error
         self.port = self.receiver.port
         config = SendConfig(
-            Address(path=str(tmp_path / "s")),
-            Address(host="127.0.0.1", port=self.port),
+            f"unix:{tmp_path}/s",
+            f"tcp:127.0.0.1:{self.port}",
             backend or self.usual_backend,
             **{"threads": 2, "without_return_path": True, **send},
         )
@@ -155,8 +156,8 @@ class Pair:
 @contextlib.contextmanager
 def greeted_links() -> Iterator[tuple[FrameLink, FrameLink]]:
     """The sender's end and the receiver's of a link on which both have greeted."""
-    left, right = socket.socketpair()
-    with left, right:
+    left, right = memory_pair()
+    with closing(left), closing(right):
         ends = FrameLink(left, "receiver"), FrameLink(right, "sender")
         ends[1].send(control(Kind.WELCOME))
         ends[0].first_frame(Kind.WELCOME, 10)

@@ -14,7 +14,6 @@ from typing import Any
 
 from pairs import Half
 
-from harness.migrator.address import Address
 from harness.migrator.carry.ack import AckLook
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
@@ -104,8 +103,8 @@ def sender_to(
     server = threading.Thread(target=serve, daemon=True)
     server.start()
     config = SendConfig(
-        Address(path=str(folder / "s")),
-        Address(path=str(folder / "l")),
+        f"unix:{folder}/s",
+        f"unix:{folder}/l",
         backend,
         **{"threads": 1, "wait_s": 0.1, **send},
     )
@@ -124,9 +123,7 @@ def record_sender(folder: Path, data: bytes, backend: str, **send: Any) -> list[
     """Every frame of a real sender that carries ``data`` to a real receiver."""
     said = bytearray()
     destination = listening(folder / "d")
-    receiver = Half().start(
-        run_receiver, ReceiveConfig(Address(path=str(folder / "r")), Address(path=str(folder / "d")), threads=1)
-    )
+    receiver = Half().start(run_receiver, ReceiveConfig(f"unix:{folder}/r", f"unix:{folder}/d", threads=1))
 
     def relay(connection: socket.socket) -> None:
         with socket.socket(socket.AF_UNIX) as onward:

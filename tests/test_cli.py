@@ -22,7 +22,6 @@ from harness.experiment.events import RunFinished, RunProgress, RunStarted
 from harness.experiment.progress import progress
 from harness.experiment.recorder import record_stream
 from harness.experiment.summary import print_summary
-from harness.migrator.address import Address
 from harness.results.result import CpuSeconds, MetricSummary, Result, Run, load_result, save_result
 from harness.scenario.model import load_scenario
 
@@ -496,12 +495,12 @@ def test_record_of_a_migration_that_broke_off_leaves_no_file(tmp_path, capsys):
 
 def test_record_gives_up_when_nobody_comes(tmp_path):
     with pytest.raises(PeerError, match=r"no QEMU connected within 0\.05 s"):
-        record_stream(Address(path=str(tmp_path / "rec")), tmp_path / "x", timeout_s=0.05)
+        record_stream(f"unix:{tmp_path}/rec", tmp_path / "x", timeout_s=0.05)
 
 
 def test_record_where_nothing_can_be_written(tmp_path):
     with pytest.raises(ResultError, match="cannot save the stream"):
-        record_stream(Address(path=str(tmp_path / "rec")), tmp_path / "no" / "x")
+        record_stream(f"unix:{tmp_path}/rec", tmp_path / "no" / "x")
 
 
 def test_the_live_display_shows_method_pass_rate_and_time_to_go():

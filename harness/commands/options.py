@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from harness.errors import ResultError, UserError
+from harness.migrator.transport.contract import Access
 from harness.results.saving import save_whole
 from harness.terminal import tell
 from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate
@@ -21,6 +22,7 @@ __all__ = [
     "DURATION",
     "RATE",
     "SIZE",
+    "access_of",
     "announce",
     "check_writable",
     "parse_options",
@@ -109,12 +111,18 @@ def socket_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--socket-mode",
             type=_Mode(),
-            default="0600",
             help="Who may connect to a unix socket of ours, as for chmod [0600].",
         ),
     ):
         command = option(command)
     return command
+
+
+def access_of(mode: int | None, owner: str | None, group: str | None) -> Access | None:
+    """What ``socket_options`` asked for; None: nothing."""
+    if mode is None and owner is None and group is None:
+        return None
+    return Access(0o600 if mode is None else mode, owner, group)
 
 
 def announce(line: str) -> None:

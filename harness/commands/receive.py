@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import DURATION, announce, check_writable, socket_options, write_statistics
+from harness.commands.options import DURATION, access_of, announce, check_writable, socket_options, write_statistics
 
 __all__ = ["command"]
 
@@ -41,7 +41,7 @@ def command(
     listen: str,
     target: str,
     wait: float,
-    socket_mode: int,
+    socket_mode: int | None,
     socket_owner: str | None,
     socket_group: str | None,
     threads: int | None,
@@ -50,20 +50,18 @@ def command(
     insecure: bool,
 ) -> None:
     """Take one migration from `pageferry send`, decompress it, and hand it to the destination QEMU."""
-    from harness.migrator.address import parse_address
-    from harness.migrator.listening import Access
     from harness.migrator.receiver import ReceiveConfig, run_receiver
     from harness.units import format_bytes
 
     check_writable(stats)
     config = ReceiveConfig(
-        listen=parse_address(listen, "--listen"),
-        target=parse_address(target, "--to"),
+        listen=listen,
+        target=target,
         threads=threads,
         timeout_s=timeout,
         insecure=insecure,
         wait_s=wait,
-        access=Access(socket_mode, socket_owner, socket_group),
+        access=access_of(socket_mode, socket_owner, socket_group),
     )
     statistics = run_receiver(config, announce)
     confirmed = "which confirmed that it has all" if statistics["confirmed"] else "and nothing confirms that it runs"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import DURATION, announce, socket_options
+from harness.commands.options import DURATION, access_of, announce, socket_options
 from harness.terminal import one_line
 
 __all__ = ["command"]
@@ -32,7 +32,7 @@ The guest is paused afterwards, as after every migration; `cont` lets it run on.
 def command(
     *,
     source: str,
-    socket_mode: int,
+    socket_mode: int | None,
     socket_owner: str | None,
     socket_group: str | None,
     out: Path,
@@ -41,13 +41,10 @@ def command(
 ) -> None:
     """Take one migration from a QEMU and keep its stream in a file."""
     from harness.experiment.recorder import record_stream
-    from harness.migrator.address import parse_address
-    from harness.migrator.listening import Access
     from harness.units import format_bytes
 
-    access = Access(socket_mode, socket_owner, socket_group)
-    address = parse_address(source, "--from")
-    found = record_stream(address, out, timeout_s=timeout, insecure=insecure, access=access, say=announce)
+    access = access_of(socket_mode, socket_owner, socket_group)
+    found = record_stream(source, out, timeout_s=timeout, insecure=insecure, access=access, say=announce)
     if found["opaque_reason"] is not None:
         announce(
             f"warning: the stream is not one that we can parse ({found['opaque_reason']}); it replays all the same"

@@ -11,6 +11,7 @@ import click
 from harness.commands.options import (
     DURATION,
     SIZE,
+    access_of,
     announce,
     check_writable,
     parse_options,
@@ -79,7 +80,7 @@ def command(
     source: str,
     target: str,
     wait: float,
-    socket_mode: int,
+    socket_mode: int | None,
     socket_owner: str | None,
     socket_group: str | None,
     backend: str,
@@ -97,14 +98,12 @@ def command(
     without_return_path: bool,
 ) -> None:
     """Take one migration from the source QEMU, compress it, and carry it to `pageferry receive`."""
-    from harness.migrator.address import parse_address
-    from harness.migrator.listening import Access
     from harness.migrator.sender import SendConfig, run_sender
 
     check_writable(stats)
     config = SendConfig(
-        source=parse_address(source, "--from"),
-        target=parse_address(target, "--to"),
+        source=source,
+        target=target,
         backend=backend,
         level=level,
         threads=threads,
@@ -114,11 +113,11 @@ def command(
         options=parse_options(options),
         fallback=fallback,
         insecure=insecure,
-        qmp=None if qmp is None else parse_address(qmp, "--qmp"),
+        qmp=qmp,
         downtime_s=downtime,
         without_return_path=without_return_path,
         wait_s=wait,
-        access=Access(socket_mode, socket_owner, socket_group),
+        access=access_of(socket_mode, socket_owner, socket_group),
     )
 
     def say(line: str) -> None:

@@ -14,9 +14,10 @@ from typing import IO, Any
 import xxhash
 
 from harness.errors import PeerError
-from harness.migrator.address import Address, resolve
 from harness.migrator.entrance import Entrance
-from harness.migrator.listening import PRIVATE, Access, Listener, listen
+from harness.migrator.transport.contract import Access
+from harness.migrator.transport.registry import endpoint_for_qemu
+from harness.migrator.transport.sockets import SocketListener
 from harness.results.saving import whole_file
 from harness.wire.qemu.stream import QStreamParser
 
@@ -26,12 +27,12 @@ _READ_BYTES = 1 << 20
 
 
 def record_stream(
-    source: Address,
+    source: str,
     path: Path,
     *,
     timeout_s: float | None = None,
     insecure: bool = False,
-    access: Access = PRIVATE,
+    access: Access | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Wait at ``source`` for a QEMU's ``migrate``, write its stream to ``path``, and give its size, digest and pages.
@@ -39,14 +40,14 @@ def record_stream(
     :raises UserError: the address. :raises PeerError: nobody came, or the stream broke off. :raises QemuError: it came with more
         connections than one. :raises ResultError: the file.
     """
-    endpoint = resolve(source, "--from", insecure=insecure)
-    with whole_file(path, "stream") as file, listen(endpoint, access) as listener:
+    endpoint = endpoint_for_qemu(source, "--from", insecure=insecure)
+    with whole_file(path, "stream") as file, endpoint.listen(access) as listener:
         statistics = _record_one(listener, file, timeout_s=timeout_s, say=say)
     return {"path": str(path), **statistics}
 
 
 def _record_one(
-    listener: Listener, file: IO[bytes], *, timeout_s: float | None, say: Callable[[str], None]
+    listener: SocketListener, file: IO[bytes], *, timeout_s: float | None, say: Callable[[str], None]
 ) -> dict[str, Any]:
     uri, entrance = listener.address, Entrance(listener, say)
     say(f"ready: migrate the source to {uri}")

@@ -12,8 +12,7 @@ import time
 from collections.abc import Callable
 
 from harness.errors import PeerError
-from harness.migrator.address import Endpoint, reach, why_unreachable
-from harness.migrator.session import close_all
+from harness.migrator.transport.sockets import SocketEndpoint, close_all
 
 __all__ = ["Destination"]
 
@@ -30,7 +29,7 @@ class Destination:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        endpoint: SocketEndpoint,
         wait_s: float,
         say: Callable[[str], None] = lambda _: None,
         require_sender: Callable[[], None] = lambda: None,
@@ -57,7 +56,7 @@ class Destination:
         deadline_s, told = time.monotonic() + self._wait_s, False
         while True:
             try:
-                connection = reach(self._endpoint, _CONNECT_TIMEOUT_S)
+                connection = self._endpoint.reach(_CONNECT_TIMEOUT_S)
             except OSError as exc:
                 if isinstance(exc, _FINAL) or time.monotonic() >= deadline_s:
                     what = (
@@ -65,14 +64,13 @@ class Destination:
                         if isinstance(exc, _FINAL)
                         else f"waited for {self._wait_s:g} s; {_REMEDY}, or give more --wait"
                     )
-                    raise PeerError(why_unreachable(self._endpoint, exc, what)) from exc
+                    raise PeerError(self._endpoint.why_unreachable(exc, what)) from exc
                 if not told:
                     told = True
                     self._say(
-                        f"waiting up to {self._wait_s:g} s for the destination QEMU to listen at {self._endpoint.address}"
+                        f"waiting up to {self._wait_s:g} s for the destination QEMU to listen at {self._endpoint.text}"
                     )
             else:
-                connection.settimeout(None)
                 return connection
             self._require_sender()
             if self._closed.wait(_AGAIN_S):

@@ -15,8 +15,7 @@ import threading
 from collections.abc import Callable
 
 from harness.errors import QemuError
-from harness.migrator.listening import Listener
-from harness.migrator.session import close_all
+from harness.migrator.transport.sockets import SocketListener, close_all
 
 __all__ = ["Entrance"]
 
@@ -29,19 +28,16 @@ _SEVERAL = "multifd or postcopy-preempt: the pair carries one connection; switch
 class Entrance:
     """At ``listener``, which its maker closes. Used by one thread, but for ``shut``. ``say`` gets a line for who says nothing."""
 
-    def __init__(self, listener: Listener, say: Callable[[str], None]) -> None:
+    def __init__(self, listener: SocketListener, say: Callable[[str], None]) -> None:
         self._listener = listener
         self._say = say
         self._lock = threading.Lock()
         self._poll: select.poll | None = None
         self.is_open = True
-        listener.socket.setblocking(False)
 
-    def await_migration(
-        self, timeout_s: float | None = None, meanwhile: socket.socket | None = None
-    ) -> socket.socket | None:
-        """The first connection on which something comes; one that is closed without a word is not a migration. None: ``meanwhile``
-        has something to be read first.
+    def await_migration(self, timeout_s: float | None = None, meanwhile: int | None = None) -> socket.socket | None:
+        """The first connection on which something comes; one that is closed without a word is not a migration. None: the descriptor
+        ``meanwhile`` has something to be read first.
 
         :raises TimeoutError: nobody in time. :raises QemuError: several connections, or a channel of multifd.
         """
@@ -49,7 +45,7 @@ class Entrance:
         try:
             while True:
                 ready = self._ready(timeout_s, connection, meanwhile)
-                if meanwhile is not None and meanwhile.fileno() in ready:
+                if meanwhile in ready:
                     break
                 if connection is None:
                     connection, _ = self._listener.socket.accept()
@@ -67,7 +63,7 @@ class Entrance:
             close_all(connection)
         return None
 
-    def _ready(self, timeout_s: float | None, *others: socket.socket | None) -> set[int]:
+    def _ready(self, timeout_s: float | None, *others: socket.socket | int | None) -> set[int]:
         """Which of them and the listener have something."""
         poll = select.poll()
         for each in (self._listener, *others):

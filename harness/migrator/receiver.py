@@ -18,7 +18,6 @@ from typing import Any
 import xxhash
 
 from harness.errors import CodecError, FrameError, PageferryError, PeerError
-from harness.migrator.address import Address, resolve
 from harness.migrator.agreement import MOST_IN_FLIGHT_BYTES, Agreement, agree
 from harness.migrator.carry import preparation
 from harness.migrator.carry.ack import AckLook
@@ -27,10 +26,10 @@ from harness.migrator.carry.pipeline import Failure, OrderedPipeline, Window, sp
 from harness.migrator.choose import rehearsal
 from harness.migrator.delivery import Delivery
 from harness.migrator.destination import Destination
-from harness.migrator.listening import PRIVATE, Access, listen
-from harness.migrator.liveness import has_hung_up
 from harness.migrator.reception import Reception
-from harness.migrator.session import FrameLink, close_all, cores, hello, keep_freed_memory, own_usage
+from harness.migrator.session import FrameLink, cores, hello, keep_freed_memory, own_usage
+from harness.migrator.transport.contract import Access
+from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
 from harness.wire.pair.frame import Frame, Header, Kind, Layout, control
 
 __all__ = ["ReceiveConfig", "run_receiver"]
@@ -40,15 +39,18 @@ _BATCH_OVERHEAD_BYTES = 4 << 10
 
 @dataclass(frozen=True, slots=True)
 class ReceiveConfig:
-    """``threads`` None: what the sender's backend needs for the sender's threads, at most as many as cores."""
+    """``listen``: any transport's address. ``target``: the destination QEMU's, ``unix:PATH`` or ``tcp:HOST:PORT``.
 
-    listen: Address
-    target: Address
+    ``threads`` None: what the sender's backend needs for the sender's threads, at most as many as cores.
+    """
+
+    listen: str
+    target: str
     threads: int | None = None
     timeout_s: float | None = None
     insecure: bool = False
     wait_s: float = 60.0
-    access: Access = PRIVATE
+    access: Access | None = None
 
 
 def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
@@ -59,8 +61,8 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
     :raises UserError: addresses. :raises PeerError: sender, link or QEMU. :raises CodecError: data decoded wrongly.
     """
     keep_freed_memory()
-    target = resolve(config.target, "--to", insecure=config.insecure)
-    with listen(resolve(config.listen, "--listen", insecure=config.insecure), config.access) as listener:
+    target = endpoint_for_qemu(config.target, "--to", insecure=config.insecure)
+    with endpoint_for_halves(config.listen, "--listen", insecure=config.insecure).listen(config.access) as listener:
         say(f"ready: listening on {listener.address}")
         reception = Reception(listener, say)
         while True:
@@ -78,7 +80,7 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
                 link.send_error(exc)
                 raise
             finally:
-                close_all(link.socket)
+                link.close()
 
 
 class _Receiver:
@@ -97,7 +99,7 @@ class _Receiver:
         self._turns = dict.fromkeys(self._serials, 0)
         self._threads = agreement.threads
         self._session = agreement.session
-        self._window = Window(MOST_IN_FLIGHT_BYTES, lambda: has_hung_up(link.socket))
+        self._window = Window(MOST_IN_FLIGHT_BYTES, link.transport.has_hung_up)
         self._failure = Failure(self._stop)
         self._pipeline: OrderedPipeline[tuple[Frame, int], Restored] = OrderedPipeline(
             "decompress", self._threads, self._open_decoder, self._deliver, self._failure, at_once=cores()
@@ -145,7 +147,7 @@ class _Receiver:
         self._pipeline.stop()
         if self._failure.error is not None:
             self._link.send_error(self._failure.error)
-        close_all(self._link.socket)
+        self._link.close()
 
     def _read(self) -> Frame:
         """Frames to the codecs until END. :raises FrameError: out of order, unknown here, or no END."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import select
 import selectors
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,8 +14,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from harness.errors import PageferryError, PeerError
-from harness.migrator.listening import Listener
-from harness.migrator.session import FrameLink, close_all, parse_greeting
+from harness.migrator.session import FrameLink, parse_greeting
+from harness.migrator.transport.contract import Listener
 from harness.wire.pair.frame import HEADER_BYTES, Frame, Header, Kind, decode_header
 
 __all__ = ["Reception"]
@@ -26,6 +25,7 @@ Agreed = TypeVar("Agreed")
 _GREETING_S = 10.0
 """For a whole greeting, however its bytes come."""
 
+_FULL_S = 0.1
 _MOST_GUESTS = 64
 """Who greet at the same time; one more, and the oldest has to go. Each may make us hold a control frame, 64 KiB."""
 
@@ -36,6 +36,7 @@ class Reception:
     def __init__(self, listener: Listener, say: Callable[[str], None]) -> None:
         self._listener = listener
         self._say = say
+        self._told = False
 
     def next_sender(
         self, agree: Callable[[Mapping[str, Any]], Agreed], timeout_s: float | None
@@ -52,20 +53,19 @@ class Reception:
                     raise PeerError(f"no sender connected within {timeout_s} s")
         finally:
             for guest in guests:
-                self._refuse(guest.connection, PeerError("another sender came first"))
+                self._refuse(guest.link, PeerError("another sender came first"))
 
     def _waited_for(self, guests: list[_Guest], deadline_s: float | None) -> list[_Guest]:
         """Those that have something to be read, after new ones were let in and slow ones refused."""
         ends_s = [guest.deadline_s for guest in guests] + ([] if deadline_s is None else [deadline_s])
         with selectors.PollSelector() as selector:
-            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._listener.fileno(), selectors.EVENT_READ)
             for guest in guests:
-                selector.register(guest.connection, selectors.EVENT_READ, guest)
+                selector.register(guest.link.transport.fileno(), selectors.EVENT_READ, guest)
             timeout_s = max(0.0, min(ends_s) - time.monotonic()) if ends_s else None
             ready = [key.data for key, _ in selector.select(timeout_s)]
         if None in ready:
-            connection, _ = self._listener.socket.accept()
-            guests.append(_Guest(connection))
+            guests += [_Guest(link) for link in self._accepted()]
         for guest in [one for one in guests if one not in ready and one.deadline_s <= time.monotonic()]:
             self._leave(guest, guests, PeerError(f"no whole greeting within {_GREETING_S:.0f} s"))
         if len(guests) > _MOST_GUESTS:
@@ -84,16 +84,27 @@ class Reception:
             self._leave(guest, guests, exc)
             return None
         guests.remove(guest)
-        guest.connection.setblocking(True)
-        return FrameLink(guest.connection, "sender"), agreed
+        return guest.link, agreed
 
     def _leave(self, guest: _Guest, guests: list[_Guest], why: PageferryError) -> None:
         guests.remove(guest)
-        self._refuse(guest.connection, why)
+        self._refuse(guest.link, why)
 
-    def _refuse(self, connection: socket.socket, why: PageferryError) -> None:
-        FrameLink(connection, "sender").send_error(why)
-        close_all(connection)
+    def _accepted(self) -> list[FrameLink]:
+        """Who waits, if anybody does. Where we may have no more files open it goes on waiting, and is soon looked for again."""
+        try:
+            transport = self._listener.accept()
+        except OSError as exc:
+            if not self._told:
+                self._told = True
+                self._say(f"a connection has to wait: {exc.strerror}; if that lasts, raise the limit (`ulimit -n`)")
+            time.sleep(_FULL_S)
+            return []
+        return [] if transport is None else [FrameLink(transport, "sender")]
+
+    def _refuse(self, link: FrameLink, why: PageferryError) -> None:
+        link.send_error(why)
+        link.close()
         self._say(f"refused a connection: {why}")
 
     @contextmanager
@@ -111,40 +122,38 @@ class Reception:
 
     def _refuse_all(self, end: int) -> None:
         poll = select.poll()
-        poll.register(self._listener, select.POLLIN)
+        poll.register(self._listener.fileno(), select.POLLIN)
         poll.register(end, select.POLLIN)
         while end not in [descriptor for descriptor, _ in poll.poll()]:
-            connection, _ = self._listener.socket.accept()
-            self._refuse(connection, PeerError("another sender is being served; try again when it has ended"))
+            for link in self._accepted():
+                self._refuse(link, PeerError("another sender is being served; try again when it has ended"))
 
 
 class _Guest:
     """Who has connected, and what came of its greeting so far. Nothing is kept for it but that."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
+    def __init__(self, link: FrameLink) -> None:
+        self.link = link
         self.deadline_s = time.monotonic() + _GREETING_S
         self._header: Header | None = None
-        self._data = bytearray()
-        connection.setblocking(False)
+        self._data = bytearray(HEADER_BYTES)
+        self._room = memoryview(self._data)
 
     def read(self) -> Frame | None:
         """The greeting, once it is whole. :raises PeerError: it cannot become one."""
-        missing = HEADER_BYTES - len(self._data) if self._header is None else self._header.body_bytes - len(self._data)
         try:
-            data = self.connection.recv(missing) if missing else b""
-        except BlockingIOError:
-            return None
+            count = self.link.transport.recv_into(self._room, 0.0)
         except OSError as exc:
             raise PeerError(f"it broke off before its greeting was whole: {exc.strerror or exc}") from exc
-        if missing and not data:
+        if count == 0:
             raise PeerError("it left before its greeting was whole")
-        self._data += data
-        if self._header is None and len(self._data) == HEADER_BYTES:
+        self._room = self._room[count or 0 :]
+        if self._room:
+            return None
+        if self._header is None:
             self._header = decode_header(self._data, 0)
-            self._data = bytearray()
             if self._header.kind is not Kind.HELLO:
                 raise PeerError(f"expected HELLO from the sender, got a {self._header.kind.name} frame")
-        if self._header is None or len(self._data) < self._header.body_bytes:
-            return None
-        return Frame(self._header, memoryview(self._data))
+            self._data = bytearray(self._header.body_bytes)
+            self._room = memoryview(self._data)
+        return None if self._room else Frame(self._header, memoryview(self._data))

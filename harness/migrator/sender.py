@@ -16,7 +16,6 @@ from typing import Any
 
 from backends.api import MAX_BATCH_BYTES
 from harness.errors import PeerError, UserError
-from harness.migrator.address import Address, Endpoint, reach, resolve, why_unreachable
 from harness.migrator.agreement import Welcome, read_welcome
 from harness.migrator.carry import preparation
 from harness.migrator.carry.crew import Crew, crew_of
@@ -25,9 +24,10 @@ from harness.migrator.choose import rehearsal
 from harness.migrator.choose.chooser import Chooser
 from harness.migrator.choose.method_policy import MethodPolicy
 from harness.migrator.entrance import Entrance
-from harness.migrator.listening import PRIVATE, Access, listen
-from harness.migrator.session import FrameLink, close_all, hello, keep_freed_memory, parse_greeting
+from harness.migrator.session import FrameLink, hello, keep_freed_memory, parse_greeting
 from harness.migrator.steering.steering import Steering, open_steering
+from harness.migrator.transport.contract import Access, Endpoint
+from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
 from harness.units import format_bytes
 from harness.wire.pair.frame import Kind
 
@@ -40,14 +40,16 @@ _SMALLEST_BATCH_BYTES = 16 << 10
 
 @dataclass(frozen=True, slots=True)
 class SendConfig:
-    """``threads`` None: as many as cores. ``batch_bytes`` None: what the backend likes. ``inflight_bytes`` None: from the rate.
+    """``source``: where the source QEMU connects, ``unix:PATH`` or ``tcp:HOST:PORT``. ``target``: any transport's address.
+
+    ``threads`` None: as many as cores. ``batch_bytes`` None: what the backend likes. ``inflight_bytes`` None: from the rate.
     ``fallback``: see ``carry.fallback``.
     ``qmp``: the source QEMU's, to steer it to ``downtime_s``, or to its own downtime-limit. ``without_return_path``: carry a
     migration too that its destination does not confirm. ``wait_s``: for a receiver. ``access``: to the socket for QEMU.
     """
 
-    source: Address
-    target: Address
+    source: str
+    target: str
     backend: str
     level: int | None = None
     threads: int | None = None
@@ -57,11 +59,11 @@ class SendConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
     fallback: str | None = None
     insecure: bool = False
-    qmp: Address | None = None
+    qmp: str | None = None
     downtime_s: float | None = None
     without_return_path: bool = False
     wait_s: float = 60.0
-    access: Access = PRIVATE
+    access: Access | None = None
 
 
 def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
@@ -72,17 +74,17 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
     :raises CodecError: a backend failed here or there. :raises QemuError: its QMP, or more connections than one.
     """
     keep_freed_memory()
-    target = resolve(config.target, "--to", insecure=config.insecure)
-    source = resolve(config.source, "--from", insecure=config.insecure)
+    target = endpoint_for_halves(config.target, "--to", insecure=config.insecure)
+    source = endpoint_for_qemu(config.source, "--from", insecure=config.insecure)
     if config.batch_bytes is not None and not _SMALLEST_BATCH_BYTES <= config.batch_bytes <= MAX_BATCH_BYTES:
         raise UserError(f"--batch {config.batch_bytes}B: between {_SMALLEST_BATCH_BYTES} and {MAX_BATCH_BYTES} bytes")
     crew = crew_of(config.backend, config.level, config.options, config.fallback, config.threads)
     with ExitStack() as stack:
         stack.callback(crew.close)
-        listener = stack.enter_context(listen(source, config.access))
+        listener = stack.enter_context(source.listen(config.access))
         steering = stack.enter_context(_steering(config))
         link, session, welcome = _greeted(target, config, crew, say)
-        stack.callback(lambda: close_all(link.socket))
+        stack.callback(link.close)
         try:
             round_trip_s = rehearsal.measured_round_trip_s(link)
             policy = _policy(crew, link, welcome, round_trip_s)
@@ -101,7 +103,7 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
                     inflight_bytes=config.inflight_bytes,
                     serials=crew.serials,
                     round_trip_s=round_trip_s,
-                    chooser=Chooser(crew.candidates, link.socket, policy) if policy is not None else None,
+                    chooser=Chooser(crew.candidates, link.transport, policy) if policy is not None else None,
                     unconfirmed=config.without_return_path,
                 )
                 statistics = _carried(forwarder, steering)
@@ -179,7 +181,7 @@ def _greeted(
             if not told:
                 told = True
                 say(
-                    f"waiting up to {config.wait_s:g} s for `pageferry receive` at {target.address}; QEMU may connect meanwhile"
+                    f"waiting up to {config.wait_s:g} s for `pageferry receive` at {target.text}; QEMU may connect meanwhile"
                 )
         time.sleep(_AGAIN_S)
 
@@ -191,9 +193,9 @@ class _NobodyError(Exception):
 def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink, str, Welcome]:
     """:raises _NobodyError: nobody answers, or who does leaves without a word, as a tunnel does whose other end finds nobody."""
     try:
-        link = FrameLink(reach(target, _GREETING_TIMEOUT_S), "receiver")
+        link = FrameLink(target.dial(_GREETING_TIMEOUT_S), "receiver")
     except OSError as exc:
-        raise _NobodyError(why_unreachable(target, exc, "start `pageferry receive` there")) from exc
+        raise _NobodyError(target.why_unreachable(exc, "start `pageferry receive` there")) from exc
     session = secrets.token_hex(8)
     try:
         with suppress(PeerError):  # who refuses us may have said why, and closed, before it read what we say
@@ -201,7 +203,7 @@ def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink,
         greeting = link.first_frame(Kind.WELCOME, _GREETING_TIMEOUT_S)
         return link, session, read_welcome(parse_greeting(greeting, "receiver"))
     except PeerError as exc:
-        close_all(link.socket)
+        link.close()
         if link.received_bytes == 0 and link.ended:
             raise _NobodyError(
                 f"{target}: what answers there closed the connection without a word; if it is a tunnel (ssh -L), start "
@@ -209,7 +211,7 @@ def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink,
             ) from exc
         raise
     except BaseException:
-        close_all(link.socket)
+        link.close()
         raise
 
 
@@ -226,7 +228,7 @@ def _hello(session: str, config: SendConfig, crew: Crew) -> bytes:
 
 def _migration(entrance: Entrance, link: FrameLink) -> socket.socket:
     """Wait for QEMU to connect and to begin, and notice if the receiver goes away meanwhile."""
-    connection = entrance.await_migration(meanwhile=link.socket)
+    connection = entrance.await_migration(meanwhile=link.transport.fileno())
     if connection is None:
         next(link.frames(), None)
         raise PeerError("the receiver closed the link before the migration began")

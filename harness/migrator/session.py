@@ -1,6 +1,6 @@
-"""What both halves of the pair do alike: read frames from the link, write to sockets whole, close them, count themselves.
+"""What both halves of the pair do alike: frames over the link, greetings, counting themselves.
 
-Knows sockets and frames; knows neither QEMU's stream nor codecs.
+Knows frames; knows neither what the link is made of, nor QEMU's stream, nor codecs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import ctypes
 import json
 import os
 import resource
-import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -19,11 +18,11 @@ from typing import Any
 
 from harness.errors import FrameError, PageferryError, PeerError
 from harness.hosts.limits import cores
-from harness.migrator.liveness import has_hung_up, require_peer, watch
+from harness.migrator.transport.contract import Transport
 from harness.wire.pair.frame import KIND_AT, PROTOCOL, Frame, FrameDecoder, Kind, control, digest
 from harness.wire.pair.order import Order
 
-__all__ = ["FrameLink", "close_all", "cores", "hello", "keep_freed_memory", "own_usage", "parse_greeting"]
+__all__ = ["FrameLink", "cores", "hello", "keep_freed_memory", "own_usage", "parse_greeting"]
 
 _ERROR_TEXT_BYTES = 2000
 _MOST_BRACKETS = 64
@@ -32,15 +31,18 @@ _MOST_BRACKETS = 64
 _PIECE_BYTES = 128 << 10
 """What one system call waits for: a thread that is woken for whatever arrives spends its time waking up."""
 
+_LAST_WORD_S = 0.5
+"""Of one who stops, to a peer that may read nothing any more."""
+
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
 class FrameLink:
-    """One TCP connection between the halves, carrying frames both ways. Any thread may send; one thread reads, and has
+    """The link between the halves, carrying frames both ways. Any thread may send; one thread reads, and has
     ``waited_s`` for bytes. ``ended``: the other end closed it."""
 
-    def __init__(self, connection: socket.socket, other: str) -> None:
-        self.socket = connection
+    def __init__(self, transport: Transport, other: str) -> None:
+        self.transport = transport
         self.other = other
         self.sent_bytes = 0
         self.received_bytes = 0
@@ -50,37 +52,32 @@ class FrameLink:
         self._decoder = FrameDecoder()
         self._order = Order(other)
         self._deadline_s: float | None = None
-        if connection.family != socket.AF_UNIX:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            watch(connection)
 
     def send(self, *parts: bytes | memoryview) -> None:
         """Send one whole frame, given in parts. :raises PeerError: the link broke."""
         with self._lock:
             self._order.sent(parts[0][KIND_AT])
             try:
-                self.sent_bytes += _send_whole(self.socket, parts)
+                self.sent_bytes += self.transport.send_parts(parts)
             except OSError as exc:
                 self.ended = True
                 raise PeerError(f"the link to the {self.other} broke while sending: {exc.strerror or exc}") from exc
 
     def frames(self) -> Iterator[Frame]:
         """Every frame until the other half closes. :raises PeerError: it said why it stopped, or the link broke, or is dead."""
-        decoder, receive = self._decoder, self.socket.recv_into
+        decoder, receive = self._decoder, self.transport.recv_into
         while True:
             began_s = time.monotonic()
+            left_s = None if self._deadline_s is None else max(0.001, self._deadline_s - began_s)
             try:
-                if self._deadline_s is not None:
-                    self.socket.settimeout(max(0.001, self._deadline_s - began_s))
-                count = receive(decoder.get_buffer()[:_PIECE_BYTES], 0, socket.MSG_WAITALL)
-            except BlockingIOError:
+                count = receive(decoder.get_buffer()[:_PIECE_BYTES], left_s)
                 self.waited_s += time.monotonic() - began_s
-                require_peer(self.socket, self.other)
-                continue
+                if count is None:
+                    self._require_peer()
+                    continue
             except OSError as exc:
                 self.ended = not isinstance(exc, TimeoutError)
                 raise PeerError(f"the link to the {self.other} broke while receiving: {exc.strerror or exc}") from exc
-            self.waited_s += time.monotonic() - began_s
             if count == 0:
                 self.ended = True
                 break
@@ -96,6 +93,17 @@ class FrameLink:
         if not decoder.idle:
             raise FrameError(f"the link to the {self.other} ended inside a frame")
 
+    def _require_peer(self) -> None:
+        """:raises PeerError: it should have said something by now."""
+        if self._deadline_s is not None:
+            raise PeerError(f"the link to the {self.other} broke while receiving: timed out")
+        silent_s = self.transport.peer_silence_s()
+        if silent_s >= self.transport.dead_after_s:
+            raise PeerError(
+                f"the link to the {self.other} is dead: nothing was heard of it for {silent_s:.0f} s; look at the network between "
+                "the hosts"
+            )
+
     def first_frame(self, kind: Kind, timeout_s: float) -> Frame:
         """The next frame, whole within ``timeout_s``. :raises PeerError: another kind, none in time, or none at all."""
         self._deadline_s = time.monotonic() + timeout_s
@@ -104,12 +112,11 @@ class FrameLink:
             got = "the end of the connection" if frame is None else f"a {frame.header.kind.name} frame"
             raise PeerError(f"expected {kind.name} from the {self.other}, got {got}")
         self._deadline_s = None
-        self.socket.settimeout(None)
         return frame
 
     def require_open(self) -> None:
         """:raises PeerError: the other half has closed the link, even if it said something before that is yet to be read."""
-        if has_hung_up(self.socket):
+        if self.transport.has_hung_up():
             raise PeerError(f"the {self.other} closed the link")
 
     def send_error(self, error: BaseException) -> None:
@@ -123,24 +130,14 @@ class FrameLink:
             return
         try:
             with contextlib.suppress(OSError):
-                self.socket.settimeout(0.5)
-                self.socket.sendall(control(Kind.ERROR, text.encode(errors="replace")[:_ERROR_TEXT_BYTES]))
+                body = text.encode(errors="replace")[:_ERROR_TEXT_BYTES]
+                self.transport.send_parts([control(Kind.ERROR, body)], _LAST_WORD_S)
         finally:
             self._lock.release()
 
-
-def _send_whole(connection: socket.socket, parts: tuple[bytes | memoryview, ...]) -> int:
-    """sendmsg until every part is out: one system call where the socket takes it all, and no joined copy."""
-    views = [view for part in parts if len(view := memoryview(part))]
-    total = 0
-    while views:
-        sent = connection.sendmsg(views)
-        total += sent
-        while views and sent >= len(views[0]):
-            sent -= len(views.pop(0))
-        if views and sent:
-            views[0] = views[0][sent:]
-    return total
+    def close(self) -> None:
+        """Wake whoever waits here, and the other half. May be called twice."""
+        self.transport.close()
 
 
 def hello(kind: Kind, **fields: object) -> bytes:
@@ -164,15 +161,6 @@ def parse_greeting(frame: Frame, other: str) -> Mapping[str, Any]:
             f"the {other} speaks protocol {str(version)[:40]!r}, this is {PROTOCOL}; install the same pageferry on both sides"
         )
     return fields
-
-
-def close_all(*sockets: socket.socket | None) -> None:
-    """Shut down and close: threads blocked on them wake up."""
-    for item in sockets:
-        if item is not None:
-            with contextlib.suppress(OSError):
-                item.shutdown(socket.SHUT_RDWR)
-            item.close()
 
 
 def keep_freed_memory() -> None:

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator
 
 from harness.errors import QemuError, UserError
 from harness.migrator.entrance import Entrance
-from harness.migrator.liveness import has_hung_up
 from harness.migrator.outcome import Outcome, outcome_of
-from harness.migrator.session import close_all
+from harness.migrator.transport.sockets import close_all, has_hung_up
 from harness.wire.batch import PageBatch
 from harness.wire.qemu.returnpath import ReturnPath
 from harness.wire.qemu.stream import QStreamParser

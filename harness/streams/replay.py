@@ -25,8 +25,7 @@ import xxhash
 
 from backends.children import module_argv
 from harness.errors import MissingError, PageferryError, PeerError, UserError
-from harness.migrator.address import Address, connect, parse_address, resolve
-from harness.migrator.listening import listen
+from harness.migrator.transport.registry import endpoint_for_qemu
 
 __all__ = ["Player", "feed", "feed_argv", "main", "sink", "sink_argv"]
 
@@ -45,21 +44,21 @@ Report = dict[str, Any]
 Spawn = Callable[..., "subprocess.Popen[bytes]"]
 
 
-def feed(path: Path, target: Address, timeout_s: float = _DEFAULT_TIMEOUT_S, *, insecure: bool = False) -> Report:
+def feed(path: Path, target: str, timeout_s: float = _DEFAULT_TIMEOUT_S, *, insecure: bool = False) -> Report:
     """Send the file as a source QEMU would, then wait until the other side has closed too.
 
     ``began_s`` is when the connection stood, ``ended_s`` when the last byte was handed over: not when it arrived.
 
     :raises PeerError: nobody listens, or the other side stopped reading for ``timeout_s`` or broke off.
     """
-    endpoint = resolve(target, "--to", insecure=insecure)
+    endpoint = endpoint_for_qemu(target, "--to", insecure=insecure)
     try:
         file = path.open("rb", buffering=0)
     except OSError as exc:
         raise MissingError(f"{path}: cannot read the stream: {exc.strerror}") from exc
     with file:
         _into_page_cache(file.fileno())  # the run must not measure the disk
-        with connect(endpoint, "start the listening side first", _CONNECT_TIMEOUT_S) as connection:
+        with endpoint.connect("start the listening side first", _CONNECT_TIMEOUT_S) as connection:
             _limit_waits(connection, timeout_s)
             began_s = time.monotonic()
             try:
@@ -93,15 +92,15 @@ def _drain(connection: socket.socket) -> None:
         pass
 
 
-def sink(source: Address, timeout_s: float, on_ready: Callable[[str], None], *, insecure: bool = False) -> Report:
+def sink(source: str, timeout_s: float, on_ready: Callable[[str], None], *, insecure: bool = False) -> Report:
     """Accept one connection, digest all that comes, keep nothing. Port 0 lets the system choose; ``on_ready`` hears it.
 
     :raises PeerError: nobody came, or nothing came for ``timeout_s``, or the connection broke.
     """
-    with listen(resolve(source, "--listen", insecure=insecure)) as listener:
+    with endpoint_for_qemu(source, "--listen", insecure=insecure).listen() as listener:
         source = listener.address
         listener.socket.settimeout(timeout_s)
-        on_ready(str(source))
+        on_ready(source)
         try:
             connection, _ = listener.socket.accept()
         except TimeoutError as exc:
@@ -238,10 +237,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.command == "feed":
-            report = feed(options.path, parse_address(options.to, "--to"), options.timeout, insecure=options.insecure)
+            report = feed(options.path, options.to, options.timeout, insecure=options.insecure)
         else:
-            address = parse_address(options.listen, "--listen")
-            report = sink(address, options.timeout, lambda where: _say(f"{_READY}{where}"), insecure=options.insecure)
+            insecure = options.insecure
+            report = sink(options.listen, options.timeout, lambda where: _say(f"{_READY}{where}"), insecure=insecure)
     except PageferryError as exc:
         _say(f"{_ERROR}{exc}")
         return exc.exit_status

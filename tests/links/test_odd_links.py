@@ -16,12 +16,13 @@ import pytest
 from harness.errors import MissingError, PeerError
 from harness.experiment.replayed import ReplayLab
 from harness.links.netns import NetnsLink
-from harness.migrator import liveness
 from harness.migrator.session import FrameLink
+from harness.migrator.transport.contract import Transport
+from harness.migrator.transport.tcp import TcpTransport
 from harness.scenario.model import load_scenario
 
 HALF = (
-    "import sys; from harness.migrator import liveness; liveness.DEAD_AFTER_S = 3.0; "
+    "import sys; from harness.migrator.transport.contract import Transport; Transport.dead_after_s = 3.0; "
     "from harness.cli import main; sys.exit(main(sys.argv[1:]))"
 )
 SCENARIO = """
@@ -133,7 +134,7 @@ def test_a_link_that_dies_fails_both_ends_with_the_reason(tmp_path, netns_link, 
 
 
 def test_a_peer_that_lives_and_takes_nothing_is_not_dead(monkeypatch):
-    monkeypatch.setattr(liveness, "DEAD_AFTER_S", 0.6)
+    monkeypatch.setattr(Transport, "dead_after_s", 0.6)
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as near:
         far, _ = server.accept()
         near.setblocking(False)
@@ -141,7 +142,7 @@ def test_a_peer_that_lives_and_takes_nothing_is_not_dead(monkeypatch):
             while True:
                 near.send(bytes(1 << 20))
         near.setblocking(True)
-        link = FrameLink(near, "receiver")
+        link = FrameLink(TcpTransport(near), "receiver")
         ended = threading.Timer(2.0, far.close)
         ended.start()
         with pytest.raises(PeerError, match="broke while receiving"):  # by its own close, not by silence

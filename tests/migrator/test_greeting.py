@@ -16,11 +16,11 @@ from backends import registry
 from backends.api import BackendUnavailable
 from harness.errors import FrameError, PageferryError, PeerError
 from harness.migrator import reception
-from harness.migrator.address import Address
 from harness.migrator.agreement import MOST_IN_FLIGHT_BYTES, agree, read_welcome
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
 from harness.migrator.session import FrameLink, parse_greeting
+from harness.migrator.transport.sockets import SocketTransport
 from harness.wire.pair.frame import Frame, Header, Kind, control, decode_header, digest, encode
 
 HELLO = {"protocol": 1, "codecs": ["none", "zlib"], "session": "x"}
@@ -37,7 +37,7 @@ def receiver(tmp_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "d"))
         listener.listen(1)
-        config = ReceiveConfig(Address(host="127.0.0.1", port=0), Address(path=str(tmp_path / "d")), threads=1)
+        config = ReceiveConfig("tcp:127.0.0.1:0", f"unix:{tmp_path}/d", threads=1)
         half = Half(one_sender=True).start(run_receiver, config)
         yield half
         half.join()
@@ -50,7 +50,7 @@ def served(half):
     """A sender comes, is welcomed, and goes."""
     with half.connect() as peer:
         peer.sendall(hello())
-        frame = FrameLink(peer, "receiver").first_frame(Kind.WELCOME, 20)
+        frame = FrameLink(SocketTransport(peer), "receiver").first_frame(Kind.WELCOME, 20)
     half.join()
     return json.loads(bytes(frame.body))["session"] == "x"
 
@@ -58,7 +58,7 @@ def served(half):
 def told(peer):
     """What a peer that is refused is told."""
     with pytest.raises(PeerError) as caught:
-        FrameLink(peer, "receiver").first_frame(Kind.WELCOME, 20)
+        FrameLink(SocketTransport(peer), "receiver").first_frame(Kind.WELCOME, 20)
     return str(caught.value)
 
 
@@ -108,7 +108,7 @@ def test_a_greeting_may_come_in_pieces(receiver):
         data = hello()
         for cut in range(0, len(data), 9):
             peer.sendall(data[cut : cut + 9])
-        FrameLink(peer, "receiver").first_frame(Kind.WELCOME, 20)
+        FrameLink(SocketTransport(peer), "receiver").first_frame(Kind.WELCOME, 20)
     receiver.join()
 
 
@@ -158,7 +158,7 @@ def test_who_leaves_in_mid_greeting_is_told_of_and_the_next_is_served(receiver):
 def test_a_second_sender_is_told_that_another_is_served(receiver):
     with receiver.connect() as first:
         first.sendall(hello())
-        FrameLink(first, "receiver").first_frame(Kind.WELCOME, 20)
+        FrameLink(SocketTransport(first), "receiver").first_frame(Kind.WELCOME, 20)
         for _ in range(3):
             with receiver.connect() as second:
                 assert "another sender is being served" in told(second)
@@ -227,8 +227,8 @@ def test_a_receivers_answer_is_read_as_strictly(fields, words):
 def test_a_hostile_receiver_is_refused_in_a_line(tmp_path, welcome):
     with socket.create_server(("127.0.0.1", 0)) as server:
         half = Half(waits_for="never")
-        to = Address(host="127.0.0.1", port=server.getsockname()[1])
-        half.begin(run_sender, SendConfig(Address(path=str(tmp_path / "s")), to, "zlib"))
+        to = f"tcp:127.0.0.1:{server.getsockname()[1]}"
+        half.begin(run_sender, SendConfig(f"unix:{tmp_path}/s", to, "zlib"))
         peer, _ = server.accept()
         with peer:
             peer.sendall(control(Kind.WELCOME, welcome))
@@ -260,7 +260,7 @@ def test_histories_are_bounded_by_their_sum_before_one_is_made(histories, window
 
 def test_many_small_batches_are_held_back_as_what_they_take(tmp_path):
     """Batches of a byte for a destination that is not there: few go beyond what one session may make us hold."""
-    config = ReceiveConfig(Address(host="127.0.0.1", port=0), Address(path=str(tmp_path / "d")), threads=1)
+    config = ReceiveConfig("tcp:127.0.0.1:0", f"unix:{tmp_path}/d", threads=1)
     half = Half(one_sender=True).start(run_receiver, config)
     with half.connect() as peer:
         peer.sendall(hello())

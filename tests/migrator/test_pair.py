@@ -22,7 +22,6 @@ from pairs import Half, Pair, carry
 from backends import registry
 from backends.api import Backend, BackendError, BackendInfo, BackendUnavailable
 from harness.errors import CodecError, FrameError, MissingError, PageferryError, PeerError, QemuError, UserError
-from harness.migrator.address import Address
 from harness.migrator.carry import codec
 from harness.migrator.carry.ack import AckLook
 from harness.migrator.choose.auto import candidates
@@ -72,7 +71,7 @@ def test_history_and_changing_choices_keep_every_byte(tmp_path, backend, threads
 def test_a_source_that_is_steered_sends_the_same_bytes_whatever_becomes_of_its_qmp(tmp_path, dies):
     data = sample_streams.small_stream(11, sections=12)
     with FakeQmp(tmp_path / "q", {"downtime-limit": 300}) as qmp:
-        with Pair(tmp_path, qmp=Address(path=str(qmp.path)), downtime_s=0.5) as pair:
+        with Pair(tmp_path, qmp=f"unix:{qmp.path}", downtime_s=0.5) as pair:
             assert qmp.parameters == {"downtime-limit": 500}
             if dies:
                 qmp.die()
@@ -95,10 +94,10 @@ def test_a_receiver_without_a_candidate_is_told_before_the_migration(tmp_path, m
         return real(name)
 
     monkeypatch.setattr(agreement, "_opener", opener)
-    target = Address(path=str(tmp_path / "d"))
-    receiving = Half().start(run_receiver, ReceiveConfig(Address(host="127.0.0.1", port=0), target, threads=1))
+    target = f"unix:{tmp_path}/d"
+    receiving = Half().start(run_receiver, ReceiveConfig("tcp:127.0.0.1:0", target, threads=1))
     port = int(receiving.line.rpartition(":")[2])
-    config = SendConfig(Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=port), "auto")
+    config = SendConfig(f"unix:{tmp_path}/s", f"tcp:127.0.0.1:{port}", "auto")
     sending = Half().start(run_sender, config)
     assert "on the receiver: backend 'lz4' is not available" in str(sending.join().error)
     assert sending.line == ""
@@ -318,7 +317,7 @@ class TestReceiverAgainstHostilePeers:
             listener.bind(str(tmp_path / "d"))
             listener.listen(1)
             listener.setblocking(False)
-            config = ReceiveConfig(Address(host="127.0.0.1", port=0), Address(path=str(tmp_path / "d")), threads=1)
+            config = ReceiveConfig("tcp:127.0.0.1:0", f"unix:{tmp_path}/d", threads=1)
             half = Half(one_sender=True).start(run_receiver, config)
             yield half
             half.join()
@@ -379,8 +378,8 @@ def test_the_sender_says_what_to_start_when_nobody_listens(tmp_path):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         config = SendConfig(
-            Address(path=str(tmp_path / "s")),
-            Address(host="127.0.0.1", port=unused.getsockname()[1]),
+            f"unix:{tmp_path}/s",
+            f"tcp:127.0.0.1:{unused.getsockname()[1]}",
             "none",
             wait_s=0.5,
         )
@@ -390,14 +389,14 @@ def test_the_sender_says_what_to_start_when_nobody_listens(tmp_path):
 
 @pytest.mark.parametrize(("backend", "level", "error"), [("nosuch", None, "nosuch"), ("zlib", 77, "77")])
 def test_an_unknown_backend_or_level_is_the_users_error(tmp_path, backend, level, error):
-    config = SendConfig(Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=1), backend, level)
+    config = SendConfig(f"unix:{tmp_path}/s", "tcp:127.0.0.1:1", backend, level)
     with pytest.raises(UserError, match=error):
         run_sender(config)
 
 
 def test_a_receiver_that_goes_away_before_the_migration_is_noticed(tmp_path):
     listener = socket.create_server(("127.0.0.1", 0))
-    address = Address(host="127.0.0.1", port=listener.getsockname()[1])
+    address = f"tcp:127.0.0.1:{listener.getsockname()[1]}"
     half = Half()
 
     def serve() -> None:
@@ -412,7 +411,7 @@ def test_a_receiver_that_goes_away_before_the_migration_is_noticed(tmp_path):
 
     server = threading.Thread(target=serve)
     server.start()
-    half.start(run_sender, SendConfig(Address(path=str(tmp_path / "s")), address, "none")).join()
+    half.start(run_sender, SendConfig(f"unix:{tmp_path}/s", address, "none")).join()
     server.join()
     listener.close()
     assert "closed the link before the migration began" in str(half.error)
@@ -484,6 +483,6 @@ class _Busy(_Device):
 )
 def test_a_device_that_cannot_be_opened_is_told_before_qemu_may_connect(tmp_path, plant, cls, error, words):
     plant(cls)
-    config = SendConfig(Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=9), "planted")
+    config = SendConfig(f"unix:{tmp_path}/s", "tcp:127.0.0.1:9", "planted")
     with pytest.raises(error, match=words):
         run_sender(config, lambda line: pytest.fail(f"ready although the device is not: {line}"))

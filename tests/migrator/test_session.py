@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 
 import pytest
 
 from harness.errors import PeerError
-from harness.migrator.session import FrameLink, close_all, own_usage
+from harness.migrator.session import FrameLink, own_usage
+from harness.migrator.transport.memory import memory_pair
 
 COUNTS = "from harness.migrator.session import own_usage; print(own_usage()['peak_rss_bytes'])"
 
@@ -23,10 +23,11 @@ def test_a_process_counts_its_own_memory_not_that_of_who_started_it():
 
 @pytest.mark.parametrize("side", [0, 1], ids=["by us", "by the other half"])
 def test_a_link_that_was_closed_is_not_open(side):
-    ends = socket.socketpair()
+    ends = memory_pair()
     link = FrameLink(ends[0], "sender")
     link.require_open()
-    close_all(ends[side])
+    ends[side].close()
     with pytest.raises(PeerError, match="the sender closed the link"):
         link.require_open()
-    close_all(*ends)
+    for end in ends:
+        end.close()

@@ -12,14 +12,14 @@ from pairs import Half, Pair, carry, received, wait_until
 
 from harness.errors import PeerError, QemuError, UserError
 from harness.experiment.recorder import record_stream
-from harness.migrator.address import Address, resolve
 from harness.migrator.destination import Destination
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
+from harness.migrator.transport.registry import endpoint_for_qemu
 from harness.wire.pair.frame import Kind, control
 
 REFUSED = "multifd or postcopy-preempt: the pair carries one connection; switch the capability off"
-LOOPBACK = Address(host="127.0.0.1", port=0)
+LOOPBACK = "tcp:127.0.0.1:0"
 
 
 def free_port():
@@ -58,15 +58,13 @@ def sending(tmp_path):
     half = Half(waits_for="waiting")
     half.start(
         run_sender,
-        SendConfig(
-            Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=port), "zlib", without_return_path=True
-        ),
+        SendConfig(f"unix:{tmp_path}/s", f"tcp:127.0.0.1:{port}", "zlib", without_return_path=True),
     )
     return half, port
 
 
 def receive(tmp_path, port=0, **more):
-    config = ReceiveConfig(Address(host="127.0.0.1", port=port), Address(path=str(tmp_path / "d")), **more)
+    config = ReceiveConfig(f"tcp:127.0.0.1:{port}", f"unix:{tmp_path}/d", **more)
     return Half(one_sender=True).start(run_receiver, config)
 
 
@@ -97,9 +95,7 @@ def test_a_destination_that_never_listens_ends_it_at_both_ends(tmp_path):
     port = receiver.port
     sender = Half().start(
         run_sender,
-        SendConfig(
-            Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=port), "zlib", without_return_path=True
-        ),
+        SendConfig(f"unix:{tmp_path}/s", f"tcp:127.0.0.1:{port}", "zlib", without_return_path=True),
     )
     with guest(tmp_path / "s") as source:
         source.sendall(sample_streams.small_stream()[:50_000])
@@ -108,7 +104,7 @@ def test_a_destination_that_never_listens_ends_it_at_both_ends(tmp_path):
 
 
 def test_waiting_for_the_destination_ends_with_the_migration(tmp_path):
-    destination = Destination(resolve(Address(path=str(tmp_path / "d")), "--to"), 60.0)
+    destination = Destination(endpoint_for_qemu(f"unix:{tmp_path}/d", "--to"), 60.0)
     timer = threading.Timer(0.1, destination.close)
     timer.start()
     with pytest.raises(PeerError, match="the migration ended before"):
@@ -129,11 +125,11 @@ def test_a_closed_tunnel_is_told_apart_from_a_receiver_that_refuses(tmp_path):
 
         thread = threading.Thread(target=close_each, daemon=True)
         thread.start()
-        address = Address(host="127.0.0.1", port=tunnel.getsockname()[1])
+        address = f"tcp:127.0.0.1:{tunnel.getsockname()[1]}"
         with pytest.raises(
             PeerError, match=r"without a word; if it is a tunnel \(ssh -L\).*behind it; waited for 0\.3 s"
         ):
-            run_sender(SendConfig(Address(path=str(tmp_path / "s")), address, "zlib", wait_s=0.3))
+            run_sender(SendConfig(f"unix:{tmp_path}/s", address, "zlib", wait_s=0.3))
         tunnel.shutdown(socket.SHUT_RDWR)
         thread.join()
 
@@ -221,7 +217,7 @@ def test_a_second_sender_at_one_address_is_refused_and_the_first_goes_on(tmp_pat
     data = sample_streams.small_stream()
     with Pair(tmp_path) as pair:
         with pytest.raises(UserError, match=r"--from unix:.*Address already in use"):
-            run_sender(SendConfig(Address(path=str(tmp_path / "s")), LOOPBACK, "zlib"))
+            run_sender(SendConfig(f"unix:{tmp_path}/s", LOOPBACK, "zlib"))
         assert carry(pair, data, []) == data
     assert pair.sender.error is None
 
@@ -233,7 +229,7 @@ def test_a_second_sender_at_one_address_is_refused_and_the_first_goes_on(tmp_pat
 )
 def test_a_qemu_that_waits_at_the_address_is_left_alone(tmp_path, run):
     with listening(tmp_path / "s") as incoming:
-        address = Address(path=str(tmp_path / "s"))
+        address = f"unix:{tmp_path}/s"
         with pytest.raises(UserError, match=r"--from unix:.*Address already in use"):
             run(address, tmp_path / "x")
         assert nobody_came(incoming)
@@ -241,9 +237,7 @@ def test_a_qemu_that_waits_at_the_address_is_left_alone(tmp_path, run):
 
 
 def test_a_recording_refuses_a_second_connection(tmp_path):
-    half = Half().start(
-        lambda path, say: record_stream(Address(path=str(path)), tmp_path / "x", say=say), tmp_path / "s"
-    )
+    half = Half().start(lambda path, say: record_stream(f"unix:{path}", tmp_path / "x", say=say), tmp_path / "s")
     with guest(tmp_path / "s"), guest(tmp_path / "s"):
         assert REFUSED in str(half.join().error)
     assert list(tmp_path.iterdir()) == []
@@ -252,7 +246,7 @@ def test_a_recording_refuses_a_second_connection(tmp_path):
 def test_a_sender_that_leaves_before_its_qemu_came_costs_nothing(tmp_path):
     data = sample_streams.small_stream()
     with listening(tmp_path / "d") as listener:
-        receiver = Half().start(run_receiver, ReceiveConfig(LOOPBACK, Address(path=str(tmp_path / "d"))))
+        receiver = Half().start(run_receiver, ReceiveConfig(LOOPBACK, f"unix:{tmp_path}/d"))
         with receiver.connect() as abandoned:
             abandoned.sendall(control(Kind.HELLO, b'{"protocol": 1, "codecs": ["none"]}'))
             assert abandoned.recv(1)
@@ -260,10 +254,8 @@ def test_a_sender_that_leaves_before_its_qemu_came_costs_nothing(tmp_path):
         assert nobody_came(listener)
         listener.settimeout(20)
         listener.setblocking(True)
-        to = Address(host="127.0.0.1", port=receiver.port)
-        sender = Half().start(
-            run_sender, SendConfig(Address(path=str(tmp_path / "s")), to, "zlib", without_return_path=True)
-        )
+        to = f"tcp:127.0.0.1:{receiver.port}"
+        sender = Half().start(run_sender, SendConfig(f"unix:{tmp_path}/s", to, "zlib", without_return_path=True))
         with guest(tmp_path / "s") as source:
             source.sendall(data)
             source.shutdown(socket.SHUT_WR)
@@ -294,19 +286,13 @@ def test_ctrl_c_is_told_to_the_other_half_in_words(tmp_path):
 
         return run_sender(config, ready)
 
-    to = Address(host="127.0.0.1", port=receiver.port)
-    Half().start(
-        interrupted, SendConfig(Address(path=str(tmp_path / "s")), to, "zlib", without_return_path=True)
-    ).join()
+    to = f"tcp:127.0.0.1:{receiver.port}"
+    Half().start(interrupted, SendConfig(f"unix:{tmp_path}/s", to, "zlib", without_return_path=True)).join()
     assert "the sender stopped: it was interrupted" in str(receiver.join().error)
 
 
 def test_waiting_is_bounded_by_the_time_that_was_given(tmp_path):
     began_s = time.monotonic()
     with pytest.raises(PeerError, match="Connection refused"):
-        run_sender(
-            SendConfig(
-                Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=free_port()), "zlib", wait_s=0.1
-            )
-        )
+        run_sender(SendConfig(f"unix:{tmp_path}/s", f"tcp:127.0.0.1:{free_port()}", "zlib", wait_s=0.1))
     assert time.monotonic() - began_s < 20

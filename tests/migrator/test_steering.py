@@ -12,7 +12,6 @@ from fake_qmp import FakeQmp
 
 from harness.errors import MissingError, PeerError, QemuError, UserError
 from harness.experiment import halves
-from harness.migrator.address import Address
 from harness.migrator.sender import SendConfig, run_sender
 from harness.migrator.steering import steering as steering_module
 from harness.migrator.steering.steering import open_steering
@@ -55,7 +54,7 @@ class Flowing:
 
 
 def opened(server: FakeQmp, downtime_s: float | None = None):
-    return open_steering(Address(path=str(server.path)), downtime_s)
+    return open_steering(f"unix:{server.path}", downtime_s)
 
 
 def test_an_older_qemu_gets_a_limit_that_leaves_time_for_what_is_under_way_and_its_own_back(server):
@@ -199,10 +198,10 @@ def test_a_real_qemu_keeps_what_is_set_gives_it_back_and_has_one_client_a_socket
     argv = (QEMU, "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S")
     with QemuProcess("source", argv, run_dir=tmp_path, second_qmp=True) as qemu:
         before = qemu.qmp.execute("query-migrate-parameters")
-        with open_steering(Address(path=str(qemu.qmp_for_others)), 0.8):
+        with open_steering(f"unix:{qemu.qmp_for_others}", 0.8):
             assert qemu.qmp.execute("query-migrate-parameters") == before | {"downtime-limit": 800}
             with pytest.raises(QemuError, match="give QEMU a second -qmp socket"):
-                open_steering(Address(path=str(qemu.qmp_for_others)), None).__enter__()
+                open_steering(f"unix:{qemu.qmp_for_others}", None).__enter__()
         assert qemu.qmp.execute("query-migrate-parameters") == before
 
 
@@ -211,13 +210,13 @@ class TestBeforeTheMigration:
         with pytest.raises(
             MissingError, match=r"--qmp unix:/.*: no such socket; give the socket of the source QEMU's -qmp"
         ):
-            open_steering(Address(path=str(tmp_path / "x")), None).__enter__()
+            open_steering(f"unix:{tmp_path}/x", None).__enter__()
 
     def test_a_socket_that_nobody_listens_on(self, tmp_path):
         with socket.socket(socket.AF_UNIX) as left:
             left.bind(str(tmp_path / "x"))
             with pytest.raises(QemuError, match="Connection refused; give the socket of the source QEMU's -qmp"):
-                open_steering(Address(path=str(tmp_path / "x")), None).__enter__()
+                open_steering(f"unix:{tmp_path}/x", None).__enter__()
 
     def test_a_qmp_that_has_a_client_already(self, server, monkeypatch):
         monkeypatch.setattr(steering_module, "GREETING_TIMEOUT_S", 0.1)
@@ -242,7 +241,7 @@ class TestBeforeTheMigration:
 
             threading.Thread(target=serve, daemon=True).start()
             with pytest.raises(QemuError, match="what answers there is not QMP; give the socket"):
-                open_steering(Address(path=str(tmp_path / "x")), None).__enter__()
+                open_steering(f"unix:{tmp_path}/x", None).__enter__()
 
     @pytest.mark.parametrize(
         ("parameters", "refuses", "downtime_s", "words"),
@@ -262,14 +261,12 @@ class TestBeforeTheMigration:
     @pytest.mark.parametrize(
         ("qmp", "downtime_s", "words"),
         [
-            (Address(host="127.0.0.1", port=4), None, "--qmp tcp:127.0.0.1:4: write unix:PATH"),
-            (Address(path="/x"), 2001.0, "--downtime 2001s: QEMU takes at most 2000 s"),
+            ("tcp:127.0.0.1:4", None, "--qmp tcp:127.0.0.1:4: write unix:PATH"),
+            ("unix:/x", 2001.0, "--downtime 2001s: QEMU takes at most 2000 s"),
             (None, 0.3, r"--downtime 0\.3s: only with --qmp"),
         ],
     )
     def test_settings_that_cannot_be(self, tmp_path, qmp, downtime_s, words):
-        config = SendConfig(
-            Address(path=str(tmp_path / "s")), Address(host="127.0.0.1", port=9), "zlib", qmp=qmp, downtime_s=downtime_s
-        )
+        config = SendConfig(f"unix:{tmp_path}/s", "tcp:127.0.0.1:9", "zlib", qmp=qmp, downtime_s=downtime_s)
         with pytest.raises(UserError, match=words):
             run_sender(config)

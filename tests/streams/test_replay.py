@@ -12,7 +12,6 @@ import xxhash
 
 from harness.errors import MissingError, PeerError, UserError
 from harness.hosts.spawn import spawn
-from harness.migrator.address import parse_address
 from harness.streams import streamfile
 from harness.streams.replay import Player, feed, feed_argv, main, sink, sink_argv
 from harness.streams.streamfile import digest_of, open_stream, sidecar_path
@@ -67,13 +66,13 @@ def test_feeder_reports_a_dead_destination_instead_of_hanging(stream, tmp_path):
 
 def test_sink_that_nobody_visits_gives_up(tmp_path):
     with pytest.raises(PeerError, match=r"nobody connected in 0\.05 s"):
-        sink(parse_address(f"unix:{tmp_path}/s.sock", "--listen"), 0.05, lambda _: None)
+        sink(f"unix:{tmp_path}/s.sock", 0.05, lambda _: None)
 
 
 def test_sink_gives_up_on_a_feeder_that_stalls(tmp_path):
     path = f"{tmp_path}/s.sock"
     with socket.socket(socket.AF_UNIX) as idle, pytest.raises(PeerError, match=r"nothing came for 0\.05 s"):
-        sink(parse_address(f"unix:{path}", "--listen"), 0.05, lambda _: idle.connect(path))
+        sink(f"unix:{path}", 0.05, lambda _: idle.connect(path))
 
 
 def test_feeder_gives_up_on_a_destination_that_stops_reading(tmp_path):
@@ -81,7 +80,7 @@ def test_feeder_gives_up_on_a_destination_that_stops_reading(tmp_path):
     with big.open("wb") as file:
         file.truncate(64 << 20)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        address = parse_address(f"tcp:127.0.0.1:{server.getsockname()[1]}", "--to")
+        address = f"tcp:127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(PeerError, match=r"took nothing for 0\.1 s"):
             feed(big, address, timeout_s=0.1)
 
@@ -93,7 +92,7 @@ def test_feeder_reports_a_destination_that_breaks_off(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=accept_and_close, args=(server,))
         thread.start()
-        address = parse_address(f"tcp:127.0.0.1:{server.getsockname()[1]}", "--to")
+        address = f"tcp:127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(PeerError, match="broke off"):
             feed(big, address, timeout_s=5)
         thread.join()

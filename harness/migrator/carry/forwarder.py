@@ -25,7 +25,7 @@ from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.chooser import Chooser, with_trial
 from harness.migrator.entrance import Entrance
 from harness.migrator.outcome import Outcome
-from harness.migrator.session import FrameLink, close_all, own_usage, parse_greeting
+from harness.migrator.session import FrameLink, own_usage, parse_greeting
 from harness.migrator.source import Source
 from harness.wire.batch import PageBatch
 from harness.wire.pair.frame import Kind, control
@@ -121,7 +121,7 @@ class Forwarder:
         self._done.set()
         if self._failure.error is not None:
             self._link.send_error(self._failure.error)
-        close_all(self._link.socket)
+        self._link.close()
 
     # ------------------------------------------------------------------ forward
 

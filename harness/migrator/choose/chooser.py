@@ -1,11 +1,7 @@
-"""The method policy as a sender's threads use it: a lock, a clock, and the socket's own count of what has arrived."""
+"""The method policy as a sender's threads use it: a lock, a clock, and the link's own count of what has arrived."""
 
 from __future__ import annotations
 
-import fcntl
-import socket
-import struct
-import termios
 import threading
 import time
 from collections import deque
@@ -17,10 +13,9 @@ from harness.migrator.carry.ack import AckLook
 from harness.migrator.carry.codec import Encoder, Job, Packed, Trial
 from harness.migrator.choose.auto import Candidate
 from harness.migrator.choose.method_policy import MethodPolicy
+from harness.migrator.transport.contract import Transport
 
 __all__ = ["Chooser", "with_trial"]
-
-_INFO_BYTES, _MIN_RTT_AT, _RATE_AT = 168, 148, 160
 
 
 def with_trial(packed: Packed, other: Encoder) -> Packed:
@@ -34,7 +29,7 @@ def with_trial(packed: Packed, other: Encoder) -> Packed:
 class Chooser:
     """Chooses a codec for each batch, and learns from what became of it."""
 
-    def __init__(self, candidates: Sequence[Candidate], link: socket.socket, policy: MethodPolicy) -> None:
+    def __init__(self, candidates: Sequence[Candidate], link: Transport, policy: MethodPolicy) -> None:
         self._candidates = tuple(candidates)
         self._link = link
         self._policy = policy
@@ -88,16 +83,10 @@ class Chooser:
         return {"decisions": [asdict(decision) for decision in self._policy.decisions], "shares": shares}
 
 
-def _waiting_bytes(link: socket.socket) -> int | None:
-    """What waits for the link: not confirmed by the peer's kernel (SIOCOUTQ, tcp(7)), less what the link holds by its length, which
-    is its rate times its shortest round trip (struct tcp_info in linux/tcp.h). None where the socket cannot tell."""
-    try:
-        unconfirmed: int = struct.unpack("i", fcntl.ioctl(link, termios.TIOCOUTQ, bytes(4)))[0]
-        info = link.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
-    except OSError:
-        return None
-    if len(info) < _INFO_BYTES:
-        return unconfirmed
-    round_trip_us: int = struct.unpack_from("@I", info, _MIN_RTT_AT)[0]
-    bytes_per_s: int = struct.unpack_from("@Q", info, _RATE_AT)[0]
-    return max(0, unconfirmed - bytes_per_s * round_trip_us // 1_000_000)
+def _waiting_bytes(link: Transport) -> int | None:
+    """What waits for the link: not yet with the peer, less what the link holds by its length, which is its rate times its shortest
+    round trip. None where it cannot be told."""
+    unsent_bytes, path = link.unsent_bytes(), link.path()
+    if unsent_bytes is None or path is None:
+        return unsent_bytes
+    return max(0, unsent_bytes - round(path.bytes_per_s * path.shortest_round_trip_s))

@@ -14,8 +14,8 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.errors import PageferryError, PeerError, QemuError, UserError
-from harness.migrator.address import Address, connect, resolve
 from harness.migrator.steering.switchover import Decision, Flow, Knob, Switchover
+from harness.migrator.transport.registry import endpoint_for_qemu
 from harness.qemu.qmp import Json, Qmp
 
 __all__ = ["GREETING_TIMEOUT_S", "Steering", "open_steering"]
@@ -35,12 +35,12 @@ FlowSource = Callable[[], tuple[int, int, float]]
 
 
 @contextmanager
-def open_steering(address: Address, downtime_s: float | None) -> Iterator[Steering]:
+def open_steering(address: str, downtime_s: float | None) -> Iterator[Steering]:
     """Connected, and QEMU asked what can be set. Every parameter is given back at the end.
 
     :raises QemuError: not QMP, not to be had, or it refuses. :raises UserError: no unix socket. :raises MissingError: none there.
     """
-    if address.path is None:
+    if not address.startswith("unix:"):
         raise UserError(f"--qmp {address}: write unix:PATH; over TCP anybody could command that QEMU")
     if downtime_s is not None and downtime_s > _LARGEST_S:
         raise UserError(f"--downtime {downtime_s:g}s: QEMU takes at most {_LARGEST_S:g} s")
@@ -58,10 +58,10 @@ def open_steering(address: Address, downtime_s: float | None) -> Iterator[Steeri
         qmp.close()
 
 
-def _greeted(address: Address) -> Qmp:
+def _greeted(address: str) -> Qmp:
     qmp = Qmp(f"--qmp {address}")
     try:
-        qmp.greet(connect(resolve(address, "--qmp"), _REMEDY, GREETING_TIMEOUT_S), GREETING_TIMEOUT_S)
+        qmp.greet(endpoint_for_qemu(address, "--qmp").connect(_REMEDY, GREETING_TIMEOUT_S), GREETING_TIMEOUT_S)
     except PeerError as exc:
         raise QemuError(str(exc)) from exc
     except QemuError as exc:

@@ -1,0 +1,41 @@
+"""Which kind of transport an address means: by its scheme, the word before the first colon. One line adds one of ours."""
+
+from __future__ import annotations
+
+from harness.errors import UserError
+from harness.kinds import Kinds
+from harness.migrator.transport.contract import Endpoint
+from harness.migrator.transport.sockets import SocketEndpoint
+from harness.migrator.transport.tcp import TcpEndpoint
+from harness.migrator.transport.unix import UnixEndpoint
+
+__all__ = ["TRANSPORTS", "endpoint_for_halves", "endpoint_for_qemu"]
+
+TRANSPORTS = Kinds(
+    "transport",
+    Endpoint,
+    {
+        "unix": "harness.migrator.transport.unix:UnixEndpoint",
+        "tcp": "harness.migrator.transport.tcp:TcpEndpoint",
+        "memory": "harness.migrator.transport.memory:MemoryEndpoint",
+    },
+)
+_FOR_QEMU: dict[str, type[SocketEndpoint]] = {"unix": UnixEndpoint, "tcp": TcpEndpoint}
+_FORMS = "write unix:PATH or tcp:HOST:PORT"
+
+
+def endpoint_for_halves(text: str, option: str, *, insecure: bool = False) -> Endpoint:
+    """Where the halves meet. :raises UserError: no such scheme, and as ``Endpoint.at``."""
+    scheme, known = text.partition(":")[0], TRANSPORTS.names()
+    if scheme not in known:
+        others = "".join(f", or {name}:..." for name in known if name not in (*_FOR_QEMU, "memory"))
+        raise UserError(f"{option} {text}: {_FORMS}{others}")
+    return TRANSPORTS.load(scheme).at(text, option, insecure=insecure)
+
+
+def endpoint_for_qemu(text: str, option: str, *, insecure: bool = False) -> SocketEndpoint:
+    """Where a QEMU connects or listens, which speaks no more than these. :raises UserError: as above."""
+    kind = _FOR_QEMU.get(text.partition(":")[0])
+    if kind is None:
+        raise UserError(f"{option} {text}: {_FORMS}")
+    return kind.at(text, option, insecure=insecure)

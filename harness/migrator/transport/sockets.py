@@ -1,0 +1,188 @@
+"""What kinds of links that are sockets have in common; the sockets to our own QEMU too are made and ended here."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import errno
+import os
+import select
+import socket
+import time
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from harness.errors import MissingError, PeerError, UserError
+from harness.migrator.transport.contract import Access, Endpoint, Listener, Transport
+
+__all__ = ["SocketEndpoint", "SocketListener", "SocketTransport", "close_all", "has_hung_up"]
+
+_BACKLOG = 16
+"""Connections that may wait before we look: all that come are to be seen, also those that are then refused."""
+
+
+class SocketTransport(Transport):
+    """Always a blocking socket, so that no thread's deadline is another one's; with a deadline, poll waits."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(True)
+        self._socket = connection
+
+    def send_parts(self, parts: Sequence[bytes | memoryview], timeout_s: float | None = None) -> int:
+        """One system call where the kernel takes it all, and no joined copy."""
+        views = [view for part in parts if len(view := memoryview(part))]
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        total = 0
+        while views:
+            sent = self._socket.sendmsg(views) if deadline_s is None else self._sent_by(deadline_s, views)
+            total += sent
+            while views and sent >= len(views[0]):
+                sent -= len(views.pop(0))
+            if views and sent:
+                views[0] = views[0][sent:]
+        return total
+
+    def _sent_by(self, deadline_s: float, views: list[memoryview]) -> int:
+        if not self._is_ready(select.POLLOUT, max(0.0, deadline_s - time.monotonic())):
+            raise TimeoutError(errno.ETIMEDOUT, "the peer takes no more")
+        return self._socket.sendmsg(views, (), socket.MSG_DONTWAIT)
+
+    def recv_into(self, buffer: memoryview, timeout_s: float | None = None) -> int | None:
+        """A thread that is woken for whatever arrives spends its time waking up: without a deadline the kernel fills the buffer."""
+        try:
+            if timeout_s is None:
+                return self._socket.recv_into(buffer, 0, socket.MSG_WAITALL)
+            if timeout_s > 0 and not self._is_ready(select.POLLIN, timeout_s):
+                return None
+            return self._socket.recv_into(buffer, 0, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+
+    def _is_ready(self, event: int, timeout_s: float) -> bool:
+        poll = select.poll()
+        with contextlib.suppress(ValueError):  # closed: the next call on it says so
+            poll.register(self._socket, event)
+            return bool(poll.poll(timeout_s * 1000))
+        return True
+
+    def fileno(self) -> int:
+        """The socket's."""
+        return self._socket.fileno()
+
+    def has_hung_up(self) -> bool:
+        """As the kernel knows."""
+        return has_hung_up(self._socket)
+
+    def close(self) -> None:
+        """Shut down first: threads blocked on it wake up."""
+        close_all(self._socket)
+
+
+class SocketListener(Listener):
+    """``socket`` is for who wants it bare; ``transport`` is what becomes of those who are accepted."""
+
+    def __init__(self, bound: socket.socket, address: str, transport: type[SocketTransport]) -> None:
+        bound.setblocking(False)
+        self.socket = bound
+        self.address = address
+        self._transport = transport
+
+    def fileno(self) -> int:
+        """The socket's."""
+        return self.socket.fileno()
+
+    def accept(self) -> Transport | None:
+        """:raises OSError: too many open files."""
+        try:
+            connection, _ = self.socket.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return None
+        return self._transport(connection)
+
+    def close(self) -> None:
+        """Whoever waits there is refused."""
+        self.socket.close()
+
+
+class SocketEndpoint(Endpoint):
+    """``places``: the family and socket address of each host that its name means."""
+
+    transport: ClassVar[type[SocketTransport]] = SocketTransport
+
+    def __init__(self, text: str, option: str, places: Sequence[tuple[int, Any]]) -> None:
+        super().__init__(text, option)
+        self.places = tuple(places)
+
+    def dial(self, timeout_s: float) -> Transport:
+        """As ``reach``."""
+        return self.transport(self.reach(timeout_s))
+
+    def connect(self, what: str, timeout_s: float) -> socket.socket:
+        """As ``reach``, for users: ``what`` is to be done about a failure. :raises PeerError: nobody answers there.
+
+        :raises MissingError: no such socket file.
+        """
+        try:
+            return self.reach(timeout_s)
+        except FileNotFoundError as exc:
+            raise MissingError(f"{self}: no such socket; {what}") from exc
+        except OSError as exc:
+            raise PeerError(self.why_unreachable(exc, what)) from exc
+
+    def reach(self, timeout_s: float) -> socket.socket:
+        """Blocking, connected to the first of its places that answers. :raises OSError: none; the last one's reason."""
+        last: OSError | None = None
+        for family, place in self.places:
+            connection = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                connection.settimeout(timeout_s)
+                connection.connect(place)
+                if (
+                    connection.getsockname() == connection.getpeername()
+                ):  # TCP gave us the very port that we try (ip(7))
+                    raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+            except OSError as exc:
+                connection.close()
+                last = exc
+            else:
+                connection.settimeout(None)
+                return connection
+        raise last or OSError("no address")
+
+    def listen(self, access: Access | None = None) -> SocketListener:
+        """At the first of its places."""
+        with contextlib.ExitStack() as undo:
+            bound = undo.enter_context(socket.socket(self.places[0][0], socket.SOCK_STREAM))
+            try:
+                listener = undo.enter_context(self._bind(bound, access))
+                bound.listen(_BACKLOG)
+            except OSError as exc:
+                raise UserError(f"{self}: cannot listen there: {exc.strerror or exc}; {self._remedy(exc)}") from exc
+            undo.pop_all()
+        return listener
+
+    @abc.abstractmethod
+    def _bind(self, bound: socket.socket, access: Access | None) -> SocketListener:
+        """Bind it. :raises OSError: it cannot be. :raises UserError: ``access`` is not to be had."""
+
+    @abc.abstractmethod
+    def _remedy(self, error: OSError) -> str:
+        """What to do where we may not listen."""
+
+
+def has_hung_up(connection: socket.socket) -> bool:
+    """See ``Transport``."""
+    poll = select.poll()
+    with contextlib.suppress(ValueError):
+        poll.register(connection, select.POLLRDHUP)
+        return bool(poll.poll(0))
+    return True
+
+
+def close_all(*sockets: socket.socket | None) -> None:
+    """Shut down and close: threads blocked on them wake up."""
+    for item in sockets:
+        if item is not None:
+            with contextlib.suppress(OSError):
+                item.shutdown(socket.SHUT_RDWR)
+            item.close()
