@@ -18,8 +18,8 @@ from backends.api import MAX_BATCH_BYTES, BackendError, BackendUnavailable
 from backends.conformance import RULES, check
 from backends.conformance.samples import KINDS, sample
 from backends.opencl import OpenclBackend
-from backends.opencl.counters import COUNTERS
 from backends.opencl import backend as module
+from backends.opencl.counters import COUNTERS
 
 PROMPT_S = 1.0
 """What these tests allow a busy machine; 0.2 s is promised of an idle one."""

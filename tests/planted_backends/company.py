@@ -1,0 +1,90 @@
+"""Backends that are broken in what they do in company."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from planted_backends.base import Good, flipped, planted
+
+
+@planted("shared-scratch", "concurrency.threads", "thread ")
+class SharedScratch(Good):
+    """One buffer for the input of all instances."""
+
+    scratch = bytearray(8 << 20)
+
+    def compress(self, data):
+        self.scratch[: len(data)] = data
+        time.sleep(0.0005)  # lets the others run
+        return super().compress(self.scratch[: len(data)])
+
+
+@planted("four-queues", "concurrency.threads", "all 4 queues are taken")
+class FourQueues(Good):
+    """Serves four instances, and refuses the fifth."""
+
+    queues = threading.BoundedSemaphore(4)
+    taken = False
+
+    def compress(self, data):
+        if not self.taken and not self.queues.acquire(blocking=False):
+            raise self._error("all 4 queues are taken")
+        self.taken = True
+        return super().compress(data)
+
+    def close(self):
+        if self.taken:
+            self.queues.release()
+
+
+@planted("one-process", "concurrency.processes", "came back different")
+class OneProcess(Good):
+    """Hands its input over in a file that all processes of the host share. Its threads wait for one another."""
+
+    threads = threading.Lock()
+
+    def compress(self, data):
+        with self.threads, (Path(tempfile.gettempdir()) / "planted-one-process").open("a+b", buffering=0) as file:
+            os.pwrite(file.fileno(), bytes(data), 0) if not file.truncate(len(data)) else None
+            time.sleep(0.0005)  # lets the others run
+            return super().compress(os.pread(file.fileno(), len(data), 0).ljust(len(data), b"\0"))
+
+
+@planted("wrong-after-fork", "concurrency.fork", "in the child of a fork, new instances restored other data")
+class WrongAfterFork(Good):
+    """Its handle belongs to the process that used it first."""
+
+    owner = None
+
+    def compress(self, data):
+        WrongAfterFork.owner = self.owner or os.getpid()
+        return super().compress(data if self.owner == os.getpid() else flipped(data))
+
+
+@planted("hangs-after-fork", "concurrency.fork", "no end within")
+class HangsAfterFork(Good):
+    """Waits in a fork for a thread that only its parent has."""
+
+    owner = None
+
+    def compress(self, data):
+        HangsAfterFork.owner = self.owner or os.getpid()
+        if self.owner != os.getpid():
+            time.sleep(3600)
+        return super().compress(data)
+
+
+@planted("sulks-in-company", "endurance.noisy-neighbour", "noisy_failures is")
+class SulksInCompany(Good):
+    """Gives up where a batch waited 5 ms for a core."""
+
+    def compress(self, data):
+        began_s = time.monotonic() - time.thread_time()
+        packed = super().compress(data)
+        if time.monotonic() - time.thread_time() - began_s > 0.005:
+            raise self._error("the batch waited too long")
+        return packed

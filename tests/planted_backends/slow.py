@@ -1,0 +1,57 @@
+"""Backends that are broken in their speed."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from planted_backends.base import Good, planted
+
+
+@planted("slow-restore", "speed.surface", "decompress_mb_per_s is")
+class SlowRestore(Good):
+    """Restores 10 MB/s, whatever the threads."""
+
+    device = threading.Lock()
+
+    def decompress(self, data, raw_bytes):
+        with self.device:
+            time.sleep(max(0, raw_bytes) / 10e6)
+        return super().decompress(data, raw_bytes)
+
+
+@planted("slow-card", "speed.surface", "compress_mb_per_s is", device="card0")
+class SlowCard(Good):
+    """A card of 100 MB/s: of no use beside a CPU."""
+
+    device = threading.Lock()
+
+    def compress(self, data):
+        with self.device:
+            time.sleep(len(data) / 100e6)
+        return super().compress(data)
+
+
+@planted("slow-tail", "speed.latency", "latency_p999_ms is")
+class SlowTail(Good):
+    """One call in 200 takes 250 ms longer."""
+
+    calls = 0
+
+    def compress(self, data):
+        self.calls += 1
+        if self.calls % 200 == 0:
+            time.sleep(0.25)
+        return super().compress(data)
+
+
+@planted("tires", "endurance.soak", "soak_drift is")
+class Tires(Good):
+    """Takes 50 ms longer for each of the first three seconds since its first batch."""
+
+    began_s = None
+
+    def compress(self, data):
+        Tires.began_s = self.began_s or time.monotonic()
+        time.sleep(min(3, time.monotonic() - self.began_s) * 0.05)
+        return super().compress(data)
