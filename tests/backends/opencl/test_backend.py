@@ -18,9 +18,6 @@ from backends.opencl import OpenclBackend
 from backends.opencl import backend as module
 from backends.restore import self_test_batch
 
-PROMPT_S = 1.0
-"""What these tests allow a busy machine; 0.2 s is promised of an idle one."""
-
 NAMES = {
     "batches", "raw_bytes", "joined_bytes", "blocks", "zero_blocks", "stored_blocks", "host_to_device_s", "kernel_s",
     "device_to_host_s", "queue_s", "wait_s", "slot_wait_s", "worker_cpu_s", "verified_batches", "errors", "timeouts", "deaths",

@@ -11,14 +11,11 @@ import zlib
 
 import planted_opencl
 import pytest
+from offload_rig import PROMPT_S
 
 from backends.api import BackendError
 from backends.conformance.samples import sample
 from backends.opencl import OpenclBackend
-
-PROMPT_S = 1.0
-"""What these tests allow a busy machine; 0.2 s is promised of an idle one."""
-
 
 DATA = sample("text", 1 << 20)
 

@@ -51,8 +51,8 @@ def test_a_large_batch_has_a_longer_limit(start):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-def test_all_threads_are_free_within_the_promise_when_the_worker_is_lost_under_them(start, how):
-    offload = start(slots=3)
+def test_all_threads_are_free_soon_when_the_worker_is_lost_under_them(start, how):
+    offload = start(slots=3, limit_s=2.0)
     (pid,) = worker_pids(offload)
     lost_s = None
     finished, total = [], counts()

@@ -12,6 +12,7 @@ import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from offload_rig import PROMPT_S
 
 from backends import registry
 from backends.api import MAX_BATCH_BYTES, BackendError, BackendUnavailable
@@ -20,9 +21,6 @@ from backends.conformance.samples import KINDS, sample
 from backends.opencl import OpenclBackend
 from backends.opencl import backend as module
 from backends.opencl.counters import COUNTERS
-
-PROMPT_S = 1.0
-"""What these tests allow a busy machine; 0.2 s is promised of an idle one."""
 
 DATA = sample("text", 1 << 20)
 
