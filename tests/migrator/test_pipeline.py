@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from harness.migrator.carry import pipeline
 from harness.migrator.carry.pipeline import Failure, OrderedPipeline, Window, spawn
 
 
@@ -143,3 +144,14 @@ def test_a_full_window_lets_the_rest_through_once_the_other_end_has_gone():
     waiting.join(10)
     assert not waiting.is_alive()
     assert window.in_flight_bytes == 150
+
+
+def test_who_has_gone_once_is_not_waited_for_again(monkeypatch):
+    """Each batch behind the first waited for the next look: half a second, while the guest stood still."""
+    monkeypatch.setattr(pipeline, "_LOOK_S", 0.001)
+    window = Window(100, lambda: True)
+    assert window.acquire(100)
+    assert window.acquire(50)
+    monkeypatch.setattr(pipeline, "_LOOK_S", 3600)
+    assert window.acquire(50)
+    assert window.in_flight_bytes == 200

@@ -68,7 +68,7 @@ class Window:
     def __init__(self, limit_bytes: int, has_hung_up: Callable[[], bool] = lambda: False) -> None:
         self._condition = threading.Condition()
         self._limit_bytes = limit_bytes
-        self._closed = False
+        self._closed = self._unbounded = False
         self._has_hung_up = has_hung_up
         self.in_flight_bytes = 0
         self.peak_bytes = 0
@@ -87,9 +87,9 @@ class Window:
     def acquire(self, count: int) -> bool:
         """Wait until ``count`` more bytes fit. False: the window was closed."""
         with self._condition:
-            while not self._closed and self.in_flight_bytes and self.in_flight_bytes + count > self._limit_bytes:
+            while not self._unbounded and self.in_flight_bytes and self.in_flight_bytes + count > self._limit_bytes:
                 if not self._condition.wait(_LOOK_S) and self._has_hung_up():
-                    break
+                    self._unbounded = True
             self.in_flight_bytes += count
             self.peak_bytes = max(self.peak_bytes, self.in_flight_bytes)
             return not self._closed
@@ -103,7 +103,7 @@ class Window:
     def close(self) -> None:
         """Wake everybody who waits; nothing is bounded any more."""
         with self._condition:
-            self._closed = True
+            self._closed = self._unbounded = True
             self._condition.notify_all()
 
 
