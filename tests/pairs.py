@@ -97,20 +97,25 @@ class Pair:
     usual_backend = "zlib"
 
     def __init__(
-        self, tmp_path, backend: str | None = None, *, receive: dict[str, Any] | None = None, **send: Any
+        self,
+        tmp_path,
+        backend: str | None = None,
+        *,
+        receive: dict[str, Any] | None = None,
+        meet: str = "tcp:127.0.0.1:0",
+        **send: Any,
     ) -> None:
         self.destination_listener = socket.socket(socket.AF_UNIX)
         self.destination_listener.bind(str(tmp_path / "d"))
         self.destination_listener.listen(1)
         target = f"unix:{tmp_path}/d"
         self.receiver = Half(one_sender=True).start(
-            run_receiver, ReceiveConfig("tcp:127.0.0.1:0", target, **(receive or {"threads": 2}))
+            run_receiver, ReceiveConfig(meet, target, **(receive or {"threads": 2}))
         )
         assert self.receiver.error is None, self.receiver.error
-        self.port = self.receiver.port
         config = SendConfig(
             f"unix:{tmp_path}/s",
-            f"tcp:127.0.0.1:{self.port}",
+            self.receiver.line.removeprefix("ready: listening on "),
             backend or self.usual_backend,
             **{"threads": 2, "without_return_path": True, **send},
         )
