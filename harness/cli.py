@@ -8,11 +8,9 @@ SIGTERM, 129 SIGHUP.
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +20,7 @@ import click
 from harness.errors import PageferryError, ResultError
 from harness.hosts.claims import release_all
 from harness.hosts.signals import WORDS, arrived, interruptible, raise_if_arrived
-from harness.names import unknown
-from harness.terminal import OutputError, cover_absent_streams, give_up_output, guarded_output, one_line, tell
+from harness.terminal import OutputError, cover_absent_streams, give_up_output, guarded_output, tell
 
 __all__ = ["main"]
 
@@ -88,23 +85,18 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            from harness.names import unknown
+
             raise click.UsageError(unknown("command", args[0], list(_COMMANDS)), ctx)
         return super().resolve_command(ctx, args)
-
-
-class _Printable(logging.Formatter):
-    """Log lines, in which a peer's words are as harmless as in errors."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(map(one_line, super().format(record).split("\n")))
 
 
 def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
         ctx.find_object(Settings).debug = True  # type: ignore[union-attr]
-        handler = logging.StreamHandler()
-        handler.setFormatter(_Printable("%(relativeCreated)8.0f ms %(threadName)s %(name)s: %(message)s"))
-        logging.basicConfig(level=logging.DEBUG, handlers=[handler])
+        from harness.commands.debugging import log_details
+
+        log_details()
 
 
 def _debug_option() -> click.Option:
@@ -115,8 +107,9 @@ def _debug_option() -> click.Option:
 
 def _version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        metadata = importlib.import_module("importlib.metadata")
-        click.echo(f"pageferry {metadata.version('pageferry')}")
+        from importlib.metadata import version
+
+        click.echo(f"pageferry {version('pageferry')}")
         ctx.exit()
 
 
@@ -153,6 +146,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return EXIT_BROKEN_PIPE if exc.reader_left and arrived() is None else _report(ResultError(str(exc)))
     except BaseException as exc:  # every error ends as one line and a status; --debug shows the rest
         if settings.debug and not isinstance(exc, click.ClickException):
+            import traceback
+
             for line in traceback.format_exc().splitlines():
                 tell(line)
         return _report(exc)

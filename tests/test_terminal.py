@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from harness import cli
+from harness.commands import debugging
 from harness.errors import PeerError
 from harness.experiment.console import make_console, make_table, plain
 from harness.experiment.progress import finished_line
@@ -81,7 +82,7 @@ def test_debug_shows_a_traceback_whose_lines_cannot_rewrite_the_screen(monkeypat
 
 def test_a_log_line_cannot_rewrite_the_screen():
     record = logging.LogRecord("x", logging.DEBUG, "f", 1, "the peer says %s", (HOSTILE,), None)
-    assert all(line.isprintable() for line in cli._Printable("%(message)s").format(record).split("\n"))
+    assert all(line.isprintable() for line in debugging._Printable("%(message)s").format(record).split("\n"))
 
 
 def test_a_finished_run_is_one_line_whatever_its_method_is_called_and_its_error_says():

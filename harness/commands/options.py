@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ import click
 
 from harness.errors import ResultError, UserError
 from harness.migrator.transport.contract import Access
-from harness.results.saving import save_whole
 from harness.terminal import tell
 from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate
 
@@ -132,6 +129,8 @@ def announce(line: str) -> None:
 
 def parse_options(pairs: Sequence[str]) -> dict[str, str | int | float | bool]:
     """``KEY=VALUE`` as TOML reads the value (a bare word is text). :raises UserError: no ``=``."""
+    import tomllib
+
     options: dict[str, str | int | float | bool] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
@@ -164,6 +163,10 @@ def check_writable(path: Path | None, what: str = "statistics") -> None:
 
 def write_statistics(statistics: Mapping[str, Any], path: Path | None) -> None:
     """As JSON to ``path``, whole or not at all, once the migration is over. :raises ResultError: it cannot be written."""
+    import json
+
+    from harness.results.saving import save_whole
+
     if path is None:
         return
     try:

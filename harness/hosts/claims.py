@@ -11,7 +11,6 @@ import atexit
 import contextlib
 import fcntl
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,7 +34,7 @@ class Claim:
     removes what else is called so; it must bear that some of it, or all, is gone."""
 
     def __init__(self, base: Path, undo: Callable[[str], None] = _nothing_else) -> None:
-        self.path = base / f"{PREFIX}{secrets.token_hex(6)}"
+        self.path = base / f"{PREFIX}{os.urandom(6).hex()}"
         self._undo = undo
         self._lock: int | None = None
         self._owner_pid = os.getpid()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +66,7 @@ def _special(path: Path) -> IO[bytes]:
 @contextlib.contextmanager
 def _replacement(path: Path, before: os.stat_result | None) -> Iterator[IO[bytes]]:
     """Under a name that nobody can foresee and lay a trap at, in the same folder."""
-    temporary = path.with_name(f".pageferry-{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".pageferry-{os.urandom(8).hex()}.tmp")
     with os.fdopen(os.open(temporary, _NEW, 0o666), "wb") as file:
         try:
             if before is not None:
