@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -12,7 +11,8 @@ import time
 import uuid
 from pathlib import Path
 
-from harness.hosts.spawn import spawn
+from harness.hosts.child import Child
+from harness.hosts.local import Local
 
 GUEST = "pageferry-test"
 SOCKET = Path("/var/lib/libvirt/qemu/pageferry.sock")
@@ -86,18 +86,19 @@ class Host:
         return f"qemu+unix:///system?socket={self.folder}/sock/libvirt-sock"
 
     @property
-    def prefix(self) -> list[str]:
-        """Before a command that is to run on this host."""
-        return ["nsenter", "--mount", "--uts", "--target", str(self._popen.pid)]
+    def processes(self) -> Local:
+        """Where others run on this host, once it is started."""
+        return Local(prefix=["nsenter", "--mount", "--uts", "--target", str(self._child.pid)])
 
     def start(self) -> None:
         mounts = [f"{part}={place}" for part, place in _MOUNTS.items()]
         command = ["unshare", "--mount", "--uts", "--propagation", "private", "sh", "-c", _MOUNT, "sh", self._name]
         daemon = [sys.executable, "-c", _REAP, *_DAEMON]
-        self._popen = spawn([*command, str(self.folder), *mounts, "--", *daemon], log=self.folder / "libvirtd.log")
+        self._child = Child([*command, str(self.folder), *mounts, "--", *daemon], log=self.folder / "libvirtd.log")
+        self._child.start()
         deadline_s = time.monotonic() + PATIENCE_S
         while self.virsh("uri", check=False).returncode != 0:
-            assert self._popen.poll() is None, (self.folder / "libvirtd.log").read_text()
+            assert self._child.ended() is None, self._child.said()
             assert time.monotonic() < deadline_s, "libvirtd does not answer"
             time.sleep(0.1)
 
@@ -114,11 +115,7 @@ class Host:
         """The guest, whatever state it is in, and the daemon; whoever reaps for them then ends by itself."""
         self.virsh("destroy", GUEST, check=False)
         self._kill_guest()
-        for ask in (signal.SIGTERM, signal.SIGKILL):
-            if self._popen.poll() is None:
-                self._popen.send_signal(ask)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._popen.wait(10)
+        self._child.stop(10)
 
     def _kill_guest(self) -> None:
         """By the id that libvirt wrote down, if it still is the guest's."""

@@ -13,7 +13,6 @@ from harness.guests.accel import probe_accel
 from harness.guests.native import MethodPlan, SideSettings
 from harness.guests.pair import GuestPair, GuestSpec, start_pair
 from harness.guests.stress import StressConfig, layout
-from harness.hosts.spawn import spawn
 from harness.qemu.process import QemuProcess
 from harness.qemu.survey import survey
 from harness.streams.memory.memory import fill_image
@@ -54,6 +53,12 @@ class Halves:
     source: Path
     destination: Path
 
+    def start(self) -> None:
+        """Until both are ready."""
+        for half in (self.receiver, self.sender):
+            half.start()
+            half.wait_ready()
+
 
 @contextmanager
 def two_halves(run_dir: Path, name: str) -> Iterator[Halves]:
@@ -64,8 +69,8 @@ def two_halves(run_dir: Path, name: str) -> Iterator[Halves]:
     receive = ["receive", "--listen", f"unix:{link}", "--to", f"unix:{destination}"]
     send = ["send", "--from", f"unix:{source}", "--to", f"unix:{link}", "--backend", "zlib"]
     halves = Halves(
-        Half("receiver", receive, run_dir=folder, spawn=spawn),
-        Half("sender", send, run_dir=folder, spawn=spawn),
+        Half("receiver", receive, run_dir=folder),
+        Half("sender", send, run_dir=folder),
         source,
         destination,
     )

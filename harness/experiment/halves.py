@@ -6,24 +6,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import re
-import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from backends.children import module_argv
-from harness.errors import CodecError, MissingError, PageferryError, PeerError, QemuError, UserError
-from harness.hosts.cputime import tree_cpu_s
+from harness.errors import PageferryError, PeerError
+from harness.hosts.contract import Host
+from harness.hosts.local import HERE
+from harness.hosts.ours import OwnProcess
 from harness.links.link_api import Link
 from harness.scenario.model import Method
 
 __all__ = [
     "Half",
-    "Spawn",
     "failure_of",
     "open_pair",
     "pair_counters",
@@ -33,22 +30,8 @@ __all__ = [
     "pair_steering",
 ]
 
-Spawn = Callable[..., "subprocess.Popen[bytes]"]
-"""``spawn(argv, log=..., prefix=...)``: a child that cannot outlive the harness."""
-
-_READY = re.compile(r"^pageferry: ready: (.*)$", re.MULTILINE)
-_ERROR = re.compile(r"^pageferry: error: (.*)$", re.MULTILINE)
-_START_TIMEOUT_S = 20.0
 _OWN_LINK = ("--insecure",)
 """The addresses are of links that the harness made, with nothing else on them."""
-
-_BY_STATUS: Mapping[int, type[PageferryError]] = {
-    2: UserError,
-    3: MissingError,
-    4: QemuError,
-    5: PeerError,
-    6: CodecError,
-}
 
 
 def sender_arguments(
@@ -76,115 +59,19 @@ def receiver_arguments(method: Method, listen: str, target: Path) -> list[str]:
     return arguments + (["--threads", str(method.decompress_threads)] if method.decompress_threads else [])
 
 
-class Half:
+class Half(OwnProcess):
     """``pageferry send`` or ``receive`` in its own process. ``name`` is "sender" or "receiver"."""
 
-    def __init__(self, name: str, arguments: Sequence[str], *, run_dir: Path, spawn: Spawn) -> None:
-        self.name = name
-        self.log = run_dir / f"{name}.log"
+    def __init__(self, name: str, arguments: Sequence[str], *, run_dir: Path, host: Host = HERE) -> None:
         self._stats = run_dir / f"{name}.json"
-        self._argv = module_argv("harness.cli", *arguments, "--stats", str(self._stats))
-        self._spawn = spawn
-        self._popen: subprocess.Popen[bytes] | None = None
-        self._cpu_end_s: float | None = None
-        self._cpu_begin_s = 0.0
-
-    @property
-    def pid(self) -> int:
-        """Process id of the started half."""
-        assert self._popen is not None  # noqa: S101 - started by __enter__
-        return self._popen.pid
-
-    def start(self, prefix: Sequence[str] = ()) -> str:
-        """Start it (behind ``prefix``) and wait for its ready line, which is returned. :raises PageferryError: its own error."""
-        self.log.unlink(missing_ok=True)
-        self._popen = self._spawn(self._argv, log=self.log, prefix=prefix)
-        deadline_s = time.monotonic() + _START_TIMEOUT_S
-        while time.monotonic() < deadline_s:
-            if (ready := _READY.search(self._log_text())) is not None:
-                return ready[1]
-            if self._reap():
-                raise self._failure()
-            time.sleep(0.01)
-        raise PeerError(f"{self.name}: not ready after {_START_TIMEOUT_S:.0f} s; last line: {self._last_line()}")
-
-    def mark_begin(self) -> None:
-        """The migration begins: CPU time counts from here."""
-        self._cpu_begin_s = self.cpu_s()
-
-    def cpu_s(self) -> float:
-        """User and system time so far, a device's worker included; the kernel's final count once it has ended."""
-        return self._cpu_end_s if self._cpu_end_s is not None else tree_cpu_s(self.pid)
-
-    def migration_cpu_s(self) -> float:
-        """CPU time since ``mark_begin``."""
-        return self.cpu_s() - self._cpu_begin_s
-
-    def ended(self) -> bool:
-        """Whether the process has ended, well or not."""
-        return self._popen is not None and self._reap()
-
-    def failed(self) -> PageferryError | None:
-        """Its error, if it has ended with one."""
-        if self.ended() and self._popen is not None and self._popen.returncode != 0:
-            return self._failure()
-        return None
+        argv = module_argv("harness.cli", *arguments, "--stats", str(self._stats))
+        super().__init__(name, argv, host=host, log=run_dir / f"{name}.log")
 
     def finish(self, timeout_s: float = 15.0) -> dict[str, Any]:
         """Wait for its end; its statistics. :raises PageferryError: it failed, or does not end."""
-        deadline_s = time.monotonic() + timeout_s
-        while not self._reap():
-            if time.monotonic() > deadline_s:
-                raise PeerError(f"{self.name}: still running {timeout_s:.0f} s after the migration's end")
-            time.sleep(0.005)
-        if self._popen is not None and self._popen.returncode != 0:
-            raise self._failure()
+        self.wait_end(timeout_s)
         statistics: dict[str, Any] = json.loads(self._stats.read_text())
         return statistics
-
-    def stop(self) -> None:
-        """End it if it still runs: SIGTERM, then SIGKILL."""
-        if self._popen is None:
-            return
-        for ask in (signal.SIGTERM, signal.SIGKILL):
-            if self._reap():
-                return
-            self._popen.send_signal(ask)
-            deadline_s = time.monotonic() + 3.0
-            while time.monotonic() < deadline_s and not self._reap():
-                time.sleep(0.01)
-
-    def _reap(self) -> bool:
-        """Whether it has ended. Reaped by hand, as only wait4 gives the kernel's count of its and its children's CPU time."""
-        popen = self._popen
-        assert popen is not None  # noqa: S101 - callers start it first
-        if popen.returncode is not None:
-            return True
-        try:
-            pid, status, usage = os.wait4(popen.pid, os.WNOHANG)
-        except ChildProcessError:
-            popen.returncode = -1
-            return True
-        if pid == 0:
-            return False
-        popen.returncode = os.waitstatus_to_exitcode(status)
-        self._cpu_end_s = usage.ru_utime + usage.ru_stime
-        return True
-
-    def _failure(self) -> PageferryError:
-        status = self._popen.returncode if self._popen is not None else -1
-        found = _ERROR.findall(self._log_text())
-        words = found[-1] if found else f"ended with status {status}; last line: {self._last_line()}"
-        return _BY_STATUS.get(status, PeerError)(f"{self.name}: {words}")
-
-    def _log_text(self) -> str:
-        with contextlib.suppress(OSError):
-            return self.log.read_text(errors="replace")
-        return ""
-
-    def _last_line(self) -> str:
-        lines = self._log_text().strip().splitlines()
-        return lines[-1] if lines else "(nothing)"
 
 
 @contextlib.contextmanager
@@ -195,7 +82,6 @@ def open_pair(
     source: Path,
     target: Path,
     run_dir: Path,
-    spawn: Spawn,
     qmp: Path | None = None,
     return_path: bool = True,
 ) -> Iterator[tuple[Half, Half]]:
@@ -205,15 +91,17 @@ def open_pair(
     :raises PageferryError: one of them does not start; its own words.
     """
     with contextlib.ExitStack() as stack:
-        listen = f"tcp:{link.destination_listen_host}:0"
-        receiver = Half("receiver", receiver_arguments(method, listen, target), run_dir=run_dir, spawn=spawn)
+        listen = f"tcp:{link.destination.address}:0"
+        arguments = receiver_arguments(method, listen, target)
+        receiver = Half("receiver", arguments, run_dir=run_dir, host=link.destination)
         stack.callback(receiver.stop)
-        ready = receiver.start(link.destination_prefix)
-        host, port = link.connect_address(int(ready.rpartition(":")[2]))
+        receiver.start()
+        host, port = link.connect_address(int(receiver.wait_ready().rpartition(":")[2]))
         arguments = sender_arguments(method, source, f"tcp:{host}:{port}", qmp, return_path=return_path)
-        sender = Half("sender", arguments, run_dir=run_dir, spawn=spawn)
+        sender = Half("sender", arguments, run_dir=run_dir, host=link.source)
         stack.callback(sender.stop)
-        sender.start(link.source_prefix)
+        sender.start()
+        sender.wait_ready()
         yield sender, receiver
 
 

@@ -32,7 +32,6 @@ from harness.guests.stress import StressConfig, layout
 from harness.guests.verify import Verification, dump_bytes, verify
 from harness.hosts.look import Look, cpu_seconds
 from harness.hosts.rundir import LOGS_BYTES, open_run_dir, scratch_base
-from harness.hosts.spawn import spawn
 from harness.links.link import Link, choose_link, remove_leftovers
 from harness.links.steps import stepping
 from harness.qemu.migration import MigrationOutcome, MigrationStatus, listen, migrate
@@ -120,8 +119,7 @@ class LiveLab:
                     plan,
                     run_dir=run_dir,
                     log_dir=run_dir,
-                    source_prefix=link.source_prefix,
-                    destination_prefix=link.destination_prefix,
+                    hosts=(link.source, link.destination),
                     steered=method.steer,
                 )
             )
@@ -142,14 +140,14 @@ class _Route:
 @contextmanager
 def _open_route(method: Method, pair: GuestPair, link: Link, run_dir: Path, *, return_path: bool) -> Iterator[_Route]:
     if method.engine == "qemu":
-        heard = listen(pair.destination, f"tcp:{link.destination_listen_host}:0")
+        heard = listen(pair.destination, f"tcp:{link.destination.address}:0")
         yield _Route("tcp:{}:{}".format(*link.connect_address(int(heard.rpartition(":")[2]))))
         return
     out_of, into = run_dir / "out.sock", run_dir / "in.sock"
     listen(pair.destination, f"unix:{into}")
     qmp = pair.source.qmp_for_others
     with open_pair(
-        method, link, source=out_of, target=into, run_dir=run_dir, spawn=spawn, qmp=qmp, return_path=return_path
+        method, link, source=out_of, target=into, run_dir=run_dir, qmp=qmp, return_path=return_path
     ) as halves:
         yield _Route(f"unix:{out_of}", halves)
 
@@ -171,12 +169,10 @@ class _Attempt:
     dirtied_bytes_per_s: float | None = field(init=False, default=None)
 
     def run(self, run_dir: Path) -> Run:
-        pids = {"source_qemu": self.pair.source.pid, "destination_qemu": self.pair.destination.pid}
-        pids |= {half.name: half.pid for half in self.route.halves}
-        for half in self.route.halves:
-            half.mark_begin()
+        parties = {"source_qemu": self.pair.source.cpu_s, "destination_qemu": self.pair.destination.cpu_s}
+        parties |= {half.name: half.cpu_s for half in self.route.halves}
         before = self.pair.ask_writes("source")
-        self.look = Look(self.link.counters, pids)
+        self.look = Look(self.link.counters, parties)
         with stepping(self.link, self.scenario.link.steps):
             outcome = self._migrate()
         self.spent_cpu_s = self.look.cpu_since_start()  # what is asked of the QEMUs from here on is not the migration's
@@ -289,8 +285,8 @@ class _Attempt:
         )
 
     def _cpu(self) -> CpuSeconds:
-        spent = self.spent_cpu_s | {half.name: half.migration_cpu_s() for half in self.route.halves}
-        return cpu_seconds(spent)
+        spent = self.look.cpu_since_start()  # the halves' has become final with their end
+        return cpu_seconds(self.spent_cpu_s | {half.name: spent[half.name] for half in self.route.halves})
 
     def _counters(self, last: MigrationStatus) -> dict[str, int | float]:
         """What QEMU says of itself, and the way back."""

@@ -25,7 +25,6 @@ from harness.experiment.halves import (
 )
 from harness.hosts.look import Look, cpu_seconds
 from harness.hosts.rundir import LOGS_BYTES, open_run_dir, scratch_base
-from harness.hosts.spawn import spawn
 from harness.links.link import Link, choose_link, remove_leftovers
 from harness.links.steps import stepping
 from harness.results.result import Run
@@ -99,14 +98,11 @@ class ReplayLab:
             run_dir = stack.enter_context(open_run_dir(logs, LOGS_BYTES))
             link = stack.enter_context(self._link_kind.another())
             route = stack.enter_context(_open_route(method, link, run_dir))
-            feeder = Player(
-                "feeder", feed_argv(self._stream.path, route.target), log=run_dir / "feeder.log", spawn=spawn
-            )
+            argv = feed_argv(self._stream.path, route.target)
+            feeder = Player("feeder", argv, host=link.source, log=run_dir / "feeder.log")
             stack.callback(feeder.stop)
-            for half in route.halves:
-                half.mark_begin()
-            look = Look(link.counters, {half.name: half.pid for half in route.halves})
-            feeder.start(link.source_prefix)
+            look = Look(link.counters, {half.name: half.cpu_s for half in route.halves})
+            feeder.start()
             with stepping(link, self._scenario.link.steps):
                 in_time = self._wait(method, route, look, on_progress)
             if not in_time:
@@ -149,7 +145,7 @@ class ReplayLab:
             wire_bytes=wire_bytes,
             stream_bytes=stream.stream_bytes,
             ratio=stream.stream_bytes / wire_bytes,
-            cpu_s=cpu_seconds({half.name: half.migration_cpu_s() for half in route.halves}),
+            cpu_s=cpu_seconds(look.cpu_since_start()),
             verified=arrived,
             verification=(line,),
             parameters=pair_parameters(statistics),
@@ -191,20 +187,18 @@ class _Route:
 def _open_route(method: Method, link: Link, run_dir: Path) -> Iterator[_Route]:
     ours = method.engine == "pageferry"
     out_of, into = run_dir / "out.sock", run_dir / "in.sock"
-    listen = f"unix:{into}" if ours else f"tcp:{link.destination_listen_host}:0"
+    listen = f"unix:{into}" if ours else f"tcp:{link.destination.address}:0"
     with ExitStack() as stack:
-        sink = Player("sink", sink_argv(listen), log=run_dir / "sink.log", spawn=spawn)
+        sink = Player("sink", sink_argv(listen), host=link.destination, log=run_dir / "sink.log")
         stack.callback(sink.stop)
-        sink.start(link.destination_prefix)
+        sink.start()
         ready = sink.wait_ready()
         if not ours:
             host, port = link.connect_address(int(ready.rpartition(":")[2]))
             yield _Route(f"tcp:{host}:{port}", sink)
             return
         ends = {"source": out_of, "target": into}
-        pair = open_pair(
-            method, link, **ends, run_dir=run_dir, spawn=spawn, return_path=False
-        )  # a sink confirms nothing
+        pair = open_pair(method, link, **ends, run_dir=run_dir, return_path=False)  # a sink confirms nothing
         yield _Route(f"unix:{out_of}", sink, stack.enter_context(pair))
 
 

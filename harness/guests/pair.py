@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ from harness.guests.stress import (
     devices,
     layout,
 )
+from harness.hosts.contract import Host
+from harness.hosts.local import HERE
 from harness.qemu.process import QemuProcess
 from harness.units import MIB
 
@@ -141,19 +143,17 @@ def start_pair(
     *,
     run_dir: Path,
     log_dir: Path,
-    source_prefix: Sequence[str] = (),
-    destination_prefix: Sequence[str] = (),
+    hosts: tuple[Host, Host] = (HERE, HERE),
     steered: bool = False,
 ) -> Iterator[GuestPair]:
     """Both QEMUs, set up as planned and read back, the source's guest loaded and not yet running; stopped at the end.
 
     ``run_dir`` holds the sockets: short and the caller's to remove. Logs are ``log_dir/source.log`` and
-    ``destination.log``. The prefixes put each side into its network namespace. ``steered``: the source has a second QMP
+    ``destination.log``. ``hosts``: the source's and the destination's. ``steered``: the source has a second QMP
     socket, for a sender.
 
     :raises QemuError: a QEMU refuses or dies, or a setting did not take.
     """
-    prefixes = {"source": source_prefix, "destination": destination_prefix}
     sides = {"source": plan.source, "destination": plan.destination}
     with ExitStack() as stack:
         started = {
@@ -163,12 +163,12 @@ def start_pair(
                     guest_argv(spec, sides[name], incoming=name == "destination"),
                     run_dir=run_dir,
                     log=log_dir / f"{name}.log",
-                    prefix=prefix,
+                    host=host,
                     chardevs=[CONSOLE],
                     second_qmp=steered and name == "source",
                 )
             )
-            for name, prefix in prefixes.items()
+            for name, host in zip(("source", "destination"), hosts, strict=True)
         }
         reader = HeartbeatReader({name: _feed() for name in started}, lambda event: isinstance(event, Heartbeat))
         stack.callback(reader.close)

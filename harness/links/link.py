@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import select
-import subprocess
+import re
+import struct
 import threading
 from collections.abc import Iterator
 from typing import Literal
 
 from backends.children import module_argv
 from harness.errors import MissingError, PeerError
+from harness.hosts.child import Child
 from harness.links.link_api import Link, LinkCounters
 from harness.links.netns import NetnsLink, remove_leftovers
 from harness.links.relay import COUNTERS_BYTES
@@ -26,7 +27,8 @@ __all__ = ["Link", "LinkCounters", "NetnsLink", "RelayLink", "choose_link", "ope
 
 LinkKind = Literal["auto", "netns", "relay"]
 _HOST = "127.0.0.1"
-_ANSWER_TIMEOUT_MS = 10_000
+_ANSWER = re.compile(r"\d+$")
+_ANSWER_TIMEOUT_S = 10.0
 _END_TIMEOUT_S = 5.0
 
 
@@ -51,15 +53,10 @@ class RelayLink(Link):
         super().__init__(bandwidth_bytes_per_s, reason)
         self.delay_s = delay_s
         self.jitter_s = jitter_s
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._shared: mmap.mmap | None = None
         self._ports: dict[int, int] = {}
         self._asking = threading.Lock()
-
-    @property
-    def destination_listen_host(self) -> str:
-        """Loopback."""
-        return _HOST
 
     @property
     def description(self) -> str:
@@ -97,15 +94,7 @@ class RelayLink(Link):
             if self.bandwidth_bytes_per_s is not None:
                 command += ["--bytes-per-s", str(self.bandwidth_bytes_per_s)]
             command += ["--delay-s", str(self.delay_s), "--jitter-s", str(self.jitter_s)]
-            # A session of its own: Ctrl-C is the harness's to handle. Its end is that of its standard input.
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=[descriptor],
-                start_new_session=True,
-            )
+            self._child = Child(command, hears=True, pass_fds=[descriptor]).start()
         finally:
             os.close(descriptor)
 
@@ -122,47 +111,31 @@ class RelayLink(Link):
             self._ask(f"rate={bytes_per_s}")
 
     def _ask(self, what: str) -> int:
-        process = self._process
-        if process is None or process.stdin is None or process.stdout is None:
-            raise PeerError("link: the relay is not open")
-        with contextlib.suppress(BrokenPipeError):  # what it died of is read below
-            process.stdin.write(f"{what}\n".encode())
-            process.stdin.flush()
-        waiting = select.poll()
-        waiting.register(process.stdout, select.POLLIN)
-        if not waiting.poll(_ANSWER_TIMEOUT_MS):
-            raise PeerError(
-                f"link: the relay (process {process.pid}) did not answer in {_ANSWER_TIMEOUT_MS / 1000:g} s"
-            )
-        answer = process.stdout.readline()
-        if not answer:
-            raise PeerError(f"link: the relay died: {self._last_words(process)}")
-        return int(answer)
+        child = self._living()
+        child.tell(what)
+        answer = child.hear(_ANSWER, _ANSWER_TIMEOUT_S)
+        if answer is None:
+            self._living()
+            raise PeerError(f"link: the relay (process {child.pid}) did not answer in {_ANSWER_TIMEOUT_S:g} s")
+        return int(answer[0])
 
     def counters(self) -> LinkCounters:
         """Bytes handed on so far; read from shared memory, so nothing is asked of the relay."""
-        if self._shared is None or self._process is None:
-            raise PeerError("link: the relay is not open")
-        if self._process.poll() is not None:
-            raise PeerError(f"link: the relay died: {self._last_words(self._process)}")
-        with memoryview(self._shared) as view, view.cast("Q") as both:
-            return LinkCounters(both[0], both[1])
+        self._living()
+        return LinkCounters(*struct.unpack("@QQ", self._shared or b""))
 
-    @staticmethod
-    def _last_words(process: subprocess.Popen[bytes]) -> str:
-        _, said = process.communicate(timeout=_END_TIMEOUT_S)
-        lines = said.decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"exit status {process.returncode}"
+    def _living(self) -> Child:
+        if self._child is None:
+            raise PeerError("link: the relay is not open")
+        if (how := self._child.end_and_words()) is not None:
+            raise PeerError(f"link: the relay died: {how}")
+        return self._child
 
     def close(self) -> None:
         """End the relay: its connections are reset."""
-        process, self._process = self._process, None
-        if process is not None:
-            try:
-                process.communicate(timeout=_END_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
+        if self._child is not None:
+            self._child.stop(_END_TIMEOUT_S)
+            self._child = None
         if self._shared is not None:
             self._shared.close()
             self._shared = None

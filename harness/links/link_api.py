@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Literal, Self
 
+from harness.hosts.contract import Host
+from harness.hosts.local import HERE
+
 __all__ = ["Link", "LinkCounters"]
 
 
@@ -21,25 +24,27 @@ class LinkCounters:
 class Link(abc.ABC):
     """A context manager: entering makes the link, leaving removes it, however the run ends.
 
-    ``source_prefix`` and ``destination_prefix`` go before the argv of each side's processes. The destination listens at
-    ``destination_listen_host`` on any port; ``connect_address`` says where the source reaches that port.
-    ``reason`` says why this kind was chosen, where it was chosen for the user.
+    Its two hosts are there from the beginning and run something once it is made. The destination listens at its host's address, on
+    any port; ``connect_address`` says where the source reaches that port. ``reason`` says why this kind was chosen, where it
+    was chosen for the user.
     """
 
     kind: ClassVar[Literal["netns", "relay"]]
     counts: ClassVar[str]
     """What ``counters`` counts, in words for the report."""
 
-    def __init__(self, bandwidth_bytes_per_s: int | None, reason: str | None = None) -> None:
+    def __init__(
+        self,
+        bandwidth_bytes_per_s: int | None,
+        reason: str | None = None,
+        *,
+        source: Host = HERE,
+        destination: Host = HERE,
+    ) -> None:
         self.bandwidth_bytes_per_s = bandwidth_bytes_per_s
         self.reason = reason
-        self.source_prefix: list[str] = []
-        self.destination_prefix: list[str] = []
-
-    @property
-    @abc.abstractmethod
-    def destination_listen_host(self) -> str:
-        """The address on which the destination's side listens."""
+        self.source = source
+        self.destination = destination
 
     @property
     @abc.abstractmethod

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from harness.errors import MissingError, PeerError
 from harness.hosts.claims import Claim, remove_abandoned
+from harness.hosts.namespace import Namespace
 from harness.links.cable import Cable
 from harness.links.link_api import Link, LinkCounters
 from harness.links.netlink import QueueCounter
@@ -88,19 +89,15 @@ class NetnsLink(Link):
         jitter_s: float = 0.0,
         loss: float = 0.0,
     ) -> None:
-        super().__init__(bandwidth_bytes_per_s, reason)
-        self._length = (delay_s, jitter_s, loss)
-        self._cable = Cable(*self._length) if any(self._length) else None
         self._claim = Claim(_CLAIMS, _remove)
         self._names = _names(self._claim.path.name)
+        near, far = (_NAMESPACES / name for name in self._names)
+        ends = {"source": Namespace(near, _SOURCE_HOST), "destination": Namespace(far, _DESTINATION_HOST)}
+        super().__init__(bandwidth_bytes_per_s, reason, **ends)
+        self._length = (delay_s, jitter_s, loss)
+        self._cable = Cable(*self._length) if any(self._length) else None
         self._counters: tuple[QueueCounter, ...] = ()
         self._congestion_control = _congestion_control()
-        self.source_prefix, self.destination_prefix = map(_enter, self._names)
-
-    @property
-    def destination_listen_host(self) -> str:
-        """The destination's end of the veth pair."""
-        return _DESTINATION_HOST
 
     @property
     def description(self) -> str:
@@ -208,11 +205,6 @@ def remove_leftovers() -> list[str]:
 
 def _names(stem: str) -> tuple[str, str]:
     return f"{stem}-a", f"{stem}-b"
-
-
-def _enter(name: str) -> list[str]:
-    """Not ``ip netns exec``, which mounts another /sys: whoever runs in that no longer sees the limits of its control group."""
-    return ["nsenter", f"--net={_NAMESPACES / name}"]
 
 
 def _remove(stem: str) -> None:

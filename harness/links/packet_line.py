@@ -1,8 +1,8 @@
 """A delay line for packets: a process between two network namespaces that holds what one sends until it is due at the other.
 
 ``python -m harness.links.packet_line --delay-s S [--jitter-s S] [--loss SHARE] NAMESPACE NAMESPACE``, started by ``NetnsLink``,
-makes an interface in each namespace (its cable ends in this process), says so by a line on its standard output, and ends when
-its standard input does; the interfaces go with it. Packets keep their order. The kernel's TCP sees the length of the link and its
+makes an interface in each namespace (its cable ends in this process), says so by a line on its standard output, and runs until
+it is killed; the interfaces go with it. Packets keep their order. The kernel's TCP sees the length of the link and its
 losses. Rate and counters are those of the queues before the interfaces. Needs root. Knows nothing of what the packets hold.
 """
 
@@ -20,6 +20,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from harness.links.netlink import in_namespace
 from harness.links.shaping import UNLIMITED_LINE_BYTES, Delay
@@ -72,16 +73,14 @@ class PacketLine:
         self._loss = loss
         self._chance = random.Random(2)  # noqa: S311 - which packet is lost is no secret
 
-    def run(self, control_fd: int) -> None:
-        """Serve until ``control_fd`` ends."""
+    def run(self) -> NoReturn:
+        """Serve for ever."""
         while True:
             due = [way.under_way[0][0] for way in self._ways if way.under_way]
             wait_s = max(0.0, min(due) - time.monotonic()) if due else None
             full = [way for way in self._ways if way.held_bytes > UNLIMITED_LINE_BYTES]
             sources = [way.source for way in self._ways if way not in full]
-            readable, _, _ = select.select([control_fd, *sources], [], [], wait_s)
-            if control_fd in readable and not os.read(control_fd, 4096):
-                return
+            readable, _, _ = select.select(sources, [], [], wait_s)
             for way in self._ways:
                 self._send_off(way, way.source in readable)
                 self._deliver(way)
@@ -120,7 +119,7 @@ def main() -> None:
     line = PacketLine((near, far), arguments.delay_s, arguments.jitter_s, arguments.loss)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    line.run(sys.stdin.fileno())
+    line.run()
 
 
 if __name__ == "__main__":

@@ -10,11 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import resource
 import socket
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +22,8 @@ from typing import Any
 import xxhash
 
 from backends.children import module_argv
-from harness.errors import MissingError, PageferryError, PeerError, UserError
+from harness.errors import MissingError, PageferryError, PeerError
+from harness.hosts.ours import ERROR, READY, OwnProcess
 from harness.migrator.transport.registry import endpoint_for_qemu
 
 __all__ = ["Player", "feed", "feed_argv", "main", "sink", "sink_argv"]
@@ -33,15 +32,10 @@ _SEND_BYTES = 1 << 20
 _RECEIVE_BYTES = 1 << 20
 _CONNECT_TIMEOUT_S = 10.0
 _DEFAULT_TIMEOUT_S = 60.0
-_START_TIMEOUT_S = 20.0
 _OWN_LINK = ("--insecure",)
 """The addresses are of links that the harness made, with nothing else on them, and the stream is of its own making."""
 
-_READY, _ERROR = "pageferry: ready: ", "pageferry: error: "
-_BY_STATUS: dict[int, type[PageferryError]] = {2: UserError, 3: MissingError, 5: PeerError}
-
 Report = dict[str, Any]
-Spawn = Callable[..., "subprocess.Popen[bytes]"]
 
 
 def feed(path: Path, target: str, timeout_s: float = _DEFAULT_TIMEOUT_S, *, insecure: bool = False) -> Report:
@@ -151,70 +145,13 @@ def sink_argv(source: str) -> list[str]:
     return module_argv("harness.streams.replay", "sink", "--listen", source, *_OWN_LINK)
 
 
-class Player:
-    """A feeder or a sink in its own process. ``name`` is what errors call it."""
-
-    def __init__(self, name: str, argv: Sequence[str], *, log: Path, spawn: Spawn) -> None:
-        self.name = name
-        self._argv = list(argv)
-        self._log = log
-        self._spawn = spawn
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int:
-        """Process id, once started."""
-        return self._started().pid
-
-    def start(self, prefix: Sequence[str] = ()) -> None:
-        """Start it behind ``prefix``; a feeder begins at once."""
-        self._log.unlink(missing_ok=True)
-        self._process = self._spawn(self._argv, log=self._log, prefix=prefix)
-
-    def wait_ready(self) -> str:
-        """The address on which a sink listens. :raises PageferryError: its own error."""
-        deadline_s = time.monotonic() + _START_TIMEOUT_S
-        while (found := re.search(f"^{_READY}(.*)$", self._said(), re.MULTILINE)) is None:
-            if self._started().poll() is not None:
-                raise self._failure()
-            if time.monotonic() > deadline_s:
-                raise PeerError(f"{self.name}: not ready after {_START_TIMEOUT_S:.0f} s")
-            time.sleep(0.01)
-        return found[1]
-
-    def ended(self) -> bool:
-        """Whether the process has ended, well or not."""
-        return self._started().poll() is not None
+class Player(OwnProcess):
+    """A feeder, which begins as soon as it is started, or a sink, which is ready with the address on which it listens."""
 
     def finish(self, timeout_s: float) -> Report:
         """Wait for its end; its report. :raises PageferryError: it failed, or does not end."""
-        try:
-            status = self._started().wait(timeout_s)
-        except subprocess.TimeoutExpired as exc:
-            raise PeerError(f"{self.name}: still running after {timeout_s:g} s") from exc
-        if status != 0:
-            raise self._failure()
-        report: Report = json.loads(self._said().strip().splitlines()[-1])
+        report: Report = json.loads(self.wait_end(timeout_s))
         return report
-
-    def stop(self) -> None:
-        """End it if it still runs."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-
-    def _started(self) -> subprocess.Popen[bytes]:
-        assert self._process is not None, "start() comes first"  # noqa: S101
-        return self._process
-
-    def _failure(self) -> PageferryError:
-        status = self._started().returncode
-        lines = self._said().strip().splitlines() or ["(nothing)"]
-        said = next((line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)), None)
-        return _BY_STATUS.get(status, PeerError)(f"{self.name}: {said or f'ended with status {status}: {lines[-1]}'}")
-
-    def _said(self) -> str:
-        return self._log.read_text(errors="replace") if self._log.exists() else ""
 
 
 def _say(line: str) -> None:
@@ -240,9 +177,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report = feed(options.path, options.to, options.timeout, insecure=options.insecure)
         else:
             insecure = options.insecure
-            report = sink(options.listen, options.timeout, lambda where: _say(f"{_READY}{where}"), insecure=insecure)
+            report = sink(options.listen, options.timeout, lambda where: _say(f"{READY}{where}"), insecure=insecure)
     except PageferryError as exc:
-        _say(f"{_ERROR}{exc}")
+        _say(f"{ERROR}{exc}")
         return exc.exit_status
     _say(json.dumps(report))
     return 0

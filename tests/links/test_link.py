@@ -45,16 +45,16 @@ def needs_netns():
 
 def namespaces(link):
     """The files that stand for both network namespaces of ``link``."""
-    return [Path(prefix[-1].removeprefix("--net=")) for prefix in (link.source_prefix, link.destination_prefix)]
+    return [host.file for host in (link.source, link.destination)]
 
 
 def push(link, count):
     """``count`` bytes from a process on the source's side to one on the destination's; seconds it took."""
-    sink = [*link.destination_prefix, sys.executable, "-c", SINK, link.destination_listen_host]
+    sink = [*link.destination.prefix, sys.executable, "-c", SINK, link.destination.address]
     with subprocess.Popen(sink, stdout=subprocess.PIPE, text=True) as process:
         host, port = link.connect_address(int(process.stdout.readline()))
         began_s = time.monotonic()
-        feed = [*link.source_prefix, sys.executable, "-c", FEED, host, str(port), str(count)]
+        feed = [*link.source.prefix, sys.executable, "-c", FEED, host, str(port), str(count)]
         subprocess.run(feed, check=True, timeout=60)
         assert int(process.stdout.read()) == count
     return time.monotonic() - began_s
@@ -84,7 +84,7 @@ def test_relay_counts_payload_exactly():
 
 def test_relay_leaves_no_process():
     with RelayLink(None) as link:
-        pid = link._process.pid
+        pid = link._child.pid
         assert Path(f"/proc/{pid}").exists()
     assert not Path(f"/proc/{pid}").exists()
 
@@ -92,7 +92,7 @@ def test_relay_leaves_no_process():
 def test_relay_ends_with_its_harness_even_when_that_is_killed():
     code = (
         "from harness.links.link import RelayLink; import time\n"
-        "link = RelayLink(None); link.open(); print(link._process.pid, flush=True); time.sleep(60)"
+        "link = RelayLink(None); link.open(); print(link._child.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         pid = int(process.stdout.readline())
@@ -102,8 +102,8 @@ def test_relay_ends_with_its_harness_even_when_that_is_killed():
 
 def test_dead_relay_is_an_error_with_its_last_words():
     with RelayLink(None) as link:
-        os.kill(link._process.pid, signal.SIGKILL)
-        link._process.wait()
+        os.kill(link._child.pid, signal.SIGKILL)
+        link._child.ended(10)
         with pytest.raises(PeerError, match="relay died"):
             link.connect_address(1)
         with pytest.raises(PeerError, match="relay died"):
@@ -214,12 +214,12 @@ def test_a_lossy_link_between_namespaces_delivers_all_and_sends_some_twice(needs
 @pytest.mark.netns
 def test_a_packet_line_ends_with_its_link_and_with_its_harness_even_when_that_is_killed(needs_netns):
     with open_link("netns", None, delay_s=0.001) as link:
-        pid = link._cable._process.pid
+        pid = link._cable._child.pid
         assert Path(f"/proc/{pid}").exists()
     assert not Path(f"/proc/{pid}").exists()
     code = (
         "from harness.links.netns import NetnsLink; import time\n"
-        "link = NetnsLink(None, delay_s=0.001); link.open(); print(link._cable._process.pid, flush=True); time.sleep(60)"
+        "link = NetnsLink(None, delay_s=0.001); link.open(); print(link._cable._child.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         pid = int(process.stdout.readline())
@@ -231,8 +231,8 @@ def test_a_packet_line_ends_with_its_link_and_with_its_harness_even_when_that_is
 @pytest.mark.netns
 def test_a_dead_packet_line_is_an_error_with_its_last_words(needs_netns):
     with open_link("netns", None, delay_s=0.001) as link:
-        os.kill(link._cable._process.pid, signal.SIGKILL)
-        link._cable._process.wait()
+        os.kill(link._cable._child.pid, signal.SIGKILL)
+        link._cable._child.ended(10)
         with pytest.raises(PeerError, match="packet line died"):
             link.counters()
 
@@ -253,7 +253,7 @@ def test_a_link_that_fails_halfway_leaves_nothing(needs_netns, monkeypatch):
     assert not any(namespace.exists() for namespace in namespaces(link))
 
 
-KILLED = "from harness.links.netns import NetnsLink\nimport os\nlink = NetnsLink(None); link.open()\nprint(*link.source_prefix)"
+KILLED = "from harness.links.netns import NetnsLink\nimport os\nlink = NetnsLink(None); link.open()\nprint(*link.source.prefix)"
 
 
 @pytest.mark.netns
@@ -300,7 +300,7 @@ def test_processes_of_a_link_see_the_machine_as_it_is(needs_netns):
     """Most of all the limits of their control group: ``ip netns exec`` would hide all of /sys/fs/cgroup."""
     with open_link("netns", None) as link:
         look = ["cat", "/proc/self/mountinfo"]
-        inside = subprocess.run([*link.source_prefix, *look], capture_output=True, text=True, check=True)
+        inside = subprocess.run([*link.source.prefix, *look], capture_output=True, text=True, check=True)
         assert inside.stdout == Path("/proc/self/mountinfo").read_text()
 
 

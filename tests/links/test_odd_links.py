@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -95,17 +94,17 @@ def test_a_link_that_dies_fails_both_ends_with_the_reason(tmp_path, netns_link, 
     """Nothing is closed when a cable is pulled, so that only silence tells. With our own interface down nothing may be
     unacknowledged, for nothing left.
     """
-    host, out_of, into = netns_link.destination_listen_host, tmp_path / "s", tmp_path / "d"
+    host, out_of, into = netns_link.destination.address, tmp_path / "s", tmp_path / "d"
     with contextlib.ExitStack() as stack:
         guest, target = (stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2))
         target.bind(str(into))
         target.listen(1)
         receiver, line = half(
-            netns_link.destination_prefix, "receive", "--listen", f"tcp:{host}:0", "--to", f"unix:{into}", "--insecure"
+            netns_link.destination.prefix, "receive", "--listen", f"tcp:{host}:0", "--to", f"unix:{into}", "--insecure"
         )
         to = f"tcp:{host}:{line.rpartition(':')[2].strip()}"
         route = ("--from", f"unix:{out_of}", "--to", to, "--backend", "none", "--without-return-path", "--insecure")
-        sender, _ = half(netns_link.source_prefix, "send", *route)
+        sender, _ = half(netns_link.source.prefix, "send", *route)
         guest.connect(str(out_of))
         guest.sendall(b"x")
         destination = stack.enter_context(target.accept()[0])
@@ -120,7 +119,7 @@ def test_a_link_that_dies_fails_both_ends_with_the_reason(tmp_path, netns_link, 
         if busy:
             pusher.start()
         time.sleep(0.5)
-        subprocess.run(["ip", "-n", Path(netns_link.source_prefix[-1]).name, "link", "set", "pf0", "down"], check=True)
+        subprocess.run(["ip", "-n", netns_link.source.file.name, "link", "set", "pf0", "down"], check=True)
         if not busy:
             pusher.start()
         threads.append(pusher)

@@ -4,7 +4,6 @@ import shutil
 import subprocess
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from harness.errors import PageferryError
 from harness.experiment.halves import Half
 from harness.guests.console import HeartbeatReader
 from harness.guests.stress import Command, Console, Heartbeat, VerifyReport, command_line, kernel_path
-from harness.hosts.spawn import spawn
 
 LACK = libvirt_host.why_not() if shutil.which(QEMU) else f"{QEMU} is not installed"
 pytestmark = [pytest.mark.qemu, pytest.mark.skipif(LACK is not None, reason=str(LACK))]
@@ -85,12 +83,13 @@ class Pair:
         link = f"unix:{folder}/link"
         receive = ["receive", "--listen", link, "--to", f"unix:{SOCKET}"]
         send = ["send", "--from", f"unix:{SOCKET}", "--to", link, "--backend", "zlib"]
-        self.receiver = Half("receiver", receive, run_dir=folder, spawn=spawn)
-        self.sender = Half("sender", send, run_dir=folder, spawn=spawn)
+        self.receiver = Half("receiver", receive, run_dir=folder, host=destination.processes)
+        self.sender = Half("sender", send, run_dir=folder, host=source.processes)
         stack.callback(self.receiver.stop)
         stack.callback(self.sender.stop)
-        self.receiver.start(destination.prefix)
-        self.sender.start(source.prefix)
+        for half in (self.receiver, self.sender):
+            half.start()
+            half.wait_ready()
 
 
 @pytest.fixture
@@ -144,13 +143,13 @@ def test_a_migration_without_a_sender_is_refused_by_libvirt_and_the_guest_runs_o
 
 def test_a_sender_that_finds_no_receiver_ends_the_migration_and_the_guest_runs_on(stack, source, destination, tmp_path):
     send = ["send", "--from", f"unix:{SOCKET}", "--to", f"unix:{tmp_path}/none", "--backend", "zlib", "--wait", "8s"]
-    sender = Half("sender", send, run_dir=tmp_path, spawn=spawn)
+    sender = Half("sender", send, run_dir=tmp_path, host=source.processes)
     stack.callback(sender.stop)
-    starting = stack.enter_context(ThreadPoolExecutor()).submit(sender.start, source.prefix)
+    sender.start()
     wait_words(sender, "waiting up to 8 s for `pageferry receive`")
     assert source.virsh(*arguments(destination), check=False).returncode != 0
     with pytest.raises(PageferryError, match="waited for 8 s"):
-        starting.result()
+        sender.wait_ready()
     stays(source, destination)
 
 

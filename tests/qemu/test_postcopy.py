@@ -44,8 +44,7 @@ def guests(stack, run_dir):
 
 def open_pair(stack, run_dir, name):
     halves = stack.enter_context(two_halves(run_dir, name))
-    halves.receiver.start()
-    halves.sender.start()
+    halves.start()
     return halves
 
 

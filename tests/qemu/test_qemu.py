@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import termios
@@ -18,8 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.errors import MissingError, QemuError, UserError
-from harness.hosts.spawn import spawn
+from harness.errors import QemuError, UserError
 from harness.qemu.process import QemuProcess, check_socket_path
 from harness.qemu.qmp import Qmp
 from harness.qemu.survey import NATIVE_METHODS, survey
@@ -35,46 +33,6 @@ pytestmark = pytest.mark.qemu
 def run_dir():
     with tempfile.TemporaryDirectory(prefix="pageferry-") as folder:
         yield Path(folder)
-
-
-def test_a_child_outlives_the_thread_that_asked_for_it(run_dir):
-    with ThreadPoolExecutor(1) as pool:
-        child = pool.submit(spawn, ["sleep", "60"], log=run_dir / "log").result()
-    time.sleep(0.2)
-    assert child.poll() is None
-    child.kill()
-    assert child.wait() == -signal.SIGKILL
-
-
-def test_a_child_does_not_outlive_a_killed_harness(run_dir):
-    script = (
-        "import sys, time\nfrom pathlib import Path\nfrom harness.hosts.spawn import spawn\n"
-        f"print(spawn(['sleep', '60'], log=Path({str(run_dir / 'log')!r})).pid, flush=True)\ntime.sleep(60)\n"
-    )
-    harness = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
-    child = psutil.Process(int(harness.stdout.readline()))
-    harness.kill()
-    harness.wait()
-    harness.stdout.close()
-    gone, alive = psutil.wait_procs([child], timeout=5)
-    assert (gone, alive) == ([child], [])
-
-
-def test_a_prefix_is_replaced_by_the_program_under_the_same_id(run_dir):
-    child = spawn(["sleep", "60"], log=run_dir / "log", prefix=["env", "A=1"])
-    process = psutil.Process(child.pid)
-    deadline_s = time.monotonic() + 5
-    while process.name() != "sleep" and time.monotonic() < deadline_s:
-        time.sleep(0.01)
-    assert process.name() == "sleep"
-    assert os.getsid(child.pid) == child.pid
-    child.kill()
-    child.wait()
-
-
-def test_a_missing_program_is_named():
-    with pytest.raises(MissingError, match="qemu-nowhere: no such program on PATH"):
-        spawn(["qemu-nowhere"], log=Path("unused"))
 
 
 def test_a_socket_path_too_long_is_refused_with_its_length():

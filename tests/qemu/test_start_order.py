@@ -4,7 +4,6 @@ import json
 import shutil
 import socket
 import tempfile
-import threading
 from pathlib import Path
 
 import pytest
@@ -71,8 +70,7 @@ def finished(guests, halves):
 
 def test_the_pair_stands_before_the_destination_does_and_takes_a_connection_made_by_another(run_dir):
     with two_halves(run_dir, "h") as halves, two_guests(run_dir, steered=True) as guests:
-        halves.receiver.start()
-        halves.sender.start()
+        halves.start()
         listen(guests.destination, f"unix:{halves.destination}")
         monitor = migrate_by_descriptor(guests.source, halves.source)
         finished(guests, halves)
@@ -81,8 +79,7 @@ def test_the_pair_stands_before_the_destination_does_and_takes_a_connection_made
 
 def test_a_destination_that_listens_after_the_migration_began_gets_all_of_it(run_dir):
     with two_halves(run_dir, "h") as halves, two_guests(run_dir) as guests:
-        halves.receiver.start()
-        halves.sender.start()
+        halves.start()
         guests.source.qmp.execute("migrate", uri=f"unix:{halves.source}")
         wait_words(halves.receiver, "waiting up to 60 s for the destination QEMU to listen")
         listen(guests.destination, f"unix:{halves.destination}")
@@ -92,10 +89,9 @@ def test_a_destination_that_listens_after_the_migration_began_gets_all_of_it(run
 def test_the_sender_may_be_there_before_its_receiver_and_qemu_before_both_agreed(run_dir):
     with two_halves(run_dir, "h") as halves, two_guests(run_dir) as guests:
         listen(guests.destination, f"unix:{halves.destination}")
-        starting = threading.Thread(target=halves.sender.start)
-        starting.start()
+        halves.sender.start()
         wait_words(halves.sender, "waiting up to 60 s for `pageferry receive`")
         guests.source.qmp.execute("migrate", uri=f"unix:{halves.source}")
         halves.receiver.start()
-        starting.join()
+        halves.sender.wait_ready()
         finished(guests, halves)

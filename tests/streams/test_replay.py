@@ -11,7 +11,7 @@ import sample_streams
 import xxhash
 
 from harness.errors import MissingError, PeerError, UserError
-from harness.hosts.spawn import spawn
+from harness.hosts.local import HERE
 from harness.streams import streamfile
 from harness.streams.replay import Player, feed, feed_argv, main, sink, sink_argv
 from harness.streams.streamfile import digest_of, open_stream, sidecar_path
@@ -26,7 +26,7 @@ def stream(tmp_path):
 
 @contextlib.contextmanager
 def player(name, argv, tmp_path):
-    made = Player(name, argv, log=tmp_path / f"{name}.log", spawn=spawn)
+    made = Player(name, argv, log=tmp_path / f"{name}.log", host=HERE)
     try:
         made.start()
         yield made
@@ -115,7 +115,7 @@ def test_a_file_that_is_missing_is_one_line(tmp_path, capsys):
 
 def test_player_names_the_end_of_a_process_that_said_nothing(tmp_path):
     with player("sink", ["false"], tmp_path) as there:
-        with pytest.raises(PeerError, match="sink: ended with status 1"):
+        with pytest.raises(PeerError, match="sink: ended: exit status 1 and said nothing"):
             there.wait_ready()
         assert there.ended()
 
