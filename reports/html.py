@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 
 from harness.results.result import Result
 from harness.results.saving import save_whole
-from reports import charts, view
+from reports.run import charts, view
 
 __all__ = [
     "Download",

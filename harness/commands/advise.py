@@ -66,7 +66,7 @@ def command(
     from harness.commands.options import check_writable
     from harness.experiment.console import make_console, plain
     from harness.results.advice import Question, save_advice
-    from reports.advice import write_advice
+    from reports.advice.page import write_advice
 
     check_writable(json_file, "advice")
     console, folder = make_console(), out or Path("out", "advise")

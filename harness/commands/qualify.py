@@ -130,8 +130,8 @@ def _qualify(console: Console, plan: Plan, out: Path) -> Certificate:
     from harness.qualify.audit import audit
     from harness.qualify.runner import check_plan, qualify
     from harness.results.certificate import save_certificate
-    from reports.certificate import write_certificate_page
-    from reports.junit import write_junit
+    from reports.certificate.junit import write_junit
+    from reports.certificate.page import write_certificate_page
 
     check_plan(plan)
     with replacing(out, CERTIFICATE_FILES) as settle:
@@ -209,7 +209,7 @@ def _compare(console: Console, a: Path, b: Path, out: Path | None) -> None:
     from harness.experiment.console import make_table, plain, print_warning
     from harness.qualify.audit import audit
     from harness.results.certificate import load_certificate
-    from reports.certificate import comparison_rows, write_certificate_comparison
+    from reports.certificate.page import comparison_rows, write_certificate_comparison
 
     first, second = load_certificate(a), load_certificate(b)
     for path, one in ((a, first), (b, second)):

@@ -30,7 +30,7 @@ def command(*, folders: tuple[Path, ...], out: Path) -> None:
     DIR is a folder with a result.json, or a folder of such folders; the file itself will do as well.
     """
     from harness.results.result import load_result
-    from reports.site import write_site
+    from reports.site.page import write_site
 
     files = [file for folder in folders for file in _result_files(folder)]
     results = [(file.absolute().parent.name, load_result(file)) for file in files]

@@ -43,7 +43,7 @@ def command(
     """Run each SCENARIO (a shipped one by name, or a TOML file), measure it, and write result.json, report.html and pyperf/."""
     from harness.experiment.console import make_console, plain
     from harness.scenario.sweep import load_sweep
-    from reports.site import write_site
+    from reports.site.page import write_site
 
     plan = _plan([cell for name in scenarios for cell in load_sweep(name, overrides, only)], out)
     console = make_console()
@@ -78,8 +78,8 @@ def _print_regrets(console: Console, results: list[Result]) -> None:
     """Of ``auto`` against every fixed choice, where a scenario has both."""
     from harness.experiment.console import make_table, plain
     from reports.numbers import percent
-    from reports.regret import regrets
-    from reports.regret_view import regret_percent
+    from reports.sweep.regret import regrets
+    from reports.sweep.regret_view import regret_percent
 
     found = regrets(results)
     if not found:

@@ -13,7 +13,7 @@ from harness.qualify.audit import audit
 from harness.qualify.catalogue import CHECKS
 from harness.qualify.thresholds import load_thresholds
 from harness.results.certificate import Certificate, CheckResult, Measurement, dump_certificate
-from reports.certificate import render_certificate
+from reports.certificate.page import render_certificate
 
 LIMITS = load_thresholds(None, "software")
 LEAKS = ("leak_bytes_per_call", "leak_kib_per_instance", "leaked_descriptors", "leaked_threads", "leaked_processes")

@@ -7,7 +7,9 @@ import frontier_samples
 import pytest
 import report_samples as samples
 
-from reports import advice, html, site
+from reports import html
+from reports.advice import page as advice
+from reports.site import page as site
 
 pytestmark = pytest.mark.browser
 WIDE, PHONE = (1400, 900), (390, 844)

@@ -8,8 +8,10 @@ import frontier_samples
 import pytest
 import report_samples as samples
 
-from reports import advice, html, site
-from reports.certificate import render_certificate, render_certificate_comparison
+from reports import html
+from reports.advice import page as advice
+from reports.certificate.page import render_certificate, render_certificate_comparison
+from reports.site import page as site
 
 BLOCKS = {"td", "th", "p", "li", "dt", "dd", "h1", "h2", "h3", "h4", "summary", "nav", "pre", "figcaption", "div"}
 SILENT = {"style", "script", "svg", "title"}

@@ -1,0 +1,1 @@
+"""An advice as a page."""

@@ -1,0 +1,1 @@
+"""Certificates as pages, side by side, and as JUnit XML."""

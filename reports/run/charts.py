@@ -1,0 +1,290 @@
+"""Which charts a result gets, each as a Vega-Lite spec and as a static SVG, both without a network.
+
+The SVG is what a page shows first, prints, and keeps where JavaScript is off. Charts that do not apply are named, with why.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import altair as alt
+import vl_convert
+
+from harness.results.result import Result
+from reports.effects import cpu_per_gib_metric
+from reports.facts import is_replay
+from reports.printable import printable
+from reports.run import bars, choice_plots, frontier_plots, plots, steer_plots, sweeps
+from reports.run.choices import Followed, followed
+from reports.run.grid import grids, rule_sentence
+from reports.run.offload import offload
+from reports.theme import CONFIG
+
+__all__ = ["Chart", "Charts", "Section", "across", "build", "finished", "javascript"]
+
+STATIC_WIDTH = 640
+_VEGALITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+
+
+Section = Literal["charts", "offload", "choices"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart. ``spec`` is for a container of any width, ``svg`` is drawn ``STATIC_WIDTH`` wide.
+
+    ``section``: the part of the page that it stands in.
+    """
+
+    key: str
+    title: str
+    caption: str
+    spec: dict[str, Any]
+    svg: str
+    section: Section
+
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """What to show, and a sentence for each chart that this result has no data for."""
+
+    shown: tuple[Chart, ...]
+    omitted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    key: str
+    title: str
+    caption: str
+    draw: Callable[[Result], plots.Spec | None]
+    missing: str
+    section: Section = "charts"
+
+
+_TIME = _Plan(
+    "time",
+    "Time against bytes on the wire",
+    "Small marks are single runs, large ones each method's medians. Lower and further left is better.",
+    plots.time_and_bytes,
+    "No chart of time against bytes: no counted run has both.",
+)
+_CPU = _Plan(
+    "cpu",
+    "CPU time by process",
+    "Median CPU seconds, user and system, that one migration took in each process.",
+    bars.cpu,
+    "No chart of CPU time: no counted run measured it.",
+)
+_CPU_PER_GIB = {
+    "cpu_source_s_per_guest_gib": "GiB of the guest's memory, zero pages and repeated passes not told apart",
+    "cpu_source_s_per_stream_gib": "GiB of the replayed stream",
+}
+_DOWNTIME = _Plan(
+    "downtime",
+    "Downtime, seen by three parties",
+    "From the source's STOP to the destination's RESUME by one clock, as QEMU reports it, and as the longest silence of the "
+    "guest's own heartbeat. Large marks are medians, lines their 95\u00a0% intervals.",
+    plots.downtime,
+    "No chart of downtime: no counted run measured it.",
+)
+_PROGRESS = _Plan(
+    "progress",
+    "Progress over time",
+    "Bytes on the wire in each method's median run. A mark stands where QEMU began another pass over memory.",
+    plots.progress,
+    "No chart of progress: no counted run kept samples.",
+)
+_CLASSES = _Plan(
+    "classes",
+    "How compressible the memory was",
+    "Ratio of each page class under zlib level 1: as the scenario's fill declares it and as it was measured on this host.",
+    plots.classes,
+    "No chart of compressibility by page class: this result does not say which classes the memory was made of.",
+)
+_OFFLOAD = _Plan(
+    "offload",
+    "What a batch waited for",
+    "Mean time of one batch, from when it wants the device until its answer is there; median over the runs.",
+    bars.offload,
+    "No chart of what a batch waited for: no device compressed one in a counted run.",
+    "offload",
+)
+_CODECS = _Plan(
+    "codecs",
+    "Ratio against speed",
+    "Throughput of the whole path in stream bytes, by method. Figures beside the marks are levels. Up and right is better.",
+    sweeps.ratio_and_speed,
+    "No chart of ratio against speed: no method has both.",
+)
+
+
+_ATTEMPTS = (
+    _Plan(
+        "dirty-rate",
+        "The highest dirty rate that converges",
+        "Large marks: the highest rate at which most runs converged. The line ends at the lowest at which most did not. Small "
+        "marks are single runs. Further right is better.",
+        functools.partial(frontier_plots.attempts, search="dirty_rate"),
+        "No chart of the highest dirty rate: it was not looked for.",
+    ),
+    _Plan(
+        "downtime-limit",
+        "The lowest downtime limit that converges, and the downtime then",
+        "Above: the limit that QEMU was given, with the lowest that converged large, and a line to the highest that did not. "
+        "Below: how long the guest then stood still, with the median large. Further left is better.",
+        functools.partial(frontier_plots.attempts, search="downtime_limit"),
+        "No chart of the lowest downtime limit: it was not looked for.",
+    ),
+)
+_ACROSS: tuple[tuple[str, str, str, Callable[[Sequence[Result]], plots.Spec | None]], ...] = (
+    (
+        "dirty-rate-by-link",
+        "The highest dirty rate that converges, by link",
+        "Where most runs of each method converged; the line ends where most did not. Higher is better.",
+        functools.partial(frontier_plots.by_bandwidth, search="dirty_rate"),
+    ),
+    (
+        "downtime-limit-by-link",
+        "The lowest downtime limit that converges, by link",
+        "Where most runs of each method converged; the line ends where most did not. Lower is better.",
+        functools.partial(frontier_plots.by_bandwidth, search="downtime_limit"),
+    ),
+    (
+        "downtime-by-link",
+        "Downtime at the lowest limit that converges, by link",
+        "Median of the runs at that limit, from the source's STOP to the destination's RESUME; lines are their range.",
+        frontier_plots.observed_by_bandwidth,
+    ),
+)
+
+
+def across(results: Sequence[Result]) -> tuple[Chart, ...]:
+    """What several results show together: their frontiers against the link's bandwidth."""
+    searching = [result for result in results if result.frontiers]
+    if len(searching) < 2:
+        return ()
+    drawn = [(key, title, caption, draw(searching)) for key, title, caption, draw in _ACROSS]
+    return tuple(finished(key, title, caption, spec) for key, title, caption, spec in drawn if spec is not None)
+
+
+def _cpu_per_gib_plan(result: Result) -> _Plan:
+    return _Plan(
+        "cpu-per-gib",
+        "CPU time per GiB on the source",
+        f"Median CPU seconds of QEMU and of the pair's sender per {_CPU_PER_GIB[cpu_per_gib_metric(result)]}. "
+        "Dots are single runs' sums.",
+        bars.cpu_per_gib,
+        "No chart of CPU time per GiB: no counted run measured CPU time on the source and what it carried.",
+    )
+
+
+def _plans(result: Result) -> tuple[list[_Plan], list[str]]:
+    if result.scenario.get("frontier"):  # its runs differ in what they tried: nothing else compares
+        return [*_ATTEMPTS, _CLASSES], []
+    cost = _cpu_per_gib_plan(result)
+    if not is_replay(result):
+        return [_TIME, _PROGRESS, _DOWNTIME, _CPU, cost, _CLASSES], []
+    stopped = "No chart of downtime: a stream was replayed, nothing was stopped."
+    if grids(result):
+        return [_TIME, _PROGRESS, _CPU, cost, _CLASSES], [
+            stopped,
+            "No chart of ratio against speed: only threads vary here.",
+        ]
+    return [_CODECS, _TIME, _PROGRESS, _CPU, cost, _CLASSES], [stopped]
+
+
+def _heat_plans(result: Result) -> list[_Plan]:
+    return [
+        _Plan(
+            f"threads-{number}",
+            f"Threads on both sides: {grid.title}",
+            f"{rule_sentence(grid)} Cells are stream throughput in MB/s; a frame marks those counts.",
+            functools.partial(lambda _, grid: sweeps.heat(grid), grid=grid),
+            "",
+        )
+        for number, grid in enumerate(grids(result), 1)
+    ]
+
+
+def _steering_plans(result: Result) -> list[_Plan]:
+    """One for each of QEMU's parameters that a sender turned."""
+    if result.scenario.get("frontier"):  # its runs differ in what they tried
+        return []
+    told = {str(entry.get("parameter")) for run in result.runs for entry in run.steering}
+    return [
+        _Plan(
+            f"steering-{number}",
+            f"What the source QEMU was told: {parameter}",
+            "Each method's median run, of those that were steered. A mark is a change, made of what was delivered and what was "
+            "under way then; at the end QEMU got its own value back.",
+            functools.partial(steer_plots.steered, parameter=parameter),
+            f"No chart of {parameter} over time: no counted run was steered by it.",
+        )
+        for number, parameter in enumerate(steer_plots.PARAMETERS, 1)
+        if parameter in told
+    ]
+
+
+def _choice_plans(result: Result) -> list[_Plan]:
+    """Both charts of each method that decided, of one run."""
+    return [plan for number, shown in enumerate(followed(result), 1) for plan in _plans_of_run(number, shown)]
+
+
+def _plans_of_run(number: int, shown: Followed) -> tuple[_Plan, _Plan]:
+    return (
+        _Plan(
+            f"choices-{number}",
+            f"What {shown.method} chose",
+            f"{shown.which}. A mark stands where the sender went over to a candidate, a bar lasts while it kept to it.",
+            lambda _: choice_plots.chosen(shown),
+            "",
+            "choices",
+        ),
+        _Plan(
+            f"estimates-{number}",
+            f"The estimates behind what {shown.method} chose",
+            f"{shown.which}. As they were at each change, drawn on until the next. C and D are the chosen candidate's, of one "
+            "thread; the link has no line until it has been the limit.",
+            lambda _: choice_plots.estimates(shown),
+            f"No chart of the estimates behind what {shown.method} chose: its run {shown.repeat} noted no rates.",
+            "choices",
+        ),
+    )
+
+
+def build(result: Result) -> Charts:
+    """Draw every chart that the result has data for."""
+    plans, omitted = _plans(result)
+    shown = []
+    offloaded = [_OFFLOAD] if offload(result) else []
+    for plan in [*_heat_plans(result), *plans, *_steering_plans(result), *offloaded, *_choice_plans(result)]:
+        drawn = plan.draw(result)
+        if drawn is None:
+            omitted.append(plan.missing)
+        else:
+            shown.append(finished(plan.key, plan.title, plan.caption, drawn, plan.section))
+    return Charts(tuple(shown), tuple(omitted))
+
+
+def finished(key: str, title: str, caption: str, drawn: plots.Spec, section: Section = "charts") -> Chart:
+    """A chart of ``drawn``, a spec without width or theme. ``key`` is the page's own and unique on it."""
+    spec = {**printable(drawn), "config": CONFIG, "width": "container"}
+    return Chart(key, title, caption, spec, _static(key, spec), section)
+
+
+def _static(key: str, spec: dict[str, Any]) -> str:
+    """The SVG of ``spec``. Identifiers get the chart's key: several SVGs share one page."""
+    svg = vl_convert.vegalite_to_svg({**spec, "width": STATIC_WIDTH}, vl_version=_VEGALITE)
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{key}-\1"', svg)
+    return re.sub(r"url\(#([^)]+)\)", rf"url(#{key}-\1)", svg)
+
+
+@functools.cache
+def javascript() -> str:
+    """Vega, Vega-Lite and vega-embed in one script of about 0.9 MB without imports (2 s to bundle, once per process)."""
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_VEGALITE))

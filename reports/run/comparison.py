@@ -1,0 +1,223 @@
+"""Two results side by side: per method and metric the ratio of medians, its interval, and what else is different.
+
+Result, Result -> dataclasses of text. Knows no HTML and no terminal; ``Comparison.table`` suits both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from harness.results.result import Result
+from harness.units import format_bandwidth
+from reports import facts
+from reports.effects import counted_runs, method_names, ratio_interval, summary_of, values
+from reports.numbers import DASH, METRICS, Metric, effect_percent, interval_text, percent, plural, scaled
+from reports.run.fallbacks import every_sentence, fallbacks_of
+
+__all__ = ["Comparison", "Difference", "Line", "compare", "fallback_warnings"]
+
+_METRICS = (
+    "total_time_s",
+    "downtime_s",
+    "downtime_reported_s",
+    "heartbeat_gap_s",
+    "wire_bytes",
+    "ratio",
+    "cpu_source_s",
+    "cpu_destination_s",
+)
+_DESCRIBES_ONE_RUN = ("load", "date", "time", "uptime", "started", "free")  # of an environment: different every time
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One metric of one method in both results. ``tone`` is a verdict only where the interval leaves out 1.
+
+    ``first``: the first line of its method, where a table shows the method's name and its ``fallbacks`` in either result.
+    """
+
+    method: str
+    metric: str
+    a: str
+    a_detail: str
+    b: str
+    b_detail: str
+    ratio: str
+    change: str
+    interval: str
+    tone: Literal["better", "worse", "unclear"]
+    meaning: str
+    first: bool
+    fallbacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One setting that the two results do not share."""
+
+    where: str
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Everything that a page or a terminal needs to compare ``b`` with ``a``."""
+
+    label_a: str
+    label_b: str
+    scenario_a: str
+    scenario_b: str
+    date_a: str
+    date_b: str
+    sentences: tuple[str, ...]
+    warnings: tuple[str, ...]
+    lines: tuple[Line, ...]
+    only: tuple[str, ...]
+    scenario_differences: tuple[Difference, ...]
+    environment_differences: tuple[Difference, ...]
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """Headings of ``table``."""
+        return ("Method", "Metric", self.label_a, self.label_b, "Ratio", "Change", "95\u00a0% interval", "Verdict")
+
+    @property
+    def table(self) -> tuple[tuple[str, ...], ...]:
+        """The lines as rows of plain text, for a terminal."""
+        return tuple((x.method, x.metric, x.a, x.b, x.ratio, x.change, x.interval, x.meaning) for x in self.lines)
+
+
+def _tone(metric: Metric, interval: tuple[float, float] | None) -> Literal["better", "worse", "unclear"]:
+    if interval is None or interval[0] <= 1 <= interval[1]:
+        return "unclear"
+    return "better" if (interval[0] > 1) == metric.more_is_better else "worse"
+
+
+def _line(a: Result, b: Result, method: str, name: str) -> Line | None:
+    metric, old, new = METRICS[name], summary_of(a, method, name), summary_of(b, method, name)
+    if old is None or new is None:
+        return None
+    ratio = new.median / old.median if old.median else None
+    span = ratio_interval(values(counted_runs(b, method), name), values(counted_runs(a, method), name))
+    tone = _tone(metric, span)
+    unclear = "no clear difference" if span else "too few runs to tell"
+    return Line(
+        method=method,
+        metric=metric.heading,
+        a=scaled(metric, old.median),
+        a_detail=f"{interval_text(metric, old.ci95) or DASH}, n = {old.n}",
+        b=scaled(metric, new.median),
+        b_detail=f"{interval_text(metric, new.ci95) or DASH}, n = {new.n}",
+        ratio=DASH if ratio is None else f"{ratio:.3f}",
+        change=effect_percent(ratio) or DASH,
+        interval=f"{percent((span[0] - 1) * 100)} to {percent((span[1] - 1) * 100)}" if span else DASH,
+        tone=tone,
+        meaning=unclear if tone == "unclear" else tone,
+        first=False,
+    )
+
+
+def _lines(a: Result, b: Result, method: str, labels: tuple[str, str]) -> list[Line]:
+    """Every metric that both results have of ``method``."""
+    lines = [line for name in _METRICS if (line := _line(a, b, method, name)) is not None]
+    fallen = tuple(
+        f"{label}: {each.text}"
+        for label, result in zip(labels, (a, b), strict=True)
+        for each in fallbacks_of(result, method)
+    )
+    return [replace(lines[0], first=True, fallbacks=fallen), *lines[1:]] if lines else []
+
+
+def _flat(value: Any, where: str = "") -> dict[str, str]:  # noqa: ANN401 -- a scenario's values are any of JSON's
+    """``{"guest": {"seed": 1}}`` -> ``{"guest.seed": "1"}``; methods are told apart by name, not by place."""
+    if isinstance(value, Mapping):
+        return {k: v for key, part in value.items() for k, v in _flat(part, f"{where}.{key}" if where else key).items()}
+    if where == "methods" and isinstance(value, list | tuple):
+        named = {str(part.get("name")): part for part in value if isinstance(part, Mapping)}
+        return {k: v for name, part in named.items() for k, v in _flat(part, f"method {name}").items()}
+    if where.endswith("bandwidth_bytes_per_s"):
+        return {where: format_bandwidth(value)}
+    if where in ("link.delay_s", "link.jitter_s"):
+        return {where: f"{(value or 0) * 1e3:.4g} ms each way"}
+    return {where: DASH if value is None else str(value)}
+
+
+def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Difference, ...]:
+    left, right = _flat(a), _flat(b)
+    return tuple(
+        Difference(key, left.get(key, "absent"), right.get(key, "absent"))
+        for key in dict.fromkeys([*left, *right])
+        if left.get(key) != right.get(key)
+    )
+
+
+def _notable(differences: tuple[Difference, ...]) -> list[str]:
+    """Names of environment settings that may explain a difference; load and time always differ."""
+    return [d.where for d in differences if not any(word in d.where.lower() for word in _DESCRIBES_ONE_RUN)]
+
+
+def _warnings(scenario: tuple[Difference, ...], environment: tuple[Difference, ...]) -> tuple[str, ...]:
+    lines = []
+    if scenario:
+        names = ", ".join(d.where for d in scenario[:6]) + (" and more" if len(scenario) > 6 else "")
+        lines.append(
+            f"The scenarios differ in {plural(len(scenario), 'setting')} ({names}): this is not one experiment made twice."
+        )
+    notable = _notable(environment)
+    if notable:
+        names = ", ".join(notable[:6]) + (" and more" if len(notable) > 6 else "")
+        lines.append(f"The environments differ ({names}): the change may come from them.")
+    return tuple(lines)
+
+
+def _sentences(lines: tuple[Line, ...], label_b: str) -> tuple[str, ...]:
+    if not lines:
+        return ("The results share no method with figures in both.",)
+    found = {tone: [line for line in lines if line.tone == tone] for tone in ("better", "worse", "unclear")}
+    counts = f"{len(found['better'])} better, {len(found['worse'])} worse, {len(found['unclear'])} without a clear difference"
+    text = f"Of {plural(len(lines), 'figure')} in both, {label_b} has {counts}."
+    worse = ", ".join(f"{line.method}: {line.metric} {line.change}" for line in found["worse"][:4])
+    return (text, f"Worse: {worse}.") if worse else (text,)
+
+
+def _only(a: Result, b: Result, labels: tuple[str, str]) -> tuple[str, ...]:
+    """Methods that cannot be compared, with where their figures are."""
+    lines = []
+    for name in dict.fromkeys([*method_names(a), *method_names(b)]):
+        here, there = bool(counted_runs(a, name)), bool(counted_runs(b, name))
+        if here and there:
+            continue
+        where = f"only in {labels[0] if here else labels[1]}" if here or there else "in neither"
+        lines.append(f"{name}: completed runs {where}")
+    return tuple(lines)
+
+
+def fallback_warnings(a: Result, b: Result, labels: tuple[str, str]) -> tuple[str, ...]:
+    """A sentence for each method of either result that something else than its backend compressed, in part or whole."""
+    pairs = zip(labels, (a, b), strict=True)
+    return tuple(f"{label}: {sentence}" for label, result in pairs for sentence in every_sentence(result))
+
+
+def compare(a: Result, b: Result, labels: tuple[str, str] = ("A", "B")) -> Comparison:
+    """``b`` against ``a``: a ratio of 0.5 means that ``b`` took half."""
+    methods = [name for name in method_names(a) if name in method_names(b)]
+    lines = tuple(line for method in methods for line in _lines(a, b, method, labels))
+    scenario = tuple(d for d in _differences(a.scenario, b.scenario) if d.where not in ("name", "description"))
+    environment = _differences(a.environment, b.environment)
+    return Comparison(
+        label_a=labels[0],
+        label_b=labels[1],
+        scenario_a=facts.scenario_text(a, "name", "unnamed"),
+        scenario_b=facts.scenario_text(b, "name", "unnamed"),
+        date_a=facts.date_text(a),
+        date_b=facts.date_text(b),
+        sentences=_sentences(lines, labels[1]),
+        warnings=(*fallback_warnings(a, b, labels), *_warnings(scenario, environment)),
+        lines=lines,
+        only=_only(a, b, labels),
+        scenario_differences=scenario,
+        environment_differences=environment,
+    )

@@ -1,0 +1,249 @@
+"""Everything below the charts: warnings, environment, parameters as read back, every run with its raw figures.
+
+Result -> dataclasses of text. Knows no HTML.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.results.result import Result, Run, Sample
+from reports.effects import method_names, summary_of
+from reports.numbers import DASH, METRICS, amount, effect_percent, interval_text, p_text, plural, scaled
+from reports.run.faults import fault_text
+
+__all__ = [
+    "Figure",
+    "MethodRuns",
+    "Parameters",
+    "RunDetail",
+    "Warned",
+    "environment",
+    "every_figure",
+    "every_run",
+    "parameters",
+    "warnings",
+]
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """One warning and what it is about."""
+
+    about: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One summarised metric of one method, with all that is known of it."""
+
+    method: str
+    metric: str
+    median: str
+    interval: str
+    n: str
+    ratio: str
+    change: str
+    p: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One parameter of one method. ``differs``: its runs did not agree, and ``text`` holds every value seen."""
+
+    text: str
+    differs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """A matrix: a row per parameter, a column per method that read any back."""
+
+    methods: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Setting, ...]], ...]
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """One run: its raw figures in the columns of ``RUN_HEADINGS`` and the words that belong to it."""
+
+    title: str
+    warmup: bool
+    status: str
+    figures: tuple[str, ...]
+    reason: str
+    error: str
+    started_at: str
+    verification: tuple[str, ...]
+    warnings: tuple[str, ...]
+    faults: str
+    counters: tuple[tuple[str, str], ...]
+    samples: str
+
+
+@dataclass(frozen=True, slots=True)
+class MethodRuns:
+    """All runs of one method, warm-ups too."""
+
+    method: str
+    title: str
+    headings: tuple[str, ...]
+    runs: tuple[RunDetail, ...]
+
+
+def _raw(value: Scalar) -> str:
+    """A value as stored, spelled for a reader."""
+    if value is None:
+        return DASH
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _labels(runs: list[Run]) -> str:
+    return ", ".join("warm-up" if run.warmup else str(run.repeat) for run in runs)
+
+
+def _attributed(text: str, methods: tuple[str, ...]) -> Warned:
+    """A result's warning that opens with a method's name is about that method."""
+    about = max((name for name in methods if text.startswith(f"{name}: ")), key=len, default=None)
+    return Warned("whole result", text) if about is None else Warned(about, text.removeprefix(f"{about}: "))
+
+
+def doubts_about(result: Result, method: str) -> int:
+    """How many different warnings one method's figures carry, the result's own about it and its runs'."""
+    own = {text for text in result.warnings if _attributed(text, method_names(result)).about == method}
+    return len(own | {text for run in result.runs if run.method == method for text in run.warnings})
+
+
+def warnings(result: Result) -> tuple[Warned, ...]:
+    """The result's own warnings, then each run's, one line per method and text with the runs that it is about."""
+    found = [_attributed(text, method_names(result)) for text in result.warnings]
+    grouped: dict[tuple[str, str], list[Run]] = {}
+    for run in result.runs:
+        for text in run.warnings:
+            grouped.setdefault((run.method, text), []).append(run)
+    for (method, text), runs in grouped.items():
+        found.append(Warned(f"{method}, {'runs' if len(runs) > 1 else 'run'} {_labels(runs)}", text))
+    return tuple(found)
+
+
+def every_figure(result: Result) -> tuple[Figure, ...]:
+    """Every metric of every method's summary, in the table's order: what a mail to a list quotes."""
+    return tuple(
+        Figure(
+            method=method,
+            metric=metric.heading,
+            median=scaled(metric, summary.median),
+            interval=interval_text(metric, summary.ci95) or DASH,
+            n=str(summary.n),
+            ratio=DASH if summary.vs_baseline is None else amount(summary.vs_baseline, 3),
+            change=effect_percent(summary.vs_baseline) or DASH,
+            p=p_text(summary.p_value) or DASH,
+        )
+        for method in method_names(result)
+        for name, metric in METRICS.items()
+        if (summary := summary_of(result, method, name)) is not None
+    )
+
+
+def environment(result: Result) -> tuple[tuple[str, str], ...]:
+    """The flat environment, names spelled with spaces."""
+    return tuple((key.replace("_", " "), _raw(value)) for key, value in result.environment.items())
+
+
+def _setting(runs: list[Run], name: str) -> Setting:
+    seen = dict.fromkeys(_raw(run.parameters[name]) if name in run.parameters else "absent" for run in runs)
+    if list(seen) == ["absent"]:
+        return Setting("", differs=False)
+    return Setting(" | ".join(seen), differs=len(seen) > 1)
+
+
+def parameters(result: Result) -> Parameters:
+    """Parameters as read back. Runs that read nothing back (they failed before) are left out."""
+    read = {
+        method: [run for run in result.runs if run.method == method and run.parameters]
+        for method in method_names(result)
+    }
+    read = {method: runs for method, runs in read.items() if runs}
+    names = dict.fromkeys(name for runs in read.values() for run in runs for name in run.parameters)
+    rows = tuple((name, tuple(_setting(runs, name) for runs in read.values())) for name in sorted(names))
+    differing = sum(setting.differs for _, row in rows for setting in row)
+    summary = (
+        f"{plural(differing, 'setting')} differed across the runs of one method."
+        if differing
+        else "The runs of each method agreed on every one."
+    )
+    return Parameters(tuple(read), rows, summary)
+
+
+def _milliseconds(value: float | None) -> str:
+    return DASH if value is None else amount(value * 1e3, 1)
+
+
+def _seconds(value: float | None) -> str:
+    return DASH if value is None else amount(value, 3)
+
+
+def _figures(run: Run) -> dict[str, str]:
+    cpu = run.cpu_s
+    return {
+        "Total time (ms)": _milliseconds(run.total_time_s),
+        "Downtime (ms)": _milliseconds(run.downtime_s),
+        "as QEMU says (ms)": _milliseconds(run.downtime_reported_s),
+        "Guest's silence (ms)": _milliseconds(run.heartbeat_gap_s),
+        "Wire (bytes)": amount(run.wire_bytes),
+        "Stream (bytes)": amount(run.stream_bytes),
+        "Ratio": amount(run.ratio, 3),
+        "Passes": amount(run.passes),
+        "CPU source QEMU (s)": _seconds(cpu.source_qemu),
+        "sender (s)": _seconds(cpu.sender),
+        "receiver (s)": _seconds(cpu.receiver),
+        "destination QEMU (s)": _seconds(cpu.destination_qemu),
+        "Verified": DASH if run.verified is None else _raw(run.verified),
+    }
+
+
+def _samples_text(samples: tuple[Sample, ...]) -> str:
+    return (
+        f"{plural(len(samples), 'sample')} of its progress in the raw JSON" if samples else "no samples of its progress"
+    )
+
+
+def _title(run: Run) -> str:
+    """``warm-up``, ``run 3``, or ``run 3, dirty rate 112 MiB/s: converged``."""
+    if run.attempt is None or run.attempt.converged is None:
+        return "warm-up" if run.warmup else f"run {run.repeat}"
+    outcome = "converged" if run.attempt.converged else f"did not converge, {run.attempt.why}"
+    return f"run {run.repeat}, {run.attempt.tried}: {outcome}"
+
+
+def _detail(run: Run) -> RunDetail:
+    return RunDetail(
+        title=_title(run),
+        warmup=run.warmup,
+        status=run.status,
+        figures=tuple(_figures(run).values()),
+        reason=run.reason or "",
+        error=run.error or "",
+        started_at=run.started_at or "",
+        verification=run.verification,
+        warnings=run.warnings,
+        faults=fault_text(run),
+        counters=tuple((name, _raw(value)) for name, value in run.counters.items()),
+        samples=_samples_text(run.samples),
+    )
+
+
+def every_run(result: Result) -> tuple[MethodRuns, ...]:
+    """All runs, by method in the scenario's order, each method's in the order in which they were made."""
+    headings = tuple(_figures(Run("", 0, warmup=False, status="skipped")))
+    groups = []
+    for method in method_names(result):
+        runs = tuple(_detail(run) for run in result.runs if run.method == method)
+        groups.append(MethodRuns(method, plural(len(runs), "run"), headings, runs))
+    return tuple(groups)

@@ -1,0 +1,122 @@
+"""The verdict in words, computed from a result's summary and runs. Claims no difference that the test does not support."""
+
+from __future__ import annotations
+
+import math
+from statistics import median
+
+from harness.results.result import Result
+from reports import facts
+from reports.effects import SIGNIFICANT_P, counted_runs, method_names, ratio_interval, summary_of, tone_of, values
+from reports.numbers import METRICS, effect_percent, p_text, percent, plural, scaled
+from reports.run.fallbacks import doubted_name, fallbacks_of
+
+__all__ = ["fastest", "sentences"]
+
+
+def fastest(result: Result) -> str | None:
+    """The method with the lowest median total time, the baseline left out."""
+    baseline = facts.baseline_name(result)
+    timed = [
+        (summary.median, name)
+        for name in method_names(result)
+        if name != baseline and (summary := summary_of(result, name, "total_time_s")) is not None
+    ]
+    return min(timed)[1] if timed else None
+
+
+def _too_few(n: int, reference_n: int) -> bool:
+    """Whether no split of so many runs, however clean, could be significant: a rank test has no smaller p than this."""
+    return 2 / math.comb(n + reference_n, n) >= SIGNIFICANT_P
+
+
+def _against_baseline(result: Result, best: str, base: str) -> str:
+    summary, reference = summary_of(result, best, "total_time_s"), summary_of(result, base, "total_time_s")
+    if summary is None or reference is None or summary.vs_baseline is None:
+        return f"{best} was the fastest of the others, but {base} has no total time to compare it with."
+    metric, named = METRICS["total_time_s"], doubted_name(result, best)
+    times = f"{scaled(metric, summary.median)}\u00a0ms against {scaled(metric, reference.median)}\u00a0ms for {base}"
+    span = ratio_interval(
+        values(counted_runs(result, best), "total_time_s"), values(counted_runs(result, base), "total_time_s")
+    )
+    known = [f"95\u00a0% interval {percent((span[0] - 1) * 100)} to {percent((span[1] - 1) * 100)}"] if span else []
+    known += [text for text in (p_text(summary.p_value),) if text]
+    known.append(f"n\u00a0=\u00a0{summary.n} and {reference.n}")
+    effect = f"{effect_percent(summary.vs_baseline)} ({', '.join(known)})"
+    if tone_of(metric, summary) == "unclear":
+        few = " With so few runs no difference can be shown." if _too_few(summary.n, reference.n) else ""
+        return (
+            f"No significant difference in total time: {named}, the fastest of the others, took {times}, {effect}.{few}"
+        )
+    if summary.vs_baseline > 1:
+        return f"No method beat {base}. The closest, {named}, took {times}, {effect}."
+    return f"{named} finished fastest: {times}, {effect}."
+
+
+def _price(result: Result, best: str, base: str) -> str | None:
+    """What the fastest method did to the other figures."""
+    words = []
+    for name, label in (("downtime_s", "downtime"), ("wire_bytes", "data"), ("cpu_total_s", "CPU on both sides")):
+        metric, new, old = METRICS[name], summary_of(result, best, name), summary_of(result, base, name)
+        if new is None or old is None or new.vs_baseline is None:
+            continue
+        doubt = ", not significant" if tone_of(metric, new) == "unclear" else ""
+        change = f"{scaled(metric, old.median)} \u2192 {scaled(metric, new.median)}\u00a0{metric.unit}"
+        words.append(f"{label} {change} ({effect_percent(new.vs_baseline)}{doubt})")
+    return f"With it: {', '.join(words)}." if words else None
+
+
+def _fallen(result: Result) -> list[str]:
+    """A sentence per method of which a part was compressed by something else; where it was most, an alert says so."""
+    found = [each for name in method_names(result) for each in fallbacks_of(result, name)]
+    return [f"{each.method}: {each.text}." for each in found if not each.alert]
+
+
+def _prepared(result: Result) -> str | None:
+    """What methods did before the clock ran: no figure of the table holds it."""
+    words = []
+    for name in method_names(result):
+        spent = [
+            run.counters["sender_prepare_s"]
+            for run in counted_runs(result, name)
+            if run.counters.get("sender_prepare_s")
+        ]
+        if spent:
+            words.append(f"{median(spent):.2g}\u00a0s ({name})")
+    if not words:
+        return None
+    return f"Filling histories before the migration took {', '.join(words)}, which no total time and no CPU time here holds."
+
+
+def _trust(result: Result) -> str:
+    """One sentence on verification, over every counted run."""
+    runs = [run for name in method_names(result) for run in counted_runs(result, name)]
+    if not runs:
+        return "No counted run completed, so there is nothing to compare."
+    wrong = sum(run.verified is False for run in runs)
+    good = sum(run.verified is True for run in runs)
+    if wrong:
+        return f"Verification found wrong memory in {wrong} of {plural(len(runs), 'run')}. Do not trust these figures."
+    what = "stream" if facts.is_replay(result) else "memory"
+    if not good:
+        return f"Nothing was verified: no run checked that the {what} arrived intact."
+    if good < len(runs):
+        return f"Only {good} of {plural(len(runs), 'completed run')} had their {what} verified."
+    return f"All {plural(len(runs), 'completed run')} had their {what} verified."
+
+
+def sentences(result: Result, best: str | None) -> tuple[str, ...]:
+    """What the table adds up to: the fastest method's effect, its price, how far to trust it, what is missing."""
+    base = facts.baseline_name(result)
+    lines: list[str | None] = []
+    if best and base:
+        lines = [_against_baseline(result, best, base), _price(result, best, base)]
+    elif best:
+        lines = [
+            f"{doubted_name(result, best)} was the fastest; no method is marked as the baseline, so no effect is given."
+        ]
+    elif base and summary_of(result, base, "total_time_s"):
+        lines = [f"Only {base}, the baseline, has figures; there is nothing to compare it with."]
+    without = [name for name in method_names(result) if not counted_runs(result, name)]
+    missing = f"{plural(len(without), 'method')} without a figure: {', '.join(without)}." if without else None
+    return tuple(line for line in [*lines, *_fallen(result), _prepared(result), _trust(result), missing] if line)

@@ -1,0 +1,234 @@
+"""The first screen's data: a row per method with its figures and effects, with the sentences that they add up to.
+
+Result -> dataclasses of text. Knows no HTML. Methods without a figure keep their row, with the reason in it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from harness.results.result import MetricSummary, Result, Run
+from reports import facts
+from reports.effects import SIGNIFICANT_P, Tone, counted_runs, cpu_per_gib_metric, method_names, summary_of, tone_of
+from reports.numbers import (
+    DASH,
+    METRICS,
+    Metric,
+    amount,
+    effect_percent,
+    interval_text,
+    p_text,
+    percent,
+    plural,
+    scaled,
+)
+from reports.run.details import doubts_about
+from reports.run.fallbacks import Share, alerts, fallbacks_of, worst
+from reports.run.published import PUBLISHED_SETUP, Published, published_for
+from reports.run.sentences import fastest, sentences
+
+__all__ = ["Cell", "PublishedRows", "Row", "Verdict", "verdict"]
+
+Mark = Literal["yes", "no", "partly", "unknown"]
+_LIVE = ("total_time_s", "downtime_s", "wire_bytes", "ratio", "cpu_source_s", "cpu_destination_s")
+_WITHOUT_EFFECT = ("ratio",)  # the data column says it already
+_REPLAY = ("total_time_s", "wire_bytes", "ratio", "cpu_source_s", "cpu_destination_s")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One figure: the median, its change against the baseline, what is known about both.
+
+    ``effect`` is empty where a column has effects but this cell has none, and None in columns without. ``rate``: the figure
+    per what was carried, with its words.
+    """
+
+    heading: str
+    value: str
+    effect: str | None = None
+    tone: Tone = "plain"
+    interval: str | None = None
+    p: str | None = None
+    rate: str | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a figure at all."""
+        return self.value != DASH
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method. ``state`` is empty when every counted run completed; else it says what happened, and why.
+
+    ``trouble``: a run failed or ran out of time; a skipped method is only missing.
+    ``blank``: no cell holds a figure, so that ``state`` may take their place.
+    ``fallbacks``: what another codec compressed, and in ``fallen`` whether that was all, most or some of it.
+    """
+
+    method: str
+    how: str
+    baseline: bool
+    best: bool
+    blank: bool
+    cells: tuple[Cell, ...]
+    n: str
+    verified: Mark
+    verified_text: str
+    state: str
+    trouble: bool
+    fallbacks: tuple[str, ...]
+    fallen: Share | None
+    warnings: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRows:
+    """Figures by others, in the columns of the table that they stand in."""
+
+    title: str
+    rows: tuple[tuple[str, str, tuple[Cell, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The table, the sentences above it and the notes below. ``alerts``: what to know before any figure."""
+
+    headings: tuple[str, ...]
+    rows: tuple[Row, ...]
+    alerts: tuple[str, ...]
+    sentences: tuple[str, ...]
+    notes: tuple[str, ...]
+    published: PublishedRows | None
+    figures: int
+    span: int
+
+
+def _cells(result: Result, method: str, columns: tuple[str, ...]) -> tuple[Cell, ...]:
+    cells = [_cell(METRICS[column], summary_of(result, method, column)) for column in columns]
+    per_gib = METRICS[cpu_per_gib_metric(result)]
+    if rate := summary_of(result, method, per_gib.name):
+        words = f"{scaled(per_gib, rate.median)} per GiB of {'stream' if facts.is_replay(result) else 'guest'}"
+        index = columns.index("cpu_source_s")
+        cells[index] = replace(cells[index], rate=words)
+    return tuple(cells)
+
+
+def _cell(metric: Metric, summary: MetricSummary | None) -> Cell:
+    plain = metric.name in _WITHOUT_EFFECT
+    if summary is None:
+        return Cell(metric.heading, DASH, None if plain else "")
+    return Cell(
+        heading=metric.heading,
+        value=scaled(metric, summary.median),
+        effect=None if plain else effect_percent(summary.vs_baseline) or "",
+        tone="plain" if plain else tone_of(metric, summary),
+        interval=interval_text(metric, summary.ci95) if summary.n > 1 else None,
+        p=p_text(summary.p_value),
+    )
+
+
+def _verified(runs: tuple[Run, ...]) -> tuple[Mark, str]:
+    """A mark and its words for a method's completed runs."""
+    good = sum(run.verified is True for run in runs)
+    if any(run.verified is False for run in runs):
+        return "no", f"{sum(run.verified is False for run in runs)} of {len(runs)} wrong"
+    if not runs or not good:
+        return "unknown", "not checked" if runs else DASH
+    return ("yes", f"{good} of {len(runs)}") if good == len(runs) else ("partly", f"{good} of {len(runs)}")
+
+
+def _state(runs: list[Run]) -> str:
+    """``2 of 5 failed: the reason``, for every status but completed."""
+    if not runs:
+        return "not run"
+    counted = [run for run in runs if not run.warmup] or runs
+    parts = []
+    for status, count in Counter(run.status for run in counted if run.status != "completed").items():
+        reasons = dict.fromkeys(run.reason or run.error or "no reason given" for run in counted if run.status == status)
+        share = status if count == len(counted) else f"{count} of {len(counted)} {status}"
+        parts.append(f"{share}: {'; '.join(reasons)}")
+    if not parts and all(run.warmup for run in runs):
+        return "only its warm-up has run"
+    return ". ".join(parts)
+
+
+def _row(result: Result, name: str, columns: tuple[str, ...], best: str | None) -> Row:
+    counted = counted_runs(result, name)
+    mark, words = _verified(counted)
+    method = facts.declared_methods(result).get(name, {})
+    own = [run for run in result.runs if run.method == name]
+    cells = _cells(result, name, columns)
+    doubts, fallen = doubts_about(result, name), fallbacks_of(result, name)
+    return Row(
+        method=name,
+        how=facts.method_text(method) if method else "",
+        baseline=bool(method.get("baseline")),
+        best=name == best,
+        blank=not any(cell.known for cell in cells),
+        cells=cells,
+        n=str(len(counted)),
+        verified=mark,
+        verified_text=words,
+        state=_state(own),
+        trouble=any(run.status in ("failed", "timeout") for run in own),
+        fallbacks=tuple(each.text for each in fallen),
+        fallen=worst(fallen),
+        warnings=plural(doubts, "warning") if doubts else "",
+    )
+
+
+def _published_cells(row: Published, base: Published, columns: tuple[str, ...]) -> tuple[Cell, ...]:
+    pairs = {
+        "total_time_s": (row.total_ms, base.total_ms),
+        "downtime_s": (row.downtime_ms, base.downtime_ms),
+        "wire_bytes": (row.transferred_kb, base.transferred_kb),
+    }
+    cells = []
+    for column in columns:
+        value, reference = pairs.get(column, (None, None))
+        effect = percent((value / reference - 1) * 100) if value and reference and row is not base else ""
+        cells.append(Cell(METRICS[column].heading, amount(value), None if column in _WITHOUT_EFFECT else effect))
+    return tuple(cells)
+
+
+def _published(result: Result, columns: tuple[str, ...]) -> PublishedRows | None:
+    if facts.is_replay(result):
+        return None
+    situation, (original, compressed) = published_for(limited=facts.limited(result))
+    rows = (
+        ("original", "QEMU alone", _published_cells(original, original, columns)),
+        ("multi-thread compression", "QEMU, compress", _published_cells(compressed, original, columns)),
+    )
+    title = f"For reference, {situation}: published by others, on other hardware ({PUBLISHED_SETUP})"
+    return PublishedRows(title, rows)
+
+
+def _notes(result: Result) -> tuple[str, ...]:
+    notes = [
+        "Medians of the counted runs; the change is against the baseline, the small line is the median's 95\u00a0% "
+        f"interval. A change without colour is not significant (p \u2265 {SIGNIFICANT_P}). 1 KB is 1024 bytes, as QEMU prints it."
+    ]
+    if facts.is_replay(result):
+        notes.append("A stream was replayed, not a live guest: every method did equal work and there is no downtime.")
+    return tuple(notes)
+
+
+def verdict(result: Result) -> Verdict:
+    """The verdict on one result."""
+    columns = _REPLAY if facts.is_replay(result) else _LIVE
+    best = fastest(result)
+    total = summary_of(result, best, "total_time_s") if best else None
+    winner = best if total and tone_of(METRICS["total_time_s"], total) == "better" else None
+    return Verdict(
+        headings=tuple(METRICS[column].heading for column in columns),
+        rows=tuple(_row(result, name, columns, winner) for name in method_names(result)),
+        alerts=alerts(result),
+        sentences=sentences(result, best),
+        notes=_notes(result),
+        published=_published(result, columns),
+        figures=len(columns),
+        span=len(columns) + 3,
+    )

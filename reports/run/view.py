@@ -1,0 +1,155 @@
+"""What a page says, as data: pure functions from results to text. No HTML, no files, no charts.
+
+``page`` is one result's page, ``card`` its entry in an index, ``compare`` two results side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.results.result import Result
+from reports import facts
+from reports.effects import counted_runs, method_names
+from reports.numbers import plural
+from reports.run.choices import DEFINITIONS as CHOICES_DEFINITIONS
+from reports.run.choices import Choices, choices
+from reports.run.comparison import Comparison, compare
+from reports.run.details import (
+    Figure,
+    MethodRuns,
+    Parameters,
+    Warned,
+    environment,
+    every_figure,
+    every_run,
+    parameters,
+    warnings,
+)
+from reports.run.fallbacks import alerts
+from reports.run.frontiers import DEFINITIONS as FRONTIER_DEFINITIONS
+from reports.run.frontiers import Frontiers, frontiers
+from reports.run.offload import DEFINITIONS as OFFLOAD_DEFINITIONS
+from reports.run.offload import Offload, offload
+from reports.run.verdict import Verdict, verdict
+
+__all__ = ["DEFINITIONS", "Card", "Comparison", "PageView", "card", "compare", "index_summary", "page"]
+
+DEFINITIONS = (
+    ("Total time", "From the migrate command (or a replay's first byte) until QEMU says completed and the last byte is across."),
+    ("Downtime", "From the source's STOP event to the destination's RESUME event, by one monotonic clock on one machine. "
+     "It counts what waits in buffers between the two QEMUs, which QEMU's own figure cannot see."),
+    ("Downtime as QEMU says", "The figure that the source QEMU reports itself."),
+    ("Guest's silence", "The longest gap in the guest's 100 Hz heartbeat: what the guest's users would notice."),
+    ("Data transferred", "Bytes from source to destination, counted by the link outside both parties, in KB of 1024 bytes."),
+    ("Wire ratio", "Stream bytes that the source produced over the bytes on the wire."),
+    ("CPU", "User and system time of each process from start to end. Source is QEMU and sender, destination is receiver and QEMU."),
+    ("CPU per GiB", "The source's CPU time over what all methods of a page share: the length of a replayed stream, or a live "
+     "guest's memory, as QEMU's own compression does not tell how long its stream would have been without."),
+    ("Verified", "After a live run: pages outside the working set byte for byte against the source's memory, working-set pages "
+     "by the guest's own sequence numbers and checksums. After a replay: the stream's digest."),
+    ("Median and interval", "Medians over completed runs without warm-ups; 95\u00a0% intervals by bootstrap. p is of a "
+     "two-sided test of each method against the baseline, not adjusted for the number of methods."),
+    ("Repeats", "Methods take turns, so that a drift of the machine meets all of them. Every method crosses the same link."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """One result's page, without its charts."""
+
+    name: str
+    question: str
+    facts: tuple[tuple[str, str], ...]
+    verdict: Verdict
+    frontiers: Frontiers | None
+    figures: tuple[Figure, ...]
+    offload: Offload | None
+    choices: Choices | None
+    warnings: tuple[Warned, ...]
+    environment: tuple[tuple[str, str], ...]
+    parameters: Parameters
+    runs: tuple[MethodRuns, ...]
+    definitions: tuple[tuple[str, str], ...]
+    schema: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One result in an index."""
+
+    label: str
+    name: str
+    question: str
+    date: str
+    machine: str
+    link: str
+    guest: str
+    alerts: tuple[str, ...]
+    sentences: tuple[str, ...]
+    counts: str
+    warnings: str
+
+
+def _facts(result: Result) -> tuple[tuple[str, str], ...]:
+    entries = (
+        ("Guest", facts.guest_text(result)),
+        ("Link", facts.link_text(result)),
+        ("Runs", facts.plan_text(result)),
+        ("Machine", facts.machine_text(result)),
+        ("Started", facts.date_text(result)),
+    )
+    return tuple((name, text) for name, text in entries if text)
+
+
+def page(result: Result) -> PageView:
+    """Everything on one result's page but its charts."""
+    offloaded, chosen, searched = offload(result), choices(result), frontiers(result)
+    added = (FRONTIER_DEFINITIONS if searched else ()) + (OFFLOAD_DEFINITIONS if offloaded else ())
+    return PageView(
+        name=facts.scenario_text(result, "name", "unnamed scenario"),
+        question=facts.scenario_text(result, "description", ""),
+        facts=_facts(result),
+        verdict=verdict(result),
+        frontiers=searched,
+        figures=every_figure(result),
+        offload=offloaded,
+        choices=chosen,
+        warnings=warnings(result),
+        environment=environment(result),
+        parameters=parameters(result),
+        runs=every_run(result),
+        definitions=DEFINITIONS + added + (CHOICES_DEFINITIONS if chosen else ()),
+        schema=str(result.schema),
+    )
+
+
+def card(label: str, result: Result) -> Card:
+    """One result's entry in an index."""
+    methods = method_names(result)
+    found = len(warnings(result))
+    searched = frontiers(result)
+    return Card(
+        label=label,
+        name=facts.scenario_text(result, "name", "unnamed scenario"),
+        question=facts.scenario_text(result, "description", ""),
+        date=facts.date_text(result),
+        machine=facts.machine_text(result),
+        link=facts.link_text(result),
+        guest=facts.guest_text(result),
+        alerts=alerts(result),
+        sentences=searched.sentences if searched else verdict(result).sentences,
+        counts=f"{plural(len(methods), 'method')}, {_counts(result)}",
+        warnings=plural(found, "warning") if found else "",
+    )
+
+
+def _counts(result: Result) -> str:
+    if result.scenario.get("frontier"):
+        return plural(len(result.runs), "attempt")
+    return plural(sum(len(counted_runs(result, name)) for name in method_names(result)), "counted run")
+
+
+def index_summary(cards: Sequence[Card]) -> str:
+    """``3 results``, or a sentence for an empty index."""
+    return plural(len(cards), "result") if cards else "No results were given."

@@ -1,0 +1,1 @@
+"""Many results as a folder to publish, with an index."""

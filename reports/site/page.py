@@ -1,0 +1,72 @@
+"""Many results -> a folder to publish: an index, and per result its page and its JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.results.result import Result, save_result
+from reports import html
+from reports.run import charts, view
+from reports.sweep import break_even_view, distance_view, regret_view
+
+__all__ = ["write_site"]
+
+_MOST_CHARACTERS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A card and where its files are, relative to the index."""
+
+    card: view.Card
+    report: str
+    json: str
+
+
+def _folders(labels: Iterable[str]) -> list[str]:
+    """A folder name for each label: letters, digits, dots and dashes only, never hidden, each taken once."""
+    taken: list[str] = []
+    for label in labels:
+        base = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip(".-")[:_MOST_CHARACTERS] or "result"
+        name, number = base, 1
+        while name.lower() in (other.lower() for other in taken):
+            number += 1
+            name = f"{base}-{number}"
+        taken.append(name)
+    return taken
+
+
+def write_site(results: Sequence[tuple[str, Result]], out: Path) -> None:
+    """``out/index.html`` over all results, and ``out/LABEL/{report.html,result.json}`` for each.
+
+    Each file is whole or absent, and the index comes last: it never links to a page that is not there.
+    :raises ResultError: a file cannot be written.
+    """
+    entries = []
+    for (label, result), folder in zip(results, _folders(label for label, _ in results), strict=True):
+        save_result(result, out / folder / "result.json")
+        html.write_report(result, out / folder / "report.html")
+        entries.append(Entry(view.card(label, result), f"{folder}/report.html", f"{folder}/result.json"))
+    summary = view.index_summary([entry.card for entry in entries])
+    found = [result for _, result in results]
+    sections = break_even_view.sections(found)
+    distances = distance_view.sections(found)
+    beside_fixed = regret_view.section(found)
+    drawn = [*([beside_fixed.chart] if beside_fixed else []), *charts.across(found)]
+    page = html.render(
+        "index.html",
+        script=html.page_script() if sections or distances or drawn else None,
+        entries=entries,
+        summary=summary,
+        sections=sections,
+        distances=list(zip(distances, html.figures([each.chart for each in distances]), strict=True)),
+        beside_fixed=beside_fixed,
+        regret_headings=regret_view.HEADINGS,
+        charts=html.figures([*(section.chart for section in sections), *drawn]),
+        method_headings=break_even_view.METHOD_HEADINGS,
+        point_headings=break_even_view.POINT_HEADINGS,
+    )
+    html.write_whole(out / "index.html", page)

@@ -1,0 +1,190 @@
+from dataclasses import replace
+
+import pytest
+import report_samples as samples
+
+from harness.results.result import MetricSummary, Result, Run
+from reports.run.verdict import verdict
+
+
+def row(result, name):
+    return next(r for r in verdict(result).rows if r.method == name)
+
+
+def metric_only(median_s, vs_baseline=None, p_value=None, n=5):
+    return {"total_time_s": MetricSummary(median_s, (median_s * 0.9, median_s * 1.1), n, vs_baseline, p_value)}
+
+
+def two_methods(vs_baseline, p_value, n=5):
+    """original at 2 s against isal-1, with as many completed runs as n says."""
+    shape = samples.scenario(
+        [{"name": "original", "engine": "qemu", "baseline": True}, {"name": "isal-1", "engine": "pageferry"}]
+    )
+    runs = tuple(
+        Run(name, i, warmup=False, status="completed", total_time_s=time * (1 + i / 1000))
+        for name, time in (("original", 2.0), ("isal-1", 2.0 * vs_baseline))
+        for i in range(n)
+    )
+    summary = {"original": metric_only(2.0, n=n), "isal-1": metric_only(2.0 * vs_baseline, vs_baseline, p_value, n)}
+    return Result(shape, {}, runs, summary)
+
+
+def test_cells_hold_the_summarys_figures_in_published_units():
+    result = samples.live()
+    summary = result.summary["zstd-1"]
+    total, downtime, data = row(result, "zstd-1").cells[:3]
+    assert (total.heading, downtime.heading, data.heading) == (
+        "Total time (ms)",
+        "Downtime (ms)",
+        "Data transferred (KB)",
+    )
+    assert total.value.replace("\u202f", "") == str(round(summary["total_time_s"].median * 1e3))
+    assert data.value.replace("\u202f", "") == str(round(summary["wire_bytes"].median / 1024))
+    assert total.effect == f"\u2212{round((1 - summary['total_time_s'].vs_baseline) * 100)}\u00a0%"
+    assert (total.tone, total.p) == ("better", "p = 0.0079")
+    assert " to " in total.interval
+
+
+def test_more_cpu_is_worse_and_the_baseline_has_no_effect():
+    source = row(samples.live(), "zstd-1").cells[4]
+    assert source.heading == "CPU, source (s)"
+    assert source.tone == "worse"
+    assert all(not cell.effect for cell in row(samples.live(), "original").cells)
+
+
+def test_an_insignificant_effect_gets_no_verdict_colour():
+    assert {cell.tone for cell in row(samples.live(p_value=0.4), "zstd-1").cells} <= {"unclear", "plain"}
+
+
+def test_the_fastest_method_is_named_with_interval_p_and_n():
+    first = verdict(two_methods(0.45, 0.0079)).sentences[0]
+    assert first.startswith(
+        "isal-1 finished fastest: 900\u00a0ms against 2\u202f000\u00a0ms for original, \u221255\u00a0%"
+    )
+    for known in ("95\u00a0% interval \u221255\u00a0% to", "p = 0.0079", "n\u00a0=\u00a05 and 5"):
+        assert known in first
+
+
+def test_an_insignificant_difference_is_called_that():
+    view = verdict(two_methods(0.97, 0.31))
+    assert view.sentences[0].startswith("No significant difference in total time: isal-1")
+    assert not any(r.best for r in view.rows)
+
+
+def test_too_few_runs_are_given_as_the_reason():
+    assert "With so few runs" in verdict(two_methods(0.5, 0.1, n=3)).sentences[0]
+    assert "With so few runs" not in verdict(two_methods(0.5, 0.1, n=4)).sentences[0]
+
+
+def test_a_baseline_that_nobody_beats_wins():
+    view = verdict(two_methods(1.6, 0.0079))
+    assert view.sentences[0].startswith("No method beat original. The closest, isal-1")
+    assert not any(r.best for r in view.rows)
+
+
+@pytest.mark.parametrize(
+    ("marks", "words", "mark"),
+    [
+        ([True] * 5, "All 10 completed runs", "yes"),
+        ([None] * 5, "Only 5 of 10 completed runs", "unknown"),
+        ([True, False, True, True, True], "wrong memory in 1 of 10 runs", "no"),
+        ([True, None, True, True, True], "Only 9 of 10", "partly"),
+    ],
+)
+def test_verification_is_stated(marks, words, mark):
+    result = two_methods(0.5, 0.0079)
+    left = iter(marks)
+    runs = tuple(replace(r, verified=True if r.method == "original" else next(left)) for r in result.runs)
+    view = verdict(replace(result, runs=runs))
+    assert any(words in sentence for sentence in view.sentences)
+    assert row(replace(result, runs=runs), "isal-1").verified == mark
+
+
+def test_nothing_verified_is_said_plainly():
+    assert any(s.startswith("Nothing was verified") for s in verdict(two_methods(0.5, 0.01)).sentences)
+
+
+def test_failed_and_skipped_methods_keep_their_row_and_reason():
+    result = samples.live()
+    skipped, failed = row(result, "multifd-zstd-1"), row(result, "card-9")
+    assert skipped.state == "skipped: this QEMU was built without zstd"
+    assert failed.state == "failed: CodecError: batch 17 decoded wrongly"
+    assert (skipped.blank, skipped.trouble, failed.trouble) == (True, False, True)
+    assert failed.n == "0"
+    assert "2 methods without a figure: multifd-zstd-1, card-9." in verdict(result).sentences
+
+
+def test_a_method_that_failed_in_part_says_how_often():
+    result = two_methods(0.5, 0.01)
+    broken = Run("isal-1", 9, warmup=False, status="timeout", reason="no end after 120 s")
+    mixed = row(replace(result, runs=(*result.runs, broken)), "isal-1")
+    assert mixed.state == "1 of 6 timeout: no end after 120 s"
+    assert not mixed.blank
+
+
+def test_methods_that_never_ran_are_listed():
+    view = verdict(samples.empty())
+    assert [(r.method, r.state) for r in view.rows] == [("original", "not run"), ("isal-1", "not run")]
+    assert view.sentences[0] == "No counted run completed, so there is nothing to compare."
+
+
+def test_a_method_whose_warm_up_is_all_there_is_says_so():
+    warm = Run("original", 0, warmup=True, status="completed", total_time_s=1.0)
+    assert row(replace(samples.empty(), runs=(warm,)), "original").state == "only its warm-up has run"
+
+
+def test_a_run_of_an_undeclared_method_still_gets_a_row():
+    stray = Run("stray", 1, warmup=False, status="failed", reason="why")
+    assert row(replace(samples.empty(), runs=(stray,)), "stray").state == "failed: why"
+
+
+@pytest.mark.parametrize(
+    ("bandwidth", "situation", "figures"),
+    [
+        (125_000_000, "bandwidth limited", [("11720", "169", "311554"), ("5652", "21", "140189")]),
+        (None, "bandwidth unlimited", [("9536", "34", "307783"), ("4466", "22", "140445")]),
+    ],
+)
+def test_published_figures_follow_the_link(bandwidth, situation, figures):
+    published = verdict(samples.live(bandwidth=bandwidth)).published
+    assert situation in published.title
+    assert "published by others, on other hardware" in published.title
+    shown = [tuple(cell.value.replace("\u202f", "") for cell in cells[:3]) for _, _, cells in published.rows]
+    assert shown == figures
+
+
+def test_published_effects_are_computed():
+    published = verdict(samples.live()).published
+    assert [cell.effect for cell in published.rows[1][2][:3]] == [
+        "\u221252\u00a0%",
+        "\u221288\u00a0%",
+        "\u221255\u00a0%",
+    ]
+
+
+def test_a_replay_has_no_downtime_and_no_published_rows():
+    view = verdict(samples.codecs())
+    assert not any("Downtime" in heading for heading in view.headings)
+    assert view.published is None
+    assert any("there is no downtime" in note for note in view.notes)
+
+
+def test_only_the_baseline_is_nothing_to_compare():
+    assert verdict(samples.one_method()).sentences[0].startswith("Only original, the baseline, has figures")
+
+
+def test_a_warned_method_carries_its_count():
+    assert row(samples.live(), "zlib-1").warnings == "1 warning"
+    assert row(samples.live(), "isal-1").warnings == ""
+
+
+def test_what_was_prepared_before_the_clock_ran_is_told():
+    result = two_methods(0.45, 0.0079)
+    took_s = iter((0.4, 0.5, 0.9, 0.3, 0.6))
+    runs = tuple(
+        replace(run, counters={"sender_prepare_s": next(took_s)}) if run.method == "isal-1" else run
+        for run in result.runs
+    )
+    told = "Filling histories before the migration took 0.5\u00a0s (isal-1), which no total time and no CPU time here holds."
+    assert told in verdict(replace(result, runs=runs)).sentences
+    assert not any("histories" in sentence for sentence in verdict(result).sentences)

@@ -1,0 +1,139 @@
+import math
+from dataclasses import replace
+
+import report_samples as samples
+
+from reports.effects import medians_run, ratio_interval
+from reports.run import view
+from reports.run.grid import grids, rule_sentence
+
+
+def test_the_page_names_question_guest_link_and_machine():
+    page = view.page(samples.live())
+    assert page.name == "throttled"
+    assert page.question.startswith("1 Gbit/s: does compression")
+    assert dict(page.facts) == {
+        "Guest": "512 MiB stress guest (kvm), 64 MiB working set dirtied at 20 MiB/s",
+        "Link": "1 Gbit/s (netns)",
+        "Runs": "5 interleaved repeats, 1 warm-up, downtime limit 300 ms",
+        "Machine": "AMD EPYC 7B13, 2 cores",
+        "Started": "2026-11-22 21:10",
+    }
+
+
+def test_a_link_that_was_left_to_the_machine_is_named_as_it_came_out():
+    result = samples.live()
+    chosen = replace(result, scenario={**result.scenario, "link": {"kind": "auto", "bandwidth_bytes_per_s": None}})
+    assert dict(view.page(chosen).facts)["Link"] == "unlimited (two network namespaces)"
+
+
+def test_warnings_name_the_runs_that_they_are_about():
+    found = [(w.about, w.text) for w in view.page(samples.live()).warnings]
+    assert found[0][0] == "whole result"
+    assert found[1] == ("zlib-1, run 2", "The load was 3.1 on 2 cores when this run began.")
+
+
+def test_one_warning_of_many_runs_is_one_line():
+    result = samples.live(extras=False)
+    runs = tuple(replace(r, warnings=("noisy",)) if r.method == "isal-1" else r for r in result.runs)
+    assert [w.about for w in view.page(replace(result, runs=runs)).warnings] == ["isal-1, runs warm-up, 1, 2, 3, 4, 5"]
+
+
+def test_a_results_warning_about_a_method_is_attributed_and_counted_in_its_row():
+    result = replace(
+        samples.live(extras=False), warnings=("isal-1: only 3 runs.", "isal-10: not a method.", "the host is busy")
+    )
+    page = view.page(result)
+    assert [(w.about, w.text) for w in page.warnings] == [
+        ("isal-1", "only 3 runs."),
+        ("whole result", "isal-10: not a method."),
+        ("whole result", "the host is busy"),
+    ]
+    assert {r.method: r.warnings for r in page.verdict.rows if r.warnings} == {"isal-1": "1 warning"}
+
+
+def test_parameters_that_differ_across_runs_are_flagged_with_both_values():
+    parameters = view.page(samples.live()).parameters
+    table = {name: dict(zip(parameters.methods, settings, strict=True)) for name, settings in parameters.rows}
+    assert table["max-bandwidth"]["zlib-1"].text == "134217728000 | 1"
+    assert table["max-bandwidth"]["zlib-1"].differs
+    assert not table["max-bandwidth"]["isal-1"].differs
+    assert table["threads"]["original"].text == ""
+    assert table["threads"]["zlib-1"].text == "12 | absent"
+    assert parameters.summary == "3 settings differed across the runs of one method."
+
+
+def test_every_run_is_kept_with_raw_figures_and_reasons():
+    result = samples.live()
+    groups = view.page(result).runs
+    assert sum(len(group.runs) for group in groups) == len(result.runs)
+    original = groups[0].runs[1]
+    run = next(r for r in result.runs if r.method == "original" and r.repeat == 1)
+    figures = dict(zip(groups[0].headings, original.figures, strict=True))
+    assert figures["Wire (bytes)"].replace("\u202f", "") == str(run.wire_bytes)
+    assert figures["Total time (ms)"].replace("\u202f", "") == f"{run.total_time_s * 1e3:.1f}"
+    failed = groups[-1].runs[0]
+    assert (failed.status, failed.reason, failed.error) == (
+        "failed",
+        "CodecError: batch 17 decoded wrongly",
+        "at frame 17\n  digest",
+    )
+
+
+def test_every_figure_lists_what_a_mail_quotes():
+    figures = {(f.method, f.metric): f for f in view.page(samples.live()).figures}
+    total = figures["isal-1", "Total time (ms)"]
+    assert (total.n, total.p) == ("5", "p = 0.0079")
+    assert 0.4 < float(total.ratio) < 0.6
+    assert figures["original", "Total time (ms)"].ratio == "\u2013"
+
+
+def test_a_card_says_what_an_index_needs():
+    card = view.card("out/one", samples.live())
+    assert (card.label, card.name, card.date, card.link) == (
+        "out/one",
+        "throttled",
+        "2026-11-22 21:10",
+        "1 Gbit/s (netns)",
+    )
+    assert (card.counts, card.warnings) == ("7 methods, 25 counted runs", "2 warnings")
+    assert card.sentences[0].startswith("zstd-1 finished fastest")
+
+
+def test_the_median_run_is_the_one_to_draw():
+    runs = [r for r in samples.live().runs if r.method == "isal-1" and not r.warmup]
+    times = sorted(r.total_time_s for r in runs)
+    assert medians_run(runs).total_time_s == times[2]
+    assert medians_run([]) is None
+
+
+def test_a_ratios_interval_holds_the_ratio_and_needs_three_runs():
+    low, high = ratio_interval([1.0, 1.1, 1.2, 1.05], [2.0, 2.1, 1.9, 2.05])
+    assert 0.45 < low < 1.075 / 2.025 < high < 0.65
+    assert ratio_interval([1.0, 1.1], [2.0, 2.1, 2.2]) is None
+    assert ratio_interval([1.0, 1.1, 1.2], [0.0, 1.0, 1.0]) is None
+
+
+def test_a_grid_finds_the_fewest_decompression_threads():
+    isal, zlib = grids(samples.threads())
+    assert (isal.title, zlib.title) == ("isal level 1", "zlib level 1")
+    assert [(p.threads, p.decompress_threads) for p in isal.points if p.enough] == [
+        (1, 1),
+        (2, 1),
+        (4, 2),
+        (8, 3),
+        (12, 3),
+    ]
+    assert "4 needed 2" in rule_sentence(isal)
+    assert rule_sentence(isal).endswith("enough at 1, 2, 12.")
+    assert rule_sentence(zlib).endswith("enough everywhere.")
+    assert grids(samples.live()) == ()
+
+
+def test_no_page_shows_a_nan():
+    result = samples.live()
+    summary = {
+        m: {k: replace(v, ci95=(math.nan, math.nan), p_value=math.nan) for k, v in s.items()}
+        for m, s in result.summary.items()
+    }
+    assert "nan" not in str(view.page(replace(result, summary=summary))).lower()
