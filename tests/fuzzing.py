@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import sample_streams
+from frames import kind_of
 from mutations import Mutator
 from pairs import Half
-from peers import SHUT, kind_of, listening, play_receiver, record_sender, sender_to
+from peers import SHUT, listening, play_receiver, record_sender, sender_to
 
 from harness.errors import PageferryError
 from harness.migrator.receiver import ReceiveConfig, run_receiver

@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from frames import HELLO
+
 from harness.errors import PeerError
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
 from harness.migrator.session import FrameLink
 from harness.migrator.transport.memory import memory_pair
-from harness.wire.pair.frame import Kind, control
+from harness.wire.pair.forms import Role
+from harness.wire.pair.messages import Hello, Welcome
 
 
 @dataclass
@@ -163,9 +166,11 @@ def greeted_links() -> Iterator[tuple[FrameLink, FrameLink]]:
     """The sender's end and the receiver's of a link on which both have greeted."""
     left, right = memory_pair()
     with closing(left), closing(right):
-        ends = FrameLink(left, "receiver"), FrameLink(right, "sender")
-        ends[1].send(control(Kind.WELCOME))
-        ends[0].first_frame(Kind.WELCOME, 10)
+        ends = FrameLink(left, Role.RECEIVER), FrameLink(right, Role.SENDER)
+        ends[0].send(HELLO)
+        ends[1].next_as(Hello, 10)
+        ends[1].send(Welcome(1))
+        ends[0].next_as(Welcome, 10)
         yield ends
 
 

@@ -4,7 +4,6 @@ recorder of what a real sender says."""
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import struct
 import threading
@@ -12,12 +11,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from frames import read, split_frames, whole
 from pairs import Half
 
-from harness.migrator.carry.ack import AckLook
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
-from harness.wire.pair.frame import Frame, FrameDecoder, Kind, control, encode
+from harness.wire.pair.forms import Message
+from harness.wire.pair.messages import (
+    Ack,
+    Batch,
+    Done,
+    End,
+    Hello,
+    Prepare,
+    Prepared,
+    Probe,
+    Probed,
+    Return,
+    ReturnEnd,
+    Welcome,
+)
 
 SHUT = struct.pack(">HHI", 1, 4, 0)
 Change = Callable[[bytes], list[bytes]]
@@ -31,24 +44,15 @@ def listening(path: Path) -> socket.socket:
     return listener
 
 
-def frames_of(connection: socket.socket) -> Iterator[Frame]:
+def frames_of(connection: socket.socket) -> Iterator[bytes]:
     """Until the other side closes or breaks off."""
-    decoder = FrameDecoder()
+    came = bytearray()
     with contextlib.suppress(OSError):
         while data := connection.recv(1 << 16):
-            yield from decoder.receive_data(data)
-
-
-def whole(frame: Frame) -> bytes:
-    return encode(frame.header) + bytes(frame.body)
-
-
-def split_frames(data: bytes) -> list[bytes]:
-    return [whole(frame) for frame in FrameDecoder().receive_data(data)]
-
-
-def kind_of(frame: bytes) -> Kind:
-    return Kind(frame[4])
+            came += data
+            for frame in split_frames(came):
+                del came[: len(frame)]
+                yield frame
 
 
 def play_receiver(connection: socket.socket, change: Change = lambda frame: [frame], confirm_at: int = 1 << 60) -> None:
@@ -56,34 +60,27 @@ def play_receiver(connection: socket.socket, change: Change = lambda frame: [fra
     delivered = batches = 0
     confirmed = False
 
-    def say(*frames: bytes) -> None:
-        for frame in frames:
-            for each in change(frame):
+    def say(*messages: Message) -> None:
+        for message in messages:
+            for each in change(whole(message)):
                 connection.sendall(each)
 
     with contextlib.suppress(OSError):
-        for frame in frames_of(connection):
-            kind = frame.header.kind
-            if kind is Kind.HELLO:
-                say(
-                    control(
-                        Kind.WELCOME,
-                        json.dumps({"protocol": 1, "threads": 1, "probes": True, "prepares": True}).encode(),
-                    )
-                )
-            elif kind is Kind.PROBE:
-                say(control(Kind.PROBED, AckLook(0.0, 1.0, delivered + 1.0, 1 << 20).encode()))
-            elif kind is Kind.PREPARE:
-                say(control(Kind.PREPARED, sequence=1))
-            elif kind is Kind.BATCH:
-                delivered, batches = delivered + frame.header.raw_bytes, batches + 1
-                look = AckLook(0.001, 0.001 * batches, 0.01 * batches, delivered)
-                say(control(Kind.ACK, look.encode(), sequence=batches, delivered_bytes=delivered))
+        for message in map(read, frames_of(connection)):
+            if isinstance(message, Hello):
+                say(Welcome(1))
+            elif isinstance(message, Probe):
+                say(Probed(1.0, delivered + 1.0, 1 << 20))
+            elif isinstance(message, Prepare):
+                say(Prepared(1))
+            elif isinstance(message, Batch):
+                delivered, batches = delivered + message.raw_bytes, batches + 1
+                say(Ack(batches, delivered, 0.001, 0.0, 0.001 * batches, 0.01 * batches, delivered))
                 if delivered >= confirm_at and not confirmed:
                     confirmed = True
-                    say(control(Kind.RETURN, SHUT), control(Kind.RETURN_END))
-            elif kind is Kind.END:
-                say(control(Kind.DONE, json.dumps({"protocol": 1}).encode()))
+                    say(Return(SHUT), ReturnEnd())
+            elif isinstance(message, End):
+                say(Done({}))
                 return
 
 
@@ -147,7 +144,7 @@ def record_sender(folder: Path, data: bytes, backend: str, **send: Any) -> list[
         taking.join(20)
     receiver.join()
     assert (sender.error, receiver.error) == (None, None)
-    return split_frames(bytes(said))
+    return list(split_frames(said))
 
 
 def _copy(source: socket.socket, target: socket.socket, keep: bytearray | None = None) -> None:

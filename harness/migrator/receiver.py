@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,17 +20,16 @@ import xxhash
 from harness.errors import CodecError, FrameError, PageferryError, PeerError
 from harness.migrator.agreement import MOST_IN_FLIGHT_BYTES, Agreement, agree
 from harness.migrator.carry import preparation
-from harness.migrator.carry.ack import AckLook
 from harness.migrator.carry.codec import Decoder, Restored
 from harness.migrator.carry.pipeline import Failure, OrderedPipeline, Window, spawn
 from harness.migrator.choose import rehearsal
 from harness.migrator.delivery import Delivery
 from harness.migrator.destination import Destination
 from harness.migrator.reception import Reception
-from harness.migrator.session import FrameLink, cores, hello, keep_freed_memory, own_usage
+from harness.migrator.session import FrameLink, cores, keep_freed_memory, own_usage
 from harness.migrator.transport.contract import Access
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
-from harness.wire.pair.frame import Frame, Header, Kind, Layout, control
+from harness.wire.pair.messages import Ack, Batch, Done, End, Layout, Prepare, Probe, Return, ReturnEnd, Welcome
 
 __all__ = ["ReceiveConfig", "run_receiver"]
 
@@ -66,7 +65,7 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
         say(f"ready: listening on {listener.address}")
         reception = Reception(listener, say)
         while True:
-            link, agreement = reception.next_sender(lambda greeting: agree(greeting, config.threads), config.timeout_s)
+            link, agreement = reception.next_sender(lambda hello: agree(hello, config.threads), config.timeout_s)
             receiver = _Receiver(link, Destination(target, config.wait_s, say, link.require_open), agreement)
             try:
                 with reception.busy():
@@ -101,7 +100,7 @@ class _Receiver:
         self._session = agreement.session
         self._window = Window(MOST_IN_FLIGHT_BYTES, link.transport.has_hung_up)
         self._failure = Failure(self._stop)
-        self._pipeline: OrderedPipeline[tuple[Frame, int], Restored] = OrderedPipeline(
+        self._pipeline: OrderedPipeline[tuple[Batch, int], Restored] = OrderedPipeline(
             "decompress", self._threads, self._open_decoder, self._deliver, self._failure, at_once=cores()
         )
         self._decoders: list[Decoder] = []
@@ -111,10 +110,10 @@ class _Receiver:
         self.begun = False
 
     def run(self) -> dict[str, Any]:
-        self._link.send(hello(Kind.WELCOME, session=self._session, threads=self._threads, probes=True, prepares=True))
+        self._link.send(Welcome(self._threads))
         back = spawn("back", self._back, self._failure)
         self._pipeline.start()
-        end: Frame | None = None
+        end: End | None = None
         try:
             end = self._read()
         except BaseException as exc:  # kept as the first failure and raised below, after the threads ended
@@ -134,7 +133,7 @@ class _Receiver:
                 serial.close()
         statistics = self._statistics()
         try:
-            self._link.send(hello(Kind.DONE, **statistics))
+            self._link.send(Done(statistics))
         except PeerError:  # the destination has all, whether or not the sender learns of it
             statistics["sender_heard"] = False
         return statistics
@@ -149,72 +148,64 @@ class _Receiver:
             self._link.send_error(self._failure.error)
         self._link.close()
 
-    def _read(self) -> Frame:
-        """Frames to the codecs until END. :raises FrameError: out of order, unknown here, or no END."""
+    def _read(self) -> End:
+        """Batches to the codecs until END. :raises FrameError: out of order, or unknown here. :raises PeerError: no END."""
         expected = 0
-        for frame in self._forward():
-            header = frame.header
-            if header.kind is Kind.END:
+        for message in self._link.messages():
+            if isinstance(message, End):
                 self._delivery.end()
-                return frame
-            if header.kind is Kind.PREPARE:
-                preparation.answer(self._link, header, self._serials)
-                continue
-            if header.sequence != expected:
-                raise FrameError(f"batch {header.sequence} came where {expected} was due")
-            if not self._window.acquire(_held_bytes(header)):
-                break
-            self.begun = True
-            self._came_s.append(time.monotonic())
-            self._pipeline.submit((frame, self._turn(header)))
-            expected += 1
+                return message
+            if isinstance(message, Probe):
+                rehearsal.answer(self._link)
+            elif isinstance(message, Prepare):
+                preparation.answer(self._link, message, self._serials)
+            elif isinstance(message, Batch):
+                if message.sequence != expected:
+                    raise FrameError(f"batch {message.sequence} came where {expected} was due")
+                if not self._window.acquire(_held_bytes(message)):
+                    break
+                self.begun = True
+                self._came_s.append(time.monotonic())
+                self._pipeline.submit((message, self._turn(message)))
+                expected += 1
         raise PeerError("the sender closed the link before the end of the stream")
 
-    def _forward(self) -> Iterator[Frame]:
-        """All frames but the rehearsal's, which are answered."""
-        for frame in self._link.frames():
-            if frame.header.kind is Kind.PROBE:
-                rehearsal.answer(self._link)
-            else:
-                yield frame
-
-    def _turn(self, header: Header) -> int:
-        """The batch's number among those of its codec, where that keeps history."""
-        if header.layout is Layout.STORED or header.codec not in self._turns:
+    def _turn(self, batch: Batch) -> int:
+        """Its number among those of its codec, where that keeps history."""
+        if batch.layout is Layout.STORED or batch.codec not in self._turns:
             return 0
-        turn = self._turns[header.codec]
-        self._turns[header.codec] += 1
+        turn = self._turns[batch.codec]
+        self._turns[batch.codec] += 1
         return turn
 
-    def _open_decoder(self) -> tuple[Callable[[tuple[Frame, int]], Restored], Callable[[], None]]:
+    def _open_decoder(self) -> tuple[Callable[[tuple[Batch, int]], Restored], Callable[[], None]]:
         decoder = Decoder(self._codecs, self._serials)
         self._decoders.append(decoder)
         return lambda item: decoder.decode(*item), decoder.close
 
     def _deliver(self, restored: Restored) -> None:
         self._delivery.deliver(restored.raw)
-        self._digest.update(restored.header.raw_digest.to_bytes(8, "little"))
+        self._digest.update(restored.message.raw_digest.to_bytes(8, "little"))
         self._batches += 1
-        self._window.release(_held_bytes(restored.header))
+        self._window.release(_held_bytes(restored.message))
         now_s = time.monotonic()
-        look = AckLook(
-            restored.took_s,
-            self._link.waited_s,
-            now_s,
-            self._link.received_bytes,
-            now_s - self._came_s.popleft(),
-        )
         self._link.send(
-            control(Kind.ACK, look.encode(), sequence=self._batches, delivered_bytes=self._delivery.delivered_bytes)
+            Ack(
+                self._batches,
+                self._delivery.delivered_bytes,
+                restored.took_s,
+                now_s - self._came_s.popleft(),
+                self._link.waited_s,
+                now_s,
+                self._link.received_bytes,
+            )
         )
 
-    def _finish(self, end: Frame) -> None:
+    def _finish(self, end: End) -> None:
         """The stream is whole: check its digest, end it towards QEMU, and wait until QEMU has closed."""
-        header = end.header
-        claimed = (header.sequence, header.raw_digest, bytes(end.body))
-        if claimed != (self._batches, self._delivery.delivered_bytes, self._digest.digest()):
+        if end != End(self._batches, self._delivery.delivered_bytes, self._digest.digest()):
             raise CodecError(
-                f"the stream's end names {header.sequence} batches and {header.raw_digest} bytes; "
+                f"the stream's end names {end.batches} batches and {end.stream_bytes} bytes; "
                 f"{self._batches} and {self._delivery.delivered_bytes} were delivered, or their digests differ"
             )
         self._delivery.finish()
@@ -222,9 +213,9 @@ class _Receiver:
 
     def _back(self) -> None:
         for data in self._delivery.answers():
-            self._link.send(control(Kind.RETURN, data))
+            self._link.send(Return(data))
         if self._failure.error is None:
-            self._link.send(control(Kind.RETURN_END))
+            self._link.send(ReturnEnd())
 
     def _statistics(self) -> dict[str, Any]:
         return {
@@ -242,6 +233,6 @@ class _Receiver:
         }
 
 
-def _held_bytes(header: Header) -> int:
-    """What a batch makes us hold, until it is delivered: many small ones are more than their bytes."""
-    return max(header.raw_bytes, header.body_bytes) + _BATCH_OVERHEAD_BYTES
+def _held_bytes(batch: Batch) -> int:
+    """What it makes us hold, until it is delivered: many small ones are more than their bytes."""
+    return max(batch.raw_bytes, batch.body_bytes) + _BATCH_OVERHEAD_BYTES

@@ -9,14 +9,15 @@ import select
 import selectors
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from harness.errors import PageferryError, PeerError
-from harness.migrator.session import FrameLink, parse_greeting
+from harness.migrator.session import FrameLink
 from harness.migrator.transport.contract import Listener
-from harness.wire.pair.frame import HEADER_BYTES, Frame, Header, Kind, decode_header
+from harness.wire.pair.forms import Role
+from harness.wire.pair.messages import Hello
 
 __all__ = ["Reception"]
 
@@ -38,9 +39,7 @@ class Reception:
         self._say = say
         self._told = False
 
-    def next_sender(
-        self, agree: Callable[[Mapping[str, Any]], Agreed], timeout_s: float | None
-    ) -> tuple[FrameLink, Agreed]:
+    def next_sender(self, agree: Callable[[Hello], Agreed], timeout_s: float | None) -> tuple[FrameLink, Agreed]:
         """The first sender whose greeting ``agree`` takes, and what it made of it. :raises PeerError: none in time."""
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         guests: list[_Guest] = []  # in the order in which they came
@@ -73,13 +72,13 @@ class Reception:
         return [guest for guest in guests if guest in ready]
 
     def _heard(
-        self, guest: _Guest, guests: list[_Guest], agree: Callable[[Mapping[str, Any]], Agreed]
+        self, guest: _Guest, guests: list[_Guest], agree: Callable[[Hello], Agreed]
     ) -> tuple[FrameLink, Agreed] | None:
         try:
-            frame = guest.read()
-            if frame is None:
+            hello = guest.hello()
+            if hello is None:
                 return None
-            agreed = agree(parse_greeting(frame, "sender"))
+            agreed = agree(hello)
         except PageferryError as exc:
             self._leave(guest, guests, exc)
             return None
@@ -100,7 +99,7 @@ class Reception:
                 self._say(f"a connection has to wait: {exc.strerror}; if that lasts, raise the limit (`ulimit -n`)")
             time.sleep(_FULL_S)
             return []
-        return [] if transport is None else [FrameLink(transport, "sender")]
+        return [] if transport is None else [FrameLink(transport, Role.SENDER)]
 
     def _refuse(self, link: FrameLink, why: PageferryError) -> None:
         link.send_error(why)
@@ -135,25 +134,10 @@ class _Guest:
     def __init__(self, link: FrameLink) -> None:
         self.link = link
         self.deadline_s = time.monotonic() + _GREETING_S
-        self._header: Header | None = None
-        self._data = bytearray(HEADER_BYTES)
-        self._room = memoryview(self._data)
 
-    def read(self) -> Frame | None:
+    def hello(self) -> Hello | None:
         """The greeting, once it is whole. :raises PeerError: it cannot become one."""
-        try:
-            count = self.link.transport.recv_into(self._room, 0.0)
-        except OSError as exc:
-            raise PeerError(f"it broke off before its greeting was whole: {exc.strerror or exc}") from exc
-        if count == 0:
+        message = self.link.receive(0.0)
+        if self.link.ended:
             raise PeerError("it left before its greeting was whole")
-        self._room = self._room[count or 0 :]
-        if self._room:
-            return None
-        if self._header is None:
-            self._header = decode_header(self._data, 0)
-            if self._header.kind is not Kind.HELLO:
-                raise PeerError(f"expected HELLO from the sender, got a {self._header.kind.name} frame")
-            self._data = bytearray(self._header.body_bytes)
-            self._room = memoryview(self._data)
-        return None if self._room else Frame(self._header, memoryview(self._data))
+        return message if isinstance(message, Hello) else None

@@ -16,7 +16,6 @@ from typing import Any
 
 from backends.api import MAX_BATCH_BYTES
 from harness.errors import PeerError, UserError
-from harness.migrator.agreement import Welcome, read_welcome
 from harness.migrator.carry import preparation
 from harness.migrator.carry.crew import Crew, crew_of
 from harness.migrator.carry.forwarder import Forwarder
@@ -24,12 +23,13 @@ from harness.migrator.choose import rehearsal
 from harness.migrator.choose.chooser import Chooser
 from harness.migrator.choose.method_policy import MethodPolicy
 from harness.migrator.entrance import Entrance
-from harness.migrator.session import FrameLink, hello, keep_freed_memory, parse_greeting
+from harness.migrator.session import FrameLink, keep_freed_memory
 from harness.migrator.steering.steering import Steering, open_steering
 from harness.migrator.transport.contract import Access, Endpoint
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
 from harness.units import format_bytes
-from harness.wire.pair.frame import Kind
+from harness.wire.pair.forms import Role
+from harness.wire.pair.messages import Hello, Welcome
 
 __all__ = ["SendConfig", "run_sender"]
 
@@ -88,7 +88,7 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
         try:
             round_trip_s = rehearsal.measured_round_trip_s(link)
             policy = _policy(crew, link, welcome, round_trip_s)
-            prepared = _prepared(crew, link, welcome, policy, say)
+            prepared = _prepared(crew, link, policy, say)
             say(f"ready: migrate the source to {listener.address}")
             entrance = Entrance(listener, say)
             with _migration(entrance, link) as connection:
@@ -135,22 +135,19 @@ def _policy(crew: Crew, link: FrameLink, welcome: Welcome, round_trip_s: float) 
     """With what a rehearsal says of the link. :raises PeerError: it broke."""
     if not crew.candidates:
         return None
-    policy = MethodPolicy(crew.candidates, crew.lanes, welcome.threads or 1)
-    if welcome.probes:
-        policy.rehearsed(rehearsal.link_bytes_per_s(link, round_trip_s))
+    policy = MethodPolicy(crew.candidates, crew.lanes, welcome.threads)
+    policy.rehearsed(rehearsal.link_bytes_per_s(link, round_trip_s))
     return policy
 
 
-def _prepared(
-    crew: Crew, link: FrameLink, welcome: Welcome, policy: MethodPolicy | None, say: Callable[[str], None]
-) -> dict[str, float]:
+def _prepared(crew: Crew, link: FrameLink, policy: MethodPolicy | None, say: Callable[[str], None]) -> dict[str, float]:
     """What it took to open the history with which a migration will begin, if it does. Raises as ``prepare``."""
     choice = policy.first_choice if policy is not None else 0
     serial = crew.serials.get(choice)
     if serial is None:
         return {}
     began_s = time.monotonic()
-    ready = preparation.prepare(link, crew.codecs.index(serial.name), serial, receiver_prepares=welcome.prepares)
+    ready = preparation.prepare(link, crew.codecs.index(serial.name), serial)
     lanes = len(serial.lanes)
     if policy is not None and ready == lanes:
         policy.prepared(choice)
@@ -193,15 +190,14 @@ class _NobodyError(Exception):
 def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink, str, Welcome]:
     """:raises _NobodyError: nobody answers, or who does leaves without a word, as a tunnel does whose other end finds nobody."""
     try:
-        link = FrameLink(target.dial(_GREETING_TIMEOUT_S), "receiver")
+        link = FrameLink(target.dial(_GREETING_TIMEOUT_S), Role.RECEIVER)
     except OSError as exc:
         raise _NobodyError(target.why_unreachable(exc, "start `pageferry receive` there")) from exc
     session = secrets.token_hex(8)
     try:
         with suppress(PeerError):  # who refuses us may have said why, and closed, before it read what we say
             link.send(_hello(session, config, crew))
-        greeting = link.first_frame(Kind.WELCOME, _GREETING_TIMEOUT_S)
-        return link, session, read_welcome(parse_greeting(greeting, "receiver"))
+        return link, session, link.next_as(Welcome, _GREETING_TIMEOUT_S)
     except PeerError as exc:
         link.close()
         if link.received_bytes == 0 and link.ended:
@@ -215,13 +211,13 @@ def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink,
         raise
 
 
-def _hello(session: str, config: SendConfig, crew: Crew) -> bytes:
-    return hello(
-        Kind.HELLO,
+def _hello(session: str, config: SendConfig, crew: Crew) -> Hello:
+    return Hello(
         session=session,
-        codecs=list(crew.codecs),
+        codecs=crew.codecs,
         histories=crew.lanes,
-        parameters={"backend": config.backend, "level": crew.level, "threads": crew.threads, **dict(config.options)},
+        backend=config.backend,
+        options=config.options,
         decompress_threads=config.decompress_threads or max(1, round(crew.threads * crew.decompress_share)),
     )
 
@@ -230,6 +226,6 @@ def _migration(entrance: Entrance, link: FrameLink) -> socket.socket:
     """Wait for QEMU to connect and to begin, and notice if the receiver goes away meanwhile."""
     connection = entrance.await_migration(meanwhile=link.transport.fileno())
     if connection is None:
-        next(link.frames(), None)
+        next(link.messages(), None)
         raise PeerError("the receiver closed the link before the migration began")
     return connection

@@ -1,32 +1,31 @@
-"""What both halves of the pair do alike: frames over the link, greetings, counting themselves.
+"""What both halves of the pair do alike: messages over the link, counting themselves.
 
-Knows frames; knows neither what the link is made of, nor QEMU's stream, nor codecs.
+Knows messages; knows neither what the link is made of, nor QEMU's stream, nor codecs.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import os
 import resource
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from harness.errors import FrameError, PageferryError, PeerError
 from harness.hosts.limits import cores
 from harness.migrator.transport.contract import Transport
-from harness.wire.pair.frame import KIND_AT, PROTOCOL, Frame, FrameDecoder, Kind, control, digest
-from harness.wire.pair.order import Order
+from harness.wire.pair.decoder import MessageDecoder, encode
+from harness.wire.pair.forms import Message, Role
+from harness.wire.pair.messages import Error
+from harness.wire.pair.states import Session
 
-__all__ = ["FrameLink", "cores", "hello", "keep_freed_memory", "own_usage", "parse_greeting"]
+__all__ = ["FrameLink", "cores", "keep_freed_memory", "own_usage"]
 
-_ERROR_TEXT_BYTES = 2000
-_MOST_BRACKETS = 64
-"""So that nesting stays far from what a parser bears. Ours have four, and what users' options bring."""
+M = TypeVar("M", bound=Message)
 
 _PIECE_BYTES = 128 << 10
 """What one system call waits for: a thread that is woken for whatever arrives spends its time waking up."""
@@ -38,65 +37,69 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
 class FrameLink:
-    """The link between the halves, carrying frames both ways. Any thread may send; one thread reads, and has
-    ``waited_s`` for bytes. ``ended``: the other end closed it."""
+    """The link between the halves, carrying messages both ways; ``other``: who is at its end. Any thread may send; one thread
+    reads, and has ``waited_s`` for bytes. ``ended``: the other end closed it."""
 
-    def __init__(self, transport: Transport, other: str) -> None:
+    def __init__(self, transport: Transport, other: Role) -> None:
         self.transport = transport
-        self.other = other
+        self.other = other.value
         self.sent_bytes = 0
         self.received_bytes = 0
         self.waited_s = 0.0
         self.ended = False
         self._lock = threading.Lock()
-        self._decoder = FrameDecoder()
-        self._order = Order(other)
+        self._heard_all = False
+        self._session = Session(other)
+        self._decoder = MessageDecoder(self._session)
         self._deadline_s: float | None = None
 
-    def send(self, *parts: bytes | memoryview) -> None:
-        """Send one whole frame, given in parts. :raises PeerError: the link broke."""
+    def send(self, message: Message) -> None:
+        """:raises PeerError: the link broke."""
+        parts = encode(message)
         with self._lock:
-            self._order.sent(parts[0][KIND_AT])
+            self._session.says(message.kind)
             try:
                 self.sent_bytes += self.transport.send_parts(parts)
             except OSError as exc:
                 self.ended = True
                 raise PeerError(f"the link to the {self.other} broke while sending: {exc.strerror or exc}") from exc
 
-    def frames(self) -> Iterator[Frame]:
-        """Every frame until the other half closes. :raises PeerError: it said why it stopped, or the link broke, or is dead."""
-        decoder, receive = self._decoder, self.transport.recv_into
-        while True:
-            began_s = time.monotonic()
-            left_s = None if self._deadline_s is None else max(0.001, self._deadline_s - began_s)
-            try:
-                count = receive(decoder.get_buffer()[:_PIECE_BYTES], left_s)
-                self.waited_s += time.monotonic() - began_s
-                if count is None:
-                    self._require_peer()
-                    continue
-            except OSError as exc:
-                self.ended = not isinstance(exc, TimeoutError)
-                raise PeerError(f"the link to the {self.other} broke while receiving: {exc.strerror or exc}") from exc
-            if count == 0:
-                self.ended = True
-                break
-            self.received_bytes += count
-            decoder.buffer_updated(count)
-            frame = decoder.next_frame()
-            if frame is None:
-                continue
-            self._order.came(frame.header.kind)
-            if frame.header.kind is Kind.ERROR:
-                raise PeerError(f"the {self.other} stopped: {bytes(frame.body).decode('utf-8', 'replace')}")
-            yield frame
-        if not decoder.idle:
+    def messages(self) -> Iterator[Message]:
+        """All until the other half closes. :raises PeerError: it said why it stopped, or the link broke, or is dead."""
+        while not self._heard_all:
+            left_s = None if self._deadline_s is None else max(0.001, self._deadline_s - time.monotonic())
+            message = self.receive(left_s)
+            if message is not None:
+                yield message
+            elif self._deadline_s is not None and time.monotonic() >= self._deadline_s:
+                raise PeerError(f"the link to the {self.other} broke while receiving: timed out")
+        if not self._decoder.idle:
             raise FrameError(f"the link to the {self.other} ended inside a frame")
+
+    def receive(self, timeout_s: float | None) -> Message | None:
+        """The message that the next bytes complete; None: none yet, or the other half has ``ended``. Raises as ``messages``."""
+        began_s = time.monotonic()
+        try:
+            count = self.transport.recv_into(self._decoder.get_buffer()[:_PIECE_BYTES], timeout_s)
+        except OSError as exc:
+            self.ended = not isinstance(exc, TimeoutError)
+            raise PeerError(f"the link to the {self.other} broke while receiving: {exc.strerror or exc}") from exc
+        self.waited_s += time.monotonic() - began_s
+        if count is None:
+            if timeout_s is None:
+                self._require_peer()
+            return None
+        self._heard_all = count == 0
+        self.ended = self.ended or self._heard_all
+        self.received_bytes += count
+        self._decoder.buffer_updated(count)
+        message = self._decoder.next_message()
+        if isinstance(message, Error):
+            raise PeerError(f"the {self.other} stopped: {message.text}")
+        return message
 
     def _require_peer(self) -> None:
         """:raises PeerError: it should have said something by now."""
-        if self._deadline_s is not None:
-            raise PeerError(f"the link to the {self.other} broke while receiving: timed out")
         silent_s = self.transport.peer_silence_s()
         if silent_s >= self.transport.dead_after_s:
             raise PeerError(
@@ -104,15 +107,15 @@ class FrameLink:
                 "the hosts"
             )
 
-    def first_frame(self, kind: Kind, timeout_s: float) -> Frame:
-        """The next frame, whole within ``timeout_s``. :raises PeerError: another kind, none in time, or none at all."""
+    def next_as(self, cls: type[M], timeout_s: float) -> M:
+        """The next message, whole within ``timeout_s``. :raises PeerError: another kind, none in time, or none at all."""
         self._deadline_s = time.monotonic() + timeout_s
-        frame = next(self.frames(), None)
-        if frame is None or frame.header.kind is not kind:
-            got = "the end of the connection" if frame is None else f"a {frame.header.kind.name} frame"
-            raise PeerError(f"expected {kind.name} from the {self.other}, got {got}")
+        message = next(self.messages(), None)
+        if not isinstance(message, cls):
+            got = "the end of the connection" if message is None else message.kind.name
+            raise PeerError(f"expected {cls.kind.name} from the {self.other}, got {got}")
         self._deadline_s = None
-        return frame
+        return message
 
     def require_open(self) -> None:
         """:raises PeerError: the other half has closed the link, even if it said something before that is yet to be read."""
@@ -130,37 +133,13 @@ class FrameLink:
             return
         try:
             with contextlib.suppress(OSError):
-                body = text.encode(errors="replace")[:_ERROR_TEXT_BYTES]
-                self.transport.send_parts([control(Kind.ERROR, body)], _LAST_WORD_S)
+                self.transport.send_parts(encode(Error(text)), _LAST_WORD_S)
         finally:
             self._lock.release()
 
     def close(self) -> None:
         """Wake whoever waits here, and the other half. May be called twice."""
         self.transport.close()
-
-
-def hello(kind: Kind, **fields: object) -> bytes:
-    """A HELLO or WELCOME frame: JSON with the protocol's version."""
-    return control(kind, json.dumps({"protocol": PROTOCOL, **fields}).encode())
-
-
-def parse_greeting(frame: Frame, other: str) -> Mapping[str, Any]:
-    """The JSON of a HELLO, WELCOME or DONE. :raises FrameError: damaged, not JSON, or another protocol version."""
-    body = bytes(frame.body)
-    frame.check_body(digest(body) if body else 0)
-    if body.count(b"[") + body.count(b"{") > _MOST_BRACKETS:
-        raise FrameError(f"the {other}'s greeting has more than {_MOST_BRACKETS} lists and tables")
-    try:
-        fields = json.loads(body)
-    except ValueError as exc:
-        raise FrameError(f"the {other}'s greeting is not JSON: {exc}") from exc
-    if not isinstance(fields, dict) or fields.get("protocol") != PROTOCOL:
-        version = fields.get("protocol") if isinstance(fields, dict) else None
-        raise FrameError(
-            f"the {other} speaks protocol {str(version)[:40]!r}, this is {PROTOCOL}; install the same pageferry on both sides"
-        )
-    return fields
 
 
 def keep_freed_memory() -> None:

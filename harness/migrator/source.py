@@ -117,7 +117,7 @@ class Source:
         """Whether QEMU writes no more; what it wrote may still be here."""
         return has_hung_up(self._connection)
 
-    def answer(self, data: memoryview) -> None:
+    def answer(self, data: bytes | memoryview) -> None:
         """Hand on what the destination answers. :raises QemuError: the source takes it not."""
         self._entrance.shut()
         self._returned.receive_data(data)

@@ -19,6 +19,7 @@ from harness.migrator.session import FrameLink
 from harness.migrator.transport.contract import Transport
 from harness.migrator.transport.tcp import TcpTransport
 from harness.scenario.model import load_scenario
+from harness.wire.pair.forms import Role
 
 HALF = (
     "import sys; from harness.migrator.transport.contract import Transport; Transport.dead_after_s = 3.0; "
@@ -141,11 +142,11 @@ def test_a_peer_that_lives_and_takes_nothing_is_not_dead(monkeypatch):
             while True:
                 near.send(bytes(1 << 20))
         near.setblocking(True)
-        link = FrameLink(TcpTransport(near), "receiver")
+        link = FrameLink(TcpTransport(near), Role.RECEIVER)
         ended = threading.Timer(2.0, far.close)
         ended.start()
         with pytest.raises(PeerError, match="broke while receiving"):  # by its own close, not by silence
-            next(link.frames())
+            next(link.messages())
         ended.join()
 
 

@@ -9,13 +9,15 @@ import struct
 
 import pytest
 import sample_streams
+from frames import kind_of, raw, whole
 from pairs import Pair, carry, received
-from peers import SHUT, kind_of, play_receiver, sender_to
+from peers import SHUT, play_receiver, sender_to
 
 from harness.errors import PageferryError, PeerError, QemuError, UserError
 from harness.migrator import source as source_module
 from harness.migrator.outcome import Outcome
-from harness.wire.pair.frame import Kind, control
+from harness.wire.pair.frame import Kind
+from harness.wire.pair.messages import Ack, Done, Return, ReturnEnd
 
 FAILED = struct.pack(">HHI", 1, 4, 1)
 PONG = struct.pack(">HHI", 2, 4, 1)
@@ -214,12 +216,12 @@ def test_a_receiver_that_keeps_the_rules_is_believed(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "instead", "says"),
     [
-        (Kind.ACK, [control(Kind.DONE, b'{"protocol": 1}')], "DONE frame, which it may not in mid-stream"),
-        (Kind.WELCOME, [control(Kind.RETURN, b"x")], "RETURN frame, which it may not before the greeting"),
-        (Kind.RETURN_END, [control(Kind.RETURN_END)] * 2, "a second RETURN_END frame"),
-        (Kind.ACK, [control(Kind.BATCH)], "a batch of 0 bytes"),
-        (Kind.ACK, [control(Kind.ACK, delivered_bytes=1 << 60)], "where no batch that was sent ends"),
-        (Kind.RETURN, [control(Kind.RETURN, SHUT)[:-1] + b"x"], "damaged on the way"),
+        (Kind.ACK, [whole(Done({}))], "sent DONE in mid-stream; ACK or RETURN or RETURN_END was due"),
+        (Kind.WELCOME, [whole(Return(b"x"))], "sent RETURN before the receiver's greeting; WELCOME was due"),
+        (Kind.RETURN_END, [whole(ReturnEnd())] * 2, "the receiver sent RETURN_END"),
+        (Kind.ACK, [raw(Kind.BATCH)], "sent BATCH in mid-stream"),
+        (Kind.ACK, [whole(Ack(1, 1 << 60, 0, 0, 0, 0, 0))], "where no batch that was sent ends"),
+        (Kind.RETURN, [whole(Return(SHUT))[:-1] + b"x"], "damaged on the way"),
         (Kind.DONE, [], "before it confirmed the end"),
     ],
     ids=["done-early", "answer-early", "twice", "batch", "ack", "damaged", "no-done"],
@@ -246,7 +248,7 @@ def test_answers_that_the_source_does_not_read_end_the_migration_in_time(tmp_pat
     monkeypatch.setattr(source_module, "_ANSWER_S", 0.3)
 
     def flood(frame: bytes) -> list[bytes]:
-        return [frame, *[control(Kind.RETURN, bytes(60_000))] * 50] if kind_of(frame) is Kind.ACK else [frame]
+        return [frame, *[whole(Return(bytes(60_000)))] * 50] if kind_of(frame) is Kind.ACK else [frame]
 
     with sender_to(tmp_path, with_confirmation(flood)) as (sender, source):
         source.sendall(CONFIRMED)

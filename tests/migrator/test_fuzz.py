@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 
 import pytest
+from frames import hello, whole
 from fuzzing import fuzzer
 from mutations import Mutator
 
-from harness.wire.pair.frame import Kind, control
+from harness.wire.pair.messages import End
 
 
 def test_no_mutated_session_hangs_crashes_or_delivers_a_wrong_byte():
@@ -20,7 +21,7 @@ def test_no_mutated_session_hangs_crashes_or_delivers_a_wrong_byte():
 
 @pytest.mark.parametrize("greetings", [True, False])
 def test_the_same_number_makes_the_same_session(greetings):
-    frames = [control(Kind.HELLO, b'{"protocol": 1}'), control(Kind.END, bytes(16), sequence=3)]
+    frames = [hello(), whole(End(3, 5, bytes(16)))]
     first, second = (Mutator(random.Random(7), greetings=greetings).session(frames, frames) for _ in range(2))
     assert first == second
     assert first != frames

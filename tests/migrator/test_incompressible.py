@@ -11,7 +11,7 @@ from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.incompressible import looks_incompressible
 from harness.streams.memory import memory
 from harness.wire.batch import PageBatch
-from harness.wire.pair.frame import Layout
+from harness.wire.pair.messages import Layout
 
 PAGES = 200
 
@@ -59,9 +59,9 @@ class _CountingZlib(registry.load("zlib")):
 def test_the_codec_does_not_see_it_and_it_is_counted():
     encoder = Encoder(_CountingZlib())
     packed = encoder.encode(Job(0, batch({"random": 1.0})))
-    assert packed.header.layout is Layout.STORED
+    assert packed.message.layout is Layout.STORED
     assert (encoder.stored_batches, encoder.incompressible_batches, _CountingZlib.calls) == (1, 1, 0)
-    assert encoder.encode(Job(1, batch({"text": 1.0}))).header.layout is Layout.PACKED
+    assert encoder.encode(Job(1, batch({"text": 1.0}))).message.layout is Layout.PACKED
     assert (encoder.incompressible_batches, _CountingZlib.calls) == (1, 1)
 
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.migrator.carry.ack import AckLook
 from harness.migrator.choose.link_rate import LinkRate
 
 STEP_S = 0.02
@@ -90,17 +89,3 @@ def test_what_another_measurement_says_holds_until_the_link_is_the_limit():
     assert link.bytes_per_s == 5e8
     feed(link, 1e8, start=at)
     assert link.bytes_per_s == pytest.approx(1e8, rel=0.02)
-
-
-@given(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 1e6), st.integers(0, 1 << 60))
-def test_an_ack_tells_what_was_put_into_it(restore_s, waited_s, now_s, received):
-    look = AckLook.decode(AckLook(restore_s, waited_s, now_s, received).encode())
-    assert look.received_bytes == received
-    assert look.now_s == pytest.approx(now_s, abs=1e-6)
-    assert look.waited_s == pytest.approx(waited_s, abs=1e-6)
-    assert look.restore_s == pytest.approx(min(restore_s, 4294.967295), abs=1e-6)
-
-
-@pytest.mark.parametrize("body", [b"", b"\0" * 4, b"\0" * 29, b"\1" * 30])
-def test_another_body_tells_nothing(body):
-    assert AckLook.decode(body) is None

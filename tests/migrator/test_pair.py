@@ -15,6 +15,7 @@ import zlib
 import pytest
 import sample_streams
 from fake_qmp import FakeQmp
+from frames import hello, stored, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pairs import Half, Pair, carry
@@ -23,11 +24,11 @@ from backends import registry
 from backends.api import Backend, BackendError, BackendInfo, BackendUnavailable
 from harness.errors import CodecError, FrameError, MissingError, PageferryError, PeerError, QemuError, UserError
 from harness.migrator.carry import codec
-from harness.migrator.carry.ack import AckLook
 from harness.migrator.choose.auto import candidates
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
-from harness.wire.pair.frame import HEADER_BYTES, Header, Kind, Layout, control, digest, encode
+from harness.wire.pair.frame import HEADER_BYTES, digest
+from harness.wire.pair.messages import Ack, End, Layout, Probed, Welcome
 
 AVAILABLE = [status.name for status in registry.survey() if status.available and status.origin == "pageferry"]
 
@@ -326,37 +327,19 @@ class TestReceiverAgainstHostilePeers:
 
     def greet(self, half: Half) -> socket.socket:
         peer = half.connect()
-        peer.sendall(control(Kind.HELLO, b'{"protocol": 1, "codecs": ["none", "zlib"], "session": "x"}'))
+        peer.sendall(hello())
         return peer
 
     @pytest.mark.parametrize(
         ("frame", "error"),
         [
-            (control(Kind.ACK), "which it may not"),
-            (
-                encode(Header(Kind.BATCH, 4, 0, Layout.STORED, 12, 3, 3, 0, 0, digest(b"abc"), digest(b"abc")))
-                + b"abc",
-                "batch 4 came",
-            ),
-            (
-                encode(Header(Kind.BATCH, 0, 0, Layout.STORED, 12, 3, 3, 0, 0, digest(b"abc"), digest(b"abc")))
-                + b"abd",
-                "damaged",
-            ),
-            (
-                encode(Header(Kind.BATCH, 0, 0, Layout.STORED, 12, 3, 3, 0, 0, digest(b"abd"), digest(b"abc")))
-                + b"abc",
-                "not the 3 that were compressed",
-            ),
-            (
-                encode(Header(Kind.BATCH, 0, 9, Layout.PACKED, 12, 9, 3, 0, 0, 0, digest(b"abc"))) + b"abc",
-                "codec 9",
-            ),
-            (
-                encode(Header(Kind.BATCH, 0, 1, Layout.PACKED, 12, 9, 3, 0, 0, 0, digest(b"abc"))) + b"abc",
-                "zlib",
-            ),
-            (control(Kind.END, b"x" * 16, sequence=3, delivered_bytes=5), "the stream's end names 3 batches"),
+            (whole(Ack(0, 0, 0, 0, 0, 0, 0)), "sent ACK before the stream's first batch"),
+            (whole(stored(b"abc", 4)), "batch 4 came"),
+            (whole(stored(b"abc"))[:-1] + b"d", "damaged"),
+            (whole(stored(b"abc", raw_digest=digest(b"abd"))), "not the 3 that were compressed"),
+            (whole(stored(b"abc", codec=9, layout=Layout.PACKED, raw_bytes=9)), "codec 9"),
+            (whole(stored(b"abc", codec=1, layout=Layout.PACKED, raw_bytes=9)), "zlib"),
+            (whole(End(3, 5, b"x" * 16)), "the stream's end names 3 batches"),
             (bytes(200), "not a pageferry frame"),
         ],
         ids=["kind", "order", "damaged", "stored", "codec", "undecodable", "end", "junk"],
@@ -370,7 +353,7 @@ class TestReceiverAgainstHostilePeers:
 
     def test_a_link_that_ends_inside_a_frame_is_an_error(self, receiver):
         with self.greet(receiver) as peer:
-            peer.sendall(control(Kind.END, b"x" * 16)[:-3])
+            peer.sendall(whole(End(0, 0, b"x" * 16))[:-3])
         assert isinstance(receiver.join().error, PeerError)
 
 
@@ -402,10 +385,10 @@ def test_a_receiver_that_goes_away_before_the_migration_is_noticed(tmp_path):
     def serve() -> None:
         peer, _ = listener.accept()
         peer.recv(4096)
-        peer.sendall(control(Kind.WELCOME, b'{"protocol": 1}'))
+        peer.sendall(whole(Welcome(1)))
         for _ in range(2):  # how far is it?
             peer.recv(HEADER_BYTES, socket.MSG_WAITALL)
-            peer.sendall(control(Kind.PROBED, AckLook(0.0, 0.0, 0.0, 0).encode()))
+            peer.sendall(whole(Probed(0.0, 0.0, 0)))
         half.ready.wait(10)
         peer.close()
 

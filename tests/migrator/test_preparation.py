@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import threading
 
 import pytest
 import sample_streams
+from frames import hello, whole
 from pairs import Half, Pair, carry, greeted_links
 
 from backends import registry
 from backends.api import Backend, BackendError, BackendInfo, BackendUnavailable
-from harness.errors import CodecError, MissingError
+from harness.errors import CodecError, FrameError, MissingError
 from harness.migrator.carry import preparation
 from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.auto import candidates
 from harness.migrator.choose.method_policy import MethodPolicy
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.session import FrameLink
-from harness.wire.pair.frame import Kind, control
+from harness.wire.pair.messages import Prepare, Prepared
 
 GIB = 1 << 30
 
@@ -68,9 +68,9 @@ def ends():
 
 def answering(link: FrameLink, serial: Serial) -> threading.Thread:
     def run() -> None:
-        frame = link.first_frame(Kind.PREPARE, 10)
+        asked = link.next_as(Prepare, 10)
         with contextlib.suppress(CodecError):
-            preparation.answer(link, frame.header, {frame.header.codec: serial} if serial is not None else {})
+            preparation.answer(link, asked, {asked.codec: serial})
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -81,33 +81,30 @@ def answering(link: FrameLink, serial: Serial) -> threading.Thread:
 def test_every_instance_is_opened_once_at_both_ends(ends):
     ours, theirs = Serial([Planted(), Planted()]), Serial([Planted(), Planted()])
     thread = answering(ends[1], theirs)
-    assert preparation.prepare(ends[0], 1, ours, receiver_prepares=True) == 2
+    assert preparation.prepare(ends[0], 1, ours) == 2
     thread.join()
     assert [(lane.opened, lane.decoders) for lane in ours.lanes] == [(1, 0), (1, 0)]
     assert [(lane.opened, lane.decoders) for lane in theirs.lanes] == [(0, 1), (0, 1)]
 
 
-@pytest.mark.usefixtures("plenty")
-def test_a_receiver_that_has_no_such_history_says_none(ends):
-    thread = answering(ends[1], None)
-    assert preparation.prepare(ends[0], 1, Serial([Planted()]), receiver_prepares=True) == 0
-    thread.join()
-
-
-@pytest.mark.usefixtures("plenty")
-def test_a_receiver_that_cannot_prepare_is_not_asked_but_the_sender_opens_its_own(ends):
-    ours = Serial([Planted()])
-    assert preparation.prepare(ends[0], 1, ours, receiver_prepares=False) == 0
-    assert ours.lanes[0].opened == 1
-    assert ends[1].transport.recv_into(memoryview(bytearray(1)), 0.0) is None
+def test_histories_of_a_codec_that_keeps_none_are_refused(ends):
+    with pytest.raises(FrameError, match="histories of codec 7, which keeps none or was not agreed on"):
+        preparation.answer(ends[1], Prepare(7), {})
 
 
 def test_where_memory_is_short_only_what_fits_is_opened_and_that_is_told(ends, monkeypatch):
     rooms = iter([4 * GIB, GIB])
     ours = Serial([Planted(), Planted(), Planted()])
     monkeypatch.setattr(preparation, "available_bytes", lambda: next(rooms))
-    ends[1].send(control(Kind.PREPARED, sequence=3))
-    assert preparation.prepare(ends[0], 1, ours, receiver_prepares=True) == 1
+
+    def all_is_open() -> None:
+        ends[1].next_as(Prepare, 10)
+        ends[1].send(Prepared(3))
+
+    thread = threading.Thread(target=all_is_open)
+    thread.start()
+    assert preparation.prepare(ends[0], 1, ours) == 1
+    thread.join()
     assert [lane.opened for lane in ours.lanes] == [1, 0, 0]
 
 
@@ -121,7 +118,7 @@ def test_where_memory_is_short_only_what_fits_is_opened_and_that_is_told(ends, m
 )
 def test_an_instance_that_cannot_be_opened_stops_it_before_it_begins(ends, failure, error, says):
     with pytest.raises(error, match=says):
-        preparation.prepare(ends[0], 1, Serial([Planted(failure)]), receiver_prepares=True)
+        preparation.prepare(ends[0], 1, Serial([Planted(failure)]))
 
 
 def test_a_sender_warns_of_histories_that_may_outgrow_the_memory(tmp_path, monkeypatch):
@@ -163,25 +160,24 @@ def receiver_and_peer(tmp_path, **greeting) -> tuple[Half, socket.socket, socket
     config = ReceiveConfig("tcp:127.0.0.1:0", f"unix:{tmp_path}/d", threads=1, timeout_s=15)
     half = Half(one_sender=True).start(run_receiver, config)
     peer = half.connect()
-    hello = {"protocol": 1, "codecs": ["none", "zstd-long"], "session": "x", "histories": 1, **greeting}
-    peer.sendall(control(Kind.HELLO, json.dumps(hello).encode()))
+    peer.sendall(hello(codecs=["none", "zstd-long"], backend="zstd-long", **greeting))
     return half, peer, listener
 
 
 @pytest.mark.usefixtures("plenty")
 def test_a_sender_may_ask_once_and_only_before_its_first_batch(tmp_path):
-    half, peer, listener = receiver_and_peer(tmp_path, parameters={"backend": "zstd-long", "window": "1MiB"})
+    half, peer, listener = receiver_and_peer(tmp_path, options={"window": "1MiB"})
     with peer, listener:
-        peer.sendall(control(Kind.PREPARE, codec=1) * 2)
+        peer.sendall(whole(Prepare(1)) * 2)
         half.join()
-    assert "a second PREPARE frame" in str(half.error)
+    assert "the sender sent PREPARE before the stream's first batch; PROBE or BATCH or END was due" in str(half.error)
 
 
-@pytest.mark.parametrize("window", ["3MiB", 27, ["1MiB"], None])
+@pytest.mark.parametrize("window", ["3MiB", 27, True])
 def test_a_window_that_cannot_be_is_refused(tmp_path, window):
-    half, peer, listener = receiver_and_peer(tmp_path, parameters={"backend": "zstd-long", "window": window})
+    half, peer, listener = receiver_and_peer(tmp_path, options={"window": window})
     with peer, listener:
-        assert b"the sender's greeting: " in peer.recv(2000)
+        assert b"the sender's " in peer.recv(2000)
         half.stop()
     assert "must be one of 1MiB" in half.said[1]
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import errno
-import json
 from contextlib import closing
 
 import pytest
+from frames import HELLO
 
 from harness.errors import PeerError
 from harness.migrator import reception
 from harness.migrator.reception import Reception
 from harness.migrator.session import FrameLink
 from harness.migrator.transport.registry import endpoint_for_halves
-from harness.wire.pair.frame import PROTOCOL, Kind, control
+from harness.wire.pair.forms import Role
 
 
 @pytest.fixture
@@ -34,20 +34,20 @@ def short_listener(monkeypatch):
 
 
 def dialled() -> FrameLink:
-    return FrameLink(endpoint_for_halves("memory:short", "--to").dial(5), "receiver")
+    return FrameLink(endpoint_for_halves("memory:short", "--to").dial(5), Role.RECEIVER)
 
 
 def test_a_sender_waits_until_there_is_room_for_it(short_listener):
     said: list[str] = []
     with closing(dialled()) as link:
-        link.send(control(Kind.HELLO, json.dumps({"protocol": PROTOCOL}).encode()))
-        served, agreed = Reception(short_listener, said.append).next_sender(dict, 20)
+        link.send(HELLO)
+        served, agreed = Reception(short_listener, said.append).next_sender(lambda hello: hello, 20)
         served.close()
-    assert agreed["protocol"] == PROTOCOL
+    assert agreed == HELLO
     assert said == ["a connection has to wait: Too many open files; if that lasts, raise the limit (`ulimit -n`)"]
 
 
 def test_who_comes_while_another_is_served_is_refused_once_there_is_room(short_listener):
     busy = Reception(short_listener, lambda _: None).busy()
     with closing(dialled()) as link, busy, pytest.raises(PeerError, match="another sender is being served"):
-        link.first_frame(Kind.WELCOME, 20)
+        next(link.messages())

@@ -8,10 +8,11 @@ import pytest
 from pairs import greeted_links
 
 from harness.errors import PeerError
-from harness.migrator.carry.ack import AckLook
 from harness.migrator.choose import rehearsal
 from harness.migrator.session import FrameLink
-from harness.wire.pair.frame import Frame, Kind, control, decode_header
+from harness.wire.pair.decoder import encode
+from harness.wire.pair.forms import Message
+from harness.wire.pair.messages import End, Probe, Probed
 
 
 class SimulatedLink:
@@ -23,20 +24,19 @@ class SimulatedLink:
         self.sent = self.received = 0
         self.waiting: list[int] = []
 
-    def send(self, *parts: bytes) -> None:
-        count = sum(map(len, parts))
+    def send(self, message: Message) -> None:
+        count = sum(map(len, encode(message)))
         self.sent += count
         self.waiting.append(count)
 
-    def first_frame(self, kind: Kind, _: float) -> Frame:
+    def next_as(self, cls: type[Probed], _: float) -> Probed:
         count = self.waiting.pop(0)
         link_s = 0.0 if self.received + count <= self.burst else count / self.rate
         work_s = count / self.receiver_rate
         self.now_s += max(link_s, work_s)
         self.waited_s += max(0.0, link_s - work_s)
         self.received += count
-        frame = control(kind, AckLook(0.0, self.waited_s, self.now_s, self.received).encode())
-        return Frame(decode_header(frame[:64], 0), memoryview(frame[64:]))
+        return cls(self.waited_s, self.now_s, self.received)
 
 
 @pytest.mark.parametrize("rate", [125e3, 3e6, 12.5e6, 37.5e6, 125e6, 312e6])
@@ -55,13 +55,13 @@ def test_a_slow_receiver_is_not_taken_for_the_link():
 @pytest.mark.parametrize("field", ["now_s", "waited_s", "received"])
 def test_an_account_that_runs_backwards_is_refused_in_a_line(field):
     link = SimulatedLink(125e6)
-    whole = link.first_frame
+    whole = link.next_as
 
-    def falls(kind, timeout_s):
+    def falls(cls, timeout_s):
         setattr(link, field, getattr(link, field) if link.received < 100_000 else 0)
-        return whole(kind, timeout_s)
+        return whole(cls, timeout_s)
 
-    link.first_frame = falls
+    link.next_as = falls
     with pytest.raises(PeerError, match="runs backwards"):
         rehearsal.link_bytes_per_s(link)
 
@@ -81,12 +81,12 @@ class SlowStart(SimulatedLink):
         super().__init__(rate)
         self.round_trip_s, self.allowed = round_trip_s, 640_000
 
-    def first_frame(self, kind: Kind, timeout_s: float) -> Frame:
+    def next_as(self, cls: type[Probed], timeout_s: float) -> Probed:
         if self.received >= self.allowed:
             idle_s = max(0.0, self.round_trip_s - self.allowed / self.rate)
             self.now_s, self.waited_s = self.now_s + idle_s, self.waited_s + idle_s
             self.allowed *= 2
-        return super().first_frame(kind, timeout_s)
+        return super().next_as(cls, timeout_s)
 
 
 @pytest.mark.parametrize("round_trip_s", [0.01, 0.05, 0.2])
@@ -105,8 +105,8 @@ def test_the_round_trip_is_the_shorter_of_two(monkeypatch):
 
 def test_a_receiver_answers_each_probe_and_the_migration_follows():
     def work(receiver: FrameLink) -> None:
-        for frame in receiver.frames():
-            if frame.header.kind is not Kind.PROBE:
+        for message in receiver.messages():
+            if not isinstance(message, Probe):
                 break
             rehearsal.answer(receiver)
 
@@ -115,16 +115,6 @@ def test_a_receiver_answers_each_probe_and_the_migration_follows():
         answering.start()
         rate = rehearsal.link_bytes_per_s(sender)
         assert rate is None or rate > 1e6
-        sender.send(control(Kind.END))
+        sender.send(End(0, 0, bytes(16)))
         answering.join(10)
         assert not answering.is_alive()
-
-
-def test_a_receiver_that_says_nothing_is_an_error():
-    class Mute(SimulatedLink):
-        def first_frame(self, kind: Kind, _: float) -> Frame:
-            frame = control(kind)
-            return Frame(decode_header(frame[:64], 0), memoryview(b""))
-
-    with pytest.raises(PeerError, match="said nothing of when a probe came"):
-        rehearsal.link_bytes_per_s(Mute(1e6))

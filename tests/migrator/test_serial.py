@@ -14,7 +14,7 @@ from backends.api import BackendError
 from harness.migrator.carry.codec import Encoder, Job
 from harness.migrator.carry.serial import Serial
 from harness.wire.batch import PageBatch
-from harness.wire.pair.frame import Layout
+from harness.wire.pair.messages import Layout
 
 
 def serial() -> Serial:
@@ -91,5 +91,5 @@ def test_history_travels_even_where_it_does_not_shrink():
     noise = random.Random(2).randbytes(300_000)
     for turn in range(2):
         packed = encoder.encode(Job(turn, PageBatch(memoryview(noise)), turn))
-        assert packed.header.layout is Layout.PACKED
-    assert packed.header.body_bytes < 10_000
+        assert packed.message.layout is Layout.PACKED
+    assert packed.message.body_bytes < 10_000

@@ -10,6 +10,7 @@ import pytest
 from harness.errors import PeerError
 from harness.migrator.session import FrameLink, own_usage
 from harness.migrator.transport.memory import memory_pair
+from harness.wire.pair.forms import Role
 
 COUNTS = "from harness.migrator.session import own_usage; print(own_usage()['peak_rss_bytes'])"
 
@@ -24,7 +25,7 @@ def test_a_process_counts_its_own_memory_not_that_of_who_started_it():
 @pytest.mark.parametrize("side", [0, 1], ids=["by us", "by the other half"])
 def test_a_link_that_was_closed_is_not_open(side):
     ends = memory_pair()
-    link = FrameLink(ends[0], "sender")
+    link = FrameLink(ends[0], Role.SENDER)
     link.require_open()
     ends[side].close()
     with pytest.raises(PeerError, match="the sender closed the link"):

@@ -8,6 +8,7 @@ import time
 
 import pytest
 import sample_streams
+from frames import hello
 from pairs import Half, Pair, carry, received, wait_until
 
 from harness.errors import PeerError, QemuError, UserError
@@ -16,7 +17,6 @@ from harness.migrator.destination import Destination
 from harness.migrator.receiver import ReceiveConfig, run_receiver
 from harness.migrator.sender import SendConfig, run_sender
 from harness.migrator.transport.registry import endpoint_for_qemu
-from harness.wire.pair.frame import Kind, control
 
 REFUSED = "multifd or postcopy-preempt: the pair carries one connection; switch the capability off"
 LOOPBACK = "tcp:127.0.0.1:0"
@@ -248,7 +248,7 @@ def test_a_sender_that_leaves_before_its_qemu_came_costs_nothing(tmp_path):
     with listening(tmp_path / "d") as listener:
         receiver = Half().start(run_receiver, ReceiveConfig(LOOPBACK, f"unix:{tmp_path}/d"))
         with receiver.connect() as abandoned:
-            abandoned.sendall(control(Kind.HELLO, b'{"protocol": 1, "codecs": ["none"]}'))
+            abandoned.sendall(hello())
             assert abandoned.recv(1)
         wait_until(lambda: any(line.endswith("waiting for the next sender") for line in receiver.said))
         assert nobody_came(listener)

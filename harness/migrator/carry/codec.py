@@ -1,4 +1,4 @@
-"""One batch <-> one frame's payload, with a backend between. Runs in codec threads; knows no sockets.
+"""One batch of pages <-> one BATCH message, with a backend between. Runs in codec threads; knows no sockets.
 
 The order of batches matters to a backend that keeps history: its instances stand behind a ``Serial``.
 """
@@ -15,7 +15,8 @@ from harness.errors import CodecError
 from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.incompressible import looks_incompressible
 from harness.wire.batch import PageBatch, join, split
-from harness.wire.pair.frame import Frame, Header, Kind, Layout, digest, encode
+from harness.wire.pair.frame import digest
+from harness.wire.pair.messages import Batch, Layout
 
 __all__ = ["Decoder", "Encoder", "Job", "Packed", "Restored"]
 
@@ -42,11 +43,9 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A frame ready to send: ``parts`` are its header, plan and body, none of them copied together. ``took_s`` to make: CPU time,
-    which other work on the host leaves alone."""
+    """What is sent for a job. ``took_s`` to make: CPU time, which other work on the host leaves alone."""
 
-    header: Header
-    parts: tuple[bytes | memoryview, ...]
+    message: Batch
     job: Job
     took_s: float = 0.0
     trial: Trial | None = None
@@ -56,7 +55,7 @@ class Packed:
 class Restored:
     """A slice of the stream whose digest was checked. ``took_s`` to restore, as ``Packed``'s."""
 
-    header: Header
+    message: Batch
     raw: memoryview
     took_s: float = 0.0
 
@@ -98,7 +97,7 @@ class Encoder:
         return (self.backend,) if self._serial is None else self._serial.lanes
 
     def encode(self, job: Job) -> Packed:
-        """A frame. Data that does not shrink is stored. :raises CodecError: nobody could compress."""
+        """A message. Data that does not shrink is stored. :raises CodecError: nobody could compress."""
         began_s = time.thread_time()
         sequence, batch, turn = job.sequence, job.batch, job.turn
         raw_digest = digest(batch.raw)
@@ -107,17 +106,16 @@ class Encoder:
             codec, packed = self._compress(sequence, pages, turn)
             body_bytes = len(plan) + len(packed)
             if body_bytes < batch.raw_bytes or (self._serial is not None and codec == self._codec):
-                header = Header(
-                    Kind.BATCH, sequence, codec, Layout.PACKED, batch.page_bytes.bit_length() - 1,
-                    batch.raw_bytes, body_bytes, len(plan), batch.pages, raw_digest, digest(plan, packed),
+                message = Batch(
+                    sequence, codec, Layout.PACKED, batch.page_bytes.bit_length() - 1, batch.raw_bytes,
+                    len(plan), batch.pages, raw_digest, digest(plan, packed), (plan, packed),
                 )  # fmt: skip
-                return Packed(header, (encode(header), plan, packed), job, time.thread_time() - began_s)
+                return Packed(message, job, time.thread_time() - began_s)
         self.stored_batches += 1
-        header = Header(
-            Kind.BATCH, sequence, 0, Layout.STORED, 12,
-            batch.raw_bytes, batch.raw_bytes, 0, batch.pages, raw_digest, raw_digest,
-        )  # fmt: skip
-        return Packed(header, (encode(header), batch.raw), job, time.thread_time() - began_s)
+        message = Batch(
+            sequence, 0, Layout.STORED, 12, batch.raw_bytes, 0, batch.pages, raw_digest, raw_digest, (batch.raw,)
+        )
+        return Packed(message, job, time.thread_time() - began_s)
 
     def _is_in_vain(self, batch: PageBatch) -> bool:
         """Not for a history, which such pages are part of, nor for a device, to which they cost the host nothing."""
@@ -170,51 +168,49 @@ class Decoder:
         self._backends: dict[int, Backend] = {}
         self.codec_cpu_s = 0.0
 
-    def decode(self, frame: Frame, turn: int = 0) -> Restored:
+    def decode(self, batch: Batch, turn: int = 0) -> Restored:
         """Check the body, restore the slice, check the slice. :raises FrameError: damaged. :raises CodecError: wrong."""
-        header = frame.header
         began_s = time.thread_time()
-        if header.layout is Layout.STORED:
-            raw_digest = digest(frame.body)
-            frame.check_body(raw_digest)
-            check_restored(header, frame.body, "none", raw_digest)
-            return Restored(header, frame.body, time.thread_time() - began_s)
-        frame.check_body(digest(frame.body))
-        plan, packed = frame.body[: header.plan_bytes], frame.body[header.plan_bytes :]
-        page_bytes = 1 << header.page_shift
-        pages = self._decompress(frame, packed, page_bytes, turn)
-        raw = join(plan, pages, header.raw_bytes, page_bytes)
-        check_restored(header, raw, self._name(header))
-        return Restored(header, raw, time.thread_time() - began_s)
+        body = memoryview(batch.parts[0])
+        body_digest = digest(body)
+        batch.require_undamaged(body_digest)
+        if batch.layout is Layout.STORED:
+            check_restored(batch, body, "none", body_digest)
+            return Restored(batch, body, time.thread_time() - began_s)
+        plan, packed = body[: batch.plan_bytes], body[batch.plan_bytes :]
+        page_bytes = 1 << batch.page_shift
+        pages = self._decompress(batch, packed, page_bytes, turn)
+        raw = join(plan, pages, batch.raw_bytes, page_bytes)
+        check_restored(batch, raw, self._name(batch))
+        return Restored(batch, raw, time.thread_time() - began_s)
 
-    def _decompress(self, frame: Frame, packed: memoryview, page_bytes: int, turn: int) -> memoryview:
-        header = frame.header
-        serial = self._serials.get(header.codec)
-        pages_bytes = header.pages * page_bytes if header.plan_bytes else header.raw_bytes
+    def _decompress(self, batch: Batch, packed: memoryview, page_bytes: int, turn: int) -> memoryview:
+        serial = self._serials.get(batch.codec)
+        pages_bytes = batch.pages * page_bytes if batch.plan_bytes else batch.raw_bytes
         started = time.thread_time()
         try:
             if serial is not None:
                 pages = serial.call(turn, lambda backend: backend.decompress(packed, pages_bytes))
             else:
-                pages = self._backend(header).decompress(packed, pages_bytes)
+                pages = self._backend(batch).decompress(packed, pages_bytes)
         except BackendError as exc:
-            raise CodecError(f"batch {header.sequence}: {exc}") from exc
+            raise CodecError(f"batch {batch.sequence}: {exc}") from exc
         self.codec_cpu_s += time.thread_time() - started
         return memoryview(pages)
 
-    def _backend(self, header: Header) -> Backend:
-        backend = self._backends.get(header.codec)
+    def _backend(self, batch: Batch) -> Backend:
+        backend = self._backends.get(batch.codec)
         if backend is None:
-            if header.codec >= len(self._open_backends):
+            if batch.codec >= len(self._open_backends):
                 raise CodecError(
-                    f"batch {header.sequence}: codec {header.codec} is not among the {len(self._open_backends)} agreed on"
+                    f"batch {batch.sequence}: codec {batch.codec} is not among the {len(self._open_backends)} agreed on"
                 )
-            backend = self._backends[header.codec] = self._open_backends[header.codec]()
+            backend = self._backends[batch.codec] = self._open_backends[batch.codec]()
         return backend
 
-    def _name(self, header: Header) -> str:
-        serial = self._serials.get(header.codec)
-        return serial.name if serial is not None else self._backend(header).info.name
+    def _name(self, batch: Batch) -> str:
+        serial = self._serials.get(batch.codec)
+        return serial.name if serial is not None else self._backend(batch).info.name
 
     def close(self) -> None:
         """Close every backend that was opened; a shared one is its owner's to close."""
@@ -222,13 +218,13 @@ class Decoder:
             backend.close()
 
 
-def check_restored(header: Header, raw: memoryview, backend: str, raw_digest: int | None = None) -> None:
+def check_restored(batch: Batch, raw: memoryview, backend: str, raw_digest: int | None = None) -> None:
     """The check that stands between a codec and a guest; ``raw_digest``: of ``raw``, where it is known.
 
     :raises CodecError: ``raw`` is not what entered the sender.
     """
-    if len(raw) != header.raw_bytes or (digest(raw) if raw_digest is None else raw_digest) != header.raw_digest:
+    if len(raw) != batch.raw_bytes or (digest(raw) if raw_digest is None else raw_digest) != batch.raw_digest:
         raise CodecError(
-            f"batch {header.sequence}: backend {backend!r} restored {len(raw)} bytes that are not the {header.raw_bytes} "
+            f"batch {batch.sequence}: backend {backend!r} restored {len(raw)} bytes that are not the {batch.raw_bytes} "
             "that were compressed; nothing of it reached the destination"
         )

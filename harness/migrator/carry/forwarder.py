@@ -16,7 +16,6 @@ import xxhash
 
 from backends.api import Backend
 from harness.errors import PeerError
-from harness.migrator.carry.ack import AckLook
 from harness.migrator.carry.codec import Encoder, Job, Packed
 from harness.migrator.carry.flight import Flight
 from harness.migrator.carry.pipeline import Failure, OrderedPipeline, spawn
@@ -25,10 +24,10 @@ from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.chooser import Chooser, with_trial
 from harness.migrator.entrance import Entrance
 from harness.migrator.outcome import Outcome
-from harness.migrator.session import FrameLink, own_usage, parse_greeting
+from harness.migrator.session import FrameLink, own_usage
 from harness.migrator.source import Source
 from harness.wire.batch import PageBatch
-from harness.wire.pair.frame import Kind, control
+from harness.wire.pair.messages import Ack, Done, End, Return, ReturnEnd
 
 __all__ = ["Forwarder"]
 
@@ -165,18 +164,15 @@ class Forwarder:
         return encode, close
 
     def _send(self, packed: Packed) -> None:
-        self._digest.update(packed.header.raw_digest.to_bytes(8, "little"))
+        self._digest.update(packed.message.raw_digest.to_bytes(8, "little"))
         self._flight.handed()
-        self._link.send(*packed.parts)
+        self._link.send(packed.message)
         if self._chooser is not None:
             self._chooser.sent(packed)
 
     def _finish(self) -> None:
         """Everything is sent: say so, and wait until the destination has it all and the digests agree."""
-        counts = self._parser.counts
-        self._link.send(
-            control(Kind.END, self._digest.digest(), sequence=self._sequence, delivered_bytes=counts.stream_bytes)
-        )
+        self._link.send(End(self._sequence, self._parser.counts.stream_bytes, self._digest.digest()))
         if not self._done.wait(_CLOSING_TIMEOUT_S):
             raise PeerError(f"the receiver did not confirm the end within {_CLOSING_TIMEOUT_S:.0f} s")
         self._failure.check()
@@ -185,24 +181,24 @@ class Forwarder:
 
     def _back(self) -> None:
         """Return path to QEMU, ACKs to the window, DONE to the end."""
-        for frame in self._link.frames():
-            kind = frame.header.kind
-            if kind is Kind.ACK:
-                look = AckLook.decode(frame.body)
-                self._flight.arrived(frame.header.raw_digest, look.held_s if look is not None else 0.0)
-                if self._chooser is not None:
-                    held_back_s = self._source.waits_s + self._flight.growing_s
-                    self._chooser.arrived(look, self._flight.arrived_bytes, held_back_s)
-            elif kind is Kind.RETURN:
-                self._source.answer(frame.body)
-            elif kind is Kind.RETURN_END:
+        for message in self._link.messages():
+            if isinstance(message, Ack):
+                self._arrived(message)
+            elif isinstance(message, Return):
+                self._source.answer(message.data)
+            elif isinstance(message, ReturnEnd):
                 self._source.end_answers()
-            elif kind is Kind.DONE:
+            elif isinstance(message, Done):
                 self._require_all_acknowledged()
-                self._peer = parse_greeting(frame, "receiver")
+                self._peer = message.report
                 self._done.set()
                 return
         raise PeerError("the receiver closed the link before it confirmed the end")
+
+    def _arrived(self, ack: Ack) -> None:
+        self._flight.arrived(ack.delivered_bytes, ack.held_s)
+        if self._chooser is not None:
+            self._chooser.arrived(ack, self._source.waits_s + self._flight.growing_s)
 
     def _require_all_acknowledged(self) -> None:
         arrived_bytes, stream_bytes = self._flight.arrived_bytes, self._parser.counts.stream_bytes

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from backends.api import Backend, BackendError, BackendUnavailable
-from harness.errors import CodecError, MissingError
+from harness.errors import CodecError, FrameError, MissingError
 from harness.hosts.limits import available_bytes
 from harness.migrator.carry.serial import Serial
 from harness.migrator.session import FrameLink
-from harness.wire.pair.frame import Header, Kind, control
+from harness.wire.pair.messages import Prepare, Prepared
 
 __all__ = ["answer", "prepare"]
 
@@ -21,25 +21,23 @@ _ENOUGH_BYTES = 2 << 30
 """What must be there before one more instance is opened: a window is at most half of it."""
 
 
-def prepare(link: FrameLink, codec: int, serial: Serial, *, receiver_prepares: bool) -> int:
+def prepare(link: FrameLink, codec: int, serial: Serial) -> int:
     """Open the sender's instances, and have the receiver open its own, meanwhile. Gives how many are open at both ends.
 
     :raises CodecError: one cannot be opened. :raises MissingError: what it needs is not here. :raises PeerError: the receiver's
         cannot be opened, or it said nothing in a minute.
     """
-    if not receiver_prepares:
-        _open(serial, lambda backend: backend.open(), link)
-        return 0
-    link.send(control(Kind.PREPARE, codec=codec))
+    link.send(Prepare(codec))
     opened = _open(serial, lambda backend: backend.open(), link)
-    return min(opened, link.first_frame(Kind.PREPARED, _TIMEOUT_S).header.sequence)
+    return min(opened, link.next_as(Prepared, _TIMEOUT_S).histories)
 
 
-def answer(link: FrameLink, header: Header, serials: Mapping[int, Serial]) -> None:
-    """Open the receiver's, and say how many. A codec without a history has none. Raises ``CodecError`` as ``prepare``."""
-    serial = serials.get(header.codec)
-    opened = _open(serial, lambda backend: backend.open_decoder(), link) if serial is not None else 0
-    link.send(control(Kind.PREPARED, sequence=opened))
+def answer(link: FrameLink, asked: Prepare, serials: Mapping[int, Serial]) -> None:
+    """Open the receiver's, and say how many. :raises FrameError: there are none. Raises ``CodecError`` as ``prepare``."""
+    serial = serials.get(asked.codec)
+    if serial is None:
+        raise FrameError(f"the sender asks for histories of codec {asked.codec}, which keeps none or was not agreed on")
+    link.send(Prepared(_open(serial, lambda backend: backend.open_decoder(), link)))
 
 
 def _open(serial: Serial, how: Callable[[Backend], None], link: FrameLink) -> int:

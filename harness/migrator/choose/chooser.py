@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from harness.migrator.carry.ack import AckLook
 from harness.migrator.carry.codec import Encoder, Job, Packed, Trial
 from harness.migrator.choose.auto import Candidate
 from harness.migrator.choose.method_policy import MethodPolicy
 from harness.migrator.transport.contract import Transport
+from harness.wire.pair.messages import Ack
 
 __all__ = ["Chooser", "with_trial"]
 
@@ -23,7 +23,7 @@ def with_trial(packed: Packed, other: Encoder) -> Packed:
     job = packed.job
     tried = other.encode(job)
     assert job.trial is not None  # noqa: S101 - for the type checker: the caller asked
-    return replace(packed, trial=Trial(job.trial, tried.header.body_bytes, tried.took_s))
+    return replace(packed, trial=Trial(job.trial, tried.message.body_bytes, tried.took_s))
 
 
 class Chooser:
@@ -53,28 +53,28 @@ class Chooser:
 
     def sent(self, packed: Packed) -> None:
         """The batch is with the kernel. Called in the order of batches."""
-        choice, header, trial = packed.job.choice, packed.header, packed.trial
+        choice, batch, trial = packed.job.choice, packed.message, packed.trial
         with self._lock:
-            self._under_way.append((choice, header.raw_bytes))
-            self._raw_bytes[choice] += header.raw_bytes
-            self._policy.compressed(choice, header.raw_bytes, header.body_bytes, packed.took_s)
+            self._under_way.append((choice, batch.raw_bytes))
+            self._raw_bytes[choice] += batch.raw_bytes
+            self._policy.compressed(choice, batch.raw_bytes, batch.body_bytes, packed.took_s)
             if trial is not None:
                 self._policy.tried(
                     time.monotonic(), trial.choice, trial.packed_bytes, trial.took_s,
-                    beside=choice, sent_bytes=header.body_bytes, raw_bytes=header.raw_bytes,
+                    beside=choice, sent_bytes=batch.body_bytes, raw_bytes=batch.raw_bytes,
                 )  # fmt: skip
 
-    def arrived(self, look: AckLook | None, total_bytes: int, held_back_s: float) -> None:
-        """The receiver confirms the next batch, ``total_bytes`` of the stream in all. ``held_back_s``: see ``MethodPolicy``."""
+    def arrived(self, ack: Ack, held_back_s: float) -> None:
+        """The receiver confirms the next batch. ``held_back_s``: see ``MethodPolicy``."""
         waiting = _waiting_bytes(self._link)
         with self._lock:
-            if not self._under_way or look is None:
+            if not self._under_way:
                 return
             choice, raw_bytes = self._under_way.popleft()
             if waiting is not None:
-                self._policy.link.look(look.now_s, look.received_bytes, waiting, look.waited_s)
-            self._policy.restored(choice, raw_bytes, look.restore_s)
-            self._policy.delivered(time.monotonic(), choice, total_bytes, held_back_s)
+                self._policy.link.look(ack.now_s, ack.received_bytes, waiting, ack.waited_s)
+            self._policy.restored(choice, raw_bytes, ack.restore_s)
+            self._policy.delivered(time.monotonic(), choice, ack.delivered_bytes, held_back_s)
 
     def statistics(self) -> dict[str, Any]:
         """Decisions with what they were made of, and the share of the stream that went to each candidate."""

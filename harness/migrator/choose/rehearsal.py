@@ -13,9 +13,8 @@ import os
 import time
 
 from harness.errors import PeerError
-from harness.migrator.carry.ack import AckLook
 from harness.migrator.session import FrameLink
-from harness.wire.pair.frame import Kind, control
+from harness.wire.pair.messages import Probe, Probed
 
 __all__ = ["answer", "link_bytes_per_s", "measured_round_trip_s"]
 
@@ -41,8 +40,7 @@ _PINGS = 2
 
 def answer(link: FrameLink) -> None:
     """The receiver's word on a part that came."""
-    look = AckLook(0.0, link.waited_s, time.monotonic(), link.received_bytes)
-    link.send(control(Kind.PROBED, look.encode()))
+    link.send(Probed(link.waited_s, time.monotonic(), link.received_bytes))
 
 
 def measured_round_trip_s(link: FrameLink) -> float:
@@ -73,15 +71,13 @@ def link_bytes_per_s(link: FrameLink, round_trip_s: float = 0.0) -> float | None
             parts *= 2
 
 
-def _train(link: FrameLink, body: bytes, parts: int) -> list[AckLook]:
-    probe, told, sent = control(Kind.PROBE, body), list[AckLook](), 0
+def _train(link: FrameLink, body: bytes, parts: int) -> list[Probed]:
+    probe, told, sent = Probe(body), list[Probed](), 0
     while len(told) < parts:
         while sent < min(parts, len(told) + _AHEAD_PARTS):
             link.send(probe)
             sent += 1
-        look = AckLook.decode(link.first_frame(Kind.PROBED, _TIMEOUT_S).body)
-        if look is None:
-            raise PeerError("the receiver said nothing of when a probe came; install the same pageferry on both sides")
+        look = link.next_as(Probed, _TIMEOUT_S)
         if told and _falls(told[-1], look):
             raise PeerError(
                 "the receiver's account of the probes runs backwards; install the same pageferry on both sides"
@@ -90,11 +86,11 @@ def _train(link: FrameLink, body: bytes, parts: int) -> list[AckLook]:
     return told
 
 
-def _falls(before: AckLook, look: AckLook) -> bool:
+def _falls(before: Probed, look: Probed) -> bool:
     return look.now_s < before.now_s or look.waited_s < before.waited_s or look.received_bytes < before.received_bytes
 
 
-def _rate(looks: list[AckLook]) -> float | None:
+def _rate(looks: list[Probed]) -> float | None:
     """Of the train's second half: the first may have passed in a burst."""
     last, middle = looks[-1], looks[(len(looks) - 1) // 2]
     took_s = last.now_s - middle.now_s

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from backends import registry
 from backends.api import BackendError, BackendUnavailable, Buffer
 from harness.errors import PageferryError
-from harness.migrator.carry.codec import Decoder, Encoder, Job, Packed
+from harness.migrator.carry.codec import Decoder, Encoder, Job
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Value, check
 from harness.qualify.load import slices
 from harness.wire.batch import PageBatch
-from harness.wire.pair.frame import Frame
 
 __all__ = ["CHECKS"]
 
@@ -165,7 +164,7 @@ def _one(encoder: Encoder, decoder: Decoder, unit: memoryview, number: int, cour
     packed = encoder.encode(Job(number, PageBatch(unit)))
     took_ms = (time.perf_counter() - began_s) * 1e3
     try:
-        delivered = decoder.decode(_frame(packed)).raw
+        delivered = decoder.decode(packed.message.joined()).raw
     except PageferryError:
         course.refused += 1  # the migration would fail here, and the source guest run on
     else:
@@ -178,7 +177,3 @@ def _one(encoder: Encoder, decoder: Decoder, unit: memoryview, number: int, cour
             else 0
         )
     return took_ms
-
-
-def _frame(packed: Packed) -> Frame:
-    return Frame(packed.header, memoryview(b"".join(bytes(part) for part in packed.parts[1:])))

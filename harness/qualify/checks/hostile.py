@@ -12,7 +12,8 @@ from harness.migrator.carry.codec import Decoder, Encoder, Job
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, check
 from harness.qualify.checks.contract import rule_check
 from harness.wire.batch import PageBatch
-from harness.wire.pair.frame import Frame, Header, Layout, digest
+from harness.wire.pair.frame import digest
+from harness.wire.pair.messages import Batch, Layout
 
 __all__ = ["CHECKS"]
 
@@ -47,12 +48,12 @@ def _pages(bench: Bench) -> Found:
     decoder = Decoder((lambda: registry.create("none"), bench.cls))
     try:
         packed = encoder.encode(Job(0, PageBatch(memoryview(data))))
-        if packed.header.layout is Layout.STORED:
+        if packed.message.layout is Layout.STORED:
             raise Failed(f"{len(data)} bytes of text did not shrink, so that there is no frame to damage")
-        body = b"".join(bytes(part) for part in packed.parts[1:])
+        body = b"".join(packed.message.parts)
         refused = wrong = unchanged = 0
         for what, damaged in _damages(body):
-            got = _delivered(decoder, packed.header, damaged)
+            got = _delivered(decoder, packed.message, damaged)
             refused += got is None
             unchanged += got == data
             if got is not None and got != data:
@@ -73,10 +74,9 @@ def _damages(body: bytes) -> Iterator[tuple[str, bytes]]:
         yield f"cut to {kept}", body[:kept]
 
 
-def _delivered(decoder: Decoder, header: Header, body: bytes) -> bytes | None:
+def _delivered(decoder: Decoder, batch: Batch, body: bytes) -> bytes | None:
     """What a guest would get. The body's digest is made to fit, as of damage before it was taken."""
-    frame = Frame(replace(header, body_bytes=len(body), body_digest=digest(b"") ^ digest(body)), memoryview(body))
     try:
-        return bytes(decoder.decode(frame).raw)
+        return bytes(decoder.decode(replace(batch, body_digest=digest(body), parts=(body,))).raw)
     except PageferryError:
         return None
