@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from pydantic import TypeAdapter
-
+from harness.results.document import Document, Scalar
 from harness.results.model import Cost, Link
-from harness.results.saving import save_whole
 
 __all__ = [
     "BEYOND_LIMIT_S",
@@ -32,8 +29,6 @@ BEYOND_LIMIT_S = 0.1
 through the pair at 300 Mbit/s and 1 Gbit/s none took more than 52 ms beyond it, of a few at 100 Mbit/s one 81 ms (512 MiB,
 limits of 100 and 300 ms, QEMU 7.2, 2-core Intel Xeon, 2026-11-25).
 """
-
-Scalar = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +127,5 @@ class Advice:
         raise KeyError(name)
 
 
-_ADVICE: TypeAdapter[Advice] = TypeAdapter(Advice)
-
-
-def dump_advice(advice: Advice) -> bytes:
-    """As JSON."""
-    return _ADVICE.dump_json(advice, indent=1)
-
-
-def save_advice(advice: Advice, path: Path) -> None:
-    """Write ``path`` whole or not at all. :raises ResultError: disk full, no access."""
-    save_whole(dump_advice(advice), path, "advice")
+_DOCUMENT = Document(Advice, "advice", SCHEMA)
+dump_advice, save_advice = _DOCUMENT.dump, _DOCUMENT.save

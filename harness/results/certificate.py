@@ -6,16 +6,13 @@ is refused.
 
 from __future__ import annotations
 
-from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Literal
 
 from harness.errors import ResultError
-from harness.results.saving import save_whole
+from harness.results.document import Document, Scalar
 
 __all__ = [
     "SCHEMA",
@@ -27,13 +24,11 @@ __all__ = [
     "load_certificate",
     "read_certificate",
     "save_certificate",
-    "schema",
     "verdict_of",
 ]
 
 SCHEMA = 1
 Status = Literal["pass", "fail", "n/a"]
-Scalar = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,54 +96,22 @@ class Certificate:
     schema: int = SCHEMA
 
 
-_CERTIFICATE: TypeAdapter[Certificate] = TypeAdapter(Certificate)
-
-
 def verdict_of(checks: tuple[CheckResult, ...]) -> Literal["pass", "fail"]:
     """Pass: something was checked, nothing failed."""
     states = {check.status for check in checks}
     return "pass" if "pass" in states and "fail" not in states else "fail"
 
 
-def schema() -> dict[str, Any]:
-    """The JSON schema of a certificate."""
-    return _CERTIFICATE.json_schema()
-
-
-def dump_certificate(certificate: Certificate) -> bytes:
-    """As JSON."""
-    return _CERTIFICATE.dump_json(certificate, indent=1)
-
-
-def save_certificate(certificate: Certificate, path: Path) -> None:
-    """Write ``path`` whole or not at all. :raises ResultError: disk full, no access."""
-    save_whole(dump_certificate(certificate), path, "certificate")
+_DOCUMENT = Document(Certificate, "certificate", SCHEMA)
+dump_certificate, save_certificate = _DOCUMENT.dump, _DOCUMENT.save
+read_certificate = _DOCUMENT.read
+"""Whatever it says. ``load_certificate`` takes only what its checks bear out."""
 
 
 def load_certificate(path: Path) -> Certificate:
-    """As ``read_certificate``. :raises ResultError: as that, or a status or the verdict is better than what is under it."""
+    """:raises ResultError: as ``read_certificate``, or a status or the verdict is better than what is under it."""
     certificate = read_certificate(path)
-    _require_borne_out(certificate, _file_of(path))
-    return certificate
-
-
-def _file_of(path: Path) -> Path:
-    return path / "certificate.json" if path.is_dir() else path
-
-
-def read_certificate(path: Path) -> Certificate:
-    """A ``certificate.json`` (or of a folder that holds one), whatever it says. :raises ResultError: with the first thing wrong."""
-    file = _file_of(path)
-    try:
-        certificate = _CERTIFICATE.validate_json(file.read_bytes().removeprefix(BOM_UTF8))
-    except OSError as exc:
-        raise ResultError(f"{file}: cannot read the certificate: {exc.strerror}") from exc
-    except ValidationError as exc:
-        first = exc.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ResultError(f"{file}: not a pageferry certificate: {where}: {first['msg']}") from exc
-    if certificate.schema > SCHEMA:
-        raise ResultError(f"{file}: schema {certificate.schema} is newer than {SCHEMA}; upgrade pageferry to read it")
+    _require_borne_out(certificate, _DOCUMENT.file_of(path))
     return certificate
 
 

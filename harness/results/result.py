@@ -5,16 +5,11 @@ Knows nothing of how a run is made. Durations are seconds, sizes bytes; ``None``
 
 from __future__ import annotations
 
-from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
-
-from harness.errors import ResultError
-from harness.results.saving import save_whole
+from harness.results.document import Document, Scalar
 from harness.units import format_bytes, format_duration
 
 __all__ = [
@@ -35,7 +30,6 @@ __all__ = [
 
 SCHEMA = 1
 Status = Literal["completed", "failed", "timeout", "skipped"]
-Scalar = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +195,6 @@ class Result:
     schema: int = SCHEMA
 
 
-_RESULT: TypeAdapter[Result] = TypeAdapter(Result)
-
-
 def conditions(result: Result) -> tuple[str, ...]:
     """A sentence each for a guest that was emulated and a link that was a process: neither is what production runs on."""
     accel, link = result.environment.get("accel"), str(result.environment.get("link") or "")
@@ -219,22 +210,5 @@ def conditions(result: Result) -> tuple[str, ...]:
     return tuple(found)
 
 
-def save_result(result: Result, path: Path) -> None:
-    """Write ``path`` whole or not at all. :raises ResultError: disk full, no access."""
-    save_whole(_RESULT.dump_json(result, indent=1), path, "result")
-
-
-def load_result(path: Path) -> Result:
-    """Read a ``result.json`` (or a folder that holds one). :raises ResultError: with the file and the first thing wrong."""
-    file = path / "result.json" if path.is_dir() else path
-    try:
-        result = _RESULT.validate_json(file.read_bytes().removeprefix(BOM_UTF8))
-    except OSError as exc:
-        raise ResultError(f"{file}: cannot read the result: {exc.strerror}") from exc
-    except ValidationError as exc:
-        first = exc.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ResultError(f"{file}: not a pageferry result: {where}: {first['msg']}") from exc
-    if result.schema > SCHEMA:
-        raise ResultError(f"{file}: schema {result.schema} is newer than {SCHEMA}; upgrade pageferry to read it")
-    return result
+_DOCUMENT = Document(Result, "result", SCHEMA)
+save_result, load_result = _DOCUMENT.save, _DOCUMENT.read

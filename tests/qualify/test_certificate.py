@@ -18,7 +18,6 @@ from harness.results.certificate import (
     dump_certificate,
     load_certificate,
     save_certificate,
-    schema,
     verdict_of,
 )
 
@@ -110,10 +109,6 @@ def test_another_file_is_refused_in_one_line(tmp_path, changes, says):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ResultError, match=r"certificate\.json: cannot read the certificate: No such file"):
         load_certificate(tmp_path)
-
-
-def test_the_schema_names_every_field():
-    assert set(schema()["properties"]) == set(Certificate.__dataclass_fields__)
 
 
 def test_findings_say_what_was_measured_and_what_was_not():

@@ -1,0 +1,68 @@
+"""Documents that outlive us: a dataclass to JSON and back, checked at the border. Knows none of them by name.
+
+JSON Schema version 1 of each: fields are added, never renamed, so that older files stay readable.
+"""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.errors import ResultError
+from harness.results.saving import save_whole
+
+__all__ = ["Document", "Scalar"]
+
+Scalar = str | int | float | bool | None
+
+
+class _Versioned(Protocol):
+    @property
+    def schema(self) -> int: ...
+
+
+T = TypeVar("T", bound=_Versioned)
+
+
+class Document(Generic[T]):
+    """One kind of document. ``name``: what errors call it, and its file in a folder without ``.json``."""
+
+    def __init__(self, model: type[T], name: str, newest_schema: int) -> None:
+        self._adapter: TypeAdapter[T] = TypeAdapter(model)
+        self._name = name
+        self._newest_schema = newest_schema
+
+    def json_schema(self) -> dict[str, Any]:
+        """What a file of this kind holds, as JSON Schema."""
+        return self._adapter.json_schema(mode="serialization")
+
+    def dump(self, document: T) -> bytes:
+        """As JSON."""
+        return self._adapter.dump_json(document, indent=1)
+
+    def save(self, document: T, path: Path) -> None:
+        """Write ``path`` whole or not at all. :raises ResultError: disk full, no access."""
+        save_whole(self.dump(document), path, self._name)
+
+    def file_of(self, path: Path) -> Path:
+        """``path``, or the file in it where it is a folder."""
+        return path / f"{self._name}.json" if path.is_dir() else path
+
+    def read(self, path: Path) -> T:
+        """A file, or a folder that holds one. :raises ResultError: with the file and the first thing wrong."""
+        file = self.file_of(path)
+        try:
+            document = self._adapter.validate_json(file.read_bytes().removeprefix(BOM_UTF8))
+        except OSError as exc:
+            raise ResultError(f"{file}: cannot read the {self._name}: {exc.strerror}") from exc
+        except ValidationError as exc:
+            first = exc.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise ResultError(f"{file}: not a pageferry {self._name}: {where}: {first['msg']}") from exc
+        if document.schema > self._newest_schema:
+            newer = f"schema {document.schema} is newer than {self._newest_schema}"
+            raise ResultError(f"{file}: {newer}; upgrade pageferry to read it")
+        return document
