@@ -96,14 +96,14 @@ def test_a_link_to_a_file_stays_a_link(tmp_path):
 
 
 def test_a_trap_at_a_temporary_name_is_not_walked_into(tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.results.saving.secrets.token_hex", lambda _: "known")
+    monkeypatch.setattr("harness.results.saving.os.urandom", lambda _: b"known")
     victim = tmp_path / "victim"
     victim.write_bytes(b"mine")
-    (tmp_path / ".pageferry-known.tmp").symlink_to(victim)
+    (tmp_path / ".pageferry-6b6e6f776e.tmp").symlink_to(victim)
     with pytest.raises(ResultError, match="File exists"):
         save_whole(b"x", tmp_path / "f", "page")
     assert victim.read_bytes() == b"mine"
-    assert (tmp_path / ".pageferry-known.tmp").is_symlink()
+    assert (tmp_path / ".pageferry-6b6e6f776e.tmp").is_symlink()
 
 
 def test_a_name_of_the_most_letters_can_be_saved(tmp_path):
