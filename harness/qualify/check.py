@@ -13,8 +13,6 @@ from backends.conformance import Rig
 
 __all__ = ["Bench", "Check", "Failed", "Found", "Job", "NotApplicable", "Value", "check"]
 
-Row = dict[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -31,7 +29,7 @@ class Found:
 
     evidence: str
     values: tuple[Value, ...] = ()
-    data: Mapping[str, list[Row]] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Failed(Exception):  # noqa: N818 - a verdict on the backend, not a fault of this program

@@ -5,12 +5,10 @@ A child takes checks until one ends it or asks for a process of its own; the nex
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
 import signal
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -19,6 +17,7 @@ from typing import Any
 
 from backends.children import module_argv
 from harness.hosts import rundir
+from harness.hosts.child import Child
 from harness.links import link
 from harness.qualify.check import Check, Job
 
@@ -64,7 +63,7 @@ def _batch(waiting: Sequence[Check]) -> list[Check]:
 def _run_child(job: Job, checks: Sequence[Check], logs: Path, patience: float) -> Iterator[tuple[Check, Outcome]]:
     """At least one check and its outcome."""
     log = logs / f"{checks[0].id}.log"
-    with _Child(job, [check.id for check in checks], log) as child:
+    with _Checks(job, [check.id for check in checks], log) as child:
         for check in checks:
             limit_s = check.limit_s * patience
             began_s = time.monotonic()
@@ -74,28 +73,26 @@ def _run_child(job: Job, checks: Sequence[Check], logs: Path, patience: float) -
                 return
 
 
-class _Child:
-    """One process of checks. Leads a process group of its own, so that what it starts ends with it."""
+class _Checks:
+    """One process of checks. What it starts ends with it."""
 
     def __init__(self, job: Job, ids: Sequence[str], log: Path) -> None:
         self._log = log
         self._buffer = b""
-        self._reader, writer = os.pipe()
-        command = module_argv("harness.qualify.child", str(writer), json.dumps(asdict(job)), json.dumps(ids))
-        with log.open("wb") as out:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=[writer], start_new_session=True
-            )
-        os.close(writer)
+        self._reader, self._writer = os.pipe()
+        argv = module_argv("harness.qualify.child", str(self._writer), json.dumps(asdict(job)), json.dumps(ids))
+        self._process = Child(argv, log=log, pass_fds=[self._writer])
 
-    def __enter__(self) -> _Child:
+    def __enter__(self) -> _Checks:
+        try:
+            self._process.start()
+        finally:
+            os.close(self._writer)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(0.5)
-        self._kill()
+        self._process.ended(0.5)
+        self._process.kill()
         os.close(self._reader)
 
     def outcome(self, check_id: str, limit_s: float) -> Outcome:
@@ -116,7 +113,7 @@ class _Child:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 return None
-            ended = self._process.poll() is not None  # what it forked may hold the pipe open
+            ended = self._process.ended() is not None  # what it forked may hold the pipe open
             if not select.select([self._reader], [], [], 0 if ended else min(left_s, _LOOK_S))[0]:
                 if ended:
                     return None
@@ -133,36 +130,18 @@ class _Child:
         return event if isinstance(event, dict) else {}
 
     def _lost(self, limit_s: float) -> Outcome:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(0.2)
-        status = self._process.poll()
-        if status is None:
-            with contextlib.suppress(OSError):
-                os.kill(self._process.pid, signal.SIGUSR1)  # its stacks go to the log
+        how = self._process.ended(0.2)
+        if how is None:
+            self._process.signal(signal.SIGUSR1)  # its stacks go to the log
             time.sleep(_STACKS_S)
             evidence = f"no end within {limit_s:g} s: it was killed; {self._where()}"
         else:
-            evidence = f"the process that ran it ended: {_words(status)}; {self._where()}"
-        self._kill()
+            evidence = f"the process that ran it ended: {how}; {self._where()}"
+        self._process.kill()
         return {"status": "fail", "evidence": evidence, "values": [], "data": {}, "over": True}
 
     def _where(self) -> str:
         """Where it was, as far as its log tells."""
-        text = self._log.read_text(errors="replace") if self._log.exists() else ""
-        frames = [line.strip() for line in text.splitlines() if line.strip().startswith("File ")]
+        frames = [line.strip() for line in self._process.said().splitlines() if line.strip().startswith("File ")]
         own = [frame for frame in frames if not any(other in frame for other in _NOT_THEIRS)]
         return f"it was in {(own or frames)[0]}" if frames else f"nothing in {self._log.name} says where it was"
-
-    def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-
-def _words(status: int) -> str:
-    if status >= 0:
-        return f"exit status {status}"
-    try:
-        return f"killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"killed by signal {-status}"

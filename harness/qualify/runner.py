@@ -17,8 +17,9 @@ from harness.errors import CodecError, MissingError, UserError
 from harness.experiment import environment
 from harness.names import near
 from harness.qualify.catalogue import CHECKS
-from harness.qualify.check import Bench, Check, Found, Job
+from harness.qualify.check import Check, Job
 from harness.qualify.findings import findings
+from harness.qualify.identity import IDENTITY
 from harness.qualify.process import Outcome, run_checks
 from harness.qualify.thresholds import Limits, load_thresholds
 from harness.results.certificate import Certificate, CheckResult, Measurement, verdict_of
@@ -27,7 +28,6 @@ __all__ = ["Plan", "check_plan", "qualify", "select"]
 
 _PATIENCE = {"quick": 1.0, "full": 10.0}
 _SOAK_S = {"quick": 4.0, "full": 600.0}
-_IDENTITY_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +110,13 @@ def _check_settings(plan: Plan) -> None:
 
 def _identified(job: Job, logs: Path) -> dict[str, Any]:
     """:raises MissingError: it cannot work here. :raises CodecError: its device fails."""
-    ask = Check(
-        "identity", "it says who it is", "a certificate names what it certifies", _asked_by_the_child, _IDENTITY_S
-    )
-    ((_, outcome),) = run_checks(job, [ask], logs)
-    if outcome["status"] == "missing":
+    ((_, outcome),) = run_checks(job, [IDENTITY], logs)
+    if outcome["status"] == "n/a":
         raise MissingError(outcome["evidence"])
     if outcome["status"] != "pass":
         raise CodecError(f"backend {job.backend!r} fails before any check: {outcome['evidence']}")
-    identity: dict[str, Any] = outcome["identity"]
+    identity: dict[str, Any] = outcome["data"]
     return identity
-
-
-def _asked_by_the_child(_: Bench) -> Found:
-    raise AssertionError("the child has its own answer to this one")
 
 
 def _device(identity: Mapping[str, Any]) -> dict[str, str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 
 from backends.children import code_argv
 from backends.conformance import KINDS, sample
+from harness.hosts.child import Child
 from harness.qualify.check import Bench, Check, Failed, Found, Job, NotApplicable, check
 from harness.qualify.checks.contract import rule_check
 
@@ -48,16 +49,14 @@ def _processes(bench: Bench) -> Found:
     batches = 100 if bench.quick else 1000
     code = "from harness.qualify.checks.concurrency import _process; _process(sys.argv[1:])"
     commands = [code_argv(code, json.dumps(asdict(bench.job)), str(batches), str(seed)) for seed in range(_PROCESSES)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for command in commands]
-    deadline_s = time.monotonic() + _PATIENCE_S
-    for number, process in enumerate(running):
-        try:
-            output, _ = process.communicate(timeout=max(0.0, deadline_s - time.monotonic()))
-        except subprocess.TimeoutExpired as exc:
-            raise Failed(f"process {number} of {_PROCESSES} is still at work after {_PATIENCE_S:g} s") from exc
-        if process.returncode:
-            last = output.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-            raise Failed(f"process {number} of {_PROCESSES}: exit status {process.returncode}: {last[0]}")
+    with ExitStack() as stack:
+        running = [stack.enter_context(Child(command)) for command in commands]
+        deadline_s = time.monotonic() + _PATIENCE_S
+        for number, process in enumerate(running):
+            if process.ended(max(0.0, deadline_s - time.monotonic())) is None:
+                raise Failed(f"process {number} of {_PROCESSES} is still at work after {_PATIENCE_S:g} s")
+            if process.status:
+                raise Failed(f"process {number} of {_PROCESSES}: {process.end_and_words()}")
     return Found(f"{_PROCESSES} processes x {batches} batches")
 
 

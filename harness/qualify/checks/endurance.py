@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import subprocess
 import threading
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ import psutil
 from backends.api import Backend, BackendError, Buffer
 from backends.children import code_argv
 from backends.conformance import KINDS, sample
+from harness.hosts.child import Child
 from harness.hosts.limits import cores
 from harness.qualify.check import Bench, Check, Failed, Found, Value, check
 from harness.qualify.load import Work, measure_rate, slices
@@ -153,13 +153,10 @@ def _rss_bytes() -> int:
 def _noisy(bench: Bench) -> Found:
     seconds = 1.0 if bench.quick else 10.0
     quiet = _tolerant(bench, seconds)
-    neighbours = [subprocess.Popen(code_argv("\nwhile True: pass")) for _ in range(cores())]
-    try:
+    with ExitStack() as stack:
+        for _ in range(cores()):
+            stack.enter_context(Child(code_argv("\nwhile True: pass")))
         noisy = _tolerant(bench, 2 * seconds)
-    finally:
-        for neighbour in neighbours:
-            neighbour.kill()
-            neighbour.wait()
     share, failures = noisy[0] / quiet[0], noisy[1]
     values = (Value("noisy_share", round(share, 3), ""), Value("noisy_failures", round(failures, 4), ""))
     words = f"{quiet[0]:.0f} MB/s alone, {noisy[0]:.0f} MB/s beside {cores()} busy processes"
