@@ -11,24 +11,21 @@ from harness.migrator.transport.unix import UnixEndpoint
 
 __all__ = ["TRANSPORTS", "endpoint_for_halves", "endpoint_for_qemu"]
 
-TRANSPORTS = Kinds(
-    "transport",
-    Endpoint,
-    {
-        "unix": "harness.migrator.transport.unix:UnixEndpoint",
-        "tcp": "harness.migrator.transport.tcp:TcpEndpoint",
-        "memory": "harness.migrator.transport.memory:MemoryEndpoint",
-    },
-)
+_OURS = {
+    "unix": "harness.migrator.transport.unix:UnixEndpoint",
+    "tcp": "harness.migrator.transport.tcp:TcpEndpoint",
+    "memory": "harness.migrator.transport.memory:MemoryEndpoint",
+}
+TRANSPORTS = Kinds("transport", Endpoint, _OURS)
 _FOR_QEMU: dict[str, type[SocketEndpoint]] = {"unix": UnixEndpoint, "tcp": TcpEndpoint}
 _FORMS = "write unix:PATH or tcp:HOST:PORT"
 
 
 def endpoint_for_halves(text: str, option: str, *, insecure: bool = False) -> Endpoint:
     """Where the halves meet. :raises UserError: no such scheme, and as ``Endpoint.at``."""
-    scheme, known = text.partition(":")[0], TRANSPORTS.names()
-    if scheme not in known:
-        others = "".join(f", or {name}:..." for name in known if name not in (*_FOR_QEMU, "memory"))
+    scheme = text.partition(":")[0]
+    if scheme not in _OURS and scheme not in (known := TRANSPORTS.names()):
+        others = "".join(f", or {name}:..." for name in known if name not in _OURS)
         raise UserError(f"{option} {text}: {_FORMS}{others}")
     return TRANSPORTS.load(scheme).at(text, option, insecure=insecure)
 
