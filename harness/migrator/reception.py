@@ -108,8 +108,12 @@ class Reception:
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """Meanwhile others are refused, by a thread of its own."""
-        end = os.eventfd(0)
+        """Meanwhile others are refused, by a thread of its own, as far as we may open one more file."""
+        try:
+            end = os.eventfd(0)
+        except OSError:  # they wait
+            yield
+            return
         thread = threading.Thread(target=self._refuse_all, args=(end,), name="reception", daemon=True)
         thread.start()
         try:

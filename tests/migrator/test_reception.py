@@ -51,3 +51,12 @@ def test_who_comes_while_another_is_served_is_refused_once_there_is_room(short_l
     busy = Reception(short_listener, lambda _: None).busy()
     with closing(dialled()) as link, busy, pytest.raises(PeerError, match="another sender is being served"):
         next(link.messages())
+
+
+def test_a_sender_is_served_where_nobody_can_be_refused_meanwhile(short_listener, monkeypatch):
+    def full(_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(reception.os, "eventfd", full)
+    with Reception(short_listener, lambda _: None).busy():
+        pass

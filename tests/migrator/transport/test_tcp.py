@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import closing
 
 import pytest
 
@@ -160,3 +161,16 @@ def test_a_files_access_means_nothing_to_a_port(access):
         UserError, match=r"--from tcp:127.0.0.1:0: --socket-mode.* has none; leave them out, or write unix"
     ):
         endpoint_for_qemu("tcp:127.0.0.1:0", "--from").listen(access)
+
+
+def test_the_kernel_tells_of_the_way_to_the_peer():
+    with endpoint_for_halves("tcp:127.0.0.1:0", "--listen").listen() as listener:
+        near = endpoint_for_halves(listener.address, "--to").dial(5)
+        far = listener.accept()
+        with closing(near), closing(far):
+            assert (near.unsent_bytes(), near.peer_silence_s()) == (0, 0.0)
+            with pytest.raises(TimeoutError):
+                near.send_parts([bytes(16 << 20)], 0.01)
+            assert near.unsent_bytes() > 0
+            assert 0 < near.path().shortest_round_trip_s < 1
+            assert near.path().bytes_per_s > 0
