@@ -82,16 +82,16 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
     with ExitStack() as stack:
         stack.callback(crew.close)
         listener = stack.enter_context(source.listen(config.access))
-        steering = stack.enter_context(_steering(config))
-        link, session, welcome = _greeted(target, config, crew, say)
+        steering = stack.enter_context(_open_steering(config))
+        link, session, welcome = _find_receiver(target, config, crew, say)
         stack.callback(link.close)
         try:
-            round_trip_s = rehearsal.measured_round_trip_s(link)
-            policy = _policy(crew, link, welcome, round_trip_s)
-            prepared = _prepared(crew, link, policy, say)
+            round_trip_s = rehearsal.measure_round_trip_s(link)
+            policy = _rehearse(crew, link, welcome, round_trip_s)
+            prepared = _prepare_history(crew, link, policy, say)
             say(f"ready: migrate the source to {listener.address}")
             entrance = Entrance(listener, say)
-            with _migration(entrance, link) as connection:
+            with _await_migration(entrance, link) as connection:
                 forwarder = Forwarder(
                     link,
                     connection,
@@ -106,7 +106,7 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
                     chooser=Chooser(crew.candidates, link.transport, policy) if policy is not None else None,
                     unconfirmed=config.without_return_path,
                 )
-                statistics = _carried(forwarder, steering)
+                statistics = _carry(forwarder, steering)
         except BaseException as exc:
             link.send_error(exc)
             raise
@@ -114,7 +114,7 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
     return {"role": "sender", "session": session, **prepared, **names, **statistics}
 
 
-def _steering(config: SendConfig) -> AbstractContextManager[Steering | None]:
+def _open_steering(config: SendConfig) -> AbstractContextManager[Steering | None]:
     if config.qmp is not None:
         return open_steering(config.qmp, config.downtime_s)
     if config.downtime_s is not None:
@@ -122,7 +122,7 @@ def _steering(config: SendConfig) -> AbstractContextManager[Steering | None]:
     return nullcontext()
 
 
-def _carried(forwarder: Forwarder, steering: Steering | None) -> dict[str, Any]:
+def _carry(forwarder: Forwarder, steering: Steering | None) -> dict[str, Any]:
     if steering is None:
         return forwarder.run()
     steering.begin(forwarder.flow)
@@ -131,16 +131,18 @@ def _carried(forwarder: Forwarder, steering: Steering | None) -> dict[str, Any]:
     return {**statistics, "steering": steering.statistics()}
 
 
-def _policy(crew: Crew, link: FrameLink, welcome: Welcome, round_trip_s: float) -> MethodPolicy | None:
+def _rehearse(crew: Crew, link: FrameLink, welcome: Welcome, round_trip_s: float) -> MethodPolicy | None:
     """With what a rehearsal says of the link. :raises PeerError: it broke."""
     if not crew.candidates:
         return None
     policy = MethodPolicy(crew.candidates, crew.lanes, welcome.threads)
-    policy.rehearsed(rehearsal.link_bytes_per_s(link, round_trip_s))
+    policy.rehearsed(rehearsal.measure_bytes_per_s(link, round_trip_s))
     return policy
 
 
-def _prepared(crew: Crew, link: FrameLink, policy: MethodPolicy | None, say: Callable[[str], None]) -> dict[str, float]:
+def _prepare_history(
+    crew: Crew, link: FrameLink, policy: MethodPolicy | None, say: Callable[[str], None]
+) -> dict[str, float]:
     """What it took to open the history with which a migration will begin, if it does. Raises as ``prepare``."""
     choice = policy.first_choice if policy is not None else 0
     serial = crew.serials.get(choice)
@@ -161,7 +163,7 @@ def _prepared(crew: Crew, link: FrameLink, policy: MethodPolicy | None, say: Cal
     return {"prepare_s": time.monotonic() - began_s, "prepared_histories": ready}
 
 
-def _greeted(
+def _find_receiver(
     target: Endpoint, config: SendConfig, crew: Crew, say: Callable[[str], None]
 ) -> tuple[FrameLink, str, Welcome]:
     """The link, the session's id, and the receiver's greeting. Until there is a receiver it is looked for again and again.
@@ -222,7 +224,7 @@ def _hello(session: str, config: SendConfig, crew: Crew) -> Hello:
     )
 
 
-def _migration(entrance: Entrance, link: FrameLink) -> socket.socket:
+def _await_migration(entrance: Entrance, link: FrameLink) -> socket.socket:
     """Wait for QEMU to connect and to begin, and notice if the receiver goes away meanwhile."""
     connection = entrance.await_migration(meanwhile=link.transport.fileno())
     if connection is None:

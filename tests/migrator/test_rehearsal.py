@@ -41,15 +41,15 @@ class SimulatedLink:
 
 @pytest.mark.parametrize("rate", [125e3, 3e6, 12.5e6, 37.5e6, 125e6, 312e6])
 def test_a_limited_link_is_measured(rate):
-    assert rehearsal.link_bytes_per_s(SimulatedLink(rate)) == pytest.approx(rate, rel=0.01)
+    assert rehearsal.measure_bytes_per_s(SimulatedLink(rate)) == pytest.approx(rate, rel=0.01)
 
 
 def test_a_burst_does_not_deceive_it():
-    assert rehearsal.link_bytes_per_s(SimulatedLink(125e6, burst=500_000)) == pytest.approx(125e6, rel=0.01)
+    assert rehearsal.measure_bytes_per_s(SimulatedLink(125e6, burst=500_000)) == pytest.approx(125e6, rel=0.01)
 
 
 def test_a_slow_receiver_is_not_taken_for_the_link():
-    assert rehearsal.link_bytes_per_s(SimulatedLink(1e9, receiver_rate=2e8)) is None
+    assert rehearsal.measure_bytes_per_s(SimulatedLink(1e9, receiver_rate=2e8)) is None
 
 
 @pytest.mark.parametrize("field", ["now_s", "waited_s", "received"])
@@ -63,13 +63,13 @@ def test_an_account_that_runs_backwards_is_refused_in_a_line(field):
 
     link.next_as = falls
     with pytest.raises(PeerError, match="runs backwards"):
-        rehearsal.link_bytes_per_s(link)
+        rehearsal.measure_bytes_per_s(link)
 
 
 @pytest.mark.parametrize("rate", [125e3, 3e6, 125e6, 1e9])
 def test_it_takes_little_of_any_link(rate):
     link = SimulatedLink(rate)
-    rehearsal.link_bytes_per_s(link)
+    rehearsal.measure_bytes_per_s(link)
     assert link.sent <= 66_000 or link.now_s <= 0.07
     assert link.sent <= 33 << 20
 
@@ -92,7 +92,7 @@ class SlowStart(SimulatedLink):
 @pytest.mark.parametrize("round_trip_s", [0.01, 0.05, 0.2])
 @pytest.mark.parametrize("rate", [3e6, 25e6, 125e6])
 def test_a_slow_start_is_not_taken_for_the_link(rate, round_trip_s):
-    found = rehearsal.link_bytes_per_s(SlowStart(rate, round_trip_s), round_trip_s)
+    found = rehearsal.measure_bytes_per_s(SlowStart(rate, round_trip_s), round_trip_s)
     assert found is not None
     assert 0.75 * rate <= found <= 1.01 * rate
 
@@ -100,7 +100,7 @@ def test_a_slow_start_is_not_taken_for_the_link(rate, round_trip_s):
 def test_the_round_trip_is_the_shorter_of_two(monkeypatch):
     link, clock = SimulatedLink(1e9), iter([0.0, 0.3, 1.0, 1.1])
     monkeypatch.setattr(rehearsal.time, "monotonic", lambda: next(clock))
-    assert rehearsal.measured_round_trip_s(link) == pytest.approx(0.1)
+    assert rehearsal.measure_round_trip_s(link) == pytest.approx(0.1)
 
 
 def test_a_receiver_answers_each_probe_and_the_migration_follows():
@@ -113,7 +113,7 @@ def test_a_receiver_answers_each_probe_and_the_migration_follows():
     with greeted_links() as (sender, receiver):
         answering = threading.Thread(target=work, args=(receiver,), daemon=True)
         answering.start()
-        rate = rehearsal.link_bytes_per_s(sender)
+        rate = rehearsal.measure_bytes_per_s(sender)
         assert rate is None or rate > 1e6
         sender.send(End(0, 0, bytes(16)))
         answering.join(10)

@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import PeerError
 from harness.migrator.session import FrameLink, own_usage
+from harness.migrator.transport.contract import Transport
 from harness.migrator.transport.memory import memory_pair
 from harness.wire.pair.forms import Role
 
@@ -32,3 +33,28 @@ def test_a_link_that_was_closed_is_not_open(side):
         link.require_open()
     for end in ends:
         end.close()
+
+
+class Silent(Transport):
+    """Nothing comes, and nothing was heard of the peer for so long."""
+
+    def __init__(self, *silences_s: float) -> None:
+        self.silences_s = list(silences_s)
+
+    def peer_silence_s(self):
+        return self.silences_s.pop(0)
+
+    def recv_into(self, buffer, timeout_s=None):
+        return None
+
+    def send_parts(self, parts, timeout_s=None):
+        raise AssertionError
+
+    fileno = has_hung_up = close = send_parts
+
+
+def test_a_peer_is_dead_once_it_was_silent_for_too_long():
+    transport = Silent(0.0, 29.9, 30.0)
+    with pytest.raises(PeerError, match="the link to the receiver is dead: nothing was heard of it for 30 s; look at"):
+        next(FrameLink(transport, Role.RECEIVER).messages())
+    assert transport.silences_s == []

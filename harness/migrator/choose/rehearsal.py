@@ -16,7 +16,7 @@ from harness.errors import PeerError
 from harness.migrator.session import FrameLink
 from harness.wire.pair.messages import Probe, Probed
 
-__all__ = ["answer", "link_bytes_per_s", "measured_round_trip_s"]
+__all__ = ["answer", "measure_bytes_per_s", "measure_round_trip_s"]
 
 _PART_BYTES = 32 << 10
 _FIRST_PARTS, _MANY_PARTS = 2, 32
@@ -43,22 +43,22 @@ def answer(link: FrameLink) -> None:
     link.send(Probed(link.waited_s, time.monotonic(), link.received_bytes))
 
 
-def measured_round_trip_s(link: FrameLink) -> float:
-    """There and back over the idle link: the shorter of two. :raises PeerError: as ``link_bytes_per_s``."""
+def measure_round_trip_s(link: FrameLink) -> float:
+    """Ask twice over the idle link, and give the shorter time there and back. :raises PeerError: as ``measure_bytes_per_s``."""
     took_s = math.inf
     for _ in range(_PINGS):
         began_s = time.monotonic()
-        _train(link, b"", 1)
+        _send_train(link, b"", 1)
         took_s = min(took_s, time.monotonic() - began_s)
     return took_s
 
 
-def link_bytes_per_s(link: FrameLink, round_trip_s: float = 0.0) -> float | None:
-    """What the link carries; None where it was not the limit. :raises PeerError: the link broke, or stood still."""
+def measure_bytes_per_s(link: FrameLink, round_trip_s: float = 0.0) -> float | None:
+    """Send trains, and give what the link carried; None: it was not the limit. :raises PeerError: it broke, or stood still."""
     body, parts, sent = os.urandom(_PART_BYTES), _FIRST_PARTS, 0
     near, before = round_trip_s < _DISTANT_S, 0.0
     while True:
-        looks = _train(link, body, parts)
+        looks = _send_train(link, body, parts)
         sent += parts * len(body)
         took_s, rate = looks[-1].now_s - looks[0].now_s, _rate(looks)
         settled = took_s >= _ROUND_TRIPS * round_trip_s or rate is None or rate <= _SETTLED * before
@@ -71,7 +71,7 @@ def link_bytes_per_s(link: FrameLink, round_trip_s: float = 0.0) -> float | None
             parts *= 2
 
 
-def _train(link: FrameLink, body: bytes, parts: int) -> list[Probed]:
+def _send_train(link: FrameLink, body: bytes, parts: int) -> list[Probed]:
     probe, told, sent = Probe(body), list[Probed](), 0
     while len(told) < parts:
         while sent < min(parts, len(told) + _AHEAD_PARTS):
