@@ -186,9 +186,9 @@ class Layout(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batch(Message):
-    """One slice of the stream. Its fields travel in the header, its body is data, in ``parts`` that are never copied together.
+    """One slice of the stream. Its fields travel in the header; its body is data.
 
-    Whether the body is what was sent is not checked when it comes, but by who restores it (``harness.migrator.carry.codec``).
+    ``parts`` of the body are never copied together. Whether it is what was sent is for who restores it to check.
     """
 
     kind: ClassVar = Kind.BATCH
