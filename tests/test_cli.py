@@ -84,6 +84,17 @@ def test_every_command_has_help_with_examples(command, capsys):
     assert "--debug" in out
 
 
+def test_the_halves_import_nothing_of_the_lab():
+    code = (
+        "import sys, harness.migrator.sender, harness.migrator.receiver\n"
+        "lab = {'pydantic', 'rich', 'scipy', 'qemu', 'asyncio', 'ssl', 'reports', 'harness.scenario', 'harness.experiment', "
+        "'harness.links', 'harness.guests', 'harness.results', 'harness.qemu'} & set(sys.modules)\n"
+        "assert not lab, lab\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("arguments", [[], ["send"], ["receive"]])
 def test_help_imports_nothing_heavy(arguments):
     code = (

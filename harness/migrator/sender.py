@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backends.api import MAX_BATCH_BYTES
 from harness.errors import PeerError, UserError
@@ -24,12 +24,14 @@ from harness.migrator.choose.chooser import Chooser
 from harness.migrator.choose.method_policy import MethodPolicy
 from harness.migrator.entrance import Entrance
 from harness.migrator.session import FrameLink, keep_freed_memory
-from harness.migrator.steering.steering import Steering, open_steering
 from harness.migrator.transport.contract import Access, Endpoint
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
 from harness.units import format_bytes
 from harness.wire.pair.forms import Role
 from harness.wire.pair.messages import Hello, Welcome
+
+if TYPE_CHECKING:
+    from harness.migrator.steering.steering import Steering
 
 __all__ = ["SendConfig", "run_sender"]
 
@@ -116,6 +118,8 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
 
 def _open_steering(config: SendConfig) -> AbstractContextManager[Steering | None]:
     if config.qmp is not None:
+        from harness.migrator.steering.steering import open_steering  # noqa: PLC0415 - QMP brings asyncio and TLS with it
+
         return open_steering(config.qmp, config.downtime_s)
     if config.downtime_s is not None:
         raise UserError(f"--downtime {config.downtime_s:g}s: only with --qmp, which steers the source QEMU to it")
