@@ -6,7 +6,7 @@ time per GiB.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Literal
@@ -14,14 +14,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.results.metrics import METRICS, Metric
 from harness.results.result import MetricSummary, Result, Run
 from reports.facts import guest_memory_bytes, is_replay
-from reports.numbers import Metric
 
 __all__ = [
     "SIGNIFICANT_P",
     "Tone",
     "counted_runs",
+    "cpu_per_gib",
     "cpu_per_gib_metric",
     "gib_carried",
     "medians_run",
@@ -37,7 +38,6 @@ Tone = Literal["better", "worse", "unclear", "plain"]
 _RESAMPLES = 10_000
 _FEWEST = 3  # below three runs a bootstrap only repeats them
 _GIB = 1 << 30
-_PER_GUEST_GIB, _PER_STREAM_GIB = "cpu_source_s_per_guest_gib", "cpu_source_s_per_stream_gib"
 
 
 def method_names(result: Result) -> tuple[str, ...]:
@@ -51,13 +51,15 @@ def counted_runs(result: Result, method: str) -> tuple[Run, ...]:
     return tuple(r for r in result.runs if r.method == method and r.status == "completed" and not r.warmup)
 
 
-def cpu_per_gib_metric(result: Result) -> str:
+def cpu_per_gib_metric(result: Result) -> Metric:
     """The source's CPU time by what all methods of this result share.
 
     A replay moves the same stream by every method. Of a live guest it is the guest's memory: QEMU's own compression does not
     tell how long a stream it would have sent.
     """
-    return _PER_STREAM_GIB if is_replay(result) else _PER_GUEST_GIB
+    what = "stream" if is_replay(result) else "guest"
+    whole = METRICS["cpu_source_s"]
+    return replace(whole, key=f"{whole.key}_per_{what}_gib", title=f"{whole.title}, per GiB of {what}")
 
 
 def gib_carried(result: Result, run: Run) -> float | None:
@@ -68,41 +70,22 @@ def gib_carried(result: Result, run: Run) -> float | None:
 
 def summary_of(result: Result, method: str, metric: str) -> MetricSummary | None:
     """The summary of one metric, if the result has it."""
-    if metric not in (_PER_GUEST_GIB, _PER_STREAM_GIB):
-        return result.summary.get(method, {}).get(metric)
-    whole = result.summary.get(method, {}).get("cpu_source_s")
+    return result.summary.get(method, {}).get(metric)
+
+
+def cpu_per_gib(result: Result, method: str) -> MetricSummary | None:
+    """The source's CPU time by ``cpu_per_gib_metric``."""
+    whole = summary_of(result, method, "cpu_source_s")
     found = [gib for run in counted_runs(result, method) if (gib := gib_carried(result, run))]
-    if whole is None or not found or metric != cpu_per_gib_metric(result):
+    if whole is None or not found:
         return None
     gib = median(found)  # the same for all runs: effect and p are the whole's own
     return replace(whole, median=whole.median / gib, ci95=(whole.ci95[0] / gib, whole.ci95[1] / gib))
 
 
-def _sum(*parts: float | None) -> float | None:
-    known = [part for part in parts if part is not None]
-    return sum(known) if known else None
-
-
-_DERIVED: dict[str, Callable[[Run], float | None]] = {
-    "cpu_source_s": lambda run: _sum(run.cpu_s.source_qemu, run.cpu_s.sender),
-    "cpu_destination_s": lambda run: _sum(run.cpu_s.destination_qemu, run.cpu_s.receiver),
-    "cpu_total_s": lambda run: _sum(
-        run.cpu_s.source_qemu, run.cpu_s.sender, run.cpu_s.receiver, run.cpu_s.destination_qemu
-    ),
-    "total_time_s": lambda run: run.total_time_s,
-    "downtime_s": lambda run: run.downtime_s,
-    "downtime_reported_s": lambda run: run.downtime_reported_s,
-    "heartbeat_gap_s": lambda run: run.heartbeat_gap_s,
-    "wire_bytes": lambda run: run.wire_bytes,
-    "stream_bytes": lambda run: run.stream_bytes,
-    "ratio": lambda run: run.ratio,
-    "passes": lambda run: run.passes,
-}
-
-
 def values(runs: Sequence[Run], metric: str) -> tuple[float, ...]:
     """What the runs measured of a summary's metric; runs without it are left out."""
-    return tuple(float(value) for run in runs if (value := _DERIVED[metric](run)) is not None)
+    return tuple(float(value) for run in runs if (value := METRICS[metric].of(run)) is not None)
 
 
 def tone_of(metric: Metric, summary: MetricSummary) -> Tone:

@@ -1,19 +1,18 @@
 """Numbers -> text for a reader: fixed units per metric, three or more significant digits, no arithmetic left for templates.
 
-Knows metrics' names and units, not results. A value that is missing or not finite is a dash.
+Knows metrics and their units, not results. A value that is missing or not finite is a dash.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from harness.results.metrics import Metric
 
 __all__ = [
     "DASH",
-    "METRICS",
     "MINUS",
-    "Metric",
     "amount",
     "effect_percent",
     "finite",
@@ -30,42 +29,6 @@ MINUS = "\u2212"
 _GROUP = "\u202f"  # a narrow space that does not break: 1 234 567 without commas that half the world reads as a point
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """How one field of a summary is shown. ``factor`` turns the stored unit into the shown one."""
-
-    name: str
-    title: str
-    unit: str
-    factor: float = 1.0
-    digits: int = 0
-    more_is_better: bool = False
-
-    @property
-    def heading(self) -> str:
-        """Title and unit, as a column is headed."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
-
-
-# KB is 1024 bytes here: that is what QEMU prints as "kbytes" and what the published tables hold.
-_ALL = (
-    Metric("total_time_s", "Total time", "ms", 1e3),
-    Metric("downtime_s", "Downtime", "ms", 1e3, 0),
-    Metric("wire_bytes", "Data transferred", "KB", 1 / 1024),
-    Metric("ratio", "Wire ratio", "", 1.0, 2, more_is_better=True),
-    Metric("cpu_source_s", "CPU, source", "s", 1.0, 2),
-    Metric("cpu_source_s_per_guest_gib", "CPU, source, per GiB of guest", "s", 1.0, 2),
-    Metric("cpu_source_s_per_stream_gib", "CPU, source, per GiB of stream", "s", 1.0, 2),
-    Metric("cpu_destination_s", "CPU, destination", "s", 1.0, 2),
-    Metric("cpu_total_s", "CPU, both", "s", 1.0, 2),
-    Metric("downtime_reported_s", "Downtime as QEMU says", "ms", 1e3, 0),
-    Metric("heartbeat_gap_s", "Guest's silence", "ms", 1e3, 0),
-    Metric("stream_bytes", "Stream", "KB", 1 / 1024),
-    Metric("passes", "Passes", ""),
-)
-METRICS = {metric.name: metric for metric in _ALL}
-
-
 def amount(value: float | None, digits: int = 0) -> str:
     """``amount(307783)`` -> ``307 783`` (a narrow space groups thousands); a dash for what is not a number."""
     if value is None or not math.isfinite(value):
@@ -75,14 +38,15 @@ def amount(value: float | None, digits: int = 0) -> str:
 
 def _shown_digits(metric: Metric, value: float) -> int:
     """Small figures get one more digit: a downtime of 3.4 ms is not 3 ms."""
-    return metric.digits + 1 if metric.factor == 1e3 and 0 < value < 10 else metric.digits
+    unit = metric.unit
+    return unit.digits + 1 if unit.shown == "ms" and 0 < value < 10 else unit.digits
 
 
 def scaled(metric: Metric, value: float | None) -> str:
     """The stored ``value`` in the metric's shown unit, without the unit's name."""
     if value is None or not math.isfinite(value):
         return DASH
-    shown = value * metric.factor
+    shown = value * metric.unit.factor
     return amount(shown, _shown_digits(metric, shown))
 
 

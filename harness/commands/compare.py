@@ -13,11 +13,10 @@ from harness.terminal import one_line
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from harness.results.metrics import Metric
     from harness.results.result import Result
 
 __all__ = ["command"]
-
-_METRICS = (("total ms", "total_time_s", 1e3), ("downtime ms", "downtime_s", 1e3), ("data KB", "wire_bytes", 1 / 1024))
 
 _EPILOG = """\b
 Examples:
@@ -53,6 +52,7 @@ def _table(a: Result, b: Result, first: str, second: str) -> Table:
     """:raises UserError: the two have no method in common."""
     from harness.errors import UserError
     from harness.experiment.console import make_table, plain
+    from harness.results.metrics import shown_in
 
     if a.frontiers and b.frontiers:
         return _frontier_table(a, b, f"A = {plain(first)}, B = {plain(second)}: frontiers A -> B")
@@ -60,10 +60,10 @@ def _table(a: Result, b: Result, first: str, second: str) -> Table:
     if not methods:
         raise UserError(f"{first} and {second} have no completed method in common; compare results of like scenarios")
     title = f"A = {plain(first)}, B = {plain(second)}: medians A -> B"
-    table = make_table(title, "method", *[name for name, _, _ in _METRICS], numbers=True)
+    metrics = shown_in("compare")
+    table = make_table(title, "method", *[metric.short_heading for metric in metrics], numbers=True)
     for method in methods:
-        cells = [_change(a, b, method, metric, factor) for _, metric, factor in _METRICS]
-        table.add_row(plain(method), *cells)
+        table.add_row(plain(method), *[_change(a, b, method, metric) for metric in metrics])
     return table
 
 
@@ -84,9 +84,10 @@ def _frontier_table(a: Result, b: Result, title: str) -> Table:
     return table
 
 
-def _change(a: Result, b: Result, method: str, metric: str, factor: float) -> str:
-    before, after = a.summary[method].get(metric), b.summary[method].get(metric)
+def _change(a: Result, b: Result, method: str, metric: Metric) -> str:
+    before, after = a.summary[method].get(metric.key), b.summary[method].get(metric.key)
     if before is None or after is None:
         return "-"
     change = f" ({(after.median / before.median - 1) * 100:+.0f} %)" if before.median else ""
-    return f"{before.median * factor:.0f} -> {after.median * factor:.0f}{change}"
+    old, new = (f"{each.median * metric.unit.factor:.{metric.unit.digits}f}" for each in (before, after))
+    return f"{old} -> {new}{change}"

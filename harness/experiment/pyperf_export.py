@@ -13,17 +13,11 @@ from pathlib import Path
 
 import pyperf
 
+from harness.results.metrics import Metric, shown_in
 from harness.results.result import Result, Run
 from harness.results.saving import save_whole
 
 __all__ = ["write_pyperf"]
-
-_BENCHMARKS = (
-    ("total_time", "total_time_s", "second"),
-    ("downtime", "downtime_s", "second"),
-    ("cpu_total", "cpu_total_s", "second"),
-    ("wire_bytes", "wire_bytes", "byte"),
-)
 
 
 def write_pyperf(result: Result, folder: Path) -> list[Path]:
@@ -47,32 +41,24 @@ def _suite(result: Result, method: str) -> pyperf.BenchmarkSuite | None:
     completed = [run for run in result.runs if run.method == method and run.status == "completed"]
     runs = [run for run in completed if run.attempt is None]  # a search's runs differ in what they tried
     metadata = {"method": method, "scenario": str(result.scenario.get("name") or "unnamed")}
-    benchmarks = [_benchmark(name, metric, unit, runs, metadata) for name, metric, unit in _BENCHMARKS]
+    benchmarks = [_benchmark(metric, runs, metadata) for metric in shown_in("pyperf")]
     present = [benchmark for benchmark in benchmarks if benchmark is not None]
     return pyperf.BenchmarkSuite(present) if present else None
 
 
-def _benchmark(
-    name: str, metric: str, unit: str, runs: Sequence[Run], metadata: dict[str, str]
-) -> pyperf.Benchmark | None:
-    """One pyperf run per run of ours; all warm-ups stand before the first, where they were made."""
-    counted = [(run, value) for run in runs if not run.warmup and (value := _value(run, metric))]
+def _benchmark(metric: Metric, runs: Sequence[Run], metadata: dict[str, str]) -> pyperf.Benchmark | None:
+    """One pyperf run per run of ours; all warm-ups stand before the first, where they were made. pyperf refuses a zero."""
+    counted = [(run, value) for run in runs if not run.warmup and (value := metric.of(run))]
     if not counted:
         return None
-    warmups = [(1, value) for run in runs if run.warmup and (value := _value(run, metric))]
-    described = metadata | {"name": name, "unit": unit, "loops": 1}
+    warmups = [(1, value) for run in runs if run.warmup and (value := metric.of(run))]
+    described = metadata | {"name": metric.key.removesuffix("_s"), "unit": metric.unit.stored, "loops": 1}
     pyperf_runs = []
     for run, value in counted:
         dated = described | ({"date": run.started_at} if run.started_at else {})
         pyperf_runs.append(pyperf.Run([value], warmups=warmups, metadata=dated, collect_metadata=False))
         warmups = []
     return pyperf.Benchmark(pyperf_runs)
-
-
-def _value(run: Run, metric: str) -> float | int | None:
-    """None for "not measured" and for zero, which pyperf refuses."""
-    value: float | int | None = run.cpu_s.total if metric == "cpu_total_s" else getattr(run, metric)
-    return value or None
 
 
 def _file_name(method: str) -> str:

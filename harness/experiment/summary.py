@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.experiment.console import make_table, plain, print_note, print_warning
+from harness.results.metrics import Unit, shown_in
 from harness.results.result import Frontier, MetricSummary, Result, Run, conditions, value_text
 
 __all__ = ["print_summary", "summary_table"]
 
+_EFFECT_AFTER = 3  # columns: total time, downtime, data
 _DEVICE_COUNTERS = ("sender_offload_", "sender_qat_")
 
 
@@ -34,7 +36,8 @@ def print_summary(console: Console, result: Result) -> None:
 def summary_table(result: Result) -> Table:
     """Medians with their 95 % intervals, and the effect on the total time against the baseline."""
     name = plain(result.scenario.get("name", ""))
-    columns = ("method", "total ms", "downtime ms", "data KB", "effect", "CPU s", "verified", "n")
+    heads = [metric.short_heading for metric in shown_in("terminal")]
+    columns = ("method", *heads[:_EFFECT_AFTER], "effect", *heads[_EFFECT_AFTER:], "verified", "n")
     table = make_table(f"{name}: medians \\[95 % interval]", *columns, numbers=True)
     methods = _methods(result)
     fallen = [_fell_back(result, method) for method in methods]
@@ -107,15 +110,13 @@ def _methods(result: Result) -> list[str]:
 
 def _cells(result: Result, method: str) -> list[str]:
     metrics: Mapping[str, MetricSummary] = result.summary.get(method, {})
-    total = metrics.get("total_time_s")
+    numbers = [_number(metrics.get(metric.key), metric.unit) for metric in shown_in("terminal")]
     completed = _completed(result, method)
     checked = [run.verified for run in completed if run.verified is not None]
     return [
-        _number(total, 1000),
-        _number(metrics.get("downtime_s"), 1000),
-        _number(metrics.get("wire_bytes"), 1 / 1024),
-        effect(total),
-        _number(metrics.get("cpu_total_s"), 1, digits=2),
+        *numbers[:_EFFECT_AFTER],
+        effect(metrics.get("total_time_s")),
+        *numbers[_EFFECT_AFTER:],
         f"{sum(checked)}/{len(checked)}" if checked else "-",
         str(len(completed)),
     ]
@@ -155,10 +156,10 @@ def _fallbacks(result: Result) -> Iterator[str]:
             yield f"{words}; this is no offload result" if fallen >= total else words
 
 
-def _number(metric: MetricSummary | None, factor: float, digits: int = 0) -> str:
+def _number(metric: MetricSummary | None, unit: Unit) -> str:
     if metric is None:
         return "-"
-    median, low, high = (f"{value * factor:.{digits}f}" for value in (metric.median, *metric.ci95))
+    median, low, high = (f"{value * unit.factor:.{unit.digits}f}" for value in (metric.median, *metric.ci95))
     return median if metric.n < 2 else f"{median} \\[{low}, {high}]"
 
 

@@ -11,39 +11,23 @@ from __future__ import annotations
 import functools
 import math
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from harness.results.metrics import METRICS
 from harness.results.result import MetricSummary, Run
 
-__all__ = ["METRICS", "doubts", "summarise"]
-
-METRICS: dict[str, Callable[[Run], float | None]] = {
-    "total_time_s": lambda run: run.total_time_s,
-    "downtime_s": lambda run: run.downtime_s,
-    "downtime_reported_s": lambda run: run.downtime_reported_s,
-    "heartbeat_gap_s": lambda run: run.heartbeat_gap_s,
-    "wire_bytes": lambda run: run.wire_bytes,
-    "stream_bytes": lambda run: run.stream_bytes,
-    "ratio": lambda run: run.ratio,
-    "passes": lambda run: run.passes,
-    "cpu_source_s": lambda run: _sum(run.cpu_s.source_qemu, run.cpu_s.sender),
-    "cpu_destination_s": lambda run: _sum(run.cpu_s.destination_qemu, run.cpu_s.receiver),
-    "cpu_total_s": lambda run: _sum(
-        run.cpu_s.source_qemu, run.cpu_s.sender, run.cpu_s.destination_qemu, run.cpu_s.receiver
-    ),
-}
-"""What is summarised, by the name it has in ``Result.summary``."""
+__all__ = ["doubts", "summarise"]
 
 _SEED = 20150401
 _EXACT_SPLITS = 20_000  # 8 against 8; beyond, the normal approximation is good to 1 %
 FEW_RUNS = 5
 """Below this many runs even the whole range covers the true median with less than 90 %."""
 WIDE_SPREAD = 0.10
-_SPREAD_METRICS = {"total_time_s": "total time", "downtime_s": "downtime", "cpu_total_s": "CPU time"}
+_SPREAD_METRICS = ("total_time_s", "downtime_s", "cpu_total_s")
 _OUTLIER_SCORE = 3.5  # Iglewicz and Hoaglin's modified z-score
 _OUTLIER_SHARE = 0.05
 _MAD_TO_SIGMA = 0.6745
@@ -104,13 +88,8 @@ def _p_value(numbers: tuple[float, ...], reference: tuple[float, ...]) -> float 
     return float(found.pvalue)
 
 
-def _sum(*parts: float | None) -> float | None:
-    measured = [part for part in parts if part is not None]
-    return sum(measured) if measured else None
-
-
 def _by_metric(runs: Sequence[Run]) -> dict[str, tuple[float, ...]]:
-    found = {name: [get(run) for run in runs] for name, get in METRICS.items()}
+    found = {key: [metric.of(run) for run in runs] for key, metric in METRICS.items()}
     known = {
         name: tuple(sorted(float(value) for value in values if value is not None)) for name, values in found.items()
     }
@@ -162,14 +141,14 @@ def _unverified(method: str, runs: Sequence[Run]) -> Iterator[str]:
 
 
 def _spread(method: str, runs: Sequence[Run]) -> Iterator[str]:
-    for metric, name in _SPREAD_METRICS.items():
-        numbers = _by_metric(runs).get(metric, ())
+    for key in _SPREAD_METRICS:
+        numbers = _by_metric(runs).get(key, ())
         mean = statistics.fmean(numbers) if numbers else 0.0
         if len(numbers) < 2 or mean == 0:
             continue
         share = statistics.stdev(numbers) / mean
         if share > WIDE_SPREAD:
-            yield f"{method}: {name} varies widely from run to run (standard deviation {share:.0%} of the mean)."
+            yield f"{method}: {METRICS[key].words} varies widely from run to run (standard deviation {share:.0%} of the mean)."
 
 
 def _outliers(method: str, runs: Sequence[Run]) -> Iterator[str]:

@@ -13,7 +13,6 @@ import altair as alt
 
 from harness.results.result import Result
 from reports.effects import counted_runs, cpu_per_gib_metric, gib_carried
-from reports.numbers import METRICS
 from reports.run.offload import PHASES, phases
 from reports.run.plots import Datum, Spec, band_height, counted_methods, data, texts
 from reports.theme import colour_scale
@@ -87,7 +86,7 @@ def cpu_per_gib(result: Result) -> Spec | None:
                 dots.append({"method": method, "repeat": run.repeat, "value": round(sum(known) / gib, 4)})
     if not rows:
         return None
-    title = METRICS[cpu_per_gib_metric(result)].heading
+    title = cpu_per_gib_metric(result).heading
     bars = _bars(result, rows, [label for _, label in _SOURCE], title, "CPU s per GiB")
     points = (
         alt.Chart(data(dots))

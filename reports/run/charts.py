@@ -176,7 +176,7 @@ def _cpu_per_gib_plan(result: Result) -> _Plan:
     return _Plan(
         "cpu-per-gib",
         "CPU time per GiB on the source",
-        f"Median CPU seconds of QEMU and of the pair's sender per {_CPU_PER_GIB[cpu_per_gib_metric(result)]}. "
+        f"Median CPU seconds of QEMU and of the pair's sender per {_CPU_PER_GIB[cpu_per_gib_metric(result).key]}. "
         "Dots are single runs' sums.",
         bars.cpu_per_gib,
         "No chart of CPU time per GiB: no counted run measured CPU time on the source and what it carried.",

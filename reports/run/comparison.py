@@ -9,25 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from harness.results.metrics import Metric, shown_in
 from harness.results.result import Result
 from harness.units import format_bandwidth
 from reports import facts
 from reports.effects import counted_runs, method_names, ratio_interval, summary_of, values
-from reports.numbers import DASH, METRICS, Metric, effect_percent, interval_text, percent, plural, scaled
+from reports.numbers import DASH, effect_percent, interval_text, percent, plural, scaled
 from reports.run.fallbacks import every_sentence, fallbacks_of
 
 __all__ = ["Comparison", "Difference", "Line", "compare", "fallback_warnings"]
 
-_METRICS = (
-    "total_time_s",
-    "downtime_s",
-    "downtime_reported_s",
-    "heartbeat_gap_s",
-    "wire_bytes",
-    "ratio",
-    "cpu_source_s",
-    "cpu_destination_s",
-)
 _DESCRIBES_ONE_RUN = ("load", "date", "time", "uptime", "started", "free")  # of an environment: different every time
 
 
@@ -96,12 +87,12 @@ def _tone(metric: Metric, interval: tuple[float, float] | None) -> Literal["bett
     return "better" if (interval[0] > 1) == metric.more_is_better else "worse"
 
 
-def _line(a: Result, b: Result, method: str, name: str) -> Line | None:
-    metric, old, new = METRICS[name], summary_of(a, method, name), summary_of(b, method, name)
+def _line(a: Result, b: Result, method: str, metric: Metric) -> Line | None:
+    old, new = summary_of(a, method, metric.key), summary_of(b, method, metric.key)
     if old is None or new is None:
         return None
     ratio = new.median / old.median if old.median else None
-    span = ratio_interval(values(counted_runs(b, method), name), values(counted_runs(a, method), name))
+    span = ratio_interval(values(counted_runs(b, method), metric.key), values(counted_runs(a, method), metric.key))
     tone = _tone(metric, span)
     unclear = "no clear difference" if span else "too few runs to tell"
     return Line(
@@ -122,7 +113,7 @@ def _line(a: Result, b: Result, method: str, name: str) -> Line | None:
 
 def _lines(a: Result, b: Result, method: str, labels: tuple[str, str]) -> list[Line]:
     """Every metric that both results have of ``method``."""
-    lines = [line for name in _METRICS if (line := _line(a, b, method, name)) is not None]
+    lines = [line for metric in shown_in("comparison") if (line := _line(a, b, method, metric)) is not None]
     fallen = tuple(
         f"{label}: {each.text}"
         for label, result in zip(labels, (a, b), strict=True)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.results.result import Result, Run, Sample
-from reports.effects import method_names, summary_of
-from reports.numbers import DASH, METRICS, amount, effect_percent, interval_text, p_text, plural, scaled
+from harness.results.metrics import METRICS, Metric, shown_in
+from harness.results.result import MetricSummary, Result, Run, Sample
+from reports.effects import cpu_per_gib, cpu_per_gib_metric, method_names, summary_of
+from reports.numbers import DASH, amount, effect_percent, interval_text, p_text, plural, scaled
 from reports.run.faults import fault_text
 
 __all__ = [
@@ -135,19 +136,28 @@ def warnings(result: Result) -> tuple[Warned, ...]:
 def every_figure(result: Result) -> tuple[Figure, ...]:
     """Every metric of every method's summary, in the table's order: what a mail to a list quotes."""
     return tuple(
-        Figure(
-            method=method,
-            metric=metric.heading,
-            median=scaled(metric, summary.median),
-            interval=interval_text(metric, summary.ci95) or DASH,
-            n=str(summary.n),
-            ratio=DASH if summary.vs_baseline is None else amount(summary.vs_baseline, 3),
-            change=effect_percent(summary.vs_baseline) or DASH,
-            p=p_text(summary.p_value) or DASH,
-        )
+        _figure(method, metric, summary)
         for method in method_names(result)
-        for name, metric in METRICS.items()
-        if (summary := summary_of(result, method, name)) is not None
+        for metric, summary in _summaries(result, method)
+        if summary is not None
+    )
+
+
+def _summaries(result: Result, method: str) -> list[tuple[Metric, MetricSummary | None]]:
+    known = [(metric, summary_of(result, method, key)) for key, metric in METRICS.items()]
+    return [*known, (cpu_per_gib_metric(result), cpu_per_gib(result, method))]
+
+
+def _figure(method: str, metric: Metric, summary: MetricSummary) -> Figure:
+    return Figure(
+        method=method,
+        metric=metric.heading,
+        median=scaled(metric, summary.median),
+        interval=interval_text(metric, summary.ci95) or DASH,
+        n=str(summary.n),
+        ratio=DASH if summary.vs_baseline is None else amount(summary.vs_baseline, 3),
+        change=effect_percent(summary.vs_baseline) or DASH,
+        p=p_text(summary.p_value) or DASH,
     )
 
 
@@ -181,29 +191,22 @@ def parameters(result: Result) -> Parameters:
     return Parameters(tuple(read), rows, summary)
 
 
-def _milliseconds(value: float | None) -> str:
-    return DASH if value is None else amount(value * 1e3, 1)
-
-
-def _seconds(value: float | None) -> str:
-    return DASH if value is None else amount(value, 3)
+def _raw_figure(metric: Metric, run: Run) -> tuple[str, str]:
+    """Heading and value: one run's sizes are told to the byte."""
+    value, unit = metric.of(run), metric.unit
+    if unit.stored == "byte":
+        return f"{metric.title} (bytes)", amount(value)
+    return metric.heading, amount(None if value is None else value * unit.factor, unit.run_digits)
 
 
 def _figures(run: Run) -> dict[str, str]:
     cpu = run.cpu_s
     return {
-        "Total time (ms)": _milliseconds(run.total_time_s),
-        "Downtime (ms)": _milliseconds(run.downtime_s),
-        "as QEMU says (ms)": _milliseconds(run.downtime_reported_s),
-        "Guest's silence (ms)": _milliseconds(run.heartbeat_gap_s),
-        "Wire (bytes)": amount(run.wire_bytes),
-        "Stream (bytes)": amount(run.stream_bytes),
-        "Ratio": amount(run.ratio, 3),
-        "Passes": amount(run.passes),
-        "CPU source QEMU (s)": _seconds(cpu.source_qemu),
-        "sender (s)": _seconds(cpu.sender),
-        "receiver (s)": _seconds(cpu.receiver),
-        "destination QEMU (s)": _seconds(cpu.destination_qemu),
+        **dict(_raw_figure(metric, run) for metric in shown_in("runs")),
+        "CPU source QEMU (s)": amount(cpu.source_qemu, 3),
+        "sender (s)": amount(cpu.sender, 3),
+        "receiver (s)": amount(cpu.receiver, 3),
+        "destination QEMU (s)": amount(cpu.destination_qemu, 3),
         "Verified": DASH if run.verified is None else _raw(run.verified),
     }
 

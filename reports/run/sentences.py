@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from statistics import median
 
+from harness.results.metrics import METRICS
 from harness.results.result import Result
 from reports import facts
 from reports.effects import SIGNIFICANT_P, counted_runs, method_names, ratio_interval, summary_of, tone_of, values
-from reports.numbers import METRICS, effect_percent, p_text, percent, plural, scaled
+from reports.numbers import effect_percent, p_text, percent, plural, scaled
 from reports.run.fallbacks import doubted_name, fallbacks_of
 
 __all__ = ["fastest", "sentences"]
@@ -56,13 +57,13 @@ def _against_baseline(result: Result, best: str, base: str) -> str:
 def _price(result: Result, best: str, base: str) -> str | None:
     """What the fastest method did to the other figures."""
     words = []
-    for name, label in (("downtime_s", "downtime"), ("wire_bytes", "data"), ("cpu_total_s", "CPU on both sides")):
+    for name in ("downtime_s", "wire_bytes", "cpu_total_s"):
         metric, new, old = METRICS[name], summary_of(result, best, name), summary_of(result, base, name)
         if new is None or old is None or new.vs_baseline is None:
             continue
         doubt = ", not significant" if tone_of(metric, new) == "unclear" else ""
-        change = f"{scaled(metric, old.median)} \u2192 {scaled(metric, new.median)}\u00a0{metric.unit}"
-        words.append(f"{label} {change} ({effect_percent(new.vs_baseline)}{doubt})")
+        change = f"{scaled(metric, old.median)} \u2192 {scaled(metric, new.median)}\u00a0{metric.unit.shown}"
+        words.append(f"{metric.words} {change} ({effect_percent(new.vs_baseline)}{doubt})")
     return f"With it: {', '.join(words)}." if words else None
 
 

@@ -9,13 +9,21 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from harness.results.metrics import METRICS, Metric, shown_in
 from harness.results.result import MetricSummary, Result, Run
 from reports import facts
-from reports.effects import SIGNIFICANT_P, Tone, counted_runs, cpu_per_gib_metric, method_names, summary_of, tone_of
+from reports.effects import (
+    SIGNIFICANT_P,
+    Tone,
+    counted_runs,
+    cpu_per_gib,
+    cpu_per_gib_metric,
+    method_names,
+    summary_of,
+    tone_of,
+)
 from reports.numbers import (
     DASH,
-    METRICS,
-    Metric,
     amount,
     effect_percent,
     interval_text,
@@ -32,9 +40,6 @@ from reports.run.sentences import fastest, sentences
 __all__ = ["Cell", "PublishedRows", "Row", "Verdict", "verdict"]
 
 Mark = Literal["yes", "no", "partly", "unknown"]
-_LIVE = ("total_time_s", "downtime_s", "wire_bytes", "ratio", "cpu_source_s", "cpu_destination_s")
-_WITHOUT_EFFECT = ("ratio",)  # the data column says it already
-_REPLAY = ("total_time_s", "wire_bytes", "ratio", "cpu_source_s", "cpu_destination_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,25 +111,23 @@ class Verdict:
     span: int
 
 
-def _cells(result: Result, method: str, columns: tuple[str, ...]) -> tuple[Cell, ...]:
-    cells = [_cell(METRICS[column], summary_of(result, method, column)) for column in columns]
-    per_gib = METRICS[cpu_per_gib_metric(result)]
-    if rate := summary_of(result, method, per_gib.name):
-        words = f"{scaled(per_gib, rate.median)} per GiB of {'stream' if facts.is_replay(result) else 'guest'}"
-        index = columns.index("cpu_source_s")
+def _cells(result: Result, method: str, columns: tuple[Metric, ...]) -> tuple[Cell, ...]:
+    cells = [_cell(column, summary_of(result, method, column.key)) for column in columns]
+    if rate := cpu_per_gib(result, method):
+        words = f"{scaled(cpu_per_gib_metric(result), rate.median)} per GiB of {'stream' if facts.is_replay(result) else 'guest'}"
+        index = columns.index(METRICS["cpu_source_s"])
         cells[index] = replace(cells[index], rate=words)
     return tuple(cells)
 
 
 def _cell(metric: Metric, summary: MetricSummary | None) -> Cell:
-    plain = metric.name in _WITHOUT_EFFECT
     if summary is None:
-        return Cell(metric.heading, DASH, None if plain else "")
+        return Cell(metric.heading, DASH, "" if metric.compared else None)
     return Cell(
         heading=metric.heading,
         value=scaled(metric, summary.median),
-        effect=None if plain else effect_percent(summary.vs_baseline) or "",
-        tone="plain" if plain else tone_of(metric, summary),
+        effect=effect_percent(summary.vs_baseline) or "" if metric.compared else None,
+        tone=tone_of(metric, summary) if metric.compared else "plain",
         interval=interval_text(metric, summary.ci95) if summary.n > 1 else None,
         p=p_text(summary.p_value),
     )
@@ -155,7 +158,7 @@ def _state(runs: list[Run]) -> str:
     return ". ".join(parts)
 
 
-def _row(result: Result, name: str, columns: tuple[str, ...], best: str | None) -> Row:
+def _row(result: Result, name: str, columns: tuple[Metric, ...], best: str | None) -> Row:
     counted = counted_runs(result, name)
     mark, words = _verified(counted)
     method = facts.declared_methods(result).get(name, {})
@@ -180,7 +183,7 @@ def _row(result: Result, name: str, columns: tuple[str, ...], best: str | None) 
     )
 
 
-def _published_cells(row: Published, base: Published, columns: tuple[str, ...]) -> tuple[Cell, ...]:
+def _published_cells(row: Published, base: Published, columns: tuple[Metric, ...]) -> tuple[Cell, ...]:
     pairs = {
         "total_time_s": (row.total_ms, base.total_ms),
         "downtime_s": (row.downtime_ms, base.downtime_ms),
@@ -188,13 +191,13 @@ def _published_cells(row: Published, base: Published, columns: tuple[str, ...]) 
     }
     cells = []
     for column in columns:
-        value, reference = pairs.get(column, (None, None))
+        value, reference = pairs.get(column.key, (None, None))
         effect = percent((value / reference - 1) * 100) if value and reference and row is not base else ""
-        cells.append(Cell(METRICS[column].heading, amount(value), None if column in _WITHOUT_EFFECT else effect))
+        cells.append(Cell(column.heading, amount(value), effect if column.compared else None))
     return tuple(cells)
 
 
-def _published(result: Result, columns: tuple[str, ...]) -> PublishedRows | None:
+def _published(result: Result, columns: tuple[Metric, ...]) -> PublishedRows | None:
     if facts.is_replay(result):
         return None
     situation, (original, compressed) = published_for(limited=facts.limited(result))
@@ -218,12 +221,12 @@ def _notes(result: Result) -> tuple[str, ...]:
 
 def verdict(result: Result) -> Verdict:
     """The verdict on one result."""
-    columns = _REPLAY if facts.is_replay(result) else _LIVE
+    columns = tuple(each for each in shown_in("page") if not (each.stopped and facts.is_replay(result)))
     best = fastest(result)
     total = summary_of(result, best, "total_time_s") if best else None
     winner = best if total and tone_of(METRICS["total_time_s"], total) == "better" else None
     return Verdict(
-        headings=tuple(METRICS[column].heading for column in columns),
+        headings=tuple(column.heading for column in columns),
         rows=tuple(_row(result, name, columns, winner) for name in method_names(result)),
         alerts=alerts(result),
         sentences=sentences(result, best),

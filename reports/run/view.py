@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.results.metrics import METRICS
 from harness.results.result import Result
 from reports import facts
 from reports.effects import counted_runs, method_names
@@ -36,14 +37,6 @@ from reports.run.verdict import Verdict, verdict
 __all__ = ["DEFINITIONS", "Card", "Comparison", "PageView", "card", "compare", "index_summary", "page"]
 
 DEFINITIONS = (
-    ("Total time", "From the migrate command (or a replay's first byte) until QEMU says completed and the last byte is across."),
-    ("Downtime", "From the source's STOP event to the destination's RESUME event, by one monotonic clock on one machine. "
-     "It counts what waits in buffers between the two QEMUs, which QEMU's own figure cannot see."),
-    ("Downtime as QEMU says", "The figure that the source QEMU reports itself."),
-    ("Guest's silence", "The longest gap in the guest's 100 Hz heartbeat: what the guest's users would notice."),
-    ("Data transferred", "Bytes from source to destination, counted by the link outside both parties, in KB of 1024 bytes."),
-    ("Wire ratio", "Stream bytes that the source produced over the bytes on the wire."),
-    ("CPU", "User and system time of each process from start to end. Source is QEMU and sender, destination is receiver and QEMU."),
     ("CPU per GiB", "The source's CPU time over what all methods of a page share: the length of a replayed stream, or a live "
      "guest's memory, as QEMU's own compression does not tell how long its stream would have been without."),
     ("Verified", "After a live run: pages outside the working set byte for byte against the source's memory, working-set pages "
@@ -119,9 +112,13 @@ def page(result: Result) -> PageView:
         environment=environment(result),
         parameters=parameters(result),
         runs=every_run(result),
-        definitions=DEFINITIONS + added + (CHOICES_DEFINITIONS if chosen else ()),
+        definitions=_definitions() + added + (CHOICES_DEFINITIONS if chosen else ()),
         schema=str(result.schema),
     )
+
+
+def _definitions() -> tuple[tuple[str, str], ...]:
+    return (*((metric.title, metric.meaning) for metric in METRICS.values()), *DEFINITIONS)
 
 
 def card(label: str, result: Result) -> Card:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.results.metrics import METRICS
 from harness.results.result import MetricSummary, Result
 from harness.units import format_bandwidth
 from reports.effects import method_names, summary_of
 from reports.facts import baseline_name, delay_of, link_kind, loss_text, scenario_text
-from reports.numbers import DASH, METRICS, percent, plural, scaled
+from reports.numbers import DASH, percent, plural, scaled
 
 __all__ = ["Group", "groups", "headings", "rows", "sentences"]
 

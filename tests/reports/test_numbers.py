@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from reports.numbers import METRICS, amount, effect_percent, interval_text, p_text, percent, plural, scaled
+from harness.results.metrics import METRICS
+from reports.numbers import amount, effect_percent, interval_text, p_text, percent, plural, scaled
 
 
 @pytest.mark.parametrize(

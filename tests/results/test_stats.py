@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from harness.results.metrics import METRICS
 from harness.results.result import CpuSeconds, Run
-from harness.results.stats import METRICS, doubts, summarise
+from harness.results.stats import doubts, summarise
 
 
 def run(method, total, repeat=1, **fields):

@@ -70,7 +70,7 @@ def test_every_run_is_kept_with_raw_figures_and_reasons():
     original = groups[0].runs[1]
     run = next(r for r in result.runs if r.method == "original" and r.repeat == 1)
     figures = dict(zip(groups[0].headings, original.figures, strict=True))
-    assert figures["Wire (bytes)"].replace("\u202f", "") == str(run.wire_bytes)
+    assert figures["Data transferred (bytes)"].replace("\u202f", "") == str(run.wire_bytes)
     assert figures["Total time (ms)"].replace("\u202f", "") == f"{run.total_time_s * 1e3:.1f}"
     failed = groups[-1].runs[0]
     assert (failed.status, failed.reason, failed.error) == (

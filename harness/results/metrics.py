@@ -1,0 +1,146 @@
+"""What a run is measured by: each metric once, with its name, its unit, where it is shown, and how it is read from a run.
+
+Statistics, tables, comparisons and exports go through ``METRICS``, so that one entry here is all that a new metric takes.
+Knows no run but by its fields, and nothing of how a page or a terminal looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from harness.results.result import Run
+
+__all__ = ["METRICS", "Metric", "Place", "Unit", "shown_in"]
+
+Place = Literal["page", "runs", "terminal", "compare", "comparison", "pyperf"]
+"""A page's main table, its table of single runs, the terminal's table, `pageferry compare`, a comparison's page, and pyperf."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """``stored`` in a file, ``shown`` to a reader: ``factor`` times as many, with so many digits; ``run_digits`` of one run."""
+
+    stored: str
+    shown: str
+    factor: float = 1.0
+    digits: int = 0
+    run_digits: int = 0
+
+
+MILLISECONDS = Unit("second", "ms", 1e3, run_digits=1)
+SECONDS = Unit("second", "s", digits=2, run_digits=3)
+# KB is 1024 bytes here: that is what QEMU prints as "kbytes" and what the published tables hold.
+KILOBYTES = Unit("byte", "KB", 1 / 1024)
+COUNT = Unit("integer", "")
+RATIO = Unit("integer", "", digits=2, run_digits=3)  # pyperf has no unit for what has none
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """``key`` is its name in ``Result.summary``, and ``of`` reads it from a run; None: not measured.
+
+    ``title`` heads a page's column and names it in the definitions, beside ``meaning``; ``short`` heads a terminal's.
+    ``places``: where it is shown; it is summarised in any case. ``stopped``: a replay, which stops no guest, has
+    none. ``compared``: whether its change against the baseline is shown beside it.
+    """
+
+    key: str
+    title: str
+    short: str
+    unit: Unit
+    of: Callable[[Run], float | None]
+    meaning: str
+    places: tuple[Place, ...] = get_args(Place)
+    more_is_better: bool = False
+    stopped: bool = False
+    compared: bool = True
+
+    @property
+    def heading(self) -> str:
+        """Title and unit, as a column is headed."""
+        return f"{self.title} ({self.unit.shown})" if self.unit.shown else self.title
+
+    @property
+    def words(self) -> str:
+        """The title inside a sentence."""
+        return self.title if self.title[1:2].isupper() else self.title[:1].lower() + self.title[1:]
+
+    @property
+    def short_heading(self) -> str:
+        """The same for a terminal."""
+        return f"{self.short} {self.unit.shown}".rstrip()
+
+
+def _sum(*parts: float | None) -> float | None:
+    measured = [part for part in parts if part is not None]
+    return sum(measured) if measured else None
+
+
+_ALL = (
+    Metric(
+        "total_time_s", "Total time", "total", MILLISECONDS, lambda run: run.total_time_s,
+        "From the migrate command (or a replay's first byte) until QEMU says completed and the last byte is across.",
+    ),
+    Metric(
+        "downtime_s", "Downtime", "downtime", MILLISECONDS, lambda run: run.downtime_s,
+        "From the source's STOP event to the destination's RESUME event, by one monotonic clock on one machine. "
+        "It counts what waits in buffers between the two QEMUs, which QEMU's own figure cannot see.",
+        stopped=True,
+    ),
+    Metric(
+        "downtime_reported_s", "Downtime as QEMU says", "QEMU's downtime", MILLISECONDS, lambda run: run.downtime_reported_s,
+        "The figure that the source QEMU reports itself.",
+        ("comparison", "runs"), stopped=True,
+    ),
+    Metric(
+        "heartbeat_gap_s", "Guest's silence", "silence", MILLISECONDS, lambda run: run.heartbeat_gap_s,
+        "The longest gap in the guest's 100 Hz heartbeat: what the guest's users would notice.",
+        ("comparison", "runs"), stopped=True,
+    ),
+    Metric(
+        "wire_bytes", "Data transferred", "data", KILOBYTES, lambda run: run.wire_bytes,
+        "Bytes from source to destination, counted by the link outside both parties, in KB of 1024 bytes.",
+    ),
+    Metric(
+        "stream_bytes", "Stream", "stream", KILOBYTES, lambda run: run.stream_bytes,
+        "Bytes that the source produced, before any compression by the pair.",
+        ("runs",),
+    ),
+    Metric(
+        "ratio", "Wire ratio", "ratio", RATIO, lambda run: run.ratio,
+        "Stream bytes that the source produced over the bytes on the wire.",
+        ("page", "comparison", "runs"), more_is_better=True, compared=False,  # the data's change says it already
+    ),
+    Metric(
+        "passes", "Passes", "passes", COUNT, lambda run: run.passes,
+        "How often QEMU went over memory, by its own count (dirty-sync-count).",
+        ("runs",), stopped=True,
+    ),
+    Metric(
+        "cpu_source_s", "CPU, source", "source CPU", SECONDS, lambda run: _sum(run.cpu_s.source_qemu, run.cpu_s.sender),
+        "User and system time of the source QEMU and the sender from start to end.",
+        ("page", "comparison"),
+    ),
+    Metric(
+        "cpu_destination_s", "CPU, destination", "destination CPU", SECONDS,
+        lambda run: _sum(run.cpu_s.receiver, run.cpu_s.destination_qemu),
+        "User and system time of the receiver and the destination QEMU from start to end.",
+        ("page", "comparison"),
+    ),
+    Metric(
+        "cpu_total_s", "CPU on both sides", "CPU", SECONDS,
+        lambda run: _sum(run.cpu_s.source_qemu, run.cpu_s.sender, run.cpu_s.receiver, run.cpu_s.destination_qemu),
+        "User and system time of all four processes.",
+        ("terminal", "pyperf"),
+    ),
+)  # fmt: skip
+METRICS = {metric.key: metric for metric in _ALL}
+"""By the name that each has in ``Result.summary``, in the order in which they are shown."""
+
+
+def shown_in(place: Place) -> tuple[Metric, ...]:
+    """The metrics of one place, in their order."""
+    return tuple(metric for metric in METRICS.values() if place in metric.places)
