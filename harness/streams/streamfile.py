@@ -16,11 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import MissingError, ResultError, UserError
 from harness.results.saving import save_whole
+from harness.wire.qemu.marks import CONFIGURATION, MAGIC
 
 __all__ = ["StreamFile", "digest_of", "open_stream", "sidecar_path", "write_sidecar"]
 
-_MAGIC = b"QEVM"
-_CONFIG = 7
 _HEAD_BYTES = 512
 _READ_BYTES = 4 << 20
 
@@ -54,7 +53,7 @@ def open_stream(path: Path) -> StreamFile:
             head = file.read(_HEAD_BYTES)
     except OSError as exc:
         raise MissingError(f"{path}: cannot read the stream: {exc.strerror}; make one with `pageferry record`") from exc
-    if not head.startswith(_MAGIC):
+    if not head.startswith(MAGIC[:4]):
         raise UserError(
             f"{path}: not a QEMU migration stream (it begins with {head[:4]!r}); make one with `pageferry record`"
         )
@@ -111,6 +110,6 @@ def _machine(head: bytes) -> str | None:
     """The machine type from the stream's CONFIG, which stands first."""
     with contextlib.suppress(struct.error, UnicodeDecodeError):
         kind, length = struct.unpack_from(">BI", head, 8)
-        if kind == _CONFIG and length < 128:
+        if kind == CONFIGURATION and length < 128:
             return head[13 : 13 + length].decode()
     return None

@@ -29,6 +29,7 @@ from harness.streams.memory.pagegen import PAGE_BYTES
 from harness.streams.memory.tokens import Bytes, Raw
 from harness.streams.streamfile import StreamFile, open_stream, write_sidecar
 from harness.units import format_bytes
+from harness.wire.qemu import marks
 
 __all__ = ["STREAM_VERSION", "StreamSpec", "passes_of", "synthetic_stream", "write_stream"]
 
@@ -53,8 +54,6 @@ _OTHER_BLOCKS = (
     ("/rom@etc/acpi/rsdp", 4096, 1),
 )
 _RAM_SECTION = 2
-_START, _PART, _END, _FULL, _VMDESCRIPTION, _CONFIG, _FOOTER = 1, 2, 3, 4, 6, 7, 0x7E
-_ZERO, _MEM_SIZE, _PAGE, _EOS, _CONTINUE = 0x02, 0x04, 0x08, 0x10, 0x20
 _DEVICES = 28
 _DEVICE_WORDS = 700
 _FIRST_KEY = 200  # of the random numbers that are ours and not memory's
@@ -146,7 +145,7 @@ def passes_of(spec: StreamSpec) -> list[int]:
 def _stream(spec: StreamSpec) -> Iterator[bytes | memoryview]:
     if spec.memory_bytes <= 0 or spec.memory_bytes % PAGE_BYTES:
         raise UserError(f"guest.memory: {spec.memory_bytes} bytes are not a number of whole 4 KiB pages")
-    yield b"QEVM" + struct.pack(">I", 3) + bytes([_CONFIG]) + struct.pack(">I", len(_MACHINE)) + _MACHINE
+    yield marks.MAGIC + bytes([marks.CONFIGURATION]) + struct.pack(">I", len(_MACHINE)) + _MACHINE
     yield _section_start([(_RAM, spec.memory_bytes), *((name, size) for name, size, _ in _OTHER_BLOCKS)])
     writer = _RecordWriter()
     working_set = np.zeros((spec.working_set_pages, PAGE_BYTES), dtype=np.uint8)
@@ -165,7 +164,7 @@ def _stream(spec: StreamSpec) -> Iterator[bytes | memoryview]:
         for where, pages in guest.dirty(count):
             yield from writer.part(_RAM, first + where, pages)
     final = list(guest.dirty(last))
-    yield bytes([_END]) + struct.pack(">I", _RAM_SECTION)
+    yield bytes([marks.END]) + struct.pack(">I", _RAM_SECTION)
     for where, pages in final:
         yield from writer.records(_RAM, first + where, pages)
     yield _section_end()
@@ -208,7 +207,7 @@ class _RecordWriter:
     def part(self, block: str, numbers: npt.NDArray[np.int64], pages: Bytes) -> Iterator[bytes | memoryview]:
         """PART sections with these pages."""
         for start in range(0, len(pages), _PART_PAGES):
-            yield bytes([_PART]) + struct.pack(">I", _RAM_SECTION)
+            yield bytes([marks.PART]) + struct.pack(">I", _RAM_SECTION)
             yield from self.records(block, numbers[start : start + _PART_PAGES], pages[start : start + _PART_PAGES])
             yield _section_end()
 
@@ -219,14 +218,14 @@ class _RecordWriter:
         used = np.asarray(pages.view(np.uint64).any(axis=1))
         if block != self._block:
             self._block = block
-            word = int(numbers[0]) * PAGE_BYTES | (_PAGE if used[0] else _ZERO)
+            word = int(numbers[0]) * PAGE_BYTES | (marks.PAGE if used[0] else marks.ZERO)
             yield struct.pack(">QB", word, len(block)) + block.encode() + (pages[0].tobytes() if used[0] else b"\0")
             numbers, pages, used = numbers[1:], pages[1:], used[1:]
         yield _continued(numbers, pages, used)
 
 
 def _continued(numbers: npt.NDArray[np.int64], pages: Bytes, used: npt.NDArray[np.bool_]) -> memoryview:
-    kinds = np.where(used, _PAGE | _CONTINUE, _ZERO | _CONTINUE)
+    kinds = np.where(used, marks.PAGE | marks.CONTINUE, marks.ZERO | marks.CONTINUE)
     words = (numbers * PAGE_BYTES | kinds).astype(">u8").view(np.uint8).reshape(-1, 8)
     out = np.zeros(int(used.sum()) * (8 + PAGE_BYTES) + int((~used).sum()) * 9, dtype=np.uint8)
     borders = [0, *(np.flatnonzero(np.diff(used)) + 1).tolist(), len(used)]
@@ -244,14 +243,14 @@ def _continued(numbers: npt.NDArray[np.int64], pages: Bytes, used: npt.NDArray[n
 
 
 def _section_start(blocks: list[tuple[str, int]]) -> bytes:
-    head = struct.pack(">BIB3sII", _START, _RAM_SECTION, 3, b"ram", 0, 4)
-    total = struct.pack(">Q", sum(size for _, size in blocks) | _MEM_SIZE)
+    head = struct.pack(">BIB3sII", marks.START, _RAM_SECTION, 3, b"ram", 0, 4)
+    total = struct.pack(">Q", sum(size for _, size in blocks) | marks.MEM_SIZE)
     names = b"".join(struct.pack(">B", len(name)) + name.encode() + struct.pack(">Q", size) for name, size in blocks)
     return head + total + names + _section_end()
 
 
 def _section_end() -> bytes:
-    return struct.pack(">QBI", _EOS, _FOOTER, _RAM_SECTION)
+    return struct.pack(">QBI", marks.EOS, marks.FOOTER, _RAM_SECTION)
 
 
 def _rom(seed: int, name: str, size: int, used: int) -> Bytes:
@@ -271,10 +270,10 @@ def _device_state(seed: int) -> bytes:
         words = Raw(seed, _FIRST_KEY - 1 - number).words(_DEVICE_WORDS)
         content = np.where(words % 4 == 0, words, 0).astype(">u8").tobytes()
         section_id = _RAM_SECTION + 1 + number
-        head = struct.pack(">BIB", _FULL, section_id, len(name)) + name + struct.pack(">II", 0, 1)
-        parts.append(head + content + struct.pack(">BI", _FOOTER, section_id))
+        head = struct.pack(">BIB", marks.FULL, section_id, len(name)) + name + struct.pack(">II", 0, 1)
+        parts.append(head + content + struct.pack(">BI", marks.FOOTER, section_id))
     described = [
         {"name": f"device-{n:02d}", "instance_id": 0, "vmsd_name": "device", "version": 1} for n in range(_DEVICES)
     ]
     text = json.dumps({"page_size": PAGE_BYTES, "devices": described}).encode()
-    return b"".join(parts) + b"\0" + struct.pack(">BI", _VMDESCRIPTION, len(text)) + text
+    return b"".join(parts) + b"\0" + struct.pack(">BI", marks.VMDESCRIPTION, len(text)) + text

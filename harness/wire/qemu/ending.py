@@ -11,9 +11,10 @@ from __future__ import annotations
 import struct
 from collections import deque
 
+from harness.wire.qemu.marks import EOF, FOOTER, VMDESCRIPTION
+
 __all__ = ["Tail", "is_whole"]
 
-_FOOTER, _EOF, _VMDESCRIPTION = 0x7E, 0, 6
 _FOOTER_BYTES, _LENGTH_BYTES = 5, 4
 _KEPT_BYTES = 4 << 20
 """A "pc" describes its devices in 107 KB."""
@@ -46,7 +47,7 @@ def is_whole(tail: bytes) -> bool:
 def _ends_with_eof(tail: bytes, end: int) -> bool:
     """Section numbers are small, so that the first byte of one is zero."""
     at = end - _FOOTER_BYTES - 1
-    return at >= 0 and tail[at] == _FOOTER and tail[at + 1] == 0 and tail[end - 1] == _EOF
+    return at >= 0 and tail[at] == FOOTER and tail[at + 1] == 0 and tail[end - 1] == EOF
 
 
 def _descriptions(tail: bytes) -> list[int]:
@@ -56,6 +57,6 @@ def _descriptions(tail: bytes) -> list[int]:
         json_at = length_at + _LENGTH_BYTES
         head = tail[length_at - 1 : json_at + 1]
         length = struct.pack(">I", len(tail) - json_at) if json_at < len(tail) else b""
-        if head == bytes([_VMDESCRIPTION]) + length + b"{" and tail.endswith(b"}"):
+        if head == bytes([VMDESCRIPTION]) + length + b"{" and tail.endswith(b"}"):
             found.append(length_at - 1)
     return found

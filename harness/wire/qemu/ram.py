@@ -14,17 +14,16 @@ import numpy as np
 
 from harness.wire.batch import WORD_BYTES
 from harness.wire.qemu.cursor import Cursor, Incomplete, Unfamiliar
+from harness.wire.qemu.marks import COMPRESS_PAGE, CONTINUE, EOS, MEM_SIZE, MULTIFD_FLUSH, PAGE, XBZRLE, ZERO
 
 __all__ = ["LARGEST_ITEM_BYTES", "RamSection", "StreamCounts"]
 
-_ZERO, _MEM_SIZE, _PAGE, _EOS, _CONTINUE, _XBZRLE = 0x02, 0x04, 0x08, 0x10, 0x20, 0x40
-_COMPRESS_PAGE, _MULTIFD_FLUSH = 0x100, 0x200
-_PAGE_RUN, _ZERO_RUN = _PAGE | _CONTINUE, _ZERO | _CONTINUE
+_PAGE_RUN, _ZERO_RUN = PAGE | CONTINUE, ZERO | CONTINUE
 _ZERO_BYTES = WORD_BYTES + 1
 _FLAGS = 0x3FF
 _LARGER_THAN_SMALLEST = 0xC00
 """All flags, which fit below the smallest page's size; the bits of an address between that and 4 KiB."""
-_KNOWN = frozenset({_PAGE_RUN, _ZERO_RUN, _PAGE, _ZERO, _EOS, _MULTIFD_FLUSH})
+_KNOWN = frozenset({_PAGE_RUN, _ZERO_RUN, PAGE, ZERO, EOS, MULTIFD_FLUSH})
 _UNTOLD_PAGE_BYTES = (4096, 1024, 8192)
 """Of most targets; of Arm's oldest machines; of SPARC and Alpha."""
 _WORD = struct.Struct(">Q")
@@ -93,7 +92,7 @@ class RamSection:
                 if end == pos:
                     break
                 self._counts.zero_pages += (end - pos) // _ZERO_BYTES
-            elif flags == _EOS:
+            elif flags == EOS:
                 cursor.pos = pos + WORD_BYTES
                 return
             else:
@@ -108,19 +107,19 @@ class RamSection:
             pos = cursor.pos
             word = cursor.u64(pos)
             flags = word & _FLAGS
-            if flags == _EOS:
+            if flags == EOS:
                 cursor.pos += WORD_BYTES
                 return False
-            kind = flags & ~_CONTINUE
-            if kind == _PAGE or (kind == _ZERO and word & _LARGER_THAN_SMALLEST):
-                self.tell_page_bytes(self._likely_page_bytes(pos, word) if kind == _PAGE else _FLAGS + 1)
+            kind = flags & ~CONTINUE
+            if kind == PAGE or (kind == ZERO and word & _LARGER_THAN_SMALLEST):
+                self.tell_page_bytes(self._likely_page_bytes(pos, word) if kind == PAGE else _FLAGS + 1)
                 return True
             cursor.pos = self._rare_record(pos, word & (self.page_bytes - 1))
 
     def _likely_page_bytes(self, pos: int, word: int) -> int:
         """The first size that the address allows, and behind whose page another record stands."""
         at = pos + WORD_BYTES
-        if not word & _CONTINUE:
+        if not word & CONTINUE:
             _, at = self._cursor.string(at)
         sizes = [size for size in _UNTOLD_PAGE_BYTES if word & (size - 1) & ~_FLAGS == 0]
         for size in sizes:
@@ -158,18 +157,18 @@ class RamSection:
     def _rare_record(self, pos: int, flags: int) -> int:
         """Any record that is not part of a run; returns its end."""
         cursor, at = self._cursor, pos + WORD_BYTES
-        if flags == _MULTIFD_FLUSH:
+        if flags == MULTIFD_FLUSH:
             return at
-        if flags == _MEM_SIZE:
+        if flags == MEM_SIZE:
             return self._mem_size(at, cursor.u64(pos) & ~(self.page_bytes - 1))
-        if not flags & _CONTINUE:
+        if not flags & CONTINUE:
             _, at = cursor.string(at)
-        kind = flags & ~_CONTINUE
-        if kind == _PAGE:
+        kind = flags & ~CONTINUE
+        if kind == PAGE:
             end = cursor.take(at, self.page_bytes)
             self.runs.append((at, 1))
             self._counts.raw_pages += 1
-        elif kind == _ZERO:
+        elif kind == ZERO:
             end = cursor.take(at, 1)
             self._counts.zero_pages += 1
         else:
@@ -179,9 +178,9 @@ class RamSection:
 
     def _encoded_page(self, at: int, kind: int, flags: int) -> int:
         cursor = self._cursor
-        if kind == _XBZRLE:
+        if kind == XBZRLE:
             return cursor.take(at + 3, cursor.u16(at + 1))
-        if kind == _COMPRESS_PAGE:
+        if kind == COMPRESS_PAGE:
             length = cursor.u32(at)
             if length > LARGEST_ITEM_BYTES:
                 raise Unfamiliar(f"a compressed page claims {length} bytes")

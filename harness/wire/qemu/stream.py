@@ -15,12 +15,11 @@ from enum import Enum, auto
 from harness.wire.batch import PageBatch
 from harness.wire.qemu.cursor import Cursor, Incomplete, Unfamiliar
 from harness.wire.qemu.ending import Tail
+from harness.wire.qemu.marks import COMMAND, CONFIGURATION, END, FOOTER, FULL, MAGIC, PART, START, SUBSECTION
 from harness.wire.qemu.ram import LARGEST_ITEM_BYTES, RamSection, StreamCounts
 
 __all__ = ["Mode", "QStreamParser", "StreamCounts"]
 
-_MAGIC = b"QEVM\x00\x00\x00\x03"
-_START, _PART, _END, _FULL, _SUBSECTION, _CONFIG, _COMMAND, _FOOTER = 1, 2, 3, 4, 5, 7, 8, 0x7E
 _CMD_OPEN_RETURN_PATH, _CMD_POSTCOPY_ADVISE, _CMD_POSTCOPY_LISTEN, _CMD_PACKAGED, _CMD_ENABLE_COLO = 1, 3, 4, 7, 8
 _RECOVERY = b"\x08\x00\x0a"
 """A command that asks for a bitmap of pages: how a source begins that recovers a post-copy migration."""
@@ -172,28 +171,28 @@ class QStreamParser:
             return self._footer(cursor, pos)
         kind = cursor.view[pos]
         readers: dict[int, Callable[[Cursor, int], int]] = {
-            _CONFIG: self._config,
-            _SUBSECTION: self._subsection,
-            _COMMAND: self._command,
-            _START: self._section_start,
-            _FULL: self._section_start,
-            _PART: self._section_part,
-            _END: self._section_part,
+            CONFIGURATION: self._config,
+            SUBSECTION: self._subsection,
+            COMMAND: self._command,
+            START: self._section_start,
+            FULL: self._section_start,
+            PART: self._section_part,
+            END: self._section_part,
         }
         if kind not in readers:
             raise Unfamiliar(f"unknown item type 0x{kind:02x}")
         return readers[kind](cursor, pos)
 
     def _header(self, cursor: Cursor, pos: int) -> int:
-        here = bytes(cursor.view[pos : min(pos + len(_MAGIC), cursor.fill)])
+        here = bytes(cursor.view[pos : min(pos + len(MAGIC), cursor.fill)])
         if here.startswith(_RECOVERY):
             self.return_path = self.postcopy = self._is_migration = True
             raise Unfamiliar(
                 "the recovery of a post-copy migration, which sends the pages that the destination asks for"
             )
-        if not _MAGIC.startswith(here) and not _RECOVERY.startswith(here):
+        if not MAGIC.startswith(here) and not _RECOVERY.startswith(here):
             raise Unfamiliar("not a QEMU migration stream of version 3")
-        end = cursor.take(pos, len(_MAGIC))
+        end = cursor.take(pos, len(MAGIC))
         self._is_migration = True
         self._mode = Mode.ITEM
         return end
@@ -236,7 +235,7 @@ class QStreamParser:
         name, at = cursor.string(pos + 5)
         version = cursor.u32(at + 4)
         self.return_path = bool(self.return_path)
-        if name != "ram" or version != 4 or cursor.view[pos] != _START:
+        if name != "ram" or version != 4 or cursor.view[pos] != START:
             raise Unfamiliar(f"section {name!r} version {version} before the end of ram")
         self._ram_id = section_id
         self._enter_ram(ending=False)
@@ -246,7 +245,7 @@ class QStreamParser:
         section_id = cursor.u32(pos + 1)
         if section_id != self._ram_id:
             raise Unfamiliar(f"a part of section {section_id} before the end of ram")
-        self._enter_ram(ending=cursor.view[pos] == _END)
+        self._enter_ram(ending=cursor.view[pos] == END)
         return pos + 5
 
     def _enter_ram(self, *, ending: bool) -> None:
@@ -255,7 +254,7 @@ class QStreamParser:
 
     def _footer(self, cursor: Cursor, pos: int) -> int:
         end = cursor.take(pos, 5)
-        if cursor.view[pos] != _FOOTER or cursor.u32(pos + 1) != self._ram_id:
+        if cursor.view[pos] != FOOTER or cursor.u32(pos + 1) != self._ram_id:
             raise Unfamiliar("the ram section has no footer")
         self._mode = Mode.OPAQUE if self._ending else Mode.ITEM
         return end
