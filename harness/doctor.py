@@ -24,6 +24,7 @@ from harness.hosts import limits
 from harness.hosts.rundir import LOGS_BYTES, scratch_base
 from harness.links.netns import NetnsLink
 from harness.qemu.survey import survey
+from harness.scenario.kinds import LinkSettings
 from harness.streams.memory.cache import ELSEWHERE, cache_dir
 from harness.units import format_bytes
 
@@ -33,7 +34,7 @@ QEMU = "qemu-system-x86_64"
 NEEDED_MEMORY_BYTES = 2 << 30
 """Two 512 MiB guests, the source's RAM kept for verification, and the two halves of the pair."""
 
-_TRIED_BYTES_PER_S = 125_000_000
+_TRIED_BYTES_PER_S, _TRIED_DELAY_S = 125_000_000, 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,22 +121,38 @@ def _links() -> list[Check]:
     for tool, package in (("ip", "iproute2"), ("tc", "iproute2"), ("nsenter", "util-linux")):
         if shutil.which(tool) is None:
             return [Check("netns", "root and namespaces", "warn", f"no {tool}", relay, f"apt install {package}")]
+    mend = "allow CAP_SYS_ADMIN and CAP_NET_ADMIN (docker run --privileged)"
+    namespaces = _link_check(
+        ("netns", "root and namespaces"), {},
+        ("root; ip netns works", "links can be two namespaces and a veth pair"), (relay, mend),
+    )  # fmt: skip
+    if namespaces.status != "ok":
+        return [namespaces]
+    bucket = _link_check(
+        ("tbf", "tc tbf"), {"bandwidth_bytes_per_s": _TRIED_BYTES_PER_S},
+        ("a veth takes a token bucket", "the kernel limits the link's bandwidth"),
+        (f"limited {relay}", "load the kernel modules veth and sch_tbf"),
+    )  # fmt: skip
+    length = _link_check(
+        ("tun", "/dev/net/tun"), {"delay_s": _TRIED_DELAY_S},
+        ("it makes interfaces", "links between namespaces can have delay, jitter and loss"),
+        (
+            "links between namespaces have no delay, jitter or loss; a relay's delay is without TCP's limits over a distance",
+            "load the kernel module tun (docker run --device /dev/net/tun)",
+        ),
+    )  # fmt: skip
+    return [namespaces, bucket, length]
+
+
+def _link_check(
+    name: tuple[str, str], settings: dict[str, float], works: tuple[str, str], fails: tuple[str, str]
+) -> Check:
+    """By a trial. ``works``: what was found, and what that means; ``fails``: what that means, and the remedy."""
     try:
-        with NetnsLink(None):
-            pass
+        with NetnsLink(LinkSettings.model_validate(settings)):
+            return Check(*name, "ok", *works)
     except PageferryError as exc:
-        mend = "allow CAP_SYS_ADMIN and CAP_NET_ADMIN (docker run --privileged)"
-        return [Check("netns", "root and namespaces", "warn", _first_words(exc), relay, mend)]
-    found = "root; ip netns works"
-    namespaces = Check("netns", "root and namespaces", "ok", found, "links can be two namespaces and a veth pair")
-    try:
-        with NetnsLink(_TRIED_BYTES_PER_S):
-            pass
-    except PageferryError as exc:
-        mend = "load the kernel modules veth and sch_tbf"
-        return [namespaces, Check("tbf", "tc tbf", "warn", _first_words(exc), f"limited {relay}", mend)]
-    found = "a veth takes a token bucket"
-    return [namespaces, Check("tbf", "tc tbf", "ok", found, "the kernel limits the link's bandwidth")]
+        return Check(*name, "warn", _first_words(exc), *fails)
 
 
 def _told(exc: PageferryError) -> tuple[str, str]:

@@ -54,7 +54,7 @@ def measured(
     link: Link = Link(GBIT, 1e-9),  # noqa: B008 - frozen
     *,
     spread: float = 0.05,
-    link_kind: str = "netns: two network namespaces",
+    counts_headers: bool = True,
 ) -> Measured:
     scenario = {"name": "advise", "methods": [declared(name) for name in figures]}
     factors = (1 - spread, 1.0, 1 + spread)
@@ -64,7 +64,7 @@ def measured(
         for name, (rate, ratio, _, sender, receiver) in figures.items()
     )
     small = tuple(run(name, rate / 2, slow) for name, (rate, _, slow, *_) in figures.items())
-    environment = {"link": link_kind, "cores": 2, "cpu_model": "a processor"}
+    environment = {"link_counts_headers": counts_headers, "cores": 2, "cpu_model": "a processor"}
     return Measured(Result(scenario, environment, whole), Result(scenario, environment, small), 10 * MB, link)
 
 

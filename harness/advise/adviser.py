@@ -104,7 +104,7 @@ def _methods(measured: Measured) -> tuple[list[_Method], dict[str, str]]:
 
 
 def _costs(runs: Sequence[Run], measured: Measured) -> tuple[Cost, tuple[Cost, ...]]:
-    share = _FRAME_SHARE if str(measured.whole.environment.get("link", "")).startswith("relay") else 1.0
+    share = 1.0 if measured.whole.environment.get("link_counts_headers") else _FRAME_SHARE
     small = [run.ratio * share for run in measured.small.runs if run.method == runs[0].method and run.ratio]
     slow_ratio = small[0] if small else None
     rates = [run.stream_bytes / run.total_time_s for run in runs if run.stream_bytes and run.total_time_s]

@@ -20,8 +20,8 @@ from harness.experiment.runner import run_scenario
 from harness.migrator.carry.policy import FlightPolicy
 from harness.results.model import Link
 from harness.results.result import Result, Run
+from harness.scenario.kinds import LinkSettings
 from harness.scenario.model import Guest, Method, Scenario
-from harness.scenario.model import Link as LinkPart
 from harness.units import MIB, format_bytes
 
 __all__ = ["CHOICES", "measure", "slow_batches"]
@@ -102,7 +102,7 @@ def _scenario(
         warmups=0,
         timeout=_TIMEOUT_S,
         guest=guest,
-        link=LinkPart(bandwidth=bandwidth_bytes_per_s),
+        link=LinkSettings(bandwidth=bandwidth_bytes_per_s),
         method=tuple(methods),
     )
 

@@ -16,7 +16,7 @@ from harness.errors import PageferryError, PeerError
 from harness.hosts.contract import Host
 from harness.hosts.local import HERE
 from harness.hosts.ours import OwnProcess
-from harness.links.link_api import Link
+from harness.links.contract import Link
 from harness.scenario.model import Method
 
 __all__ = [

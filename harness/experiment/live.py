@@ -32,7 +32,7 @@ from harness.guests.stress import StressConfig, layout
 from harness.guests.verify import Verification, dump_bytes, verify
 from harness.hosts.look import Look, cpu_seconds
 from harness.hosts.rundir import LOGS_BYTES, open_run_dir, scratch_base
-from harness.links.link import Link, choose_link, remove_leftovers
+from harness.links.contract import Link, choose_link
 from harness.links.steps import stepping
 from harness.qemu.migration import MigrationOutcome, MigrationStatus, listen, migrate
 from harness.qemu.survey import QemuSurvey, survey
@@ -70,8 +70,7 @@ class LiveLab:
 
     def __enter__(self) -> LiveLab:
         """Survey, probe, images, link. :raises MissingError: no QEMU, no KVM where it was asked for, no link, no room."""
-        guest, link = self._scenario.guest, self._scenario.link
-        remove_leftovers()
+        guest = self._scenario.guest
         self._survey: QemuSurvey = survey(guest.qemu)
         self._scratch = scratch_base(self._scratch_bytes)
         self._accel: Accel = probe_accel(guest.qemu, guest.accel)
@@ -80,7 +79,7 @@ class LiveLab:
             for index, part in enumerate(layout(self._config).fill)
         )
         self._spec = GuestSpec(guest.qemu, self._survey.machine, self._accel, self._config, images)
-        self._link_kind = choose_link(link.kind, link.bandwidth_bytes_per_s, link.delay_s, link.jitter_s, link.loss)
+        self._link = choose_link(self._scenario.link)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -93,9 +92,7 @@ class LiveLab:
             "accel_reason": self._accel.reason,
             "cpu_of_guest": self._accel.cpu,
             "machine_of_guest": self._survey.machine,
-            "link": self._link_kind.description,
-            "link_counts": self._link_kind.counts,
-            "link_reason": self._link_kind.reason,
+            **self._link.describe(),
             "scratch": str(self._scratch),
         }
 
@@ -112,7 +109,7 @@ class LiveLab:
         )
         with ExitStack() as stack:
             run_dir = stack.enter_context(open_run_dir(logs, self._scratch_bytes))
-            link = stack.enter_context(self._link_kind.another())
+            link = stack.enter_context(self._link.make())
             pair = stack.enter_context(
                 start_pair(
                     self._spec,

@@ -25,7 +25,7 @@ from harness.experiment.halves import (
 )
 from harness.hosts.look import Look, cpu_seconds
 from harness.hosts.rundir import LOGS_BYTES, open_run_dir, scratch_base
-from harness.links.link import Link, choose_link, remove_leftovers
+from harness.links.contract import Link, choose_link
 from harness.links.steps import stepping
 from harness.results.result import Run
 from harness.scenario.model import Method, Scenario
@@ -49,11 +49,10 @@ class ReplayLab:
 
     def __enter__(self) -> ReplayLab:
         """Stream and link. :raises UserError: not a stream. :raises MissingError: no file, no link, no room."""
-        guest, link = self._scenario.guest, self._scenario.link
-        remove_leftovers()
+        guest = self._scenario.guest
         self._scratch = scratch_base(LOGS_BYTES)
         self._stream = open_stream(Path(guest.path)) if guest.path is not None else self._generated()
-        self._link_kind = choose_link(link.kind, link.bandwidth_bytes_per_s, link.delay_s, link.jitter_s, link.loss)
+        self._link = choose_link(self._scenario.link)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -79,9 +78,7 @@ class ReplayLab:
             "stream_bytes": self._stream.stream_bytes,
             "stream_digest": self._stream.digest,
             "machine_of_guest": self._stream.machine,
-            "link": self._link_kind.description,
-            "link_counts": self._link_kind.counts,
-            "link_reason": self._link_kind.reason,
+            **self._link.describe(),
             "scratch": str(self._scratch),
         }
 
@@ -96,7 +93,7 @@ class ReplayLab:
         """One replay through ``method``. :raises MissingError: not on this machine. :raises PageferryError: it failed."""
         with ExitStack() as stack:
             run_dir = stack.enter_context(open_run_dir(logs, LOGS_BYTES))
-            link = stack.enter_context(self._link_kind.another())
+            link = stack.enter_context(self._link.make())
             route = stack.enter_context(_open_route(method, link, run_dir))
             argv = feed_argv(self._stream.path, route.target)
             feeder = Player("feeder", argv, host=link.source, log=run_dir / "feeder.log")

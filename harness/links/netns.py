@@ -17,8 +17,9 @@ from harness.errors import MissingError, PeerError
 from harness.hosts.claims import Claim, remove_abandoned
 from harness.hosts.namespace import Namespace
 from harness.links.cable import Cable
-from harness.links.link_api import Link, LinkCounters
+from harness.links.contract import ChosenLink, Link, LinkCounters
 from harness.links.netlink import QueueCounter
+from harness.scenario.kinds import LinkSettings
 from harness.units import format_bandwidth, format_delay
 
 __all__ = ["NetnsLink", "TbfSettings", "remove_leftovers", "tbf_settings"]
@@ -77,46 +78,39 @@ def tbf_settings(bytes_per_s: int, round_trip_s: float = 0.0) -> TbfSettings:
 class NetnsLink(Link):
     """Source and destination in a network namespace each, joined by nothing but a veth pair."""
 
-    kind = "netns"
     counts = "Ethernet frames that left each side's queue: headers and retransmissions included"
+    counts_headers = True
+    shares_cpu = False
 
-    def __init__(
-        self,
-        bandwidth_bytes_per_s: int | None,
-        reason: str | None = None,
-        *,
-        delay_s: float = 0.0,
-        jitter_s: float = 0.0,
-        loss: float = 0.0,
-    ) -> None:
+    def __init__(self, given: LinkSettings) -> None:
         self._claim = Claim(_CLAIMS, _remove)
         self._names = _names(self._claim.path.name)
         near, far = (_NAMESPACES / name for name in self._names)
-        ends = {"source": Namespace(near, _SOURCE_HOST), "destination": Namespace(far, _DESTINATION_HOST)}
-        super().__init__(bandwidth_bytes_per_s, reason, **ends)
-        self._length = (delay_s, jitter_s, loss)
-        self._cable = Cable(*self._length) if any(self._length) else None
+        super().__init__(given, Namespace(near, _SOURCE_HOST), Namespace(far, _DESTINATION_HOST))
+        length = (given.delay_s, given.jitter_s, given.loss)
+        self._cable = Cable(*length) if any(length) else None
         self._counters: tuple[QueueCounter, ...] = ()
         self._congestion_control = _congestion_control()
+
+    @classmethod
+    def choose(cls, given: LinkSettings) -> ChosenLink:
+        """Namespaces of killed runs go first."""
+        remove_leftovers()
+        return super().choose(given)
 
     @property
     def description(self) -> str:
         """Kind, rate, and what shapes it."""
         ends, between = f"MTU 1500, {self._congestion_control}", "veth pair"
         if self._cable is not None:
-            delay_s, jitter_s, loss = self._length
-            between = f"packet line, {format_delay(delay_s, jitter_s)}, {loss * 100:.3g} % of packets lost"
+            length = format_delay(self.given.delay_s, self.given.jitter_s)
+            between = f"packet line, {length}, {self.given.loss * 100:.3g} % of packets lost"
             ends += f", TCP buffers of at most {_tcp_buffers()} B"
-        if self.bandwidth_bytes_per_s is None:
+        if self.given.bandwidth_bytes_per_s is None:
             return f"netns: two network namespaces, {between}, unlimited, {ends}"
-        tbf = self._tbf(self.bandwidth_bytes_per_s)
+        tbf = self._tbf(self.given.bandwidth_bytes_per_s)
         shape = f"tc tbf both ways, burst {tbf.burst_bytes} B, queue {tbf.limit_bytes} B"
-        return f"netns: two network namespaces, {between}, {format_bandwidth(self.bandwidth_bytes_per_s)} ({shape}), {ends}"
-
-    def another(self) -> NetnsLink:
-        """In namespaces of its own."""
-        delay_s, jitter_s, loss = self._length
-        return NetnsLink(self.bandwidth_bytes_per_s, self.reason, delay_s=delay_s, jitter_s=jitter_s, loss=loss)
+        return f"netns: two network namespaces, {between}, {format_bandwidth(self.given.bandwidth_bytes_per_s)} ({shape}), {ends}"
 
     def connect_address(self, destination_port: int) -> tuple[str, int]:
         """The destination itself: nothing stands between."""
@@ -133,35 +127,39 @@ class NetnsLink(Link):
 
     def open(self) -> None:
         """Make namespaces, veth pair and queues. :raises MissingError: no root, or no ip and tc."""
-        _require_root()
+        _require_root(self._instead)
         self._take_claim()
         near, far = self._names
         for name in self._names:
-            _run("ip", "netns", "add", name)
+            self._run("ip", "netns", "add", name)
         if self._cable is None:
-            _run("ip", "-n", near, "link", "add", _INTERFACE, "type", "veth", "peer", "name", _INTERFACE, "netns", far)
+            self._run(
+                "ip", "-n", near, "link", "add", _INTERFACE, "type", "veth", "peer", "name", _INTERFACE, "netns", far
+            )
         else:
             self._cable.open(_NAMESPACES / near, _NAMESPACES / far)
             # Of one address, each end takes what comes and asks nobody: far hosts are no neighbours.
             for name in self._names:
-                _run("ip", "-n", name, "link", "set", _INTERFACE, "address", _ONE_ADDRESS, "arp", "off")
+                self._run("ip", "-n", name, "link", "set", _INTERFACE, "address", _ONE_ADDRESS, "arp", "off")
         for name, host in zip(self._names, (_SOURCE_HOST, _DESTINATION_HOST), strict=True):
-            _run("ip", "-n", name, "addr", "add", f"{host}/30", "dev", _INTERFACE)
-            _run("ip", "-n", name, "link", "set", _INTERFACE, "addrgenmode", "none")  # no IPv6 chatter in the counters
+            self._run("ip", "-n", name, "addr", "add", f"{host}/30", "dev", _INTERFACE)
+            self._run(
+                "ip", "-n", name, "link", "set", _INTERFACE, "addrgenmode", "none"
+            )  # no IPv6 chatter in the counters
             for interface in ("lo", _INTERFACE):
-                _run("ip", "-n", name, "link", "set", interface, "up")
-            _run("tc", "-n", name, "qdisc", "add", "dev", _INTERFACE, "root", *self._queue())
+                self._run("ip", "-n", name, "link", "set", interface, "up")
+            self._run("tc", "-n", name, "qdisc", "add", "dev", _INTERFACE, "root", *self._queue())
             self._set_congestion_control(name, host)
         self._counters = tuple(QueueCounter(_NAMESPACES / name, _INTERFACE) for name in self._names)
 
     def set_bandwidth(self, bytes_per_s: int) -> None:
         """Both ways; what is queued stays, and so do the counters. Burst and queue never shrink: tbf cuts packets as they enter,
         and one that waits already, larger than a new burst, would block it for ever."""
-        before, after = self._tbf(self.bandwidth_bytes_per_s or bytes_per_s), self._tbf(bytes_per_s)
+        before, after = self._tbf(self.given.bandwidth_bytes_per_s or bytes_per_s), self._tbf(bytes_per_s)
         burst, limit = max(before.burst_bytes, after.burst_bytes), max(before.limit_bytes, after.limit_bytes)
         queue = TbfSettings(after.rate_bits_per_s, burst, limit).arguments()
         for name in self._names:
-            _run("tc", "-n", name, "qdisc", "change", "dev", _INTERFACE, "root", *queue)
+            self._run("tc", "-n", name, "qdisc", "change", "dev", _INTERFACE, "root", *queue)
 
     def close(self) -> None:
         """Remove both namespaces and all that is in them but processes, which are their owners' to end."""
@@ -172,28 +170,37 @@ class NetnsLink(Link):
             self._cable.close()
         self._claim.release()
 
+    @property
+    def _instead(self) -> str:
+        """For whoever cannot have namespaces."""
+        loses = "leave out link.loss, which only network namespaces have"
+        return loses if self.given.loss else 'set link.kind = "relay"'
+
+    def _run(self, *command: str) -> None:
+        _run(*command, instead=self._instead)
+
     def _take_claim(self) -> None:
         try:
             _CLAIMS.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._claim.take()
         except OSError as exc:
             raise MissingError(
-                f'link: netns notes its namespaces in {_CLAIMS}: {exc.strerror}; mend that, or set link.kind = "relay"'
+                f"link: netns notes its namespaces in {_CLAIMS}: {exc.strerror}; mend that, or {self._instead}"
             ) from exc
 
     def _set_congestion_control(self, name: str, host: str) -> None:
         """On the route, for a namespace may not change the default to what the host does not allow its users."""
         if self._congestion_control == _CONGESTION_CONTROL:
             route = ["192.0.2.0/30", "dev", _INTERFACE, "proto", "kernel", "scope", "link", "src", host]
-            _run("ip", "-n", name, "route", "change", *route, "congctl", _CONGESTION_CONTROL)
+            self._run("ip", "-n", name, "route", "change", *route, "congctl", _CONGESTION_CONTROL)
 
     def _queue(self) -> list[str]:
-        if self.bandwidth_bytes_per_s is None:
+        if self.given.bandwidth_bytes_per_s is None:
             return _COUNTING_QUEUE
-        return self._tbf(self.bandwidth_bytes_per_s).arguments()
+        return self._tbf(self.given.bandwidth_bytes_per_s).arguments()
 
     def _tbf(self, bytes_per_s: int) -> TbfSettings:
-        return tbf_settings(bytes_per_s, 2 * self._length[0])
+        return tbf_settings(bytes_per_s, 2 * self.given.delay_s)
 
 
 def remove_leftovers() -> list[str]:
@@ -231,21 +238,17 @@ def _tcp_buffers() -> str:
     return " and ".join(settings)
 
 
-def _require_root() -> None:
+def _require_root(instead: str) -> None:
     if os.geteuid() != 0:
-        raise MissingError(
-            f'link: netns needs root (user id is {os.geteuid()}); run as root, or set link.kind = "relay"'
-        )
+        raise MissingError(f"link: netns needs root (user id is {os.geteuid()}); run as root, or {instead}")
     for tool, package in (("ip", "iproute2"), ("tc", "iproute2"), ("nsenter", "util-linux")):
         if shutil.which(tool) is None:
-            raise MissingError(f'link: netns needs {tool}; install {package}, or set link.kind = "relay"')
+            raise MissingError(f"link: netns needs {tool}; install {package}, or {instead}")
 
 
-def _run(*command: str) -> None:
+def _run(*command: str, instead: str = "") -> None:
     # In a session of its own: a second Ctrl-C must not end what removes a namespace.
     done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
-        raise MissingError(
-            f'link: {" ".join(command)}: {said[0]}; allow network namespaces, or set link.kind = "relay"'
-        )
+        raise MissingError(f"link: {' '.join(command)}: {said[0]}; allow network namespaces, or {instead}")

@@ -5,27 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
-from harness.links.link_api import Link
+from harness.links.contract import Link
+from harness.scenario.kinds import LinkStep
 
-__all__ = ["Step", "stepping"]
-
-
-class Step(Protocol):
-    """As a scenario has it."""
-
-    @property
-    def after_s(self) -> float:
-        """Since the migration began."""
-
-    @property
-    def bandwidth_bytes_per_s(self) -> int:
-        """From then on."""
+__all__ = ["stepping"]
 
 
 @contextlib.contextmanager
-def stepping(link: Link, steps: Sequence[Step]) -> Iterator[None]:
+def stepping(link: Link, steps: Sequence[LinkStep]) -> Iterator[None]:
     """The body is the migration. :raises MissingError: the link cannot be changed; told at the end, as of the whole run."""
     over = threading.Event()
     errors: list[Exception] = []

@@ -18,7 +18,7 @@ from typing import Any
 from backends.children import module_argv
 from harness.hosts import rundir
 from harness.hosts.child import Child
-from harness.links import link
+from harness.links import netns
 from harness.qualify.check import Check, Job
 
 __all__ = ["Outcome", "run_checks"]
@@ -48,7 +48,7 @@ def run_checks(
                 yield check.id, outcome
             del waiting[:done]
     finally:  # a child that was killed, by an interrupt or at its time's end, may have had a guest migrate
-        link.remove_leftovers()
+        netns.remove_leftovers()
         rundir.remove_leftovers()
 
 

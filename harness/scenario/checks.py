@@ -18,10 +18,10 @@ from harness.errors import UserError
 from harness.migrator.carry.fallback import choose_fallback
 from harness.migrator.choose.auto import AUTO
 from harness.scenario.document import Fault, shown, unknown
-from harness.units import MIB, format_bandwidth, format_bytes
+from harness.units import MIB, format_bytes
 
 if TYPE_CHECKING:
-    from harness.scenario.model import FrontierSearch, Guest, LimitRange, Link, Method, Scenario
+    from harness.scenario.model import FrontierSearch, Guest, LimitRange, Method, Scenario
 
 __all__ = ["check_methods", "check_scenario", "check_stream_file"]
 
@@ -33,8 +33,6 @@ STRESS_STEP_BYTES = 2 * MIB
 STRESS_MAX_MEMORY_BYTES = 60 << 30
 STRESS_MAX_CHANGED_BYTES = 4080
 """The stress guest maps up to 60 GiB in pages of 2 MiB, and needs the head of each dirtied page for its checks."""
-MAX_DELAY_S = 10.0
-MAX_UNDER_WAY_BYTES = 1 << 30
 
 FILL_TOLERANCE = 0.001
 MAX_DOWNTIME_LIMIT_S = 2000.0
@@ -96,7 +94,7 @@ def check_scenario(scenario: Scenario) -> None:
         raise Fault(
             ("downtime_limit",), f"{scenario.downtime_limit_s:g} s: QEMU takes at most {MAX_DOWNTIME_LIMIT_S:g} s"
         )
-    _check_link(scenario.link)
+    scenario.link.check()
     guest = scenario.guest
     if guest.kind == "stream":
         _check_stream_guest(guest)
@@ -109,25 +107,6 @@ def check_scenario(scenario: Scenario) -> None:
         _check_raw_stream_methods(scenario)
     if scenario.frontier is not None:
         _check_frontier(scenario, scenario.frontier)
-
-
-def _check_link(link: Link) -> None:
-    if link.steps and link.bandwidth_bytes_per_s is None:
-        raise Fault(("link", "step"), 'needs a bandwidth to begin with: write bandwidth = "1Gbit/s" in [link]')
-    for name, value_s in (("delay", link.delay_s), ("jitter", link.jitter_s)):
-        key = ("link", name)
-        if value_s > MAX_DELAY_S:
-            raise Fault(key, f"{value_s:g} s: must be at most {MAX_DELAY_S:g} s in each direction")
-    if link.loss and link.kind == "relay":
-        reason = 'a relay has no packets to lose: write kind = "netns", which needs root'
-        raise Fault(("link", "loss"), f"{link.loss:g}: {reason}", because=("link", "kind"))
-    fastest = max([link.bandwidth_bytes_per_s or 0, *(step.bandwidth_bytes_per_s for step in link.steps)])
-    under_way = round(fastest * (link.delay_s + link.jitter_s))
-    if under_way > MAX_UNDER_WAY_BYTES:
-        length = f"{(link.delay_s + link.jitter_s) * 1e3:g} ms at {format_bandwidth(fastest)}"
-        reason = f"{length} is {format_bytes(under_way)} under way, which would be held in memory"
-        most = f"at most {format_bytes(MAX_UNDER_WAY_BYTES)}: shorten the delay or lower the bandwidth"
-        raise Fault(("link", "delay"), f"{reason}: {most}", because=("link", "bandwidth"))
 
 
 def check_stream_file(path: Path) -> None:

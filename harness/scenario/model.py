@@ -6,52 +6,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError
 
-from harness.errors import ScenarioError
+from harness.errors import ScenarioError, UserError
 from harness.scenario import checks, document
 from harness.scenario.document import Fault
-from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate
+from harness.scenario.kinds import LINKS, LinkSettings
+from harness.scenario.parts import Bytes, OptionalBytes, Part, PositiveRate, Quantity, Rate, Seconds, Threads
 
-__all__ = ["FrontierSearch", "Guest", "Link", "Method", "PageClass", "Scenario", "load_scenario"]
+__all__ = ["FrontierSearch", "Guest", "Method", "PageClass", "Scenario", "load_scenario"]
 
 PageClass = Literal["zero", "text", "code", "heap", "random", "duplicate"]
 Scalar = str | int | float | bool
 
 
-def _with(parse: Callable[[str], float | None]) -> BeforeValidator:
-    return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """Marks a field that TOML spells as text with a unit. ``what`` and ``example`` are for the error message."""
-
-    what: str
-    example: str
-
-
-_AboveZero = Annotated[int, Field(gt=0)]
-Bytes = Annotated[int, _with(parse_bytes), Quantity("size", "512MiB"), Field(ge=0)]
-Rate = Annotated[int, _with(parse_rate), Quantity("rate", "20MiB/s"), Field(ge=0)]
-Bandwidth = Annotated[_AboveZero | None, _with(parse_bandwidth), Quantity("bandwidth", "1Gbit/s")]
-Delay = Annotated[float, _with(parse_duration), Quantity("duration", "50ms"), Field(ge=0)]
-Seconds = Annotated[float, _with(parse_duration), Quantity("duration", "300ms"), Field(gt=0, le=86400)]
-OptionalBytes = Annotated[_AboveZero | None, _with(parse_bytes), Quantity("size", "256KiB")]
-Threads = Annotated[int, Field(ge=1, le=256)] | None
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, strict=True)
-
-
-class Guest(_Part):
+class Guest(Part):
     """What is migrated. ``fill`` gives each page class its share of RAM; it sums to 1.
 
     ``path`` is the recorded stream of kind "stream"; in TOML it is relative to the scenario file.
@@ -61,7 +35,7 @@ class Guest(_Part):
     accel: Literal["auto", "kvm", "tcg"] = "auto"
     qemu: str = Field(default="qemu-system-x86_64", min_length=1)
     memory_bytes: Bytes = Field(default=512 << 20, alias="memory")
-    fill: dict[PageClass, float] = {"zero": 0.4, "text": 0.2, "code": 0.15, "heap": 0.15, "random": 0.1}
+    fill: dict[PageClass, float] = Field(default={"zero": 0.4, "text": 0.2, "code": 0.15, "heap": 0.15, "random": 0.1})
     seed: int = Field(default=1, ge=0, lt=1 << 63)
     working_set_bytes: Bytes = Field(default=64 << 20, alias="working_set")
     dirty_rate_bytes_per_s: Rate = Field(default=20 << 20, alias="dirty_rate")
@@ -70,48 +44,21 @@ class Guest(_Part):
     path: str | None = None
 
 
-class LinkStep(_Part):
-    """Another bandwidth from a time on, counted from a migration's begin."""
-
-    after_s: Seconds = Field(alias="after")
-    bandwidth_bytes_per_s: Annotated[_AboveZero, _with(parse_bandwidth), Quantity("bandwidth", "1Gbit/s")] = Field(
-        alias="bandwidth"
-    )
-
-
-class Link(_Part):
-    """What every method of the scenario crosses. A link with ``steps`` has a bandwidth to begin with.
-
-    ``delay`` is added in each direction, so that a round trip takes twice as long; ``jitter`` is up to so much more at random.
-    ``loss`` is the share of packets that vanish, each way; only ``netns`` has packets to lose.
-    """
-
-    kind: Literal["auto", "netns", "relay"] = "auto"
-    bandwidth_bytes_per_s: Bandwidth = Field(default=None, alias="bandwidth")
-    delay_s: Delay = Field(default=0.0, alias="delay")
-    jitter_s: Delay = Field(default=0.0, alias="jitter")
-    loss: float = Field(default=0.0, ge=0, le=0.5)
-    steps: tuple[LinkStep, ...] = Field(default=(), alias="step", strict=False)
-
-
-_PositiveRate = Annotated[_AboveZero, _with(parse_rate), Quantity("rate", "20MiB/s")]
-
-
-class RateRange(_Part):
+class RateRange(Part):
     """Dirty rates between which a frontier is looked for."""
 
-    from_bytes_per_s: _PositiveRate = Field(alias="from")
-    to_bytes_per_s: _PositiveRate = Field(alias="to")
+    from_bytes_per_s: PositiveRate = Field(alias="from")
+    to_bytes_per_s: PositiveRate = Field(alias="to")
 
 
-class LimitRange(_Part):
+class LimitRange(Part):
     """Downtime limits between which a frontier is looked for."""
 
     from_s: Seconds = Field(alias="from")
     to_s: Seconds = Field(alias="to")
 
 
-class FrontierSearch(_Part):
+class FrontierSearch(Part):
     """Instead of repeats: where does each method stop converging? The highest ``dirty_rate``, the lowest ``downtime_limit``.
 
     Each is looked for with the other as the scenario has it. ``find``: which, in what order; None: all that have a range.
@@ -132,7 +79,7 @@ class FrontierSearch(_Part):
         return tuple(name for name in ("dirty_rate", "downtime_limit") if getattr(self, name) is not None)
 
 
-class Method(_Part):
+class Method(Part):
     """One way to migrate. ``engine`` "qemu": QEMU alone, with capabilities and parameters; "pageferry": through the pair.
 
     On a guest that is a stream there is no QEMU; "qemu" then means the raw stream over the link.
@@ -142,8 +89,8 @@ class Method(_Part):
     engine: Literal["qemu", "pageferry"]
     baseline: bool = False
     capabilities: tuple[str, ...] = Field(default=(), strict=False)
-    source: dict[str, Scalar] = {}
-    destination: dict[str, Scalar] = {}
+    source: dict[str, Scalar] = Field(default={})
+    destination: dict[str, Scalar] = Field(default={})
     backend: str | None = None
     level: int | None = None
     threads: Threads = None
@@ -152,10 +99,10 @@ class Method(_Part):
     inflight_bytes: OptionalBytes = Field(default=None, alias="inflight")
     fallback: str | None = None
     steer: bool = False
-    options: dict[str, Scalar] = {}
+    options: dict[str, Scalar] = Field(default={})
 
 
-class Scenario(_Part):
+class Scenario(Part):
     """A whole experiment: one guest, one link, several methods, interleaved repeats."""
 
     name: str
@@ -166,10 +113,10 @@ class Scenario(_Part):
     timeout_s: Seconds = Field(default=120.0, alias="timeout")
     return_path: bool = True
     guest: Guest = Guest()
-    link: Link = Link()
+    link: SerializeAsAny[LinkSettings] = LinkSettings()
     frontier: FrontierSearch | None = None
     methods: tuple[Method, ...] = Field(alias="method", strict=False)
-    cell: dict[str, str] = {}
+    cell: dict[str, str] = Field(default={})
     """Of a sweep: key -> the value's label."""
 
     def method(self, name: str) -> Method:
@@ -210,7 +157,8 @@ def _validated(doc: dict[str, Any], path: Path, only: Sequence[str], changed: Se
     document.check_shape(doc)
     _check_table(doc, Scenario, ())
     _check_table(doc.get("guest", {}), Guest, ("guest",))
-    _check_table(doc.get("link", {}), Link, ("link",))
+    link_settings = _link_settings(doc.get("link", {}))
+    _check_table(doc.get("link", {}), link_settings, ("link",))
     frontier = doc.get("frontier", {})
     _check_table(frontier, FrontierSearch, ("frontier",))
     for name, part in (("dirty_rate", RateRange), ("downtime_limit", LimitRange)):
@@ -220,6 +168,10 @@ def _validated(doc: dict[str, Any], path: Path, only: Sequence[str], changed: Se
         _check_table(method, Method, document.method_key(method, index))
     doc = {**doc, "name": path.stem, "method": document.expand_methods(doc["method"])}
     try:
+        doc["link"] = link_settings.model_validate(doc.get("link", {}))
+    except ValidationError as exc:
+        raise _fault_of(exc, doc, ("link",)) from exc
+    try:
         scenario = Scenario.model_validate(doc)
     except ValidationError as exc:
         raise _fault_of(exc, doc) from exc
@@ -227,6 +179,17 @@ def _validated(doc: dict[str, Any], path: Path, only: Sequence[str], changed: Se
     scenario = scenario.model_copy(update={"methods": _kept(scenario, only)})
     checks.check_scenario(scenario)
     return _with_absolute_path(scenario, path, changed)
+
+
+def _link_settings(table: dict[str, Any]) -> type[LinkSettings]:
+    """What this kind of link is told."""
+    kind, key = table.get("kind", "auto"), ("link", "kind")
+    if not isinstance(kind, str):
+        raise Fault(key, f"{document.shown(kind)}: must be one of {', '.join(LINKS.names())}")
+    try:
+        return LINKS.load(kind).settings
+    except UserError as exc:
+        raise Fault(key, str(exc)) from exc
 
 
 def _check_table(table: dict[str, Any], part: type[BaseModel], key: tuple[str, ...]) -> None:
@@ -243,10 +206,10 @@ def _check_table(table: dict[str, Any], part: type[BaseModel], key: tuple[str, .
             raise Fault((*key, name), f'{document.shown(value)}: {why}: write for example "{quantity.example}"')
 
 
-def _fault_of(exc: ValidationError, doc: dict[str, Any]) -> Fault:
+def _fault_of(exc: ValidationError, doc: dict[str, Any], table: tuple[str, ...] = ()) -> Fault:
     """Pydantic's first complaint as key and sentence."""
     error = exc.errors(include_url=False)[0]
-    key = document.key_of(error["loc"], doc)
+    key = document.key_of((*table, *error["loc"]), doc)
     if error["type"] == "missing":
         return Fault(key, "is missing: add it")
     if error["type"] == "value_error":

@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from open_links import given
 
 from harness.errors import MissingError, PeerError
 from harness.experiment.replayed import ReplayLab
@@ -61,7 +62,7 @@ def drain(connection):
 def netns_link():
     with contextlib.ExitStack() as stack:
         try:
-            link = stack.enter_context(NetnsLink(12_500_000))
+            link = stack.enter_context(NetnsLink(given(12_500_000)))
         except MissingError as exc:
             pytest.skip(str(exc))
         yield link

@@ -10,8 +10,9 @@ import threading
 import time
 
 import pytest
+from open_links import given
 
-from harness.links.link import RelayLink
+from harness.links.relay import RelayLink
 from harness.links.relay_flows import Direction, Endpoint, SplicedFlow
 from harness.links.shaping import Delay, buffer_bytes, chunk_bytes
 
@@ -22,7 +23,7 @@ LENGTHS = pytest.mark.parametrize("length", [{}, {"delay_s": 0.02, "jitter_s": 0
 @contextlib.contextmanager
 def through_relay(bandwidth=None, connections=1, **length):
     """Connected pairs of sockets with a relay between: ``[(source, destination), ...]`` and the link."""
-    with RelayLink(bandwidth, **length) as link, socket.create_server(("127.0.0.1", 0)) as server:
+    with RelayLink(given(bandwidth, **length)) as link, socket.create_server(("127.0.0.1", 0)) as server:
         address = link.connect_address(server.getsockname()[1])
         with contextlib.ExitStack() as stack:
             pairs = []
@@ -127,7 +128,7 @@ def test_nothing_arrives_before_the_delay():
 
 
 def test_a_connection_takes_a_round_trip_to_reach_the_destination():
-    with RelayLink(None, delay_s=0.1) as link, socket.create_server(("127.0.0.1", 0)) as server:
+    with RelayLink(given(delay_s=0.1)) as link, socket.create_server(("127.0.0.1", 0)) as server:
         began_s = time.monotonic()
         with socket.create_connection(link.connect_address(server.getsockname()[1]), timeout=10) as near:
             near.sendall(b"first")
@@ -200,7 +201,7 @@ def test_a_party_that_only_sends_hears_of_a_reset_over_a_distance():
 def test_relay_reports_a_dead_destination_instead_of_hanging():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with RelayLink(None) as link:
+    with RelayLink(given()) as link:
         address = link.connect_address(port)
         with pytest.raises(ConnectionResetError), socket.create_connection(address, timeout=10) as near:
             near.recv(1)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 
 import pytest
+from open_links import given
 
 from harness.errors import PeerError, ScenarioError
-from harness.links.link import RelayLink
+from harness.links.relay import RelayLink
 from harness.links.steps import stepping
-from harness.scenario.model import LinkStep, load_scenario
+from harness.scenario.kinds import LinkStep
+from harness.scenario.model import load_scenario
 
 
 class FakeLink:
@@ -49,7 +51,7 @@ def test_without_steps_nothing_is_started():
 def test_a_link_that_cannot_change_fails_the_run():
     with (
         pytest.raises(PeerError, match="the relay is not open"),
-        stepping(RelayLink(10), [step(0.001, 5)]),
+        stepping(RelayLink(given(10)), [step(0.001, 5)]),
     ):
         time.sleep(0.2)
 

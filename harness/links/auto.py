@@ -1,0 +1,31 @@
+"""Network namespaces where they work, and the relay elsewhere: the kind of link for whoever names none."""
+
+from __future__ import annotations
+
+from harness.errors import MissingError, PeerError
+from harness.links.contract import ChosenLink, Link
+from harness.links.netns import NetnsLink
+from harness.links.relay import RelayLink
+from harness.scenario.kinds import LinkSettings
+
+__all__ = ["AutoLink"]
+
+
+class AutoLink(Link):
+    """Never a link itself, so it makes none of what a link has."""
+
+    @classmethod
+    def choose(cls, given: LinkSettings) -> ChosenLink:
+        """A delay is the relay's, and packets to lose have namespaces alone; else a trial of namespaces decides."""
+        netns = NetnsLink.choose(given)
+        if given.loss:
+            return ChosenLink(netns.kind, given, "auto: only network namespaces lose packets")
+        if given.delay_s or given.jitter_s:
+            why = "a delay, which the relay makes without TCP's own limits over a distance; netns has those"
+            return ChosenLink(RelayLink, given, f"auto: {why}")
+        try:
+            with NetnsLink(LinkSettings()):
+                pass
+        except (MissingError, PeerError) as exc:
+            return ChosenLink(RelayLink, given, f"auto: no network namespaces here: {exc}")
+        return ChosenLink(netns.kind, given, "auto: root, and a trial of network namespaces worked")
