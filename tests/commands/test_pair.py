@@ -1,0 +1,170 @@
+"""`pageferry send`, `receive` and `record`: the pair's halves as users run them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+import sample_streams
+
+from harness import cli
+from harness.errors import PeerError, ResultError
+from harness.experiment.recorder import record_stream
+
+SEND = ("send", "--from", "unix:/x", "--to", "tcp:127.0.0.1:1", "--backend", "zlib")
+
+
+def test_the_halves_import_nothing_of_the_lab():
+    code = (
+        "import sys, harness.migrator.sender, harness.migrator.receiver\n"
+        "lab = {'pydantic', 'rich', 'scipy', 'qemu', 'asyncio', 'ssl', 'reports', 'harness.scenario', 'harness.experiment', "
+        "'harness.links', 'harness.guests', 'harness.results', 'harness.qemu'} & set(sys.modules)\n"
+        "assert not lab, lab\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_qmp_socket_that_is_not_there_is_one_line_and_status_3(capsys, tmp_path):
+    assert cli.main([*SEND, "--qmp", f"unix:{tmp_path}/q"]) == 3
+    err = capsys.readouterr().err
+    assert f"pageferry: error: --qmp unix:{tmp_path}/q: no such socket; give the socket of" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("half", ["send", "receive"])
+def test_a_place_for_statistics_that_cannot_be_is_no_migration_that_succeeded(half, capsys, tmp_path):
+    args = SEND if half == "send" else ("receive", "--listen", "tcp:127.0.0.1:0", "--to", "unix:/x")
+    assert cli.main([*args, "--stats", str(tmp_path / "no" / "s.json")]) == 2
+    assert "choose another place" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("half", ["send", "receive"])
+def test_statistics_that_cannot_be_kept_follow_the_line_that_says_done(half, capsys, tmp_path, monkeypatch):
+    told = {
+        "stream_bytes": 5, "sent_bytes": 5, "elapsed_s": 1.0, "batches_digest": "ab", "outcome": "confirmed",
+        "confirmed": True, "sender_heard": True,
+    }  # fmt: skip
+    full = ResultError("s.json: cannot save the statistics: No space left on device")
+    monkeypatch.setattr("harness.migrator.sender.run_sender", lambda *_: told)
+    monkeypatch.setattr("harness.migrator.receiver.run_receiver", lambda *_: told)
+    monkeypatch.setattr("harness.results.saving.save_whole", Mock(side_effect=full))
+    args = SEND if half == "send" else ("receive", "--listen", "tcp:127.0.0.1:0", "--to", "unix:/x")
+    assert cli.main([*args, "--stats", str(tmp_path / "s.json")]) == 7
+    done, error = capsys.readouterr().err.splitlines()
+    assert done.startswith("pageferry: done: 5 B of stream")
+    assert "the migration is done, only its statistics are not kept" in error
+    assert "No space left" in error
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["", "absent-stdin-and-stdout-and-nobody-reads-stderr"])
+def test_send_and_receive_carry_a_stream_between_two_sockets(broken, tmp_path):
+    """The commands as processes: ready lines, statistics, and the invariant."""
+    stream = sample_streams.small_stream()
+    target = socket.socket(socket.AF_UNIX)
+    target.bind(str(tmp_path / "dst"))
+    target.listen(1)
+    route = ("--listen", "tcp:127.0.0.1:0", "--to", f"unix:{tmp_path / 'dst'}")
+    receiver = _start("receive", *route, "--stats", str(tmp_path / "r.json"), without_streams=broken)
+    port = _ready(receiver).rsplit(":", 1)[1].strip()
+    tuned = ("--level", "1", "--threads", "2", "--batch", "64KiB", "--stats", str(tmp_path / "s.json"))
+    route = ("--from", f"unix:{tmp_path / 'src'}", "--to", f"tcp:127.0.0.1:{port}")
+    sender = _start("send", *route, "--backend", "zlib", *tuned, "--without-return-path", without_streams=broken)
+    _ready(sender)
+    assert "warning: --without-return-path" in sender.stderr.readline()
+    if broken:
+        sender.stderr.close()
+        receiver.stderr.close()
+    got = bytearray()
+    taker = threading.Thread(target=_take_all, args=(target, got))
+    taker.start()
+    with socket.socket(socket.AF_UNIX) as source:
+        source.connect(str(tmp_path / "src"))
+        source.sendall(stream)
+        source.shutdown(socket.SHUT_WR)
+        while source.recv(4096):
+            pass
+    taker.join(30)
+    assert (sender.wait(30), receiver.wait(30)) == (0, 0)
+    assert bytes(got) == stream
+    sent, received = (json.loads((tmp_path / name).read_text()) for name in ("s.json", "r.json"))
+    assert sent["batches_digest"] == received["batches_digest"]
+    for process in (sender, receiver):
+        process.stderr.close()
+    target.close()
+
+
+def _start(*args: str, without_streams: bool = False) -> subprocess.Popen[str]:
+    streams = "<&- >&-" if without_streams else ""
+    shell = ["bash", "-c", f'exec "$@" {streams}', "bash"]
+    return subprocess.Popen([*shell, sys.executable, "-m", "harness.cli", *args], stderr=subprocess.PIPE, text=True)
+
+
+def _ready(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert "ready: " in line, line
+    return line
+
+
+def _take_all(listener: socket.socket, into: bytearray) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        while data := connection.recv(1 << 16):
+            into += data
+
+
+def _feed(path: Path, data: bytes) -> threading.Thread:
+    def feed() -> None:
+        for _ in range(500):
+            with socket.socket(socket.AF_UNIX) as source:
+                try:
+                    source.connect(str(path))
+                except OSError:
+                    time.sleep(0.01)
+                    continue
+                source.sendall(data)
+                return
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    return thread
+
+
+def test_record_keeps_a_whole_stream(tmp_path, capsys):
+    stream = sample_streams.small_stream()
+    feeder = _feed(tmp_path / "rec", stream)
+    out = tmp_path / "guest.stream"
+    assert cli.main(["record", "--from", f"unix:{tmp_path / 'rec'}", "--out", str(out), "--timeout", "20s"]) == 0
+    feeder.join()
+    assert out.read_bytes() == stream
+    assert f"{out}: " in capsys.readouterr().out
+    assert not (tmp_path / "rec").exists()
+
+
+def test_record_of_a_migration_that_broke_off_leaves_no_file(tmp_path, capsys):
+    feeder = _feed(tmp_path / "rec", sample_streams.small_stream()[:9000])
+    assert (
+        cli.main(["record", "--from", f"unix:{tmp_path / 'rec'}", "--out", str(tmp_path / "x"), "--timeout", "20s"])
+        == 5
+    )
+    feeder.join()
+    assert "before its end" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_record_gives_up_when_nobody_comes(tmp_path):
+    with pytest.raises(PeerError, match=r"no QEMU connected within 0\.05 s"):
+        record_stream(f"unix:{tmp_path}/rec", tmp_path / "x", timeout_s=0.05)
+
+
+def test_record_where_nothing_can_be_written(tmp_path):
+    with pytest.raises(ResultError, match="cannot save the stream"):
+        record_stream(f"unix:{tmp_path}/rec", tmp_path / "no" / "x")
