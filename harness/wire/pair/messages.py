@@ -8,39 +8,14 @@ from enum import IntEnum
 from typing import Annotated, Any, ClassVar, Self
 
 from harness.errors import FrameError
-from harness.wire.pair.fields import (
-    BYTES,
-    DIGEST,
-    WrongMessageError,
-    choice,
-    line,
-    names,
-    number,
-    seconds,
-    table,
-    text,
-)
+from harness.wire.pair.fields import BYTES, DIGEST, WrongMessageError, choice, line, names, number, seconds, table, text
 from harness.wire.pair.forms import Document, Fixed, Message, Raw, Role, declare
 from harness.wire.pair.frame import Header, Kind
 
 __all__ = [
-    "MAX_RAW_BYTES",
-    "MESSAGES",
-    "Ack",
-    "Batch",
-    "Done",
-    "End",
-    "Error",
-    "Hello",
-    "Layout",
-    "Prepare",
-    "Prepared",
-    "Probe",
-    "Probed",
-    "Return",
-    "ReturnEnd",
-    "Welcome",
-]
+    "MAX_RAW_BYTES", "MESSAGES", "Ack", "Batch", "Done", "End", "Error", "Hello", "Layout", "Prepare", "Prepared", "Probe",
+    "Probed", "Return", "ReturnEnd", "Welcome",
+]  # fmt: skip
 
 MAX_RAW_BYTES = (4 << 20) + (1 << 18)
 """No batch restores to more: ``backends.api.MAX_BATCH_BYTES`` and the records around its pages."""

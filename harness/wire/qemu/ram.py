@@ -58,7 +58,7 @@ class RamSection:
         self.postcopy_advised = False
         self._page_bytes_are_known = False
         self.capabilities: frozenset[str] = frozenset()
-        self.total_ram_bytes: int | None = None
+        self._total_ram_bytes: int | None = None
         self.runs: list[tuple[int, int]] = []
         self._counts = counts
         self._cursor = Cursor(1)
@@ -124,7 +124,7 @@ class RamSection:
         sizes = [size for size in _UNTOLD_PAGE_BYTES if word & (size - 1) & ~_FLAGS == 0]
         for size in sizes:
             behind = self._cursor.u64(at + size)
-            if behind & (size - 1) in _KNOWN and behind & ~(size - 1) < (self.total_ram_bytes or 0):
+            if behind & (size - 1) in _KNOWN and behind & ~(size - 1) < (self._total_ram_bytes or 0):
                 return size
         return sizes[0]
 
@@ -190,7 +190,7 @@ class RamSection:
     def _mem_size(self, at: int, total: int) -> int:
         """The list of RAM blocks. Where post-copy may follow, each block whose pages are not the host's has their size."""
         cursor, rest = self._cursor, total
-        self.total_ram_bytes = total
+        self._total_ram_bytes = total
         shared = 8 if "x-ignore-shared" in self.capabilities else 0
         while rest > 0:
             name, at = cursor.string(at)

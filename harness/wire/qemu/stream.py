@@ -18,7 +18,7 @@ from harness.wire.qemu.ending import Tail
 from harness.wire.qemu.marks import COMMAND, CONFIGURATION, END, FOOTER, FULL, MAGIC, PART, START, SUBSECTION
 from harness.wire.qemu.ram import LARGEST_ITEM_BYTES, RamSection, StreamCounts
 
-__all__ = ["Mode", "QStreamParser", "StreamCounts"]
+__all__ = ["QStreamParser", "StreamCounts"]
 
 _CMD_OPEN_RETURN_PATH, _CMD_POSTCOPY_ADVISE, _CMD_POSTCOPY_LISTEN, _CMD_PACKAGED, _CMD_ENABLE_COLO = 1, 3, 4, 7, 8
 _RECOVERY = b"\x08\x00\x0a"
@@ -26,7 +26,7 @@ _RECOVERY = b"\x08\x00\x0a"
 _SMALLEST_BUFFER_BYTES = 1 << 14
 
 
-class Mode(Enum):
+class _Mode(Enum):
     """Where in the stream the parser is."""
 
     HEADER = auto()
@@ -41,6 +41,7 @@ class QStreamParser:
 
     ``batch_bytes`` may be changed at any time and holds from the next batch on. ``return_path``: whether the destination is to
     answer, None while that is not known; False also where it cannot be seen. ``postcopy``: pages now go as they are asked for.
+    ``is_migration``: the stream begins as one does.
     """
 
     def __init__(self, batch_bytes: int = 256 << 10) -> None:
@@ -51,26 +52,16 @@ class QStreamParser:
         self.return_path: bool | None = None
         self.postcopy = False
         self._tail = Tail()
-        self._mode = Mode.HEADER
-        self._is_migration = False
+        self._mode = _Mode.HEADER
+        self.is_migration = False
         self._ram_id: int | None = None
         self._ending = False
         self._cursor = Cursor(max(batch_bytes, _SMALLEST_BUFFER_BYTES))
 
-    @property
-    def mode(self) -> Mode:
-        """Where in the stream the parser is."""
-        return self._mode
-
-    @property
-    def is_migration(self) -> bool:
-        """Whether the stream begins as a migration does."""
-        return self._is_migration
-
     def is_whole(self) -> bool:
         """Whether all that was given out so far ends as a stream does; for a stream that post-copy ended, or a destination's
         answer, that says nothing."""
-        return self._mode is Mode.OPAQUE and self._tail.is_whole()
+        return self._mode is _Mode.OPAQUE and self._tail.is_whole()
 
     @property
     def pending_bytes(self) -> int:
@@ -124,7 +115,7 @@ class QStreamParser:
         done, ram = self._cursor, self.ram
         batch = PageBatch(done.view[: done.pos].toreadonly(), tuple(ram.runs), ram.page_bytes)
         ram.runs = []
-        if self._mode is Mode.OPAQUE:
+        if self._mode is _Mode.OPAQUE:
             self._tail.keep(batch.raw)
         tail = done.view[done.pos : done.fill]
         self._cursor = Cursor(max(self.batch_bytes, len(tail) + 2 * ram.page_bytes, _SMALLEST_BUFFER_BYTES), tail)
@@ -133,8 +124,8 @@ class QStreamParser:
 
     def _give_up(self, reason: str) -> None:
         cursor = self._cursor
-        if self._mode is not Mode.OPAQUE:
-            self._mode = Mode.OPAQUE
+        if self._mode is not _Mode.OPAQUE:
+            self._mode = _Mode.OPAQUE
             self.opaque_reason = f"{reason} (at byte {self.counts.stream_bytes - cursor.fill + cursor.pos})"
             self.return_path = bool(self.return_path)
         self._take_rest()
@@ -150,11 +141,11 @@ class QStreamParser:
         cursor = self._cursor
         try:
             while cursor.pos < cursor.fill:
-                if self._mode is Mode.OPAQUE:
+                if self._mode is _Mode.OPAQUE:
                     self._take_rest()
-                elif self._mode is Mode.RECORDS:
+                elif self._mode is _Mode.RECORDS:
                     self.ram.walk(cursor)
-                    self._mode = Mode.FOOTER
+                    self._mode = _Mode.FOOTER
                 else:
                     cursor.pos = self._item(cursor, cursor.pos)
         except Incomplete:
@@ -165,9 +156,9 @@ class QStreamParser:
 
     def _item(self, cursor: Cursor, pos: int) -> int:
         """Read the item at ``pos``; returns its end."""
-        if self._mode is Mode.HEADER:
+        if self._mode is _Mode.HEADER:
             return self._header(cursor, pos)
-        if self._mode is Mode.FOOTER:
+        if self._mode is _Mode.FOOTER:
             return self._footer(cursor, pos)
         kind = cursor.view[pos]
         readers: dict[int, Callable[[Cursor, int], int]] = {
@@ -186,15 +177,15 @@ class QStreamParser:
     def _header(self, cursor: Cursor, pos: int) -> int:
         here = bytes(cursor.view[pos : min(pos + len(MAGIC), cursor.fill)])
         if here.startswith(_RECOVERY):
-            self.return_path = self.postcopy = self._is_migration = True
+            self.return_path = self.postcopy = self.is_migration = True
             raise Unfamiliar(
                 "the recovery of a post-copy migration, which sends the pages that the destination asks for"
             )
         if not MAGIC.startswith(here) and not _RECOVERY.startswith(here):
             raise Unfamiliar("not a QEMU migration stream of version 3")
         end = cursor.take(pos, len(MAGIC))
-        self._is_migration = True
-        self._mode = Mode.ITEM
+        self.is_migration = True
+        self._mode = _Mode.ITEM
         return end
 
     def _config(self, cursor: Cursor, pos: int) -> int:
@@ -249,14 +240,14 @@ class QStreamParser:
         return pos + 5
 
     def _enter_ram(self, *, ending: bool) -> None:
-        self._mode, self._ending = Mode.RECORDS, ending
+        self._mode, self._ending = _Mode.RECORDS, ending
         self.counts.sections += 1
 
     def _footer(self, cursor: Cursor, pos: int) -> int:
         end = cursor.take(pos, 5)
         if cursor.view[pos] != FOOTER or cursor.u32(pos + 1) != self._ram_id:
             raise Unfamiliar("the ram section has no footer")
-        self._mode = Mode.OPAQUE if self._ending else Mode.ITEM
+        self._mode = _Mode.OPAQUE if self._ending else _Mode.ITEM
         return end
 
 
