@@ -26,7 +26,8 @@ from pairs import Half
 from peers import SHUT, listening, play_receiver, record_sender, sender_to
 
 from harness.errors import PageferryError
-from harness.migrator.receiver import ReceiveConfig, run_receiver
+from harness.migrator.config import ReceiveConfig
+from harness.migrator.receiver import run_receiver
 from harness.wire.pair.frame import HEADER_BYTES, Kind
 
 PATIENCE_S = 5.0

@@ -13,6 +13,7 @@ from harness.guests.accel import probe_accel
 from harness.guests.native import MethodPlan, SideSettings
 from harness.guests.pair import GuestPair, GuestSpec, start_pair
 from harness.guests.stress import StressConfig, layout
+from harness.migrator.config import ReceiveConfig, SendConfig
 from harness.qemu.process import QemuProcess
 from harness.qemu.survey import survey
 from harness.streams.memory.memory import fill_image
@@ -66,11 +67,9 @@ def two_halves(run_dir: Path, name: str) -> Iterator[Halves]:
     folder = run_dir / name
     folder.mkdir()
     link, source, destination = folder / "link", folder / "s", folder / "d"
-    receive = ["receive", "--listen", f"unix:{link}", "--to", f"unix:{destination}"]
-    send = ["send", "--from", f"unix:{source}", "--to", f"unix:{link}", "--backend", "zlib"]
     halves = Halves(
-        Half("receiver", receive, run_dir=folder),
-        Half("sender", send, run_dir=folder),
+        Half(ReceiveConfig(f"unix:{link}", f"unix:{destination}"), run_dir=folder),
+        Half(SendConfig(f"unix:{source}", f"unix:{link}", "zlib"), run_dir=folder),
         source,
         destination,
     )

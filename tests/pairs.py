@@ -16,8 +16,9 @@ from typing import Any
 from frames import HELLO
 
 from harness.errors import PeerError
-from harness.migrator.receiver import ReceiveConfig, run_receiver
-from harness.migrator.sender import SendConfig, run_sender
+from harness.migrator.config import ReceiveConfig, SendConfig
+from harness.migrator.receiver import run_receiver
+from harness.migrator.sender import run_sender
 from harness.migrator.session import FrameLink
 from harness.migrator.transport.memory import memory_pair
 from harness.wire.pair.forms import Role

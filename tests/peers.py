@@ -14,8 +14,9 @@ from typing import Any
 from frames import read, split_frames, whole
 from pairs import Half
 
-from harness.migrator.receiver import ReceiveConfig, run_receiver
-from harness.migrator.sender import SendConfig, run_sender
+from harness.migrator.config import ReceiveConfig, SendConfig
+from harness.migrator.receiver import run_receiver
+from harness.migrator.sender import run_sender
 from harness.wire.pair.forms import Message
 from harness.wire.pair.messages import (
     Ack,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from harness.errors import ResultError, UserError
-from harness.migrator.transport.contract import Access
 from harness.terminal import tell
 from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate
 
@@ -19,11 +18,9 @@ __all__ = [
     "DURATION",
     "RATE",
     "SIZE",
-    "access_of",
     "announce",
     "check_writable",
     "parse_options",
-    "socket_options",
     "write_statistics",
 ]
 
@@ -80,46 +77,10 @@ class _Rate(click.ParamType[Any]):
             self.fail(str(exc), param, ctx)
 
 
-class _Mode(click.ParamType[Any]):
-    name = "mode"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        text = str(value)
-        if not 3 <= len(text) <= 4 or not set(text) <= set("01234567") or int(text, 8) > 0o777:
-            self.fail(f"{text!r}: write a mode as chmod does, such as 0660", param, ctx)
-        return int(text, 8)
-
-
 BANDWIDTH = _Bandwidth()
 RATE = _Rate()
 SIZE = _Size()
 DURATION = _Duration()
-
-
-def socket_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Who may connect to a socket file that the command makes."""
-    for option in (
-        click.option("--socket-group", metavar="GROUP", help="Give it to this group [ours]."),
-        click.option(
-            "--socket-owner", metavar="USER", help="Give it to this user, such as the one that QEMU runs as [us]."
-        ),
-        click.option(
-            "--socket-mode",
-            type=_Mode(),
-            help="Who may connect to a unix socket of ours, as for chmod [0600].",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def access_of(mode: int | None, owner: str | None, group: str | None) -> Access | None:
-    """What ``socket_options`` asked for; None: nothing."""
-    if mode is None and owner is None and group is None:
-        return None
-    return Access(0o600 if mode is None else mode, owner, group)
 
 
 def announce(line: str) -> None:
@@ -137,9 +98,12 @@ def parse_options(pairs: Sequence[str]) -> dict[str, str | int | float | bool]:
         if not equals or not key:
             raise UserError(f"--option {pair}: write KEY=VALUE")
         try:
-            options[key] = tomllib.loads(f"value = {text}")["value"]
+            value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
-            options[key] = text
+            value = text
+        if not isinstance(value, bool | int | float | str):
+            raise UserError(f"--option {pair}: must be true, false, a number or text; put text in quotes")
+        options[key] = value
     return options
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from harness.commands.options import DURATION, access_of, announce, socket_options
+from harness.commands.options import DURATION, announce
+from harness.commands.settings import settings_of
+from harness.migrator.config import SocketSettings
 from harness.terminal import one_line
 
 __all__ = ["command"]
@@ -25,25 +27,23 @@ The guest is paused afterwards, as after every migration; `cont` lets it run on.
 
 @click.command(epilog=_EPILOG, short_help="Keep a migration's stream in a file, for replays.")
 @click.option("--from", "source", required=True, metavar="ADDRESS", help="Listen here for the QEMU's migrate.")
-@socket_options
+@settings_of(SocketSettings)
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The file.")
 @click.option("--timeout", type=DURATION, help="Give up when no QEMU came within this time, such as 60s [never].")
 @click.option("--insecure", is_flag=True, help="Allow unencrypted memory beyond this machine.")
 def command(
     *,
     source: str,
-    socket_mode: int | None,
-    socket_owner: str | None,
-    socket_group: str | None,
     out: Path,
     timeout: float | None,
     insecure: bool,
+    **socket: str | None,
 ) -> None:
     """Take one migration from a QEMU and keep its stream in a file."""
     from harness.experiment.recorder import record_stream
     from harness.units import format_bytes
 
-    access = access_of(socket_mode, socket_owner, socket_group)
+    access = SocketSettings(**socket).access
     found = record_stream(source, out, timeout_s=timeout, insecure=insecure, access=access, say=announce)
     if found["opaque_reason"] is not None:
         announce(

@@ -8,16 +8,9 @@ from typing import Any
 
 import click
 
-from harness.commands.options import (
-    DURATION,
-    SIZE,
-    access_of,
-    announce,
-    check_writable,
-    parse_options,
-    socket_options,
-    write_statistics,
-)
+from harness.commands.options import announce, check_writable, write_statistics
+from harness.commands.settings import configured, document_option, settings_of
+from harness.migrator.config import SendConfig
 
 __all__ = ["command"]
 
@@ -42,6 +35,11 @@ the source guest runs on. For that both QEMUs need the capability return-path (m
 source waits until the destination says that it has all of the guest; without it "completed" only means that the last byte left, and
 a guest that then does not arrive runs nowhere. multifd and postcopy-preempt need several connections, and are refused.
 
+\b
+Settings may stand in a JSON document, with sizes in bytes and times in seconds. --config there.json, or - and standard input:
+  {"source": "unix:/run/pf-src.sock", "target": "tcp:127.0.0.1:4444", "backend": "zstd-long", "level": 3, "threads": 2,
+   "options": {"window": "64MiB"}, "batch_bytes": 1048576, "wait_s": 60, "without_return_path": false}
+
 Exit status 7: the migration succeeded, and only its statistics could not be written.
 """
 
@@ -52,80 +50,22 @@ _UNCONFIRMED = (
 
 
 @click.command(epilog=_EPILOG, short_help="Compress one migration, beside the source QEMU.")
-@click.option("--from", "source", required=True, metavar="ADDRESS", help="Listen here for the source QEMU's migrate.")
-@click.option("--to", "target", required=True, metavar="ADDRESS", help="Where `pageferry receive` listens.")
-@click.option("--wait", type=DURATION, default="60s", help="Look so long for `pageferry receive` [60s].")
-@socket_options
-@click.option("--backend", required=True, metavar="NAME", help="See `pageferry list backends`; or auto, which chooses.")
-@click.option("--level", type=int, help="Compression level [the backend's default].")
-@click.option(
-    "--threads", type=click.IntRange(1, 256), metavar="N", help="Compression threads [cores; one more at a device]."
-)
-@click.option("--decompress-threads", type=click.IntRange(1, 256), metavar="N", help="Ask the receiver for so many.")
-@click.option("--batch", type=SIZE, help="Bytes of pages compressed at once, such as 256KiB [the backend's choice].")
-@click.option("--inflight", type=SIZE, help="Most bytes under way, such as 4MiB [from the link's measured rate].")
-@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the backend's own.")
-@click.option("--fallback", metavar="NAME[:LEVEL]", help="What compresses when a device fails, or never [isal:1].")
-@click.option("--qmp", metavar="unix:PATH", help="A QMP socket of the source QEMU, to steer when it stops its guest.")
-@click.option("--downtime", type=DURATION, help="Wanted downtime, such as 300ms; needs --qmp [QEMU's downtime-limit].")
+@settings_of(SendConfig)
+@document_option
 @click.option("--stats", type=click.Path(path_type=Path), metavar="FILE", help="Write statistics there as JSON.")
-@click.option("--insecure", is_flag=True, help="Allow unencrypted memory beyond this machine.")
-@click.option(
-    "--without-return-path",
-    is_flag=True,
-    help="Carry a migration too whose arrival no destination confirms; see below.",
-)
-def command(
-    *,
-    source: str,
-    target: str,
-    wait: float,
-    socket_mode: int | None,
-    socket_owner: str | None,
-    socket_group: str | None,
-    backend: str,
-    level: int | None,
-    threads: int | None,
-    decompress_threads: int | None,
-    batch: int | None,
-    inflight: int | None,
-    options: tuple[str, ...],
-    fallback: str | None,
-    qmp: str | None,
-    downtime: float | None,
-    stats: Path | None,
-    insecure: bool,
-    without_return_path: bool,
-) -> None:
+def command(*, config: str | None, stats: Path | None, **given: Any) -> None:  # noqa: ANN401 - checked in ``configured``
     """Take one migration from the source QEMU, compress it, and carry it to `pageferry receive`."""
-    from harness.migrator.sender import SendConfig, run_sender
+    from harness.migrator.sender import run_sender
 
     check_writable(stats)
-    config = SendConfig(
-        source=source,
-        target=target,
-        backend=backend,
-        level=level,
-        threads=threads,
-        decompress_threads=decompress_threads,
-        batch_bytes=batch,
-        inflight_bytes=inflight,
-        options=parse_options(options),
-        fallback=fallback,
-        insecure=insecure,
-        qmp=qmp,
-        downtime_s=downtime,
-        without_return_path=without_return_path,
-        wait_s=wait,
-        access=access_of(socket_mode, socket_owner, socket_group),
-    )
+    settings = configured(SendConfig, given, config)
 
     def say(line: str) -> None:
         announce(line)
-        if without_return_path and line.startswith("ready:"):
+        if settings.without_return_path and line.startswith("ready:"):
             announce(f"warning: {_UNCONFIRMED}")
 
-    statistics = run_sender(config, say)
+    statistics = run_sender(settings, say)
     _tell(statistics)
     write_statistics(statistics, stats)
 

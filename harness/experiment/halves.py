@@ -17,6 +17,8 @@ from harness.hosts.contract import Host
 from harness.hosts.local import HERE
 from harness.hosts.ours import OwnProcess
 from harness.links.contract import Link
+from harness.migrator.config import ReceiveConfig, SendConfig
+from harness.migrator.document import dumped
 from harness.scenario.model import Method
 
 __all__ = [
@@ -30,42 +32,40 @@ __all__ = [
     "pair_steering",
 ]
 
-_OWN_LINK = ("--insecure",)
-"""The addresses are of links that the harness made, with nothing else on them."""
 
-
-def sender_arguments(
-    method: Method, source: Path, target: str, qmp: Path | None = None, *, return_path: bool = True
-) -> list[str]:
-    """``pageferry send`` for a scenario's method; ``qmp``: the source QEMU's, where it is to be steered."""
-    arguments = ["send", "--from", f"unix:{source}", "--to", target, "--backend", str(method.backend), *_OWN_LINK]
-    options = {
-        "--level": method.level,
-        "--threads": method.threads,
-        "--decompress-threads": method.decompress_threads,
-        "--batch": method.batch_bytes and f"{method.batch_bytes}B",
-        "--inflight": method.inflight_bytes and f"{method.inflight_bytes}B",
-        "--fallback": method.fallback,
-        "--qmp": qmp and f"unix:{qmp}",
-    }
-    arguments += [] if return_path else ["--without-return-path"]
-    arguments += [part for name, value in options.items() if value is not None for part in (name, str(value))]
-    return arguments + [part for name, value in method.options.items() for part in ("--option", f"{name}={value}")]
-
-
-def receiver_arguments(method: Method, listen: str, target: Path) -> list[str]:
-    """``pageferry receive`` for a scenario's method."""
-    arguments = ["receive", "--listen", listen, "--to", f"unix:{target}", *_OWN_LINK]
-    return arguments + (["--threads", str(method.decompress_threads)] if method.decompress_threads else [])
+def _send_config(method: Method, source: Path, target: str, qmp: Path | None, *, return_path: bool) -> SendConfig:
+    """A scenario's method. ``insecure``: the link is one that the harness made, with nothing else on it."""
+    return SendConfig(
+        f"unix:{source}",
+        target,
+        str(method.backend),
+        level=method.level,
+        threads=method.threads,
+        decompress_threads=method.decompress_threads,
+        batch_bytes=method.batch_bytes,
+        inflight_bytes=method.inflight_bytes,
+        options=method.options,
+        fallback=method.fallback,
+        qmp=None if qmp is None else f"unix:{qmp}",
+        insecure=True,
+        without_return_path=not return_path,
+    )
 
 
 class Half(OwnProcess):
-    """``pageferry send`` or ``receive`` in its own process. ``name`` is "sender" or "receiver"."""
+    """``pageferry send`` or ``receive`` in its own process, told its settings by a document."""
 
-    def __init__(self, name: str, arguments: Sequence[str], *, run_dir: Path, host: Host = HERE) -> None:
+    def __init__(self, config: SendConfig | ReceiveConfig, *, run_dir: Path, host: Host = HERE) -> None:
+        name, command = ("sender", "send") if isinstance(config, SendConfig) else ("receiver", "receive")
+        self._settings, self._document = run_dir / f"{name}-settings.json", dumped(config)
         self._stats = run_dir / f"{name}.json"
-        argv = module_argv("harness.cli", *arguments, "--stats", str(self._stats))
+        argv = module_argv("harness.cli", command, "--config", str(self._settings), "--stats", str(self._stats))
         super().__init__(name, argv, host=host, log=run_dir / f"{name}.log")
+
+    def start(self) -> None:
+        """Raises as ``OwnProcess``."""
+        self._settings.write_bytes(self._document)
+        super().start()
 
     def finish(self, timeout_s: float = 15.0) -> dict[str, Any]:
         """Wait for its end; its statistics. :raises PageferryError: it failed, or does not end."""
@@ -91,14 +91,14 @@ def open_pair(
     :raises PageferryError: one of them does not start; its own words.
     """
     with contextlib.ExitStack() as stack:
-        listen = f"tcp:{link.destination.address}:0"
-        arguments = receiver_arguments(method, listen, target)
-        receiver = Half("receiver", arguments, run_dir=run_dir, host=link.destination)
+        listen, threads = f"tcp:{link.destination.address}:0", method.decompress_threads
+        heard = ReceiveConfig(listen, f"unix:{target}", threads=threads, insecure=True)
+        receiver = Half(heard, run_dir=run_dir, host=link.destination)
         stack.callback(receiver.stop)
         receiver.start()
         host, port = link.connect_address(int(receiver.wait_ready().rpartition(":")[2]))
-        arguments = sender_arguments(method, source, f"tcp:{host}:{port}", qmp, return_path=return_path)
-        sender = Half("sender", arguments, run_dir=run_dir, host=link.source)
+        said = _send_config(method, source, f"tcp:{host}:{port}", qmp, return_path=return_path)
+        sender = Half(said, run_dir=run_dir, host=link.source)
         stack.callback(sender.stop)
         sender.start()
         sender.wait_ready()

@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import xxhash
@@ -23,33 +22,17 @@ from harness.migrator.carry import preparation
 from harness.migrator.carry.codec import Decoder, Restored
 from harness.migrator.carry.pipeline import Failure, OrderedPipeline, Window, spawn
 from harness.migrator.choose import rehearsal
+from harness.migrator.config import ReceiveConfig
 from harness.migrator.delivery import Delivery
 from harness.migrator.destination import Destination
 from harness.migrator.reception import Reception
 from harness.migrator.session import FrameLink, cores, keep_freed_memory, own_usage
-from harness.migrator.transport.contract import Access
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
 from harness.wire.pair.messages import Ack, Batch, Done, End, Layout, Prepare, Probe, Return, ReturnEnd, Welcome
 
-__all__ = ["ReceiveConfig", "run_receiver"]
+__all__ = ["run_receiver"]
 
 _BATCH_OVERHEAD_BYTES = 4 << 10
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiveConfig:
-    """``listen``: any transport's address. ``target``: the destination QEMU's, ``unix:PATH`` or ``tcp:HOST:PORT``.
-
-    ``threads`` None: what the sender's backend needs for the sender's threads, at most as many as cores.
-    """
-
-    listen: str
-    target: str
-    threads: int | None = None
-    timeout_s: float | None = None
-    insecure: bool = False
-    wait_s: float = 60.0
-    access: Access | None = None
 
 
 def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from backends.api import MAX_BATCH_BYTES
@@ -22,9 +21,10 @@ from harness.migrator.carry.forwarder import Forwarder
 from harness.migrator.choose import rehearsal
 from harness.migrator.choose.chooser import Chooser
 from harness.migrator.choose.method_policy import MethodPolicy
+from harness.migrator.config import SendConfig
 from harness.migrator.entrance import Entrance
 from harness.migrator.session import FrameLink, keep_freed_memory
-from harness.migrator.transport.contract import Access, Endpoint
+from harness.migrator.transport.contract import Endpoint
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
 from harness.units import format_bytes
 from harness.wire.pair.forms import Role
@@ -33,39 +33,11 @@ from harness.wire.pair.messages import Hello, Welcome
 if TYPE_CHECKING:
     from harness.migrator.steering.steering import Steering
 
-__all__ = ["SendConfig", "run_sender"]
+__all__ = ["run_sender"]
 
 _GREETING_TIMEOUT_S = 10.0
 _AGAIN_S = 0.2
 _SMALLEST_BATCH_BYTES = 16 << 10
-
-
-@dataclass(frozen=True, slots=True)
-class SendConfig:
-    """``source``: where the source QEMU connects, ``unix:PATH`` or ``tcp:HOST:PORT``. ``target``: any transport's address.
-
-    ``threads`` None: as many as cores. ``batch_bytes`` None: what the backend likes. ``inflight_bytes`` None: from the rate.
-    ``fallback``: see ``carry.fallback``.
-    ``qmp``: the source QEMU's, to steer it to ``downtime_s``, or to its own downtime-limit. ``without_return_path``: carry a
-    migration too that its destination does not confirm. ``wait_s``: for a receiver. ``access``: to the socket for QEMU.
-    """
-
-    source: str
-    target: str
-    backend: str
-    level: int | None = None
-    threads: int | None = None
-    batch_bytes: int | None = None
-    inflight_bytes: int | None = None
-    decompress_threads: int | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    fallback: str | None = None
-    insecure: bool = False
-    qmp: str | None = None
-    downtime_s: float | None = None
-    without_return_path: bool = False
-    wait_s: float = 60.0
-    access: Access | None = None
 
 
 def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from backends import registry
 from backends.api import Backend, BackendError, BackendInfo, BackendUnavailable
 from harness.errors import CodecError, MissingError, PageferryError, PeerError
 from harness.migrator.carry import codec
-from harness.migrator.sender import SendConfig, run_sender
+from harness.migrator.config import SendConfig
+from harness.migrator.sender import run_sender
 
 
 class _Planted(Backend):

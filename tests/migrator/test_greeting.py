@@ -17,8 +17,9 @@ from backends.api import BackendUnavailable
 from harness.errors import FrameError, PeerError
 from harness.migrator import reception
 from harness.migrator.agreement import MOST_IN_FLIGHT_BYTES, agree
-from harness.migrator.receiver import ReceiveConfig, run_receiver
-from harness.migrator.sender import SendConfig, run_sender
+from harness.migrator.config import ReceiveConfig, SendConfig
+from harness.migrator.receiver import run_receiver
+from harness.migrator.sender import run_sender
 from harness.migrator.session import FrameLink
 from harness.migrator.transport.sockets import SocketTransport
 from harness.wire.pair.forms import Role

@@ -10,8 +10,9 @@ from frames import hello, stored, whole
 from pairs import Half
 
 from harness.errors import CodecError, FrameError, PeerError, UserError
-from harness.migrator.receiver import ReceiveConfig, run_receiver
-from harness.migrator.sender import SendConfig, run_sender
+from harness.migrator.config import ReceiveConfig, SendConfig
+from harness.migrator.receiver import run_receiver
+from harness.migrator.sender import run_sender
 from harness.wire.pair.frame import HEADER_BYTES, digest
 from harness.wire.pair.messages import Ack, End, Layout, Probed, Welcome
 

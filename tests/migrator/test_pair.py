@@ -19,8 +19,9 @@ from pairs import Half, Pair, carry
 from backends import registry
 from harness.errors import MissingError, QemuError
 from harness.migrator.choose.auto import candidates
-from harness.migrator.receiver import ReceiveConfig, run_receiver
-from harness.migrator.sender import SendConfig, run_sender
+from harness.migrator.config import ReceiveConfig, SendConfig
+from harness.migrator.receiver import run_receiver
+from harness.migrator.sender import run_sender
 
 AVAILABLE = [status.name for status in registry.survey() if status.available and status.origin == "pageferry"]
 

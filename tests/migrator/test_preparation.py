@@ -18,7 +18,8 @@ from harness.migrator.carry import preparation
 from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.auto import candidates
 from harness.migrator.choose.method_policy import MethodPolicy
-from harness.migrator.receiver import ReceiveConfig, run_receiver
+from harness.migrator.config import ReceiveConfig
+from harness.migrator.receiver import run_receiver
 from harness.migrator.session import FrameLink
 from harness.wire.pair.messages import Prepare, Prepared
 

@@ -13,9 +13,10 @@ from pairs import Half, Pair, carry, received, wait_until
 
 from harness.errors import PeerError, QemuError, UserError
 from harness.experiment.recorder import record_stream
+from harness.migrator.config import ReceiveConfig, SendConfig
 from harness.migrator.destination import Destination
-from harness.migrator.receiver import ReceiveConfig, run_receiver
-from harness.migrator.sender import SendConfig, run_sender
+from harness.migrator.receiver import run_receiver
+from harness.migrator.sender import run_sender
 from harness.migrator.transport.registry import endpoint_for_qemu
 
 REFUSED = "multifd or postcopy-preempt: the pair carries one connection; switch the capability off"

@@ -12,7 +12,8 @@ from fake_qmp import FakeQmp
 
 from harness.errors import MissingError, PeerError, QemuError, UserError
 from harness.experiment import halves
-from harness.migrator.sender import SendConfig, run_sender
+from harness.migrator.config import SendConfig
+from harness.migrator.sender import run_sender
 from harness.migrator.steering import steering as steering_module
 from harness.migrator.steering.steering import open_steering
 from harness.qemu.process import QemuProcess

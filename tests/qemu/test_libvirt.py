@@ -16,6 +16,7 @@ from harness.errors import PageferryError
 from harness.experiment.halves import Half
 from harness.guests.console import HeartbeatReader
 from harness.guests.stress import Command, Console, Heartbeat, VerifyReport, command_line, kernel_path
+from harness.migrator.config import ReceiveConfig, SendConfig
 
 LACK = libvirt_host.why_not() if shutil.which(QEMU) else f"{QEMU} is not installed"
 pytestmark = [pytest.mark.qemu, pytest.mark.skipif(LACK is not None, reason=str(LACK))]
@@ -81,10 +82,9 @@ class Pair:
     def __init__(self, stack, source, destination, folder):
         folder.mkdir()
         link = f"unix:{folder}/link"
-        receive = ["receive", "--listen", link, "--to", f"unix:{SOCKET}"]
-        send = ["send", "--from", f"unix:{SOCKET}", "--to", link, "--backend", "zlib"]
-        self.receiver = Half("receiver", receive, run_dir=folder, host=destination.processes)
-        self.sender = Half("sender", send, run_dir=folder, host=source.processes)
+        receive, send = ReceiveConfig(link, f"unix:{SOCKET}"), SendConfig(f"unix:{SOCKET}", link, "zlib")
+        self.receiver = Half(receive, run_dir=folder, host=destination.processes)
+        self.sender = Half(send, run_dir=folder, host=source.processes)
         stack.callback(self.receiver.stop)
         stack.callback(self.sender.stop)
         for half in (self.receiver, self.sender):
@@ -142,8 +142,8 @@ def test_a_migration_without_a_sender_is_refused_by_libvirt_and_the_guest_runs_o
 
 
 def test_a_sender_that_finds_no_receiver_ends_the_migration_and_the_guest_runs_on(stack, source, destination, tmp_path):
-    send = ["send", "--from", f"unix:{SOCKET}", "--to", f"unix:{tmp_path}/none", "--backend", "zlib", "--wait", "8s"]
-    sender = Half("sender", send, run_dir=tmp_path, host=source.processes)
+    send = SendConfig(f"unix:{SOCKET}", f"unix:{tmp_path}/none", "zlib", wait_s=8)
+    sender = Half(send, run_dir=tmp_path, host=source.processes)
     stack.callback(sender.stop)
     sender.start()
     wait_words(sender, "waiting up to 8 s for `pageferry receive`")

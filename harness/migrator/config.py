@@ -1,0 +1,136 @@
+"""What each half is told: every setting once, with its flag, its bounds and its help. The command line and documents fill these.
+
+A document is JSON with the fields' names as keys (``harness.migrator.document``); numbers are in the unit that the name says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from harness.migrator.transport.contract import Access
+
+__all__ = ["ReceiveConfig", "SendConfig", "Setting", "SocketSettings"]
+
+_MOST_THREADS = 256
+_SHORTEST_S = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Of one field. ``low`` and ``high`` bound a number, bounds included; a text must match ``pattern``, which is ``words``."""
+
+    flag: str
+    help: str
+    metavar: str | None = None
+    low: float | None = None
+    high: float | None = None
+    pattern: str | None = None
+    words: str = ""
+
+    def wrong(self, value: object) -> str | None:
+        """What to write instead; None: it is right."""
+        if isinstance(value, str):
+            return f"write {self.words}" if self.pattern and not re.fullmatch(self.pattern, value, re.ASCII) else None
+        if not isinstance(value, int | float):
+            return None
+        if (self.low is None or value >= self.low) and (self.high is None or value <= self.high):
+            return None
+        return f"must be at least {self.low:g}" if self.high is None else f"must be from {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketSettings:
+    """Who may connect to a socket file of ours."""
+
+    socket_mode: Annotated[
+        str | None,
+        Setting(
+            "--socket-mode",
+            "Who may connect to a unix socket of ours, as for chmod [0600].",
+            "MODE",
+            pattern="0?[0-7]{3}",
+            words="a mode as chmod does, such as 0660",
+        ),
+    ] = None
+    socket_owner: Annotated[
+        str | None,
+        Setting("--socket-owner", "Give it to this user, such as the one that QEMU runs as [us].", "USER"),
+    ] = None
+    socket_group: Annotated[str | None, Setting("--socket-group", "Give it to this group [ours].", "GROUP")] = None
+
+    @property
+    def access(self) -> Access | None:
+        """None: nothing was asked for."""
+        if (self.socket_mode, self.socket_owner, self.socket_group) == (None, None, None):
+            return None
+        return Access(int(self.socket_mode or "600", 8), self.socket_owner, self.socket_group)
+
+
+_INSECURE = Setting("--insecure", "Allow unencrypted memory beyond this machine.")
+
+
+@dataclass(frozen=True, slots=True)
+class SendConfig(SocketSettings):
+    """``source``: where the source QEMU connects, ``unix:PATH`` or ``tcp:HOST:PORT``. ``target``: any transport's address."""
+
+    source: Annotated[str, Setting("--from", "Listen here for the source QEMU's migrate.", "ADDRESS")]
+    target: Annotated[str, Setting("--to", "Where `pageferry receive` listens.", "ADDRESS")]
+    backend: Annotated[str, Setting("--backend", "See `pageferry list backends`; or auto, which chooses.", "NAME")]
+    level: Annotated[int | None, Setting("--level", "Compression level [the backend's default].")] = None
+    threads: Annotated[
+        int | None, Setting("--threads", "Compression threads [cores; one more at a device].", "N", 1, _MOST_THREADS)
+    ] = None
+    decompress_threads: Annotated[
+        int | None, Setting("--decompress-threads", "Ask the receiver for so many.", "N", 1, _MOST_THREADS)
+    ] = None
+    batch_bytes: Annotated[
+        int | None,
+        Setting("--batch", "Bytes of pages compressed at once, such as 256KiB [the backend's choice].", low=1),
+    ] = None
+    inflight_bytes: Annotated[
+        int | None, Setting("--inflight", "Most bytes under way, such as 4MiB [from the link's measured rate].", low=1)
+    ] = None
+    options: Annotated[
+        Mapping[str, bool | int | float | str],
+        Setting("--option", "An option of the backend's own; VALUE as in TOML, or a bare word.", "NAME=VALUE"),
+    ] = field(default_factory=dict)
+    fallback: Annotated[
+        str | None,
+        Setting("--fallback", "What compresses when a device fails, or never [isal:1].", "BACKEND[:LEVEL]"),
+    ] = None
+    qmp: Annotated[
+        str | None,
+        Setting("--qmp", "A QMP socket of the source QEMU, to steer when it stops its guest.", "unix:PATH"),
+    ] = None
+    downtime_s: Annotated[
+        float | None,
+        Setting("--downtime", "Wanted downtime, such as 300ms; needs --qmp [QEMU's downtime-limit].", low=_SHORTEST_S),
+    ] = None
+    wait_s: Annotated[float, Setting("--wait", "Look so long for `pageferry receive` [60s].", low=_SHORTEST_S)] = 60.0
+    insecure: Annotated[bool, _INSECURE] = False
+    without_return_path: Annotated[
+        bool,
+        Setting("--without-return-path", "Carry a migration too whose arrival no destination confirms; see below."),
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveConfig(SocketSettings):
+    """``listen``: any transport's address. ``target``: the destination QEMU's, ``unix:PATH`` or ``tcp:HOST:PORT``."""
+
+    listen: Annotated[str, Setting("--listen", "Wait here for `pageferry send`.", "ADDRESS")]
+    target: Annotated[str, Setting("--to", "Where the destination QEMU's -incoming listens.", "ADDRESS")]
+    threads: Annotated[
+        int | None, Setting("--threads", "Decompression threads [as the sender asks].", "N", 1, _MOST_THREADS)
+    ] = None
+    timeout_s: Annotated[
+        float | None,
+        Setting("--timeout", "Give up when no sender came within this time, such as 60s [never].", low=_SHORTEST_S),
+    ] = None
+    wait_s: Annotated[
+        float, Setting("--wait", "Look so long for that QEMU when the first bytes came [60s].", low=_SHORTEST_S)
+    ] = 60.0
+    insecure: Annotated[bool, _INSECURE] = False
