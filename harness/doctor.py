@@ -122,26 +122,17 @@ def _links() -> list[Check]:
         if shutil.which(tool) is None:
             return [Check("netns", "root and namespaces", "warn", f"no {tool}", relay, f"apt install {package}")]
     mend = "allow CAP_SYS_ADMIN and CAP_NET_ADMIN (docker run --privileged)"
-    namespaces = _link_check(
-        ("netns", "root and namespaces"), {},
-        ("root; ip netns works", "links can be two namespaces and a veth pair"), (relay, mend),
-    )  # fmt: skip
+    works = ("root; ip netns works", "links can be two namespaces and a veth pair")
+    namespaces = _link_check(("netns", "root and namespaces"), {}, works, (relay, mend))
     if namespaces.status != "ok":
         return [namespaces]
-    bucket = _link_check(
-        ("tbf", "tc tbf"), {"bandwidth_bytes_per_s": _TRIED_BYTES_PER_S},
-        ("a veth takes a token bucket", "the kernel limits the link's bandwidth"),
-        (f"limited {relay}", "load the kernel modules veth and sch_tbf"),
-    )  # fmt: skip
-    length = _link_check(
-        ("tun", "/dev/net/tun"), {"delay_s": _TRIED_DELAY_S},
-        ("it makes interfaces", "links between namespaces can have delay, jitter and loss"),
-        (
-            "links between namespaces have no delay, jitter or loss; a relay's delay is without TCP's limits over a distance",
-            "load the kernel module tun (docker run --device /dev/net/tun)",
-        ),
-    )  # fmt: skip
-    return [namespaces, bucket, length]
+    works = ("a veth takes a token bucket", "the kernel limits the link's bandwidth")
+    fails = (f"limited {relay}", "load the kernel modules veth and sch_tbf")
+    bucket = _link_check(("tbf", "tc tbf"), {"bandwidth_bytes_per_s": _TRIED_BYTES_PER_S}, works, fails)
+    works = ("it makes interfaces", "links between namespaces can have delay, jitter and loss")
+    means = "links have no loss; their delay is a relay's, without TCP's limits over a distance"
+    fails = (means, "load the kernel module tun (docker run --device /dev/net/tun)")
+    return [namespaces, bucket, _link_check(("tun", "/dev/net/tun"), {"delay_s": _TRIED_DELAY_S}, works, fails)]
 
 
 def _link_check(
