@@ -28,50 +28,45 @@ class OwnProcess:
     def __init__(self, name: str, argv: Sequence[str], *, host: Host, log: Path) -> None:
         self.name = name
         self.log = log
-        self._child = host.child(argv, log=log)
-
-    @property
-    def pid(self) -> int:
-        """Process id, once started."""
-        return self._child.pid
+        self.child = host.child(argv, log=log)
 
     def start(self) -> None:
         """:raises MissingError: a program that it needs is not there."""
-        self._child.start()
+        self.child.start()
 
     def wait_ready(self) -> str:
         """What stands behind "ready". :raises PageferryError: its own error."""
-        ready = self._child.hear(_READY, _START_TIMEOUT_S)
+        ready = self.child.hear(_READY, _START_TIMEOUT_S)
         if ready is None:
-            how = self._child.end_and_words()
-            now = f"ended: {how}" if how else f"its last line: {self._child.last_words() or '(nothing)'}"
+            how = self.child.end_and_words()
+            now = f"ended: {how}" if how else f"its last line: {self.child.last_words() or '(nothing)'}"
             raise self.failed() or PeerError(f"{self.name}: not ready within {_START_TIMEOUT_S:.0f} s; {now}")
         return ready[1]
 
     def cpu_s(self) -> float:
         """User and system time so far, a device's worker included; the kernel's final count once it has ended."""
-        return self._child.cpu_s()
+        return self.child.cpu_s()
 
     def ended(self) -> bool:
         """Whether it has, well or not."""
-        return self._child.started and self._child.ended() is not None
+        return self.child.started and self.child.ended() is not None
 
     def failed(self) -> PageferryError | None:
         """Its error, if it has ended with one."""
-        if not self.ended() or not self._child.status:
+        if not self.ended() or not self.child.status:
             return None
-        found = _ERROR.findall(self._child.said())
-        words = found[-1] if found else f"ended: {self._child.end_and_words()}"
-        return _BY_STATUS.get(self._child.status, PeerError)(f"{self.name}: {words}")
+        found = _ERROR.findall(self.child.said())
+        words = found[-1] if found else f"ended: {self.child.end_and_words()}"
+        return _BY_STATUS.get(self.child.status, PeerError)(f"{self.name}: {words}")
 
     def wait_end(self, timeout_s: float) -> str:
         """Its last line, of one that is done. :raises PageferryError: it failed, or does not end."""
-        if self._child.ended(timeout_s) is None:
+        if self.child.ended(timeout_s) is None:
             raise PeerError(f"{self.name}: still running after {timeout_s:g} s, when it should be done")
         if (error := self.failed()) is not None:
             raise error
-        return self._child.last_words()
+        return self.child.last_words()
 
     def stop(self) -> None:
         """End it if it still runs."""
-        self._child.stop()
+        self.child.stop()

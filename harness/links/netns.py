@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from backends.children import module_argv
 from harness.errors import MissingError, PeerError
+from harness.hosts.child import Child
 from harness.hosts.claims import Claim, remove_abandoned
 from harness.hosts.namespace import Namespace
-from harness.links.cable import Cable
 from harness.links.contract import ChosenLink, Link, LinkCounters
 from harness.links.netlink import QueueCounter
 from harness.scenario.kinds import LinkSettings
@@ -27,6 +29,7 @@ __all__ = ["NetnsLink", "TbfSettings", "remove_leftovers", "tbf_settings"]
 _NAMESPACES = Path("/run/netns")
 _CLAIMS = Path("/run/pageferry")
 _INTERFACE = "pf0"
+_READY, _READY_TIMEOUT_S = re.compile("ready$"), 10.0
 _ONE_ADDRESS = "02:00:00:00:00:01"
 # RFC 5737's documentation range: no route of the host can mean it, and each pair of namespaces has its own.
 _SOURCE_HOST, _DESTINATION_HOST = "192.0.2.1", "192.0.2.2"
@@ -87,8 +90,8 @@ class NetnsLink(Link):
         self._names = _names(self._claim.path.name)
         near, far = (_NAMESPACES / name for name in self._names)
         super().__init__(given, Namespace(near, _SOURCE_HOST), Namespace(far, _DESTINATION_HOST))
-        length = (given.delay_s, given.jitter_s, given.loss)
-        self._cable = Cable(*length) if any(length) else None
+        self._has_length = any((given.delay_s, given.jitter_s, given.loss))
+        self._line: Child | None = None
         self._counters: tuple[QueueCounter, ...] = ()
         self._congestion_control = _congestion_control()
 
@@ -102,7 +105,7 @@ class NetnsLink(Link):
     def description(self) -> str:
         """Kind, rate, and what shapes it."""
         ends, between = f"MTU 1500, {self._congestion_control}", "veth pair"
-        if self._cable is not None:
+        if self._has_length:
             length = format_delay(self.given.delay_s, self.given.jitter_s)
             between = f"packet line, {length}, {self.given.loss * 100:.3g} % of packets lost"
             ends += f", TCP buffers of at most {_tcp_buffers()} B"
@@ -120,8 +123,8 @@ class NetnsLink(Link):
         """What left the queues of both ends. About 50 us."""
         if not self._counters:
             raise PeerError(f"link {self._names[0]}: it is not open")
-        if self._cable is not None:
-            self._cable.check()
+        if self._line is not None and (how := self._line.end_and_words()) is not None:
+            raise PeerError(f"link: the packet line died: {how}")
         forward, back = self._counters
         return LinkCounters(forward.read_bytes(), back.read_bytes())
 
@@ -132,12 +135,12 @@ class NetnsLink(Link):
         near, far = self._names
         for name in self._names:
             self._run("ip", "netns", "add", name)
-        if self._cable is None:
+        if not self._has_length:
             self._run(
                 "ip", "-n", near, "link", "add", _INTERFACE, "type", "veth", "peer", "name", _INTERFACE, "netns", far
             )
         else:
-            self._cable.open(_NAMESPACES / near, _NAMESPACES / far)
+            self._open_line()
             # Of one address, each end takes what comes and asks nobody: far hosts are no neighbours.
             for name in self._names:
                 self._run("ip", "-n", name, "link", "set", _INTERFACE, "address", _ONE_ADDRESS, "arp", "off")
@@ -166,8 +169,9 @@ class NetnsLink(Link):
         for counter in self._counters:
             counter.close()
         self._counters = ()
-        if self._cable is not None:
-            self._cable.close()
+        if self._line is not None:
+            self._line.stop()
+            self._line = None
         self._claim.release()
 
     @property
@@ -178,6 +182,17 @@ class NetnsLink(Link):
 
     def _run(self, *command: str) -> None:
         _run(*command, instead=self._instead)
+
+    def _open_line(self) -> None:
+        lengths = ("--delay-s", self.given.delay_s, "--jitter-s", self.given.jitter_s, "--loss", self.given.loss)
+        ends = (_NAMESPACES / name for name in self._names)
+        self._line = Child(module_argv("harness.links.packet_line", *map(str, (*lengths, *ends)))).start()
+        if self._line.hear(_READY, _READY_TIMEOUT_S) is None:
+            why = self._line.end_and_words() or "it is not ready"
+            raise MissingError(
+                f"link: no packet line between namespaces: {why}; allow /dev/net/tun, or leave out link.delay, link.jitter and"
+                " link.loss"
+            )
 
     def _take_claim(self) -> None:
         try:

@@ -68,12 +68,12 @@ def test_a_lossy_link_between_namespaces_delivers_all_and_sends_some_twice(needs
 
 def test_a_packet_line_ends_with_its_link_and_with_its_harness_even_when_that_is_killed(needs_netns):
     with NetnsLink(given(None, delay_s=0.001)) as link:
-        pid = link._cable._child.pid
+        pid = link._line.pid
         assert Path(f"/proc/{pid}").exists()
     assert not Path(f"/proc/{pid}").exists()
     code = (
         "from harness.links.netns import NetnsLink; from harness.scenario.kinds import LinkSettings; import time\n"
-        "link = NetnsLink(LinkSettings(delay_s=0.001)); link.open(); print(link._cable._child.pid, flush=True); time.sleep(60)"
+        "link = NetnsLink(LinkSettings(delay_s=0.001)); link.open(); print(link._line.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         pid = int(process.stdout.readline())
@@ -84,8 +84,8 @@ def test_a_packet_line_ends_with_its_link_and_with_its_harness_even_when_that_is
 
 def test_a_dead_packet_line_is_an_error_with_its_last_words(needs_netns):
     with NetnsLink(given(None, delay_s=0.001)) as link:
-        os.kill(link._cable._child.pid, signal.SIGKILL)
-        link._cable._child.ended(10)
+        os.kill(link._line.pid, signal.SIGKILL)
+        link._line.ended(10)
         with pytest.raises(PeerError, match="packet line died"):
             link.counters()
 

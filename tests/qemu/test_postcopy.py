@@ -84,7 +84,7 @@ def test_postcopy_is_carried_to_its_end(stack, run_dir, guests):
 def test_postcopy_whose_pair_died_is_recovered_through_a_new_one(stack, run_dir, guests, dies):
     first = open_pair(stack, run_dir, "first")
     begin_postcopy(guests, first)
-    os.kill(getattr(first, dies).pid, signal.SIGKILL)
+    os.kill(getattr(first, dies).child.pid, signal.SIGKILL)
     for side in (guests.source, guests.destination):
         assert wait_status(side, "completed", "failed", "postcopy-paused") == "postcopy-paused"
     second = open_pair(stack, run_dir, "second")
