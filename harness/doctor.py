@@ -22,9 +22,8 @@ from harness.guests.accel import probe_accel
 from harness.guests.verify import dump_bytes
 from harness.hosts import limits
 from harness.hosts.rundir import LOGS_BYTES, scratch_base
-from harness.links.netns import NetnsLink
+from harness.links.netns import NetnsLink, NetnsSettings
 from harness.qemu.survey import survey
-from harness.scenario.kinds import LinkSettings
 from harness.streams.memory.cache import ELSEWHERE, cache_dir
 from harness.units import format_bytes
 
@@ -140,7 +139,7 @@ def _link_check(
 ) -> Check:
     """By a trial. ``works``: what was found, and what that means; ``fails``: what that means, and the remedy."""
     try:
-        with NetnsLink(LinkSettings.model_validate(settings)):
+        with NetnsLink(NetnsSettings.model_validate(settings)):
             return Check(*name, "ok", *works)
     except PageferryError as exc:
         return Check(*name, "warn", _first_words(exc), *fails)

@@ -10,6 +10,7 @@ import re
 
 __all__ = [
     "MIB",
+    "PAGE_BYTES",
     "format_bandwidth",
     "format_bytes",
     "format_delay",
@@ -20,6 +21,9 @@ __all__ = [
     "parse_duration",
     "parse_rate",
 ]
+
+PAGE_BYTES = 4096
+"""Of a guest's page on x86, and of whatever a user sizes in pages."""
 
 MIB = 1 << 20
 

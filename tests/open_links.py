@@ -12,7 +12,7 @@ import pytest
 from harness.errors import MissingError
 from harness.links.contract import Link
 from harness.links.netns import NetnsLink
-from harness.scenario.kinds import LinkSettings
+from harness.scenario.kinds import LINKS, LinkSettings
 
 SINK = """
 import socket, sys
@@ -32,7 +32,7 @@ connection.close()
 
 
 def given(bytes_per_s: int | None = None, kind: str = "auto", **length: float) -> LinkSettings:
-    return LinkSettings.model_validate({"kind": kind, "bandwidth_bytes_per_s": bytes_per_s, **length})
+    return LINKS.load(kind).settings.model_validate({"kind": kind, "bandwidth_bytes_per_s": bytes_per_s, **length})
 
 
 @pytest.fixture(scope="module")

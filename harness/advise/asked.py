@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import ScenarioError, UserError
+from harness.guests.streamed import RecordedSettings, SyntheticSettings
 from harness.hosts.limits import cores
 from harness.results.model import Guest
-from harness.scenario.model import Guest as GuestPart
+from harness.scenario.kinds import GuestSettings
 from harness.scenario.model import Scenario, load_scenario
 from harness.streams.memory.pagegen import PAGE_BYTES
+from harness.streams.memory.settings import MemorySettings
 from harness.streams.streamfile import open_stream
 from harness.units import MIB, format_bytes
 
@@ -33,7 +35,7 @@ class Asked:
 
     words: str
     guest: Guest
-    part: GuestPart
+    part: GuestSettings
     dirty_bytes_per_s: int | None
     downtime_limit_s: float | None
     notes: tuple[str, ...] = ()
@@ -53,16 +55,20 @@ def asked(text: str, dirty_bytes_per_s: int | None) -> Asked:
         if path.suffix == ".toml" or path.exists():
             raise
         raise ScenarioError(f"{exc}; a recorded stream is named by its file, and there is none of this name") from exc
-    if scenario.guest.path is not None:
+    if isinstance(scenario.guest, RecordedSettings):
         found = _of_stream(Path(scenario.guest.path), dirty_bytes_per_s, scenario.downtime_limit_s)
+    elif isinstance(scenario.guest, MemorySettings):
+        found = _of_guest(text, scenario.guest, scenario.downtime_limit_s, dirty_bytes_per_s)
     else:
-        found = _of_guest(text, scenario, dirty_bytes_per_s)
+        raise UserError(
+            f"{text}: a guest of kind {scenario.guest.kind!r} cannot be replayed; record its stream, and name that"
+        )
     return replace(found, notes=(*found.notes, *_of_link(scenario)))
 
 
 def _of_link(scenario: Scenario) -> Iterator[str]:
     """What of the scenario's link is not in the question, which has a bandwidth alone."""
-    if scenario.link.delay_s or scenario.link.jitter_s or scenario.link.loss:
+    if scenario.link.delay_s or scenario.link.jitter_s or getattr(scenario.link, "loss", 0.0):
         yield "Of a link without length or losses: the delay, jitter and loss of this scenario's link are not in the model."
 
 
@@ -77,16 +83,16 @@ def _of_stream(path: Path, dirty_bytes_per_s: int | None, downtime_limit_s: floa
         )
     if dirty_bytes_per_s is not None:
         notes.append("A stream does not tell its guest's working set: all of it is taken to be dirtied in turn.")
-    part = GuestPart(kind="stream", path=str(path.absolute()))
+    part = RecordedSettings(path=str(path.absolute()))
     return Asked(words, guest, part, dirty_bytes_per_s, downtime_limit_s, tuple(notes))
 
 
-def _of_guest(name: str, scenario: Scenario, dirty_bytes_per_s: int | None) -> Asked:
-    whole = scenario.guest
+def _of_guest(name: str, whole: MemorySettings, downtime_limit_s: float, dirty_bytes_per_s: int | None) -> Asked:
     rate = whole.dirty_rate_bytes_per_s if dirty_bytes_per_s is None else dirty_bytes_per_s
     zero = whole.fill.get("zero", 0.0)
     first_pass_bytes = whole.memory_bytes / PAGE_BYTES * (zero * _ZERO_RECORD_BYTES + (1 - zero) * _PAGE_RECORD_BYTES)
-    part = whole.model_copy(update={"kind": "synthetic", "dirty_rate_bytes_per_s": rate})
+    common = {name: getattr(whole, name) for name in MemorySettings.model_fields}
+    part = SyntheticSettings(**common | {"kind": "synthetic", "dirty_rate_bytes_per_s": rate})
     smaller = (
         f"Measured on a guest of {format_bytes(MOST_BYTES)} with such pages; a long window finds other repeats in more."
     )
@@ -95,7 +101,7 @@ def _of_guest(name: str, scenario: Scenario, dirty_bytes_per_s: int | None) -> A
         Guest(first_pass_bytes, whole.working_set_bytes, rate),
         part,
         rate,
-        scenario.downtime_limit_s,
+        downtime_limit_s,
         (smaller,) if whole.memory_bytes > MOST_BYTES else (),
     )
 

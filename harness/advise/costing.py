@@ -14,14 +14,18 @@ from pathlib import Path
 
 from harness.advise.adviser import Measured
 from harness.advise.asked import MOST_BYTES, whole_pages
-from harness.errors import MissingError
+from harness.errors import MissingError, UserError
 from harness.experiment.events import Event
 from harness.experiment.runner import run_scenario
+from harness.guests.streamed import RecordedSettings
+from harness.links.auto import AutoSettings
 from harness.migrator.carry.policy import FlightPolicy
 from harness.results.model import Link
 from harness.results.result import Result, Run
-from harness.scenario.kinds import LinkSettings
-from harness.scenario.model import Guest, Method, Scenario
+from harness.scenario.kinds import GuestSettings
+from harness.scenario.methods import Method, PairMethod
+from harness.scenario.model import Scenario
+from harness.streams.memory.settings import MemorySettings
 from harness.units import MIB, format_bytes
 
 __all__ = ["CHOICES", "measure", "slow_batches"]
@@ -45,7 +49,13 @@ Progress = Callable[[str], AbstractContextManager[Callable[[Event], None]]]
 
 
 def measure(
-    part: Guest, *, bandwidth_bytes_per_s: int | None, cores: int, repeats: int, folder: Path, progress: Progress
+    part: GuestSettings,
+    *,
+    bandwidth_bytes_per_s: int | None,
+    cores: int,
+    repeats: int,
+    folder: Path,
+    progress: Progress,
 ) -> Measured:
     """Replay ``part`` by all choices. :raises PageferryError: what ``run_scenario`` raises."""
     batch_bytes, slow_bytes_per_s = slow_batches(cores)
@@ -79,9 +89,8 @@ def slow_batches(lanes: int) -> tuple[int, float]:
 
 def _methods(cores: int, batch_bytes: int | None = None) -> tuple[Method, ...]:
     return tuple(
-        Method(
+        PairMethod(
             name=backend if level is None else f"{backend}-{level}",
-            engine="pageferry",
             baseline=backend == "none",
             backend=backend,
             level=level,
@@ -93,7 +102,7 @@ def _methods(cores: int, batch_bytes: int | None = None) -> tuple[Method, ...]:
 
 
 def _scenario(
-    guest: Guest, methods: Sequence[Method], repeats: int, bandwidth_bytes_per_s: int | None = None
+    guest: GuestSettings, methods: Sequence[Method], repeats: int, bandwidth_bytes_per_s: int | None = None
 ) -> Scenario:
     return Scenario(
         name="advise",
@@ -102,7 +111,7 @@ def _scenario(
         warmups=0,
         timeout=_TIMEOUT_S,
         guest=guest,
-        link=LinkSettings(bandwidth=bandwidth_bytes_per_s),
+        link=AutoSettings(bandwidth=bandwidth_bytes_per_s),
         method=tuple(methods),
     )
 
@@ -119,12 +128,16 @@ def _cpu_s_per_wire_byte(result: Result) -> float:
 
 
 @contextlib.contextmanager
-def _shortened(part: Guest, most_bytes: int) -> Iterator[Guest]:
+def _shortened(part: GuestSettings, most_bytes: int) -> Iterator[GuestSettings]:
     """``part`` with at most so many bytes; the beginning of a recorded stream is a file that goes when it is left."""
-    if part.path is None:
+    if isinstance(part, MemorySettings):
         share = min(1.0, most_bytes / part.memory_bytes)
         sizes = {"memory_bytes": part.memory_bytes, "working_set_bytes": part.working_set_bytes}
         yield part.model_copy(update={name: whole_pages(size * share) for name, size in sizes.items()})
+    elif not isinstance(part, RecordedSettings):
+        raise UserError(
+            f"a guest of kind {part.kind!r} cannot be replayed; name a scenario whose guest we make, or a stream"
+        )
     elif Path(part.path).stat().st_size <= most_bytes:
         yield part
     else:

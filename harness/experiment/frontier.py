@@ -14,7 +14,8 @@ from statistics import median
 
 from harness.experiment.bisection import MOST_TRIES, Bisection
 from harness.results.result import Attempt, Frontier, Run, value_text
-from harness.scenario.model import Method, Scenario
+from harness.scenario.methods import Method
+from harness.scenario.model import Scenario
 
 __all__ = ["doubts", "frontiers", "judged", "next_value", "runs_left", "with_value"]
 
@@ -40,7 +41,7 @@ def with_value(scenario: Scenario, search: str, value: float) -> Scenario:
 def judged(run: Run, scenario: Scenario, search: str, value: float) -> Run:
     """``run`` with its attempt; ``scenario`` is the one that it was made with."""
     attempt = Attempt(search, value, converged=None)
-    asked, wrote = scenario.guest.dirty_rate_bytes_per_s, run.guest_dirty_rate_bytes_per_s
+    asked, wrote = getattr(scenario.guest, "dirty_rate_bytes_per_s", 0), run.guest_dirty_rate_bytes_per_s
     if run.status == "timeout":
         return replace(run, attempt=replace(attempt, converged=False, why=f"no end within {scenario.timeout_s:g} s"))
     if run.status != "completed":

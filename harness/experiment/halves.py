@@ -19,7 +19,7 @@ from harness.hosts.ours import OwnProcess
 from harness.links.contract import Link
 from harness.migrator.config import ReceiveConfig, SendConfig
 from harness.migrator.document import dumped
-from harness.scenario.model import Method
+from harness.scenario.methods import PairMethod
 
 __all__ = [
     "Half",
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 
-def _send_config(method: Method, source: Path, target: str, qmp: Path | None, *, return_path: bool) -> SendConfig:
+def _send_config(method: PairMethod, source: Path, target: str, qmp: Path | None, *, return_path: bool) -> SendConfig:
     """A scenario's method. ``insecure``: the link is one that the harness made, with nothing else on it."""
     return SendConfig(
         f"unix:{source}",
@@ -76,7 +76,7 @@ class Half(OwnProcess):
 
 @contextlib.contextmanager
 def open_pair(
-    method: Method,
+    method: PairMethod,
     link: Link,
     *,
     source: Path,

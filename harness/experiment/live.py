@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.errors import QemuError
+from harness.errors import QemuError, UserError
 from harness.experiment.downtime import longest_silence_s, stop_to_resume_s, wall_to_monotonic_s
 from harness.experiment.events import RunProgress
 from harness.experiment.halves import (
@@ -29,6 +29,7 @@ from harness.guests.accel import Accel, probe_accel
 from harness.guests.native import plan_method
 from harness.guests.pair import GuestPair, GuestSpec, start_pair
 from harness.guests.stress import StressConfig, layout
+from harness.guests.stress.kind import StressSettings
 from harness.guests.verify import Verification, dump_bytes, verify
 from harness.hosts.look import Look, cpu_seconds
 from harness.hosts.rundir import LOGS_BYTES, open_run_dir, scratch_base
@@ -37,7 +38,8 @@ from harness.links.steps import stepping
 from harness.qemu.migration import MigrationOutcome, MigrationStatus, listen, migrate
 from harness.qemu.survey import QemuSurvey, survey
 from harness.results.result import CpuSeconds, Run
-from harness.scenario.model import Method, Scenario
+from harness.scenario.methods import Method, PairMethod, QemuMethod
+from harness.scenario.model import Scenario
 from harness.streams.memory import memory
 from harness.streams.memory.cache import cache_dir
 
@@ -59,6 +61,9 @@ class LiveLab:
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
         guest = scenario.guest
+        if not isinstance(guest, StressSettings):
+            raise UserError(f"a guest of kind {guest.kind!r} does not live in QEMU")
+        self._guest = guest
         self._config = StressConfig(
             guest.memory_bytes,
             guest.working_set_bytes,
@@ -70,7 +75,7 @@ class LiveLab:
 
     def __enter__(self) -> LiveLab:
         """Survey, probe, images, link. :raises MissingError: no QEMU, no KVM where it was asked for, no link, no room."""
-        guest = self._scenario.guest
+        guest = self._guest
         self._survey: QemuSurvey = survey(guest.qemu)
         self._scratch = scratch_base(self._scratch_bytes)
         self._accel: Accel = probe_accel(guest.qemu, guest.accel)
@@ -98,7 +103,7 @@ class LiveLab:
 
     def memory_classes(self) -> dict[str, dict[str, float]]:
         """Shares, declared and measured zlib-1 ratios of the fill."""
-        guest = self._scenario.guest
+        guest = self._guest
         return {str(name): facts for name, facts in memory.measure_classes(guest.fill, guest.seed).items()}
 
     def run(self, method: Method, logs: Path, on_progress: Callable[[RunProgress], None]) -> Run:
@@ -117,7 +122,7 @@ class LiveLab:
                     run_dir=run_dir,
                     log_dir=run_dir,
                     hosts=(link.source, link.destination),
-                    steered=method.steer,
+                    steered=isinstance(method, PairMethod) and method.steer,
                 )
             )
             route = stack.enter_context(_open_route(method, pair, link, run_dir, return_path=scenario.return_path))
@@ -136,7 +141,7 @@ class _Route:
 
 @contextmanager
 def _open_route(method: Method, pair: GuestPair, link: Link, run_dir: Path, *, return_path: bool) -> Iterator[_Route]:
-    if method.engine == "qemu":
+    if not isinstance(method, PairMethod):
         heard = listen(pair.destination, f"tcp:{link.destination.address}:0")
         yield _Route("tcp:{}:{}".format(*link.connect_address(int(heard.rpartition(":")[2]))))
         return
@@ -260,7 +265,7 @@ class _Attempt:
         wire_bytes = self.wire_bytes
         ours = statistics.get("sender")
         stream_bytes = ours["stream_bytes"] if ours else outcome.last.transferred_bytes
-        inside = _INSIDE_QEMU & set(self.method.capabilities)
+        inside = _INSIDE_QEMU & set(self.method.capabilities if isinstance(self.method, QemuMethod) else ())
         return Run(
             self.method.name,
             repeat=0,

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import PageferryError
+from harness.errors import PageferryError, UserError
 from harness.experiment.events import RunProgress
 from harness.experiment.halves import (
     Half,
@@ -23,12 +23,14 @@ from harness.experiment.halves import (
     pair_doubts,
     pair_parameters,
 )
+from harness.guests.streamed import RecordedSettings, SyntheticSettings
 from harness.hosts.look import Look, cpu_seconds
 from harness.hosts.rundir import LOGS_BYTES, open_run_dir, scratch_base
 from harness.links.contract import Link, choose_link
 from harness.links.steps import stepping
 from harness.results.result import Run
-from harness.scenario.model import Method, Scenario
+from harness.scenario.methods import Method, PairMethod
+from harness.scenario.model import Scenario
 from harness.streams import synthetic
 from harness.streams.memory import memory
 from harness.streams.memory.cache import cache_dir
@@ -51,7 +53,7 @@ class ReplayLab:
         """Stream and link. :raises UserError: not a stream. :raises MissingError: no file, no link, no room."""
         guest = self._scenario.guest
         self._scratch = scratch_base(LOGS_BYTES)
-        self._stream = open_stream(Path(guest.path)) if guest.path is not None else self._generated()
+        self._stream = open_stream(Path(guest.path)) if isinstance(guest, RecordedSettings) else self._generated()
         self._link = choose_link(self._scenario.link)
         return self
 
@@ -60,6 +62,8 @@ class ReplayLab:
 
     def _generated(self) -> StreamFile:
         guest = self._scenario.guest
+        if not isinstance(guest, SyntheticSettings):
+            raise UserError(f"a guest of kind {guest.kind!r} is no stream")
         spec = synthetic.StreamSpec(
             guest.memory_bytes,
             guest.fill,
@@ -85,7 +89,7 @@ class ReplayLab:
     def memory_classes(self) -> dict[str, dict[str, float]]:
         """As a live guest's, where the stream was generated; a recording's pages are not sorted into classes."""
         guest = self._scenario.guest
-        if guest.path is not None:
+        if not isinstance(guest, SyntheticSettings):
             return {}
         return {str(name): facts for name, facts in memory.measure_classes(guest.fill, guest.seed).items()}
 
@@ -182,7 +186,7 @@ class _Route:
 
 @contextmanager
 def _open_route(method: Method, link: Link, run_dir: Path) -> Iterator[_Route]:
-    ours = method.engine == "pageferry"
+    ours = isinstance(method, PairMethod)
     out_of, into = run_dir / "out.sock", run_dir / "in.sock"
     listen = f"unix:{into}" if ours else f"tcp:{link.destination.address}:0"
     with ExitStack() as stack:
@@ -190,7 +194,7 @@ def _open_route(method: Method, link: Link, run_dir: Path) -> Iterator[_Route]:
         stack.callback(sink.stop)
         sink.start()
         ready = sink.wait_ready()
-        if not ours:
+        if not isinstance(method, PairMethod):
             host, port = link.connect_address(int(ready.rpartition(":")[2]))
             yield _Route(f"tcp:{host}:{port}", sink)
             return

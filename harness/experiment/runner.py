@@ -23,7 +23,8 @@ from harness.experiment.replayed import ReplayLab
 from harness.hosts.signals import raise_if_arrived
 from harness.results import stats
 from harness.results.result import Result, Run, conditions, save_result
-from harness.scenario.model import Method, Scenario
+from harness.scenario.methods import Method
+from harness.scenario.model import Scenario
 
 __all__ = ["Lab", "first_result", "one_run", "open_lab", "run_scenario"]
 
@@ -52,7 +53,7 @@ class _Turn:
 
 def open_lab(scenario: Scenario) -> AbstractContextManager[Lab]:
     """The lab for the scenario's kind of guest. :raises MissingError: QEMU is not here."""
-    return LiveLab(scenario) if scenario.guest.kind == "stress" else ReplayLab(scenario)
+    return LiveLab(scenario) if scenario.guest.has_qemu else ReplayLab(scenario)
 
 
 def run_scenario(scenario: Scenario, out: Path, on_event: Callable[[Event], None]) -> Result:
@@ -84,7 +85,7 @@ def run_scenario(scenario: Scenario, out: Path, on_event: Callable[[Event], None
 
 def first_result(scenario: Scenario, lab: Lab) -> Result:
     """What is known before the first run."""
-    facts = environment.collect(scenario.guest.qemu) | lab.describe()
+    facts = environment.collect(getattr(scenario.guest, "qemu", "qemu-system-x86_64")) | lab.describe()
     unused = {"frontier"} if scenario.frontier is None else None  # results of before there were any stay comparable
     return Result(scenario.model_dump(mode="json", exclude=unused), facts, memory_classes=lab.memory_classes())
 

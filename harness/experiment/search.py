@@ -16,7 +16,8 @@ from harness.experiment.events import Event, LabOpened, RunFinished, RunStarted
 from harness.experiment.frontier import doubts, frontiers, judged, next_value, runs_left, with_value
 from harness.experiment.outputs import RUN_FILES, replacing
 from harness.results.result import Attempt, Result, Run, conditions, load_result, save_result
-from harness.scenario.model import Method, Scenario
+from harness.scenario.methods import Method
+from harness.scenario.model import Scenario
 
 __all__ = ["run_frontiers"]
 

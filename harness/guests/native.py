@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from harness.errors import MissingError, QemuError
 from harness.qemu.qmp import Json, Qmp
 from harness.qemu.survey import QemuSurvey
-from harness.scenario.model import Method
+from harness.scenario.methods import Method, QemuMethod
 
 __all__ = ["UNLIMITED_BYTES_PER_S", "MethodPlan", "MethodUnavailable", "SideSettings", "apply_plan", "plan_method"]
 
@@ -48,12 +48,13 @@ class MethodPlan:
 
 def plan_method(method: Method, known: QemuSurvey, *, downtime_limit_s: float, return_path: bool) -> MethodPlan:
     """Settings for ``method`` on the QEMU that ``known`` describes. :raises MethodUnavailable: it lacks something."""
-    capabilities = {"return-path": return_path} | dict.fromkeys(method.capabilities, True)
+    own = method if isinstance(method, QemuMethod) else QemuMethod(name=method.name)
+    capabilities = {"return-path": return_path} | dict.fromkeys(own.capabilities, True)
     if "events" in known.capabilities:
         capabilities["events"] = True  # status changes then arrive with QEMU's timestamps
     source: dict[str, Scalar] = {"downtime-limit": round(downtime_limit_s * 1000)}
-    source |= method.source
-    destination = dict(method.destination)
+    source |= own.source
+    destination = dict(own.destination)
     if capabilities.get("multifd"):
         source.setdefault("multifd-channels", DEFAULT_MULTIFD_CHANNELS)
         destination = {name: source[name] for name in _SHARED_BY_BOTH_SIDES if name in source} | destination

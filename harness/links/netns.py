@@ -14,6 +14,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import Field
+
 from backends.children import module_argv
 from harness.errors import MissingError, PeerError
 from harness.hosts.child import Child
@@ -24,7 +26,7 @@ from harness.links.netlink import QueueCounter
 from harness.scenario.kinds import LinkSettings
 from harness.units import format_bandwidth, format_delay
 
-__all__ = ["NetnsLink", "TbfSettings", "remove_leftovers", "tbf_settings"]
+__all__ = ["NetnsLink", "NetnsSettings", "PacketSettings", "TbfSettings", "remove_leftovers", "tbf_settings"]
 
 _NAMESPACES = Path("/run/netns")
 _CLAIMS = Path("/run/pageferry")
@@ -51,6 +53,19 @@ _LIMIT_S, _MINIMUM_LIMIT_BYTES = 0.004, 32 << 10
 _PACKET_BYTES, _PACKET_S, _PACKETS_LIMIT_BYTES = 72 << 10, 0.006, 160 << 10
 # The unlimited link's queue only counts (veth has none of its own).
 _COUNTING_QUEUE = ["pfifo", "limit", "10000"]
+
+
+class PacketSettings(LinkSettings):
+    """Of a link that has packets."""
+
+    loss: float = Field(default=0.0, ge=0, le=0.5)
+    """The share of packets that vanish, each way."""
+
+
+class NetnsSettings(PacketSettings):
+    """Two network namespaces, a veth pair and a token bucket. Needs root."""
+
+    kind: str = "netns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +96,8 @@ def tbf_settings(bytes_per_s: int, round_trip_s: float = 0.0) -> TbfSettings:
 class NetnsLink(Link):
     """Source and destination in a network namespace each, joined by nothing but a veth pair."""
 
+    settings = NetnsSettings
+    summary = "two network namespaces, a veth pair and a token bucket; as root"
     counts = "Ethernet frames that left each side's queue: headers and retransmissions included"
     counts_headers = True
     shares_cpu = False
@@ -90,7 +107,8 @@ class NetnsLink(Link):
         self._names = _names(self._claim.path.name)
         near, far = (_NAMESPACES / name for name in self._names)
         super().__init__(given, Namespace(near, _SOURCE_HOST), Namespace(far, _DESTINATION_HOST))
-        self._has_length = any((given.delay_s, given.jitter_s, given.loss))
+        self._loss = given.loss if isinstance(given, PacketSettings) else 0.0
+        self._has_length = any((given.delay_s, given.jitter_s, self._loss))
         self._line: Child | None = None
         self._counters: tuple[QueueCounter, ...] = ()
         self._congestion_control = _congestion_control()
@@ -107,7 +125,7 @@ class NetnsLink(Link):
         ends, between = f"MTU 1500, {self._congestion_control}", "veth pair"
         if self._has_length:
             length = format_delay(self.given.delay_s, self.given.jitter_s)
-            between = f"packet line, {length}, {self.given.loss * 100:.3g} % of packets lost"
+            between = f"packet line, {length}, {self._loss * 100:.3g} % of packets lost"
             ends += f", TCP buffers of at most {_tcp_buffers()} B"
         if self.given.bandwidth_bytes_per_s is None:
             return f"netns: two network namespaces, {between}, unlimited, {ends}"
@@ -178,13 +196,13 @@ class NetnsLink(Link):
     def _instead(self) -> str:
         """For whoever cannot have namespaces."""
         loses = "leave out link.loss, which only network namespaces have"
-        return loses if self.given.loss else 'set link.kind = "relay"'
+        return loses if self._loss else 'set link.kind = "relay"'
 
     def _run(self, *command: str) -> None:
         _run(*command, instead=self._instead)
 
     def _open_line(self) -> None:
-        lengths = ("--delay-s", self.given.delay_s, "--jitter-s", self.given.jitter_s, "--loss", self.given.loss)
+        lengths = ("--delay-s", self.given.delay_s, "--jitter-s", self.given.jitter_s, "--loss", self._loss)
         ends = (_NAMESPACES / name for name in self._names)
         self._line = Child(module_argv("harness.links.packet_line", *map(str, (*lengths, *ends)))).start()
         if self._line.hear(_READY, _READY_TIMEOUT_S) is None:

@@ -17,26 +17,13 @@ from typing import Any
 import scenarios
 from harness.errors import ScenarioError
 from harness.names import unknown
+from harness.scenario.fault import Fault, shown
 from harness.terminal import one_line
 
 __all__ = [
-    "Fault",
-    "Override",
-    "apply_override",
-    "check_name",
-    "check_shape",
-    "dotted",
-    "expand_methods",
-    "find_file",
-    "key_of",
-    "method_key",
-    "one_line",
-    "parse_toml",
-    "read_toml",
-    "shown",
-    "unknown",
-    "value_of",
-]
+    "Override", "apply_override", "check_name", "check_shape", "expand_methods", "find_file", "method_key", "parse_toml",
+    "read_toml", "unknown", "value_of", "with_method_names", "write",
+]  # fmt: skip
 
 MAX_METHODS = 1000
 MAX_FILE_BYTES = 1 << 20
@@ -45,28 +32,15 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}")
 _NAME_RULE = "start with a letter or digit, then letters, digits, space, '.', '_', '+', '-', 64 at most"
 
 
-class Fault(Exception):  # noqa: N818 - it never leaves the scenario modules; the user sees a ScenarioError
-    """Something wrong at ``key``. Becomes a ScenarioError once the file, or the ``--set`` behind it, is known.
-
-    ``because`` is another key that the rule looks at: a ``--set`` of that one is to blame as well.
-    """
-
-    def __init__(self, key: tuple[str, ...], message: str, because: tuple[str, ...] | None = None) -> None:
-        super().__init__(message)
-        self.key = key
-        self.message = message
-        self.because = because
-
-
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One ``--set``: its text as typed, and the key that it wrote."""
+    """A value that was written over the file's. ``place``: how an error names where it came from."""
 
-    text: str
+    place: str
     key: tuple[str, ...]
 
     def explains(self, fault: Fault) -> bool:
-        """Whether this ``--set`` wrote the key at fault, one above it or one below it."""
+        """Whether this wrote the key at fault, one above it or one below it."""
         keys = [key for key in (fault.key, fault.because) if key]
         return any(self.key[: len(key)] == key[: len(self.key)] for key in keys)
 
@@ -132,14 +106,19 @@ def apply_override(doc: dict[str, Any], text: str) -> Override:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise ScenarioError(f"{place}: write KEY=VALUE, for example guest.memory=2GiB or method.isal-1.threads=4")
-    table, above, rest = _start_of_key(doc, name.strip(), place)
+    return write(doc, name.strip(), value_of(value), place)
+
+
+def write(doc: dict[str, Any], name: str, value: object, place: str) -> Override:
+    """Write ``value`` at a dotted key. :raises ScenarioError: the key leads through something that is not a table."""
+    table, above, rest = _start_of_key(doc, name, place)
     *tables, last = rest
     for part in tables:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise ScenarioError(one_line(f"{place}: {part!r} is a value, not a table; it has no keys to set"))
-    table[last] = value_of(value)
-    return Override(text=text, key=(*above, *rest))
+    table[last] = value
+    return Override(place, (*above, *rest))
 
 
 def _start_of_key(
@@ -254,24 +233,11 @@ def method_key(method: dict[str, Any], index: int) -> tuple[str, ...]:
     return ("method", name) if isinstance(name, str) and name else ("method", f"#{index + 1}")
 
 
-def key_of(loc: Sequence[str | int], doc: dict[str, Any]) -> tuple[str, ...]:
-    """Pydantic's location -> our key: methods by name, without pydantic's notes on unions and dictionary keys."""
-    if len(loc) > 1 and loc[0] == "method" and isinstance(loc[1], int):
-        return (*method_key(doc["method"][loc[1]], loc[1]), *(str(part) for part in loc[2:4] if part != "[key]"))
-    return tuple(str(part) for part in loc[:3] if part != "[key]")
-
-
-def dotted(key: tuple[str, ...]) -> str:
-    """The key as an error shows it, with its colon; nothing for an error about the whole file."""
-    return f"{'.'.join(key)}: " if key else ""
-
-
-def shown(value: object) -> str:
-    """A value as an error shows it: short, strings in quotes, TOML's words for true and false."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # an integer of thousands of digits, nesting of thousands of levels
-        text = f"a {type(value).__name__} too large to show"
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def with_method_names(fault: Fault, methods: Sequence[dict[str, Any]]) -> Fault:
+    """A method that pydantic named by its place, by its name."""
+    first, *rest = fault.key or ("",)
+    if first != "method" or not rest or not rest[0].startswith("#"):
+        return fault
+    index = int(rest[0][1:]) - 1
+    named = (*method_key(methods[index], index), *rest[1:])
+    return Fault(named, fault.message, (*named[:2], *fault.because[2:]) if fault.because else None)

@@ -1,7 +1,7 @@
-"""TOML -> a validated Scenario. Every check of what a user wrote in a scenario is here; inside, types are trusted.
+"""A scenario: TOML -> checked parts. What a user wrote is checked here once; inside, types are trusted.
 
-``scenario_document`` works on the text (finding, reading, ``--set``, lists that become several methods),
-``scenario_checks`` holds the rules that span several keys. Knows nothing of how a scenario is run.
+``document`` works on the text, ``part`` is what all tables have in common, ``methods``, ``frontier`` and the kinds of guests and
+links (``kinds``) are the tables, ``sweep`` makes several scenarios of one. Knows nothing of how a scenario is run.
 """
 
 from __future__ import annotations
@@ -9,97 +9,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, SerializeAsAny, ValidationError
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, ValidationInfo, model_validator
 
-from harness.errors import ScenarioError, UserError
-from harness.scenario import checks, document
-from harness.scenario.document import Fault
-from harness.scenario.kinds import LINKS, LinkSettings
-from harness.scenario.parts import Bytes, OptionalBytes, Part, PositiveRate, Quantity, Rate, Seconds, Threads
+from harness.errors import ScenarioError
+from harness.scenario import document
+from harness.scenario.document import Override
+from harness.scenario.fault import Fault, dotted
+from harness.scenario.frontier import MAX_DOWNTIME_LIMIT_S, FrontierSearch
+from harness.scenario.kinds import GUESTS, LINKS, GuestSettings, LinkSettings, settings_for
+from harness.scenario.methods import Method, method_of
+from harness.scenario.part import Part, Seconds, first_fault
+from harness.terminal import one_line
 
-__all__ = ["FrontierSearch", "Guest", "Method", "PageClass", "Scenario", "load_scenario"]
-
-PageClass = Literal["zero", "text", "code", "heap", "random", "duplicate"]
-Scalar = str | int | float | bool
-
-
-class Guest(Part):
-    """What is migrated. ``fill`` gives each page class its share of RAM; it sums to 1.
-
-    ``path`` is the recorded stream of kind "stream"; in TOML it is relative to the scenario file.
-    """
-
-    kind: Literal["stress", "stream", "synthetic"] = "stress"
-    accel: Literal["auto", "kvm", "tcg"] = "auto"
-    qemu: str = Field(default="qemu-system-x86_64", min_length=1)
-    memory_bytes: Bytes = Field(default=512 << 20, alias="memory")
-    fill: dict[PageClass, float] = Field(default={"zero": 0.4, "text": 0.2, "code": 0.15, "heap": 0.15, "random": 0.1})
-    seed: int = Field(default=1, ge=0, lt=1 << 63)
-    working_set_bytes: Bytes = Field(default=64 << 20, alias="working_set")
-    dirty_rate_bytes_per_s: Rate = Field(default=20 << 20, alias="dirty_rate")
-    pattern: Literal["sequential", "random"] = "sequential"
-    changed_bytes_per_page: int = Field(default=64, ge=0, le=4096)
-    path: str | None = None
+__all__ = ["Scenario", "load_scenario", "scenario_of"]
 
 
-class RateRange(Part):
-    """Dirty rates between which a frontier is looked for."""
-
-    from_bytes_per_s: PositiveRate = Field(alias="from")
-    to_bytes_per_s: PositiveRate = Field(alias="to")
+def _guest_of(table: object, info: ValidationInfo) -> object:
+    return settings_for(GUESTS, "stress", table, info)
 
 
-class LimitRange(Part):
-    """Downtime limits between which a frontier is looked for."""
-
-    from_s: Seconds = Field(alias="from")
-    to_s: Seconds = Field(alias="to")
-
-
-class FrontierSearch(Part):
-    """Instead of repeats: where does each method stop converging? The highest ``dirty_rate``, the lowest ``downtime_limit``.
-
-    Each is looked for with the other as the scenario has it. ``find``: which, in what order; None: all that have a range.
-    ``tolerance``: how close, as a factor. ``attempts``: of one value, the most of which decide.
-    """
-
-    find: tuple[Literal["dirty_rate", "downtime_limit"], ...] | None = Field(default=None, strict=False)
-    dirty_rate: RateRange | None = None
-    downtime_limit: LimitRange | None = None
-    tolerance: float = Field(default=1.1, ge=1.02, le=10)
-    attempts: int = Field(default=3, ge=1, le=9)
-
-    @property
-    def searches(self) -> tuple[str, ...]:
-        """What is looked for, in order."""
-        if self.find is not None:
-            return self.find
-        return tuple(name for name in ("dirty_rate", "downtime_limit") if getattr(self, name) is not None)
-
-
-class Method(Part):
-    """One way to migrate. ``engine`` "qemu": QEMU alone, with capabilities and parameters; "pageferry": through the pair.
-
-    On a guest that is a stream there is no QEMU; "qemu" then means the raw stream over the link.
-    """
-
-    name: str
-    engine: Literal["qemu", "pageferry"]
-    baseline: bool = False
-    capabilities: tuple[str, ...] = Field(default=(), strict=False)
-    source: dict[str, Scalar] = Field(default={})
-    destination: dict[str, Scalar] = Field(default={})
-    backend: str | None = None
-    level: int | None = None
-    threads: Threads = None
-    decompress_threads: Threads = None
-    batch_bytes: OptionalBytes = Field(default=None, alias="batch")
-    inflight_bytes: OptionalBytes = Field(default=None, alias="inflight")
-    fallback: str | None = None
-    steer: bool = False
-    options: dict[str, Scalar] = Field(default={})
+def _link_of(table: object, info: ValidationInfo) -> object:
+    return settings_for(LINKS, "auto", table, info)
 
 
 class Scenario(Part):
@@ -107,33 +39,101 @@ class Scenario(Part):
 
     name: str
     description: str
+    """What question this scenario answers."""
     repeats: int = Field(default=5, ge=1, le=1000)
+    """Runs of each method that count."""
     warmups: int = Field(default=1, ge=0, le=100)
+    """Runs of each method before those, kept apart."""
     downtime_limit_s: Seconds = Field(default=0.3, alias="downtime_limit")
+    """QEMU's downtime-limit: it stops the guest when what is left fits into it."""
     timeout_s: Seconds = Field(default=120.0, alias="timeout")
+    """How long a migration may take."""
     return_path: bool = True
-    guest: Guest = Guest()
-    link: SerializeAsAny[LinkSettings] = LinkSettings()
+    """Whether the destination confirms that it has all (QEMU's capability return-path)."""
+    guest: Annotated[SerializeAsAny[GuestSettings], BeforeValidator(_guest_of)] = Field(
+        default_factory=lambda: GUESTS.load("stress").settings.model_validate({})
+    )
+    """What is migrated."""
+    link: Annotated[SerializeAsAny[LinkSettings], BeforeValidator(_link_of)] = Field(
+        default_factory=lambda: LINKS.load("auto").settings.model_validate({})
+    )
+    """What every method crosses."""
     frontier: FrontierSearch | None = None
-    methods: tuple[Method, ...] = Field(alias="method", strict=False)
+    """Instead of repeats: a search for where each method stops converging."""
+    methods: tuple[Annotated[SerializeAsAny[Method], BeforeValidator(method_of)], ...] = Field(
+        alias="method", strict=False
+    )
+    """The ways to migrate that are compared."""
     cell: dict[str, str] = Field(default={})
     """Of a sweep: key -> the value's label."""
 
-    def method(self, name: str) -> Method:
-        """The method of that name. :raises KeyError: there is none."""
-        for method in self.methods:
-            if method.name == name:
-                return method
-        raise KeyError(name)
+    @classmethod
+    def toml_keys(cls) -> dict[str, str]:
+        """The name is the file's, and a cell's labels are the sweep's."""
+        return {key: name for key, name in super().toml_keys().items() if key not in {"name", "cell"}}
 
     @property
     def baseline(self) -> Method:
         """The method that the others are compared with; a loaded scenario has exactly one."""
         return next(method for method in self.methods if method.baseline)
 
+    @model_validator(mode="after")
+    def _one_baseline(self) -> Self:
+        baselines = [method.name for method in self.methods if method.baseline]
+        if not baselines:
+            raise Fault(
+                ("method",), "no baseline: write baseline = true in the method that the others are compared with"
+            )
+        if len(baselines) > 1:
+            names = " and ".join(repr(name) for name in baselines[:2])
+            raise Fault(("method", baselines[1], "baseline"), f"true, but {names} are both baselines: keep one")
+        return self
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if not self.description.strip():
+            raise Fault(("description",), "'': must not be empty: say what question this scenario answers")
+        if self.downtime_limit_s > MAX_DOWNTIME_LIMIT_S:
+            most = f"QEMU takes at most {MAX_DOWNTIME_LIMIT_S:g} s"
+            raise Fault(("downtime_limit",), f"{self.downtime_limit_s:g} s: {most}")
+        if self.frontier is not None:
+            self._check_frontier()
+        return self
+
+    def _check_frontier(self) -> None:
+        kind = self.guest.kind
+        if "dirty_rate" not in self.guest.toml_keys() or not self.guest.has_qemu:
+            reason = f'needs a guest that writes and can be stopped, and kind = "{kind}" is none: write "stress"'
+            raise Fault(("frontier",), reason, because=("guest", "kind"))
+        for name in ("repeats", "warmups"):
+            if name in self.model_fields_set:
+                reason = "has no meaning beside [frontier], which has attempts: remove the key"
+                raise Fault((name,), reason, because=("frontier",))
+
+    def narrowed(self, only: Sequence[str]) -> Scenario:
+        """With the methods that one of the shell patterns names, and the baseline. :raises Fault: a pattern names none."""
+        names = [method.name for method in self.methods]
+        for pattern in only:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                raise Fault((), f"--only {pattern}: {document.unknown('method', pattern, names)}")
+        kept = [m for m in self.methods if m.baseline or any(fnmatchcase(m.name, pattern) for pattern in only)]
+        return self.model_copy(update={"methods": tuple(kept)}) if only else self
+
+    def check_methods_fit_the_guest(self) -> None:
+        """Without a QEMU there is nobody to hold capabilities or parameters. :raises Fault: a method has some."""
+        if self.guest.has_qemu:
+            return
+        for method in self.methods:
+            for key in method.needs_qemu:
+                if getattr(method, key):
+                    reason = (
+                        f'needs QEMU, and a guest of kind "{self.guest.kind}" has none: leave it out, or use "stress"'
+                    )
+                    raise Fault(("method", method.name, key), reason, because=("guest", "kind"))
+
 
 def load_scenario(path_or_name: str | Path, overrides: Sequence[str] = (), only: Sequence[str] = ()) -> Scenario:
-    """Read, override, validate. A name without a path ("throttled") is a shipped scenario.
+    """Read, override, validate. A name without a path ("throttled") is a shipped scenario. A ``[sweep]`` is ``sweep``'s.
 
     ``overrides`` are ``KEY=VALUE`` with dotted keys (``guest.memory=2GiB``, ``method.isal-1.threads=4``).
     ``only`` are method names or shell patterns; the baseline always stays, for without it no effect can be shown.
@@ -142,99 +142,37 @@ def load_scenario(path_or_name: str | Path, overrides: Sequence[str] = (), only:
     """
     path = document.find_file(path_or_name)
     doc = document.read_toml(path)
-    changed = [document.apply_override(doc, override) for override in overrides]
+    return scenario_of(doc, path, [document.apply_override(doc, override) for override in overrides], only)
+
+
+def scenario_of(doc: dict[str, Any], path: Path, changed: Sequence[Override], only: Sequence[str]) -> Scenario:
+    """A file's document, in which ``changed`` was written already. :raises ScenarioError: as ``load_scenario``."""
     try:
         return _validated(doc, path, only, changed)
     except Fault as fault:
-        origin = next((override.text for override in reversed(changed) if override.explains(fault)), None)
-        place = f"{path}" if origin is None else f"--set {origin}"
-        raise ScenarioError(document.one_line(f"{place}: {document.dotted(fault.key)}{fault.message}")) from fault
+        origin = next((override for override in reversed(changed) if override.explains(fault)), None)
+        place = f"{path}" if origin is None else origin.place
+        raise ScenarioError(one_line(f"{place}: {dotted(fault.key)}{fault.message}")) from fault
 
 
-def _validated(doc: dict[str, Any], path: Path, only: Sequence[str], changed: Sequence[document.Override]) -> Scenario:
+def _validated(doc: dict[str, Any], path: Path, only: Sequence[str], changed: Sequence[Override]) -> Scenario:
     document.check_name(path.stem)
-    doc = {key: value for key, value in doc.items() if key != "sweep"}  # harness.scenario.sweep's
+    doc = {key: value for key, value in doc.items() if key != "sweep"}
     document.check_shape(doc)
-    _check_table(doc, Scenario, ())
-    _check_table(doc.get("guest", {}), Guest, ("guest",))
-    link_settings = _link_settings(doc.get("link", {}))
-    _check_table(doc.get("link", {}), link_settings, ("link",))
-    frontier = doc.get("frontier", {})
-    _check_table(frontier, FrontierSearch, ("frontier",))
-    for name, part in (("dirty_rate", RateRange), ("downtime_limit", LimitRange)):
-        if isinstance(frontier.get(name), dict):
-            _check_table(frontier[name], part, ("frontier", name))
-    for index, method in enumerate(doc["method"]):
-        _check_table(method, Method, document.method_key(method, index))
-    doc = {**doc, "name": path.stem, "method": document.expand_methods(doc["method"])}
+    methods = document.expand_methods(doc["method"])
     try:
-        doc["link"] = link_settings.model_validate(doc.get("link", {}))
+        scenario = Scenario.model_validate({**doc, "name": path.stem, "method": methods}, context={"given": ["name"]})
     except ValidationError as exc:
-        raise _fault_of(exc, doc, ("link",)) from exc
+        raise document.with_method_names(first_fault(exc), methods) from exc
+    scenario = scenario.narrowed(only)
+    scenario.check_methods_fit_the_guest()
+
+    def folder_of(key: str) -> Path:
+        """A path in the file is relative to the file, one given by ``--set`` to the working directory."""
+        by_set = any(override.key == ("guest", key) for override in changed)
+        return Path.cwd() if by_set else path.parent.resolve()
+
     try:
-        scenario = Scenario.model_validate(doc)
-    except ValidationError as exc:
-        raise _fault_of(exc, doc) from exc
-    checks.check_methods(scenario)
-    scenario = scenario.model_copy(update={"methods": _kept(scenario, only)})
-    checks.check_scenario(scenario)
-    return _with_absolute_path(scenario, path, changed)
-
-
-def _link_settings(table: dict[str, Any]) -> type[LinkSettings]:
-    """What this kind of link is told."""
-    kind, key = table.get("kind", "auto"), ("link", "kind")
-    if not isinstance(kind, str):
-        raise Fault(key, f"{document.shown(kind)}: must be one of {', '.join(LINKS.names())}")
-    try:
-        return LINKS.load(kind).settings
-    except UserError as exc:
-        raise Fault(key, str(exc)) from exc
-
-
-def _check_table(table: dict[str, Any], part: type[BaseModel], key: tuple[str, ...]) -> None:
-    """Unknown keys, and numbers where text with a unit belongs, in the words of TOML rather than of our fields."""
-    fields = {field.alias or name: field for name, field in part.model_fields.items()}
-    if part is Scenario:
-        del fields["name"], fields["cell"]
-    for name, value in table.items():
-        if name not in fields:
-            raise Fault((*key, name), document.unknown("key", name, list(fields)))
-        quantity = next((mark for mark in fields[name].metadata if isinstance(mark, Quantity)), None)
-        if quantity is not None and not isinstance(value, str):
-            why = "a number needs a unit" if isinstance(value, int | float) else f"not a {quantity.what}"
-            raise Fault((*key, name), f'{document.shown(value)}: {why}: write for example "{quantity.example}"')
-
-
-def _fault_of(exc: ValidationError, doc: dict[str, Any], table: tuple[str, ...] = ()) -> Fault:
-    """Pydantic's first complaint as key and sentence."""
-    error = exc.errors(include_url=False)[0]
-    key = document.key_of((*table, *error["loc"]), doc)
-    if error["type"] == "missing":
-        return Fault(key, "is missing: add it")
-    if error["type"] == "value_error":
-        return Fault(key, str(error["ctx"]["error"]))
-    value = document.shown(error["input"])
-    if error["type"] == "literal_error" and isinstance(error["input"], str):
-        return Fault(key, f"{value}: must be {error['ctx']['expected']}")
-    return Fault(key, f"{value}: {error['msg'].replace('Input should', 'must')}")
-
-
-def _kept(scenario: Scenario, only: Sequence[str]) -> tuple[Method, ...]:
-    names = [method.name for method in scenario.methods]
-    for pattern in only:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            raise Fault((), f"--only {pattern}: {document.unknown('method', pattern, names)}")
-    if not only:
-        return scenario.methods
-    return tuple(m for m in scenario.methods if m.baseline or any(fnmatchcase(m.name, pattern) for pattern in only))
-
-
-def _with_absolute_path(scenario: Scenario, file: Path, changed: Sequence[document.Override]) -> Scenario:
-    """A path in the file is relative to the file, one given by ``--set`` to the working directory."""
-    if scenario.guest.path is None:
-        return scenario
-    by_set = any(override.key == ("guest", "path") for override in changed)
-    path = (Path.cwd() if by_set else file.parent.resolve()) / scenario.guest.path
-    checks.check_stream_file(path)
-    return scenario.model_copy(update={"guest": scenario.guest.model_copy(update={"path": str(path)})})
+        return scenario.model_copy(update={"guest": scenario.guest.located(folder_of)})
+    except Fault as fault:
+        raise fault.below(("guest",)) from fault

@@ -11,17 +11,19 @@ a scenario: each cell is checked as a scenario of its own.
 
 from __future__ import annotations
 
+import copy
 import itertools
-import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ScenarioError
 from harness.scenario import document
-from harness.scenario.model import Scenario, load_scenario
+from harness.scenario.fault import shown
+from harness.scenario.model import Scenario, scenario_of
+from harness.terminal import one_line
 
 __all__ = ["load_sweep"]
 
@@ -34,19 +36,34 @@ def load_sweep(path_or_name: str | Path, overrides: Sequence[str] = (), only: Se
     :raises ScenarioError: as ``load_scenario``, or the table is not one of lists and tables.
     """
     path = document.find_file(path_or_name)
-    table, place, overrides = _with_own_overrides(document.read_toml(path).get("sweep", {}), path, overrides)
+    doc = document.read_toml(path)
+    table, place, overrides = _with_own_overrides(doc.get("sweep", {}), path, overrides)
     axes = _axes(table, place, {text.partition("=")[0].strip() for text in overrides})
-    if not axes:
-        return [load_scenario(path_or_name, overrides, only)]
     if math.prod(len(values) for values in axes.values()) > _MOST_CELLS:
         raise ScenarioError(f"{path}: sweep: more than {_MOST_CELLS} cells: shorten its lists")
-    cells = []
-    for labels in itertools.product(*axes.values()):
-        chosen = dict(zip(axes, labels, strict=True))
-        sets = [f"{key}={_toml(axes[key][label])}" for key, label in chosen.items()]
-        scenario = load_scenario(path_or_name, [*sets, *overrides], only)
-        cells.append(scenario.model_copy(update={"name": _name(scenario.name, labels), "cell": chosen}))
-    return cells
+    return [
+        _cell(doc, path, axes, labels, overrides=overrides, only=only) for labels in itertools.product(*axes.values())
+    ]
+
+
+def _cell(
+    doc: dict[str, Any],
+    path: Path,
+    axes: Mapping[str, Mapping[str, Any]],
+    labels: Sequence[str],
+    *,
+    overrides: Sequence[str],
+    only: Sequence[str],
+) -> Scenario:
+    """One of the grid; the scenario itself where there is no grid."""
+    doc, chosen = copy.deepcopy(doc), dict(zip(axes, labels, strict=True))
+    changed = [
+        document.write(doc, key, axes[key][label], one_line(f"{path}: sweep.{key}: {label}"))
+        for key, label in chosen.items()
+    ]
+    changed += [document.apply_override(doc, override) for override in overrides]
+    scenario = scenario_of(doc, path, changed, only)
+    return scenario.model_copy(update={"name": _name(scenario.name, labels), "cell": chosen}) if axes else scenario
 
 
 def _with_own_overrides(table: object, path: Path, overrides: Sequence[str]) -> tuple[object, str, list[str]]:
@@ -69,29 +86,20 @@ def _with_own_overrides(table: object, path: Path, overrides: Sequence[str]) -> 
 def _axes(table: object, place: str, fixed: set[str]) -> dict[str, dict[str, Any]]:
     """Key -> label -> value."""
     if not isinstance(table, dict):
-        raise ScenarioError(
-            document.one_line(f"{place}: sweep: {document.shown(table)}: must be a table: write [sweep]")
-        )
+        raise ScenarioError(one_line(f"{place}: sweep: {shown(table)}: must be a table: write [sweep]"))
     axes: dict[str, dict[str, Any]] = {}
     for key, values in table.items():
         labelled = {str(value): value for value in values} if isinstance(values, list) else values
         if not isinstance(labelled, dict) or not labelled:
             raise ScenarioError(
-                document.one_line(
-                    f"{place}: sweep.{key}: {document.shown(values)}: must be a list of values, or a table of labels and values;"
+                one_line(
+                    f"{place}: sweep.{key}: {shown(values)}: must be a list of values, or a table of labels and values;"
                     ' a key with a dot stands in quotes: "link.bandwidth"'
                 )
             )
         if key not in fixed:
             axes[key] = labelled
     return axes
-
-
-def _toml(value: object) -> str:
-    """An inline value."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(one)}" for key, one in value.items()) + "}"
-    return json.dumps(value)
 
 
 def _name(name: str, labels: Sequence[str]) -> str:

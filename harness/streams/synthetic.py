@@ -22,10 +22,10 @@ import numpy.typing as npt
 import xxhash
 
 from harness.errors import MissingError, UserError
-from harness.scenario.model import PageClass
 from harness.streams.memory import memory
 from harness.streams.memory.cache import ELSEWHERE
 from harness.streams.memory.pagegen import PAGE_BYTES
+from harness.streams.memory.settings import PageClass
 from harness.streams.memory.tokens import Bytes, Raw
 from harness.streams.streamfile import StreamFile, open_stream, write_sidecar
 from harness.units import format_bytes

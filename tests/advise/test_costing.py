@@ -11,10 +11,11 @@ from pydantic import TypeAdapter
 
 from harness import cli
 from harness.advise import costing
+from harness.guests.streamed import RecordedSettings
+from harness.guests.stress.kind import StressSettings
 from harness.migrator.carry.policy import FlightPolicy
 from harness.results.advice import Advice
 from harness.results.result import load_result
-from harness.scenario.model import Guest
 
 MIB = 1 << 20
 TINY = """
@@ -42,9 +43,9 @@ def test_slow_batches_are_the_policys_own_smallest():
 
 
 def test_a_large_guest_is_measured_on_a_smaller_one_with_its_shares():
-    with costing._shortened(Guest(memory_bytes=1 << 30, working_set_bytes=512 * MIB), 256 * MIB) as part:
+    with costing._shortened(StressSettings(memory_bytes=1 << 30, working_set_bytes=512 * MIB), 256 * MIB) as part:
         assert (part.memory_bytes, part.working_set_bytes) == (256 * MIB, 128 * MIB)
-    small = Guest(memory_bytes=64 * MIB, working_set_bytes=8 * MIB)
+    small = StressSettings(memory_bytes=64 * MIB, working_set_bytes=8 * MIB)
     with costing._shortened(small, 256 * MIB) as part:
         assert part == small
 
@@ -52,11 +53,11 @@ def test_a_large_guest_is_measured_on_a_smaller_one_with_its_shares():
 def test_a_long_recordings_beginning_is_a_file_that_goes(tmp_path):
     path = tmp_path / "long.stream"
     path.write_bytes(b"QEVM" + bytes(range(256)) * 64)
-    with costing._shortened(Guest(kind="stream", path=str(path)), 1000) as part:
+    with costing._shortened(RecordedSettings(path=str(path)), 1000) as part:
         short = Path(part.path)
         assert short.read_bytes() == path.read_bytes()[:1000]
     assert not short.exists()
-    with costing._shortened(Guest(kind="stream", path=str(path)), 1 << 20) as part:
+    with costing._shortened(RecordedSettings(path=str(path)), 1 << 20) as part:
         assert part.path == str(path)
 
 
@@ -73,12 +74,16 @@ def test_the_links_part_is_what_uncompressed_runs_take_beyond_unlimited_ones(tmp
 
     monkeypatch.setattr(costing, "run_scenario", run_scenario)
     settings = {"cores": 2, "repeats": 3, "folder": tmp_path, "progress": lambda _: nullcontext(print)}
-    found = costing.measure(Guest(memory_bytes=64 * MIB), bandwidth_bytes_per_s=12_500_000, **settings)
+    found = costing.measure(
+        StressSettings(memory_bytes=64 * MIB, working_set_bytes=8 * MIB), bandwidth_bytes_per_s=12_500_000, **settings
+    )
     assert found.link.busy_s_per_byte == pytest.approx(4.0 / samples.STREAM_BYTES / 2)
     assert [bandwidth for bandwidth, *_ in asked] == [None, None, 12_500_000]
     assert [count for _, count, _ in asked] == [7, 7, 1]
     assert asked[1][2] == costing.slow_batches(2)[0]
-    unlimited = costing.measure(Guest(memory_bytes=64 * MIB), bandwidth_bytes_per_s=None, **settings)
+    unlimited = costing.measure(
+        StressSettings(memory_bytes=64 * MIB, working_set_bytes=8 * MIB), bandwidth_bytes_per_s=None, **settings
+    )
     assert unlimited.link == costing.Link(None)
 
 

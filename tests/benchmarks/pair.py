@@ -23,7 +23,8 @@ from queue import Empty, SimpleQueue
 from backends import registry
 from harness.experiment.replayed import ReplayLab
 from harness.migrator.session import keep_freed_memory
-from harness.scenario.model import Method, load_scenario
+from harness.scenario.methods import PairMethod
+from harness.scenario.model import load_scenario
 from harness.streams.memory.cache import cache_dir
 from harness.streams.synthetic import StreamSpec, synthetic_stream
 from harness.wire.qemu.stream import QStreamParser
@@ -110,9 +111,7 @@ def measured(lab: ReplayLab, stream: Path, repeats: int, logs: Path) -> dict[tup
     seen: dict[tuple[str, int], list[tuple[float, ...]]] = {}
     for _, (name, level), threads in itertools.product(range(repeats), CODECS, THREADS):
         label = name if level is None else f"{name}-{level}"
-        method = Method(
-            name=label, engine="pageferry", backend=name, level=level, threads=threads, decompress_threads=threads
-        )
+        method = PairMethod(name=label, backend=name, level=level, threads=threads, decompress_threads=threads)
         run = lab.run(method, logs, lambda _: None)
         if not run.verified or run.total_time_s is None:
             raise SystemExit(f"{label}: {run.reason}")

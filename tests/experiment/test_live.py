@@ -13,7 +13,8 @@ from harness.experiment import runner
 from harness.experiment.live import LiveLab
 from harness.experiment.search import run_frontiers
 from harness.guests.accel import probe_accel
-from harness.scenario.model import Method, load_scenario
+from harness.scenario.methods import Method, PairMethod
+from harness.scenario.model import load_scenario
 
 pytestmark = [
     pytest.mark.qemu,
@@ -76,7 +77,7 @@ def one_run(out: Path, method: Method, *settings: str):
 
 
 def shipped(name: str) -> Method:
-    return load_scenario("native").method(name)
+    return next(method for method in load_scenario("native").methods if method.name == name)
 
 
 @pytest.mark.parametrize("name", [m.name for m in load_scenario("native").methods])
@@ -125,7 +126,7 @@ def test_a_search_tries_its_values_with_real_guests(tmp_path):
 
 def test_a_codec_that_decodes_one_byte_wrongly_stops_the_migration_and_the_source_runs_on(tmp_path, plant):
     plant(digest_check=True)
-    run = one_run(tmp_path, Method(name="planted", engine="pageferry", backend="planted"))
+    run = one_run(tmp_path, PairMethod(name="planted", backend="planted"))
     assert run.status == "failed"
     assert "restored" in run.reason
     assert "nothing of it reached the destination" in run.reason
@@ -134,7 +135,7 @@ def test_a_codec_that_decodes_one_byte_wrongly_stops_the_migration_and_the_sourc
 
 def test_with_that_check_disabled_the_comparison_of_memory_catches_it(tmp_path, plant):
     plant(digest_check=False)
-    run = one_run(tmp_path, Method(name="planted", engine="pageferry", backend="planted"))
+    run = one_run(tmp_path, PairMethod(name="planted", backend="planted"))
     assert run.status == "failed"
     assert run.verified is False
     assert "the memory did not arrive whole" in run.reason

@@ -34,7 +34,7 @@ SETTINGS = ["guest.memory=256MiB", "guest.working_set=8MiB", "link.bandwidth=300
 
 def migrate(out, *settings, on_progress=lambda _: None):
     scenario = load_scenario("offload", [*SETTINGS, dirty_rate(), *settings], only=["opencl-cpu"])
-    method = scenario.method("opencl-cpu")
+    method = next(method for method in scenario.methods if method.name == "opencl-cpu")
     with LiveLab(scenario) as lab:
         return runner._one_run(lab, runner._Turn(method, 1, warmup=False), out / "logs", on_progress)
 

@@ -23,7 +23,7 @@ from harness.guests.stress import StressConfig, layout
 from harness.guests.verify import verify
 from harness.qemu.migration import listen, migrate
 from harness.qemu.survey import QemuSurvey, survey
-from harness.scenario.model import Method
+from harness.scenario.methods import QemuMethod
 
 QEMU = "qemu-system-x86_64"
 needs_qemu = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")
@@ -47,7 +47,7 @@ OLD = QemuSurvey(
 
 
 def plan(known: QemuSurvey, *, capabilities=(), return_path=True, **settings) -> MethodPlan:
-    method = Method(name="m", engine="qemu", capabilities=capabilities, **settings)
+    method = QemuMethod(name="m", capabilities=capabilities, **settings)
     return plan_method(method, known, downtime_limit_s=0.3, return_path=return_path)
 
 

@@ -42,6 +42,10 @@ def load(tmp_path):
     return load
 
 
+def named(scenario: Scenario, name: str):
+    return next(method for method in scenario.methods if method.name == name)
+
+
 def _message(load, *args, **kwargs) -> str:
     with pytest.raises(ScenarioError) as caught:
         load(*args, **kwargs)
@@ -140,17 +144,19 @@ def test_the_two_situations_hold_the_published_methods_and_ours():
         assert scenario.link.bandwidth_bytes_per_s == bandwidth
         assert scenario.guest.memory_bytes == 512 * MIB
         assert (scenario.repeats, scenario.warmups) == (5, 1)
-        theirs = scenario.method("qemu-compress-zlib-1")
+        theirs = named(scenario, "qemu-compress-zlib-1")
         assert theirs.source == {"compress-level": 1, "compress-threads": 12}
         assert theirs.destination == {"decompress-threads": 3}
-        ours = scenario.method("zlib-1")
+        ours = named(scenario, "zlib-1")
         assert (ours.threads, ours.decompress_threads) == (12, 3)
 
 
 def test_codecs_has_every_codec_and_offload_every_device():
     devices = {name for name in registry.names() if registry.load(name).info.device != "cpu"}
-    assert {method.backend for method in load_scenario("codecs").methods} == set(registry.names()) - devices
-    assert {method.backend for method in load_scenario("offload").methods} >= devices
+    assert {getattr(method, "backend", None) for method in load_scenario("codecs").methods} == set(
+        registry.names()
+    ) - devices
+    assert {getattr(method, "backend", None) for method in load_scenario("offload").methods} >= devices
 
 
 def test_a_name_and_a_repository_path_find_the_shipped_file(monkeypatch, tmp_path):
@@ -217,10 +223,18 @@ def test_the_saved_form_uses_field_names_and_base_units(load):
         ("", "[guest]\nfill = {zero = nan}", ["guest.fill.zero: nan", "0 to 1"]),
         ("", "[guest]\nfill = {zero = 2.0, text = -1.0}", ["guest.fill.zero: 2.0", "0 to 1"]),
         ("", "[guest]\nfill = {zeros = 1.0}", ["guest.fill.zeros", "'zero'"]),
-        ("", "[guest]\nkind = 'linux'", ["guest.kind: 'linux'", "'stress'"]),
+        (
+            "",
+            "[guest]\nkind = 'linux'",
+            ["guest.kind: 'linux': unknown guest kind", "known: stress, stream, synthetic"],
+        ),
         ("", "[guest]\npath = 'x'", ["guest.path: 'x'", 'kind = "stream"']),
         ("", "[guest]\nkind = 'stream'", ["guest.path", "is missing"]),
-        ("", "[guest]\nkind = 'stream'\npath = 'x'\nmemory = '1GiB'", ["guest.memory", "no meaning"]),
+        (
+            "",
+            "[guest]\nkind = 'stream'\npath = 'x'\nmemory = '1GiB'",
+            ["guest.memory: '1GiB': kind = \"stream\" has no such key", 'kind = "stress"'],
+        ),
         ("", "[guest]\nkind = 'stream'\npath = 'gone'", ["guest.path", "gone'", "no such file"]),
         ("", "[link]\nbandwidth = '0MB/s'", ["link.bandwidth: '0MB/s'", "above zero"]),
         ("", "[link]\nbandwidth = 1000", ["link.bandwidth: 1000: a number needs a unit"]),
@@ -350,7 +364,7 @@ def test_set_overrides_before_validation(load):
     scenario = load(overrides=overrides)
     assert scenario.guest.memory_bytes == 2 << 30
     assert scenario.repeats == 1
-    assert scenario.method("zlib-1").threads == 4
+    assert named(scenario, "zlib-1").threads == 4
     assert scenario.guest.fill == {"zero": 1.0}
     assert scenario.link.kind == "relay"
 
@@ -358,9 +372,9 @@ def test_set_overrides_before_validation(load):
 def test_set_reaches_parameters_and_methods_with_dots(load):
     tables = '[[method]]\nname = "zlib-1.5"\nengine = "pageferry"\nbackend = "zlib"\n'
     scenario = load("", tables, overrides=["method.zlib-1.5.level=6", "method.original.source.downtime-limit=50"])
-    assert scenario.method("zlib-1.5").level == 6
-    assert scenario.method("zlib-1").level == 1
-    assert scenario.method("original").source == {"downtime-limit": 50}
+    assert named(scenario, "zlib-1.5").level == 6
+    assert named(scenario, "zlib-1").level == 1
+    assert named(scenario, "original").source == {"downtime-limit": 50}
 
 
 @pytest.mark.parametrize(
@@ -436,7 +450,7 @@ def test_lists_make_a_method_for_each_combination(load):
         "lz4--3 2t",
         "lz4--3 3t",
     ]
-    four_two = scenario.method("zstd-1 4x2")
+    four_two = named(scenario, "zstd-1 4x2")
     assert (four_two.threads, four_two.decompress_threads, four_two.level) == (4, 2, 1)
 
 
@@ -452,6 +466,6 @@ def test_a_backend_whose_library_is_missing_is_no_error_of_the_scenario():
     code = (
         "import sys; sys.modules['zstandard'] = None\n"
         "from harness.scenario.model import load_scenario\n"
-        "assert load_scenario('throttled').method('zstd-1').backend == 'zstd'\n"
+        "assert 'zstd' in [getattr(m, 'backend', '') for m in load_scenario('throttled').methods]\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

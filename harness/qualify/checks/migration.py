@@ -11,7 +11,8 @@ from harness.experiment.environment import kvm_problem
 from harness.hosts.rundir import open_scratch
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Value, check
 from harness.results.result import Result, Run
-from harness.scenario.model import Method, Scenario, load_scenario
+from harness.scenario.methods import PairMethod
+from harness.scenario.model import Scenario, load_scenario
 
 __all__ = ["CHECKS"]
 
@@ -46,9 +47,8 @@ def _throttled(bench: Bench) -> Found:
 def _scenario(bench: Bench) -> Scenario:
     sizes = ["guest.memory=256MiB", "repeats=1", "warmups=0"] if bench.quick else ["repeats=5"]
     scenario = load_scenario("throttled", sizes, ["original"])
-    method = Method(
+    method = PairMethod(
         name=_NAME,
-        engine="pageferry",
         backend=bench.job.backend,
         level=bench.job.level,
         options=dict(bench.job.options),

@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import MissingError, UserError
-from harness.scenario.model import PageClass
 from harness.streams.memory.cache import ELSEWHERE
 from harness.streams.memory.pagegen import BLOCK_PAGES, PAGE_BYTES, PageStream, blocks
+from harness.streams.memory.settings import PageClass
 from harness.streams.memory.tokens import Bytes, Ids, Raw
 from harness.units import format_bytes
 

@@ -13,8 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
-from harness.scenario.model import PageClass
 from harness.streams.memory import vocabulary
+from harness.streams.memory.settings import PageClass
 from harness.streams.memory.tokens import Bytes, Ids, Raw, Tokens, zipf
 
 __all__ = ["BLOCK_PAGES", "PAGE_BYTES", "PageStream", "blocks"]

@@ -1,0 +1,163 @@
+"""``[[method]]``: one way to migrate, by QEMU alone or through the pair, each with keys of its own.
+
+Asks ``backends.registry`` which backends and levels there are. Whether a backend's library is installed is no matter here: a method
+that cannot run is skipped with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, ValidationInfo, model_validator
+
+from backends import registry
+from backends.api import MAX_BATCH_BYTES, BackendError, BackendInfo
+from harness.errors import UserError
+from harness.migrator.carry.fallback import choose_fallback
+from harness.migrator.choose.auto import AUTO
+from harness.names import unknown
+from harness.scenario.fault import Fault, shown
+from harness.scenario.part import OptionalBytes, Part, Scalar, Threads
+from harness.units import PAGE_BYTES, format_bytes
+
+__all__ = ["Method", "PairMethod", "QemuMethod", "method_of"]
+
+MAX_INFLIGHT_BYTES = 1 << 30
+
+
+class Method(Part):
+    """One way to migrate. Where the guest is a stream there is no QEMU, and engine "qemu" means the raw stream over the link."""
+
+    name: str
+    """The method's name in tables and files; each method has its own."""
+    engine: Literal["qemu", "pageferry"]
+    """"qemu": QEMU alone, with capabilities and parameters; "pageferry": through the pair."""
+    baseline: bool = False
+    """Whether the others are compared with this one. Exactly one method is the baseline."""
+
+    needs_qemu: ClassVar[tuple[str, ...]] = ()
+    """Keys that have no meaning where there is no QEMU."""
+
+    @classmethod
+    def stranger(cls, key: str, value: object, table: Mapping[str, Any]) -> str:  # noqa: ARG003
+        """Names the engine that has the key."""
+        for engine, other in _ENGINES.items():
+            if key in other.toml_keys():
+                return f'is for engine = "{engine}"; this method has engine = "{table.get("engine")}"'
+        return unknown("key", key, list(cls.toml_keys()))
+
+
+class QemuMethod(Method):
+    """QEMU alone."""
+
+    engine: Literal["qemu"] = "qemu"
+    capabilities: tuple[str, ...] = Field(default=(), strict=False)
+    """Migration capabilities to switch on in both QEMUs, as QMP names them."""
+    source: dict[str, Scalar] = Field(default={})
+    """Migration parameters of the source, as QMP names them."""
+    destination: dict[str, Scalar] = Field(default={})
+    """Migration parameters of the destination, as QMP names them."""
+
+    needs_qemu: ClassVar[tuple[str, ...]] = ("capabilities", "source", "destination")
+
+    @model_validator(mode="after")
+    def _each_capability_once(self) -> Self:
+        for number, capability in enumerate(self.capabilities):
+            if not capability or capability in self.capabilities[:number]:
+                raise Fault(("capabilities",), f"{shown(capability)}: empty or named twice: remove it")
+        return self
+
+
+class PairMethod(Method):
+    """Through the pair, ``pageferry send`` and ``pageferry receive``."""
+
+    engine: Literal["pageferry"] = "pageferry"
+    backend: str
+    """What compresses: a name of `pageferry list backends`, or "auto"."""
+    level: int | None = None
+    """The backend's level; without it the backend's default. A list makes a method of each value."""
+    threads: Threads = None
+    """Compression threads; without it as many as cores. A list makes a method of each value."""
+    decompress_threads: Threads = None
+    """Decompression threads; without it what the backend needs. A list makes a method of each value."""
+    batch_bytes: OptionalBytes = Field(default=None, alias="batch")
+    """Bytes of pages that are compressed at once; without it what the backend likes."""
+    inflight_bytes: OptionalBytes = Field(default=None, alias="inflight")
+    """The most bytes under way; without it from the link's measured rate."""
+    fallback: str | None = None
+    """What compresses a batch at which a device fails, such as "isal:1", or "never"."""
+    steer: bool = False
+    """Whether the sender tells the source QEMU what is really delivered, so that it stops its guest at the right moment."""
+    options: dict[str, Scalar] = Field(default={})
+    """The backend's own options."""
+
+    needs_qemu: ClassVar[tuple[str, ...]] = ("steer",)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_backend(cls, table: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - whatever a user wrote
+        if isinstance(table, Mapping) and info.context is not None:
+            known = info.context.setdefault("backends", [*registry.names(), AUTO.name])
+            name = table.get("backend")
+            if name is None:
+                raise Fault(("backend",), f'is missing: engine = "pageferry" needs one of: {", ".join(known)}')
+            if isinstance(name, str) and name not in known:
+                raise Fault(("backend",), unknown("backend", name, known))
+        return table
+
+    @model_validator(mode="after")
+    def _what_the_backend_has(self, info: ValidationInfo) -> Self:
+        if info.context is not None:
+            _check_settings(self, _backend_info(self.backend, info.context))
+            _check_buffers(self.batch_bytes, self.inflight_bytes)
+        return self
+
+
+_ENGINES: Mapping[str, type[Method]] = {"qemu": QemuMethod, "pageferry": PairMethod}
+
+
+def method_of(table: object, info: ValidationInfo) -> object:
+    """A table as a method of its engine; of none, where the engine is none that there is."""
+    if not isinstance(table, Mapping):
+        return table
+    engine = table.get("engine")
+    part = _ENGINES.get(engine, Method) if isinstance(engine, str) else Method
+    return part.model_validate(table, context=info.context)
+
+
+def _backend_info(name: str, context: dict[str, Any]) -> BackendInfo:
+    """Asked once: with entry points a look-up takes milliseconds, and methods are many."""
+    infos: dict[str, BackendInfo] = context.setdefault("infos", {AUTO.name: AUTO})
+    if name not in infos:
+        try:
+            infos[name] = registry.load(name).info
+        except BackendError as exc:
+            raise Fault(("backend",), str(exc)) from exc
+    return infos[name]
+
+
+def _check_settings(method: PairMethod, info: BackendInfo) -> None:
+    level, levels = method.level, info.levels
+    if level is not None and levels is None:
+        raise Fault(("level",), f"{level}: backend {info.name!r} has no levels: remove the key")
+    if level is not None and levels is not None and not levels[0] <= level <= levels[1]:
+        raise Fault(("level",), f"{level}: backend {info.name!r} has levels {levels[0]} to {levels[1]}")
+    for option in method.options:
+        if option not in info.options:
+            raise Fault(("options", option), unknown(f"option of backend {info.name!r}", option, info.options))
+    if method.fallback is not None:
+        try:
+            choose_fallback(info, method.fallback)
+        except UserError as exc:
+            raise Fault(("fallback",), str(exc).removeprefix("fallback ")) from exc
+
+
+def _check_buffers(batch: int | None, inflight: int | None) -> None:
+    if batch is not None and (batch % PAGE_BYTES or not PAGE_BYTES <= batch <= MAX_BATCH_BYTES):
+        limits = f"{format_bytes(PAGE_BYTES)} to {format_bytes(MAX_BATCH_BYTES)}"
+        raise Fault(("batch",), f"{format_bytes(batch)}: must be whole pages of 4 KiB, {limits}")
+    least = max(batch or 0, PAGE_BYTES)
+    if inflight is not None and not least <= inflight <= MAX_INFLIGHT_BYTES:
+        limits = f"{format_bytes(least)} (one batch) to {format_bytes(MAX_INFLIGHT_BYTES)}"
+        raise Fault(("inflight",), f"{format_bytes(inflight)}: must be {limits}")
