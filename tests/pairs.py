@@ -36,7 +36,7 @@ class Half:
     waits_for: str = "ready: "
     stopping: bool = False
     said: list[str] = field(default_factory=list)
-    result: dict[str, Any] | None = None
+    result: Any = None
     error: BaseException | None = None
     thread: threading.Thread | None = None
 

@@ -13,8 +13,10 @@ from typing import Any
 
 from frames import read, split_frames, whole
 from pairs import Half
+from sample_reports import received
 
 from harness.migrator.config import ReceiveConfig, SendConfig
+from harness.migrator.document import to_document
 from harness.migrator.receiver import run_receiver
 from harness.migrator.sender import run_sender
 from harness.wire.pair.forms import Message
@@ -81,7 +83,7 @@ def play_receiver(connection: socket.socket, change: Change = lambda frame: [fra
                     confirmed = True
                     say(Return(SHUT), ReturnEnd())
             elif isinstance(message, End):
-                say(Done({}))
+                say(Done(to_document(received())))
                 return
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,15 +125,14 @@ def check_writable(path: Path | None, what: str = "statistics") -> None:
     raise UserError(f"{path}: cannot write the {what} there: {reason}")
 
 
-def write_statistics(statistics: Mapping[str, Any], path: Path | None) -> None:
+def write_statistics(report: object, path: Path | None) -> None:
     """As JSON to ``path``, whole or not at all, once the migration is over. :raises ResultError: it cannot be written."""
-    import json
-
+    from harness.migrator.document import dumped
     from harness.results.saving import save_whole
 
     if path is None:
         return
     try:
-        save_whole((json.dumps(statistics, indent=1, sort_keys=True) + "\n").encode(), path, "statistics", "place")
+        save_whole(dumped(report), path, "statistics", "place")
     except ResultError as exc:
         raise ResultError(f"the migration is done, only its statistics are not kept: {exc}") from exc

@@ -40,12 +40,12 @@ def command(*, config: str | None, stats: Path | None, **given: Any) -> None:  #
     from harness.units import format_bytes
 
     check_writable(stats)
-    statistics = run_receiver(configured(ReceiveConfig, given, config), announce)
-    confirmed = "which confirmed that it has all" if statistics["confirmed"] else "and nothing confirms that it runs"
-    if not statistics["sender_heard"]:
+    report = run_receiver(configured(ReceiveConfig, given, config), announce)
+    confirmed = "which confirmed that it has all" if report.confirmed else "and nothing confirms that it runs"
+    if not report.sender_heard:
         announce("warning: the link broke before the sender could be told of the end")
     announce(
-        f"done: {format_bytes(statistics['stream_bytes'])} of stream handed to the destination QEMU, {confirmed}; "
-        f"every batch was as it was sent (XXH3 of their XXH3: {statistics['batches_digest']})"
+        f"done: {format_bytes(report.stream_bytes)} of stream handed to the destination QEMU, {confirmed}; "
+        f"every batch was as it was sent (XXH3 of their XXH3: {report.batches_digest})"
     )
-    write_statistics(statistics, stats)
+    write_statistics(report, stats)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.commands.options import announce, check_writable, write_statistics
 from harness.commands.settings import configured, document_option, settings_of
 from harness.migrator.config import SendConfig
+
+if TYPE_CHECKING:
+    from harness.migrator.report import SenderReport
 
 __all__ = ["command"]
 
@@ -65,30 +67,27 @@ def command(*, config: str | None, stats: Path | None, **given: Any) -> None:  #
         if settings.without_return_path and line.startswith("ready:"):
             announce(f"warning: {_UNCONFIRMED}")
 
-    statistics = run_sender(settings, say)
-    _tell(statistics)
-    write_statistics(statistics, stats)
+    report = run_sender(settings, say)
+    _tell(report)
+    write_statistics(report, stats)
 
 
-def _tell(statistics: Mapping[str, Any]) -> None:
-    from harness.experiment.halves import pair_doubts
-    from harness.migrator.outcome import Outcome
+def _tell(report: SenderReport) -> None:
     from harness.units import format_bytes, format_duration
 
-    stream_bytes, sent_bytes = statistics["stream_bytes"], statistics["sent_bytes"]
-    for doubt in pair_doubts({"sender": statistics}):
+    for doubt in report.doubts():
         announce(f"warning: {doubt}")
     announce(
-        f"done: {format_bytes(stream_bytes)} of stream sent as {format_bytes(sent_bytes)} "
-        f"(ratio {stream_bytes / sent_bytes:.2f}) in {format_duration(statistics['elapsed_s'])}; "
-        f"{Outcome(statistics['outcome'])}; every batch arrived as it was (XXH3 of their XXH3: {statistics['batches_digest']})"
+        f"done: {format_bytes(report.stream_bytes)} of stream sent as {format_bytes(report.sent_bytes)} "
+        f"(ratio {report.stream_bytes / report.sent_bytes:.2f}) in {format_duration(report.elapsed_s)}; "
+        f"{report.outcome}; every batch arrived as it was (XXH3 of their XXH3: {report.batches_digest})"
     )
-    if policy := statistics.get("policy"):
-        shares = sorted(policy["shares"].items(), key=lambda item: -item[1])
+    if (policy := report.policy) is not None:
+        shares = sorted(policy.shares.items(), key=lambda item: -item[1])
         chosen = ", ".join(f"{name} {share * 100:.0f} %" for name, share in shares)
-        announce(f"auto chose, by share of the stream: {chosen}; {len(policy['decisions']) - 1} changes")
-    if steering := statistics.get("steering"):
+        announce(f"auto chose, by share of the stream: {chosen}; {len(policy.decisions) - 1} changes")
+    if (steering := report.steering) is not None:
         announce(
-            f"steered to {format_duration(steering['wanted_downtime_s'])} by {steering['parameter']}: "
-            f"{steering['steer_changes']} changes, QEMU's own value {'given back' if steering['restored'] else 'not given back'}"
+            f"steered to {format_duration(steering.wanted_downtime_s)} by {steering.parameter}: "
+            f"{steering.steer_changes} changes, QEMU's own value {'given back' if steering.restored else 'not given back'}"
         )

@@ -5,31 +5,25 @@ they leave behind: a ready line, statistics, CPU time as the kernel counted it, 
 from __future__ import annotations
 
 import contextlib
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from backends.children import module_argv
-from harness.errors import PageferryError, PeerError
+from harness.errors import PageferryError, PeerError, ResultError
 from harness.hosts.contract import Host
 from harness.hosts.local import HERE
 from harness.hosts.ours import OwnProcess
 from harness.links.contract import Link
 from harness.migrator.config import ReceiveConfig, SendConfig
-from harness.migrator.document import dumped
+from harness.migrator.document import WrongDocumentError, dumped, parsed
+from harness.migrator.report import ReceiverReport, SenderReport
 from harness.scenario.methods import PairMethod
 
 __all__ = [
     "Half",
     "failure_of",
     "open_pair",
-    "pair_counters",
-    "pair_decisions",
-    "pair_doubts",
-    "pair_parameters",
-    "pair_steering",
 ]
 
 
@@ -67,11 +61,14 @@ class Half(OwnProcess):
         self._settings.write_bytes(self._document)
         super().start()
 
-    def finish(self, timeout_s: float = 15.0) -> dict[str, Any]:
-        """Wait for its end; its statistics. :raises PageferryError: it failed, or does not end."""
+    def finish(self, timeout_s: float = 15.0) -> SenderReport | ReceiverReport:
+        """Wait for its end; its report. :raises PageferryError: it failed, or does not end, or its report is none."""
         self.wait_end(timeout_s)
-        statistics: dict[str, Any] = json.loads(self._stats.read_text())
-        return statistics
+        try:
+            told = self._stats.read_bytes()
+            return parsed(SenderReport, told) if self.name == "sender" else parsed(ReceiverReport, told)
+        except (OSError, WrongDocumentError) as exc:
+            raise ResultError(f"{self.name}: its statistics cannot be read: {exc}") from exc
 
 
 @contextlib.contextmanager
@@ -115,44 +112,3 @@ def failure_of(halves: Sequence[Half], patience_s: float = 2.0) -> PageferryErro
         time.sleep(0.01)
     errors = [error for half in reversed(halves) if (error := half.failed()) is not None]
     return next((error for error in errors if not isinstance(error, PeerError)), errors[0] if errors else None)
-
-
-def pair_parameters(statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """``sender.backend`` and so on: what the halves report that they used."""
-    keys = ("backend", "level", "threads", "fallback")
-    return {f"{name}.{key}": values[key] for name, values in statistics.items() for key in keys if key in values}
-
-
-def pair_counters(statistics: Mapping[str, Mapping[str, Any]]) -> dict[str, int | float]:
-    """What the halves counted, flat; ``fallbacks`` always."""
-    counters: dict[str, int | float] = {"fallbacks": 0}
-    for name, values in statistics.items():
-        own = {**values.get("counters", {}), **values.get("steering", {})}
-        counters |= {f"{name}_{key}": value for key, value in {**values, **own}.items() if type(value) in (int, float)}
-        counters["fallbacks"] += values.get("fallbacks", 0)
-        shares = values.get("policy", {}).get("shares", {})
-        counters |= {f"{name}_share_{choice}": share for choice, share in shares.items()}
-    return counters
-
-
-def pair_decisions(statistics: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
-    """What the policy of ``auto`` chose, and why."""
-    return tuple(statistics.get("sender", {}).get("policy", {}).get("decisions", ()))
-
-
-def pair_steering(statistics: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
-    """What the source QEMU was told to believe, and why."""
-    return tuple(statistics.get("sender", {}).get("steering", {}).get("decisions", ()))
-
-
-def pair_doubts(statistics: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """A sentence for whatever makes the halves' figures other than they seem."""
-    sender = statistics.get("sender", {})
-    yield from sender.get("steering", {}).get("warnings", ())
-    if sender.get("opaque_reason"):
-        yield f"the stream was carried without knowing its pages: {sender['opaque_reason']}"
-    if sender.get("fallbacks"):
-        yield (
-            f"{sender['fallbacks']} of {sender['batches']} batches were compressed by {sender['fallback']}, not by "
-            f"{sender['backend']}: {sender['fallback_reason']}"
-        )

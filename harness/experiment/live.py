@@ -19,6 +19,9 @@ from harness.experiment.halves import (
     Half,
     failure_of,
     open_pair,
+)
+from harness.experiment.pair_facts import (
+    Reports,
     pair_counters,
     pair_decisions,
     pair_doubts,
@@ -183,7 +186,7 @@ class _Attempt:
             after = self.pair.ask_writes("source") if outcome.source_runs else before
             self.dirtied_bytes_per_s = before.rate_bytes_per_s(after, 0.0)
             return self._run("timeout", outcome, reason=outcome.reason)
-        statistics = {half.name: half.finish() for half in self.route.halves}
+        reports = {half.name: half.finish() for half in self.route.halves}
         if outcome.resume_at_s is None or outcome.stop_at_s is None:
             raise QemuError("the guest did not run when it was migrated, so there is no downtime to measure")
         stopped_s = max(0.0, outcome.resume_at_s - outcome.stop_at_s)
@@ -198,7 +201,7 @@ class _Attempt:
             run_dir,
             guest_checks=[self.pair.check_guest()],
         )
-        return self._completed(outcome, checked, gap_s, statistics)
+        return self._completed(outcome, checked, gap_s, reports)
 
     def _migrate(self) -> MigrationOutcome:
         try:
@@ -234,7 +237,7 @@ class _Attempt:
         )
 
     def _completed(
-        self, outcome: MigrationOutcome, checked: Verification, gap_s: float | None, statistics: dict[str, Any]
+        self, outcome: MigrationOutcome, checked: Verification, gap_s: float | None, reports: Reports
     ) -> Run:
         assert outcome.stop_at_s is not None  # noqa: S101 - for the type checker: checked before
         assert outcome.resume_at_s is not None  # noqa: S101
@@ -250,7 +253,7 @@ class _Attempt:
             heartbeat_gap_s=gap_s,
             verified=checked.ok,
             verification=checked.lines,
-            statistics=statistics,
+            reports=reports,
         )
 
     def _run(
@@ -258,13 +261,13 @@ class _Attempt:
         status: Any,  # noqa: ANN401 - Run checks it
         outcome: MigrationOutcome,
         *,
-        statistics: dict[str, Any] | None = None,
+        reports: Reports | None = None,
         **known: Any,  # noqa: ANN401 - Run's own fields
     ) -> Run:
-        statistics = statistics or {}
+        reports = reports or {}
         wire_bytes = self.wire_bytes
-        ours = statistics.get("sender")
-        stream_bytes = ours["stream_bytes"] if ours else outcome.last.transferred_bytes
+        ours = reports.get("sender")
+        stream_bytes = ours.stream_bytes if ours else outcome.last.transferred_bytes
         inside = _INSIDE_QEMU & set(self.method.capabilities if isinstance(self.method, QemuMethod) else ())
         return Run(
             self.method.name,
@@ -277,12 +280,12 @@ class _Attempt:
             passes=outcome.last.passes,
             guest_dirty_rate_bytes_per_s=self.dirtied_bytes_per_s,
             cpu_s=self._cpu(),
-            parameters=dict(self.pair.parameters) | pair_parameters(statistics),
-            counters=self._counters(outcome.last) | pair_counters(statistics),
+            parameters=dict(self.pair.parameters) | pair_parameters(reports),
+            counters=self._counters(outcome.last) | pair_counters(reports),
             samples=self.look.samples,
-            decisions=pair_decisions(statistics),
-            steering=pair_steering(statistics),
-            warnings=(*_doubts(outcome, known), *pair_doubts(statistics)),
+            decisions=pair_decisions(reports),
+            steering=pair_steering(reports),
+            warnings=(*_doubts(outcome, known), *pair_doubts(reports)),
             **known,
         )
 

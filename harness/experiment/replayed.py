@@ -18,11 +18,8 @@ from harness.experiment.halves import (
     Half,
     failure_of,
     open_pair,
-    pair_counters,
-    pair_decisions,
-    pair_doubts,
-    pair_parameters,
 )
+from harness.experiment.pair_facts import pair_counters, pair_decisions, pair_doubts, pair_parameters
 from harness.guests.streamed import RecordedSettings, SyntheticSettings
 from harness.hosts.look import Look, cpu_seconds
 from harness.hosts.rundir import LOGS_BYTES, open_run_dir, scratch_base
@@ -129,7 +126,7 @@ class ReplayLab:
         return True
 
     def _completed(self, method: Method, route: _Route, look: Look, fed: Report, got: Report) -> Run:
-        statistics = {half.name: half.finish() for half in route.halves}
+        reports = {half.name: half.finish() for half in route.halves}
         stream, wire_bytes = self._stream, look.wire_bytes()
         arrived = (got["bytes"], got["digest"]) == (stream.stream_bytes, stream.digest)
         line = f"the sink took {got['bytes']:,} of {stream.stream_bytes:,} bytes, XXH3 {got['digest']}: " + (
@@ -149,10 +146,10 @@ class ReplayLab:
             cpu_s=cpu_seconds(look.cpu_since_start()),
             verified=arrived,
             verification=(line,),
-            parameters=pair_parameters(statistics),
-            decisions=pair_decisions(statistics),
-            counters=pair_counters(statistics) | {"wire_return_bytes": look.return_bytes()},
-            warnings=tuple(pair_doubts(statistics)),
+            parameters=pair_parameters(reports),
+            decisions=pair_decisions(reports),
+            counters=pair_counters(reports) | {"wire_return_bytes": look.return_bytes()},
+            warnings=tuple(pair_doubts(reports)),
             samples=tuple(
                 replace(sample, t_s=sample.t_s - fed["began_s"])
                 for sample in look.samples

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from harness.migrator.config import Setting
 from harness.names import unknown
@@ -86,6 +86,8 @@ def _made(kind: Any, value: object, key: str) -> Any:  # noqa: ANN401
 def _one(kind: Any, value: object, key: str) -> Any:  # noqa: ANN401
     if isinstance(kind, type) and issubclass(kind, Enum) and value in [one.value for one in kind]:
         return kind(value)
+    if get_origin(kind) is Literal and value in get_args(kind):
+        return value
     if kind is float and type(value) is int and abs(value) < 1 << 64:
         value = float(value)
     if type(value) is kind and not (isinstance(value, float) and not math.isfinite(value)):
@@ -112,6 +114,8 @@ def _one_of(kinds: tuple[Any, ...], value: object, key: str) -> Any:  # noqa: AN
 def _words(kind: Any) -> str:  # noqa: ANN401
     if isinstance(kind, type) and issubclass(kind, Enum):
         return " or ".join(repr(one.value) for one in kind)
+    if get_origin(kind) is Literal:
+        return " or ".join(map(repr, get_args(kind)))
     return _WORDS.get(kind) or ("a list" if get_origin(kind) is tuple else "a table")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from dataclasses import asdict, replace
 
 import xxhash
 
@@ -25,7 +25,9 @@ from harness.migrator.choose import rehearsal
 from harness.migrator.config import ReceiveConfig
 from harness.migrator.delivery import Delivery
 from harness.migrator.destination import Destination
+from harness.migrator.document import to_document
 from harness.migrator.reception import Reception
+from harness.migrator.report import ReceiverReport
 from harness.migrator.session import FrameLink, cores, keep_freed_memory, own_usage
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
 from harness.wire.pair.messages import Ack, Batch, Done, End, Layout, Prepare, Probe, Return, ReturnEnd, Welcome
@@ -35,8 +37,8 @@ __all__ = ["run_receiver"]
 _BATCH_OVERHEAD_BYTES = 4 << 10
 
 
-def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """Carry one migration, then give its statistics. ``say`` gets lines; one begins with "ready:" when a sender may connect.
+def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: None) -> ReceiverReport:
+    """Carry one migration, then report. ``say`` gets lines; one begins with "ready:" when a sender may connect.
 
     A peer that does not greet as a sender, or leaves before its migration has begun, is told of in a line, and the next one is
     waited for; the destination QEMU hears nothing of it.
@@ -92,7 +94,7 @@ class _Receiver:
         self._batches = 0
         self.begun = False
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> ReceiverReport:
         self._link.send(Welcome(self._threads))
         back = spawn("back", self._back, self._failure)
         self._pipeline.start()
@@ -114,12 +116,12 @@ class _Receiver:
             back.join(timeout=5)
             for serial in self._serials.values():
                 serial.close()
-        statistics = self._statistics()
+        report = self._report()
         try:
-            self._link.send(Done(statistics))
+            self._link.send(Done(to_document(report)))
         except PeerError:  # the destination has all, whether or not the sender learns of it
-            statistics["sender_heard"] = False
-        return statistics
+            return replace(report, sender_heard=False)
+        return report
 
     def _stop(self) -> None:
         self._delivery.close()
@@ -200,20 +202,19 @@ class _Receiver:
         if self._failure.error is None:
             self._link.send(ReturnEnd())
 
-    def _statistics(self) -> dict[str, Any]:
-        return {
-            "role": "receiver",
-            "session": self._session,
-            "threads": self._threads,
-            "stream_bytes": self._delivery.delivered_bytes,
-            "batches": self._batches,
-            "codec_cpu_s": sum(decoder.codec_cpu_s for decoder in self._decoders),
-            "window_peak_bytes": self._window.peak_bytes,
-            "batches_digest": self._digest.hexdigest(),
-            "sender_heard": True,
-            "confirmed": self._delivery.confirmed,
-            **own_usage(),
-        }
+    def _report(self) -> ReceiverReport:
+        return ReceiverReport(
+            session=self._session,
+            threads=self._threads,
+            stream_bytes=self._delivery.delivered_bytes,
+            batches=self._batches,
+            codec_cpu_s=sum(decoder.codec_cpu_s for decoder in self._decoders),
+            window_peak_bytes=self._window.peak_bytes,
+            batches_digest=self._digest.hexdigest(),
+            sender_heard=True,
+            confirmed=self._delivery.confirmed,
+            **asdict(own_usage()),
+        )
 
 
 def _held_bytes(batch: Batch) -> int:

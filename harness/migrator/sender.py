@@ -11,7 +11,8 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from backends.api import MAX_BATCH_BYTES
 from harness.errors import PeerError, UserError
@@ -23,6 +24,7 @@ from harness.migrator.choose.chooser import Chooser
 from harness.migrator.choose.method_policy import MethodPolicy
 from harness.migrator.config import SendConfig
 from harness.migrator.entrance import Entrance
+from harness.migrator.report import Carried, SenderReport
 from harness.migrator.session import FrameLink, keep_freed_memory
 from harness.migrator.transport.contract import Endpoint
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
@@ -40,8 +42,8 @@ _AGAIN_S = 0.2
 _SMALLEST_BATCH_BYTES = 16 << 10
 
 
-def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """Carry one migration, then give its statistics. ``say`` gets lines, of which one begins with "ready:" once all is agreed.
+def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) -> SenderReport:
+    """Carry one migration, then report. ``say`` gets lines, of which one begins with "ready:" once all is agreed.
 
     QEMU may connect as soon as we listen, which is before we look for the receiver; it then waits for us.
     :raises UserError: addresses. :raises MissingError: the backend. :raises PeerError: receiver or link.
@@ -80,12 +82,20 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
                     chooser=Chooser(crew.candidates, link.transport, policy) if policy is not None else None,
                     unconfirmed=config.without_return_path,
                 )
-                statistics = _carry(forwarder, steering)
+                carried = _carry(forwarder, steering)
         except BaseException as exc:
             link.send_error(exc)
             raise
-    names = {"backend": config.backend, "level": crew.level, "fallback": crew.fallback and str(crew.fallback)}
-    return {"role": "sender", "session": session, **prepared, **names, **statistics}
+    return SenderReport(
+        **{each.name: getattr(carried, each.name) for each in fields(carried)},
+        session=session,
+        backend=config.backend,
+        level=crew.level,
+        fallback=None if crew.fallback is None else str(crew.fallback),
+        prepare_s=None if prepared is None else prepared[0],
+        prepared_histories=None if prepared is None else prepared[1],
+        steering=None if steering is None else steering.report(),
+    )
 
 
 def _open_steering(config: SendConfig) -> AbstractContextManager[Steering | None]:
@@ -98,13 +108,13 @@ def _open_steering(config: SendConfig) -> AbstractContextManager[Steering | None
     return nullcontext()
 
 
-def _carry(forwarder: Forwarder, steering: Steering | None) -> dict[str, Any]:
+def _carry(forwarder: Forwarder, steering: Steering | None) -> Carried:
     if steering is None:
         return forwarder.run()
     steering.begin(forwarder.flow)
-    statistics = forwarder.run()
+    carried = forwarder.run()
     steering.end()  # a source QEMU that is gone by now needs nothing back
-    return {**statistics, "steering": steering.statistics()}
+    return carried
 
 
 def _rehearse(crew: Crew, link: FrameLink, welcome: Welcome, round_trip_s: float) -> MethodPolicy | None:
@@ -118,12 +128,12 @@ def _rehearse(crew: Crew, link: FrameLink, welcome: Welcome, round_trip_s: float
 
 def _prepare_history(
     crew: Crew, link: FrameLink, policy: MethodPolicy | None, say: Callable[[str], None]
-) -> dict[str, float]:
-    """What it took to open the history with which a migration will begin, if it does. Raises as ``prepare``."""
+) -> tuple[float, int] | None:
+    """Open the history with which a migration will begin, if it does: in how many seconds, and how many. Raises as ``prepare``."""
     choice = policy.first_choice if policy is not None else 0
     serial = crew.serials.get(choice)
     if serial is None:
-        return {}
+        return None
     began_s = time.monotonic()
     ready = preparation.prepare(link, crew.codecs.index(serial.name), serial)
     lanes = len(serial.lanes)
@@ -136,7 +146,7 @@ def _prepare_history(
             f"may take {size} at each end; where a limit of memory is near, use --threads 1, a smaller --option window=..., or "
             "zstd"
         )
-    return {"prepare_s": time.monotonic() - began_s, "prepared_histories": ready}
+    return time.monotonic() - began_s, ready
 
 
 def _find_receiver(

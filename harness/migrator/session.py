@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from harness.errors import FrameError, PageferryError, PeerError
 from harness.hosts.limits import cores
+from harness.migrator.report import Usage
 from harness.migrator.transport.contract import Transport
 from harness.wire.pair.decoder import MessageDecoder, encode
 from harness.wire.pair.forms import Message, Role
@@ -154,15 +155,15 @@ def keep_freed_memory() -> None:
             mallopt(parameter, value)
 
 
-def own_usage() -> dict[str, int | float]:
+def own_usage() -> Usage:
     """CPU seconds and peak memory of this process, from the kernel.
 
     Not ``ru_maxrss``, in which a process that was started by a larger one begins with that one's (getrusage(2)).
     """
     usage = resource.getrusage(resource.RUSAGE_SELF)
     status = Path("/proc/self/status").read_text()
-    return {
-        "cpu_s": usage.ru_utime + usage.ru_stime,
-        "peak_rss_bytes": int(status.partition("VmHWM:")[2].split()[0]) * 1024,
-        "threads_seen": len(os.listdir("/proc/self/task")),  # noqa: PTH208
-    }
+    return Usage(
+        cpu_s=usage.ru_utime + usage.ru_stime,
+        peak_rss_bytes=int(status.partition("VmHWM:")[2].split()[0]) * 1024,
+        threads_seen=len(os.listdir("/proc/self/task")),  # noqa: PTH208
+    )

@@ -13,6 +13,7 @@ from unittest.mock import Mock
 
 import pytest
 import sample_streams
+from sample_reports import received, sent
 
 from harness import cli
 from harness.errors import PeerError, ResultError
@@ -48,13 +49,9 @@ def test_a_place_for_statistics_that_cannot_be_is_no_migration_that_succeeded(ha
 
 @pytest.mark.parametrize("half", ["send", "receive"])
 def test_statistics_that_cannot_be_kept_follow_the_line_that_says_done(half, capsys, tmp_path, monkeypatch):
-    told = {
-        "stream_bytes": 5, "sent_bytes": 5, "elapsed_s": 1.0, "batches_digest": "ab", "outcome": "confirmed",
-        "confirmed": True, "sender_heard": True,
-    }  # fmt: skip
     full = ResultError("s.json: cannot save the statistics: No space left on device")
-    monkeypatch.setattr("harness.migrator.sender.run_sender", lambda *_: told)
-    monkeypatch.setattr("harness.migrator.receiver.run_receiver", lambda *_: told)
+    monkeypatch.setattr("harness.migrator.sender.run_sender", lambda *_: sent())
+    monkeypatch.setattr("harness.migrator.receiver.run_receiver", lambda *_: received())
     monkeypatch.setattr("harness.results.saving.save_whole", Mock(side_effect=full))
     args = SEND if half == "send" else ("receive", "--listen", "tcp:127.0.0.1:0", "--to", "unix:/x")
     assert cli.main([*args, "--stats", str(tmp_path / "s.json")]) == 7

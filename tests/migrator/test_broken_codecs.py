@@ -87,7 +87,7 @@ def test_a_backend_that_wants_pages_gets_them_without_the_words_between(tmp_path
     with Pair(tmp_path, "planted", batch_bytes=65536) as pair:
         assert carry(pair, data, [70_000, 300_000]) == data
     assert _Paged.page_batches >= 2
-    assert pair.sender.result["stored_batches"] < pair.sender.result["batches"]
+    assert pair.sender.result.stored_batches < pair.sender.result.batches
 
 
 @pytest.mark.parametrize(
@@ -164,10 +164,10 @@ def test_batches_that_a_device_loses_are_compressed_by_the_fallback_and_counted(
         assert carry(pair, data, []) == data
         pair.sender.join()
     sent = pair.sender.result
-    assert sent["fallback"] == "zlib:1"
-    assert at_least <= sent["fallbacks"] == (cls.calls if cls.always else cls.calls // 3)
-    assert sent["fallback_bytes"] <= len(data)
-    assert sent["fallback_reason"] == "backend 'planted': no answer within 150 ms"
+    assert sent.fallback == "zlib:1"
+    assert at_least <= sent.fallbacks == (cls.calls if cls.always else cls.calls // 3)
+    assert sent.fallback_bytes <= len(data)
+    assert sent.fallback_reason == "backend 'planted': no answer within 150 ms"
 
 
 def test_where_fallback_is_forbidden_a_failing_device_ends_the_migration(tmp_path, plant):

@@ -51,9 +51,9 @@ def migrate_confirmed(pair: Pair) -> None:
 def test_a_migration_is_done_with_the_destinations_word(tmp_path):
     with Pair(tmp_path, without_return_path=False) as pair:
         migrate_confirmed(pair)
-    assert Outcome(pair.sender.result["outcome"]) is Outcome.CONFIRMED
-    assert pair.sender.result["return_path"] is True
-    assert pair.receiver.result["confirmed"] is True
+    assert pair.sender.result.outcome is Outcome.CONFIRMED
+    assert pair.sender.result.return_path is True
+    assert pair.receiver.result.confirmed is True
 
 
 def test_a_source_that_dies_when_all_is_said_leaves_it_to_the_destination(tmp_path):
@@ -65,22 +65,22 @@ def test_a_source_that_dies_when_all_is_said_leaves_it_to_the_destination(tmp_pa
         pair.destination.close()
         pair.sender.join()
         pair.receiver.join()
-    assert Outcome(pair.sender.result["outcome"]) is Outcome.CONFIRMED
-    assert pair.receiver.result["confirmed"] is True
+    assert pair.sender.result.outcome is Outcome.CONFIRMED
+    assert pair.receiver.result.confirmed is True
 
 
 def test_without_return_path_the_end_is_told_from_the_stream(tmp_path):
     with Pair(tmp_path, without_return_path=True) as pair:
         assert carry(pair, BARE, [20_000]) == BARE
-    assert Outcome(pair.sender.result["outcome"]) is Outcome.WHOLE
-    assert pair.receiver.result["confirmed"] is False
+    assert pair.sender.result.outcome is Outcome.WHOLE
+    assert pair.receiver.result.confirmed is False
 
 
 def test_a_stream_that_is_not_a_migrations_is_carried_and_not_called_whole(tmp_path):
     data = random.Random(1).randbytes(3000)
     with Pair(tmp_path, without_return_path=True) as pair:
         assert carry(pair, data, []) == data
-    assert Outcome(pair.sender.result["outcome"]) is Outcome.CLOSED
+    assert pair.sender.result.outcome is Outcome.CLOSED
     assert "cannot be told" in str(Outcome.CLOSED)
 
 
@@ -184,7 +184,7 @@ def test_what_a_destination_says_before_it_read_anything_is_carried(tmp_path):
         assert received(pair.source, len(PONG + SHUT)) == PONG + SHUT
         pair.source.close()
     assert pair.sender.error is None
-    assert pair.receiver.result["confirmed"] is True
+    assert pair.receiver.result.confirmed is True
 
 
 @pytest.mark.parametrize("backend", ["zlib", "auto"])
@@ -192,8 +192,8 @@ def test_what_was_sent_before_the_migration_is_counted_apart(tmp_path, backend):
     with Pair(tmp_path, backend, without_return_path=False) as pair:
         migrate_confirmed(pair)
     result = pair.sender.result
-    assert result["sent_bytes"] < 2 * len(CONFIRMED)
-    assert result["sent_before_bytes"] > (60_000 if backend == "auto" else 100)
+    assert result.sent_bytes < 2 * len(CONFIRMED)
+    assert result.sent_before_bytes > (60_000 if backend == "auto" else 100)
 
 
 def with_confirmation(change):

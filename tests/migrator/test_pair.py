@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
 import socket
 import struct
@@ -42,9 +41,9 @@ def test_what_leaves_is_what_entered(tmp_path, backend, monkeypatch):
         assert carry(pair, data, [1, 7, 5000, 70_000]) == data
     assert pair.sender.error is None
     assert pair.receiver.error is None
-    assert pair.sender.result["batches_digest"] == pair.receiver.result["batches_digest"]
-    assert pair.sender.result["stream_bytes"] == pair.receiver.result["stream_bytes"] == len(data)
-    assert pair.sender.result["opaque_reason"] is None
+    assert pair.sender.result.batches_digest == pair.receiver.result.batches_digest
+    assert pair.sender.result.stream_bytes == pair.receiver.result.stream_bytes == len(data)
+    assert pair.sender.result.opaque_reason is None
 
 
 @pytest.mark.parametrize("backend", ["zstd-long", "auto"])
@@ -54,11 +53,11 @@ def test_history_and_changing_choices_keep_every_byte(tmp_path, backend, threads
     with Pair(tmp_path, backend, threads=threads, batch_bytes=16 << 10, receive={"threads": 3}) as pair:
         assert carry(pair, data, [100_000]) == data
     assert pair.sender.error is None
-    assert pair.sender.result["batches"] > 8
+    assert pair.sender.result.batches > 8
     if backend == "auto":
-        policy = pair.sender.result["policy"]
-        assert {decision["choice"] for decision in policy["decisions"]} <= set(map(str, candidates({})))
-        assert sum(policy["shares"].values()) == pytest.approx(1)
+        policy = pair.sender.result.policy
+        assert {decision.choice for decision in policy.decisions} <= set(map(str, candidates({})))
+        assert sum(policy.shares.values()) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("dies", [False, True])
@@ -72,9 +71,8 @@ def test_a_source_that_is_steered_sends_the_same_bytes_whatever_becomes_of_its_q
             assert carry(pair, data, [70_000]) == data
         assert qmp.parameters == {"downtime-limit": 500 if dies else 300}
     assert pair.sender.error is None
-    told = pair.sender.result["steering"]
-    assert (told["wanted_downtime_s"], told["owners"], told["restored"]) == (0.5, {"downtime-limit": 300}, not dies)
-    json.dumps(told)
+    told = pair.sender.result.steering
+    assert (told.wanted_downtime_s, told.owners, told.restored) == (0.5, {"downtime-limit": 300}, not dies)
 
 
 def test_a_receiver_without_a_candidate_is_told_before_the_migration(tmp_path, monkeypatch):
@@ -124,8 +122,8 @@ def test_incompressible_data_is_stored_and_costs_only_headers(tmp_path):
     with Pair(tmp_path, "zlib") as pair:
         assert carry(pair, data, []) == data
     result = pair.sender.result
-    assert result["stored_batches"] == result["batches"]
-    assert result["sent_bytes"] <= len(data) + 64 * (result["batches"] + 2) + 400
+    assert result.stored_batches == result.batches
+    assert result.sent_bytes <= len(data) + 64 * (result.batches + 2) + 400
 
 
 def test_the_return_path_is_carried_both_ways_while_the_stream_pauses(tmp_path):
@@ -165,7 +163,7 @@ def test_a_half_written_record_is_not_held_back_for_ever(tmp_path):
             got += pair.destination.recv(1 << 16)
         assert got == torn
         assert carry(pair, rest, []) == rest
-    assert "stalled inside a record" in pair.sender.result["opaque_reason"]
+    assert "stalled inside a record" in pair.sender.result.opaque_reason
 
 
 def test_bytes_in_flight_stay_within_the_window_when_the_destination_stands_still(tmp_path):

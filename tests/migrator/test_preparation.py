@@ -127,7 +127,7 @@ def test_a_sender_warns_of_histories_that_may_outgrow_the_memory(tmp_path, monke
     data = sample_streams.small_stream()
     with Pair(tmp_path, "zstd-long", options={"window": "1MiB"}) as pair:
         assert carry(pair, data, []) == data
-    assert pair.sender.result["prepared_histories"] == 0
+    assert pair.sender.result.prepared_histories == 0
     assert any("warning: memory is short here or at the receiver" in line for line in pair.sender.said)
 
 
@@ -142,8 +142,8 @@ def test_the_pair_prepares_and_reports_it(tmp_path, monkeypatch, plenty):
         assert sorted(opened) == [("receiver", "2MiB")] * lanes + [("sender", "2MiB")] * lanes
         assert carry(pair, data, [100_000]) == data
     assert pair.sender.error is None
-    assert pair.sender.result["prepared_histories"] == lanes >= 1
-    assert pair.sender.result["prepare_s"] > 0
+    assert pair.sender.result.prepared_histories == lanes >= 1
+    assert pair.sender.result.prepare_s > 0
     assert len(opened) == 2 * lanes
 
 
@@ -151,7 +151,7 @@ def test_a_codec_without_history_is_not_prepared(tmp_path):
     data = sample_streams.small_stream(5, sections=4)
     with Pair(tmp_path, "zlib") as pair:
         assert carry(pair, data, [100_000]) == data
-    assert "prepare_s" not in pair.sender.result
+    assert pair.sender.result.prepare_s is None
 
 
 def receiver_and_peer(tmp_path, **greeting) -> tuple[Half, socket.socket, socket.socket]:

@@ -13,12 +13,12 @@ from harness.migrator.transport.contract import Transport
 from harness.migrator.transport.memory import memory_pair
 from harness.wire.pair.forms import Role
 
-COUNTS = "from harness.migrator.session import own_usage; print(own_usage()['peak_rss_bytes'])"
+COUNTS = "from harness.migrator.session import own_usage; print(own_usage().peak_rss_bytes)"
 
 
 def test_a_process_counts_its_own_memory_not_that_of_who_started_it():
     large = bytearray(b"\x01") * (300 << 20)
-    assert own_usage()["peak_rss_bytes"] > len(large)
+    assert own_usage().peak_rss_bytes > len(large)
     said = subprocess.run([sys.executable, "-c", COUNTS], capture_output=True, text=True, check=True).stdout
     assert 5 << 20 < int(said) < 150 << 20
 

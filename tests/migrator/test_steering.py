@@ -11,7 +11,6 @@ import pytest
 from fake_qmp import FakeQmp
 
 from harness.errors import MissingError, PeerError, QemuError, UserError
-from harness.experiment import halves
 from harness.migrator.config import SendConfig
 from harness.migrator.sender import run_sender
 from harness.migrator.steering import steering as steering_module
@@ -64,10 +63,10 @@ def test_an_older_qemu_gets_a_limit_that_leaves_time_for_what_is_under_way_and_i
         server.wait_for(lambda: server.set_values)
     assert server.set_values == [{"downtime-limit": 250}, OLD]
     assert server.parameters == OLD
-    told = steering.statistics()
-    assert (told["wanted_downtime_s"], told["restored"]) == (0.3, True)
-    (decision,) = told["decisions"]
-    assert (decision["parameter"], decision["value"], decision["left_bytes"]) == ("downtime-limit", 250, 25 * MB)
+    told = steering.report()
+    assert (told.wanted_downtime_s, told.restored) == (0.3, True)
+    (decision,) = told.decisions
+    assert (decision.parameter, decision.value, decision.left_bytes) == ("downtime-limit", 250, 25 * MB)
 
 
 def test_a_newer_qemu_gets_the_switchover_bandwidth_and_keeps_its_limit(server):
@@ -110,8 +109,8 @@ def test_a_source_that_ends_once_its_guest_has_left_is_no_failure(server):
         assert steering._thread is not None
         steering._thread.join(20)
         server.die()
-        told = steering.statistics()
-    assert (told["steer_failures"], told["warnings"]) == (0, [])
+        told = steering.report()
+    assert (told.steer_failures, told.warnings) == (0, ())
 
 
 def test_a_limit_that_somebody_else_sets_meanwhile_is_wanted_from_then_on_and_stays(server):
@@ -122,8 +121,8 @@ def test_a_limit_that_somebody_else_sets_meanwhile_is_wanted_from_then_on_and_st
         server.parameters["downtime-limit"] = 1000
         flow.in_flight_bytes = 15 * MB  # worth another value
         server.wait_for(lambda: len(server.set_values) > 1)
-        told = steering.statistics()
-    assert (told["steer_taken_over"], told["wanted_downtime_s"]) == (1, 1.0)
+        told = steering.report()
+    assert (told.steer_taken_over, told.wanted_downtime_s) == (1, 1.0)
     assert server.parameters == {"downtime-limit": 1000}
 
 
@@ -145,9 +144,9 @@ def test_what_fails_in_mid_migration_ends_the_steering_alone_and_is_counted(serv
         server.migrating = {"status": "active", "ram": {"mbps": 800.0}}
         assert steering._thread is not None
         steering._thread.join(20)
-        told = steering.statistics()
-    assert told["steer_failures"] == 1
-    (line,) = told["warnings"]
+        told = steering.report()
+    assert told.steer_failures == 1
+    (line,) = told.warnings
     assert line.startswith("steering ended before the migration did: --qmp unix:")
     assert words in line
 
@@ -159,7 +158,7 @@ def test_a_qemu_that_stops_answering_is_waited_for_a_bounded_time(server, monkey
         steering.begin(Flowing())
         assert steering._thread is not None
         steering._thread.join(20)
-        assert "no answer from QEMU within 0.05 s" in steering.statistics()["warnings"][0]
+        assert "no answer from QEMU within 0.05 s" in steering.report().warnings[0]
         server.mute = False
 
 
@@ -182,14 +181,6 @@ def test_a_failed_migrations_source_has_its_own_values_again(server, error):
     with pytest.raises(type(error)):
         failing(server, error)
     assert server.parameters == OLD
-
-
-def test_a_runs_result_counts_and_tells_what_became_of_the_steering():
-    told = {"steer_failures": 1, "decisions": [{"value": 250}], "warnings": ["it ended"], "restored": False}
-    statistics = {"sender": {"steering": told}}
-    assert halves.pair_counters(statistics) == {"fallbacks": 0, "sender_steer_failures": 1}
-    assert halves.pair_steering(statistics) == ({"value": 250},)
-    assert list(halves.pair_doubts(statistics)) == ["it ended"]
 
 
 @pytest.mark.qemu

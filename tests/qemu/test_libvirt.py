@@ -123,7 +123,7 @@ def stays(source, destination):
 def finished(pair, source, destination):
     """The guest is at the destination, alone and whole, and both halves carried all of it."""
     assert (source.guests(), destination.guests()) == ([], [GUEST])
-    assert pair.sender.finish()["stream_bytes"] == pair.receiver.finish()["stream_bytes"]
+    assert pair.sender.finish().stream_bytes == pair.receiver.finish().stream_bytes
     reader = HeartbeatReader({"guest": Console().feed}, lambda event: isinstance(event, Heartbeat))
     try:
         reader.connect({"guest": destination.folder / "lib/qemu/console"})

@@ -68,7 +68,7 @@ def finished(guests, halves):
     for side in (guests.source, guests.destination):
         assert wait_status(side, "completed", "failed") == "completed"
     sent, received = halves.sender.finish(), halves.receiver.finish()
-    assert sent["stream_bytes"] == received["stream_bytes"]
+    assert sent.stream_bytes == received.stream_bytes
     check = guests.check_guest()
     assert check.ok, check.line
 

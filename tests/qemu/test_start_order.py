@@ -63,7 +63,7 @@ def finished(guests, halves):
     assert wait_status(guests.source, "completed", "failed") == "completed"
     assert wait_status(guests.destination, "completed", "failed") == "completed"
     sent, received = halves.sender.finish(), halves.receiver.finish()
-    assert sent["stream_bytes"] == received["stream_bytes"]
+    assert sent.stream_bytes == received.stream_bytes
     check = guests.check_guest()
     assert check.ok, check.line
 

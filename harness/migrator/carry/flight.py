@@ -49,6 +49,16 @@ class Flight:
         return self._window.in_flight_bytes
 
     @property
+    def window_bytes(self) -> int:
+        """How much there may be now."""
+        return self._window.limit_bytes
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that there was."""
+        return self._window.peak_bytes
+
+    @property
     def round_trip_s(self) -> float:
         """Of a link in which nothing waits, as known now."""
         return self._round_trip.base_s
@@ -98,11 +108,3 @@ class Flight:
     def close(self) -> None:
         """Wake whoever waits to take; nothing is bounded any more."""
         self._window.close()
-
-    def statistics(self) -> dict[str, float]:
-        """The window now and at its fullest, and the round trip."""
-        return {
-            "window_bytes": self._window.limit_bytes,
-            "window_peak_bytes": self._window.peak_bytes,
-            "round_trip_s": self.round_trip_s,
-        }

@@ -10,20 +10,23 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import xxhash
 
 from backends.api import Backend
-from harness.errors import PeerError
+from harness.errors import FrameError, PeerError
 from harness.migrator.carry.codec import Encoder, Job, Packed
 from harness.migrator.carry.flight import Flight
 from harness.migrator.carry.pipeline import Failure, OrderedPipeline, spawn
 from harness.migrator.carry.policy import FlightPolicy
 from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.chooser import Chooser, with_trial
+from harness.migrator.document import WrongDocumentError, from_document
 from harness.migrator.entrance import Entrance
 from harness.migrator.outcome import Outcome
+from harness.migrator.report import Carried, ReceiverReport
 from harness.migrator.session import FrameLink, own_usage
 from harness.migrator.source import Source
 from harness.wire.batch import PageBatch
@@ -81,10 +84,10 @@ class Forwarder:
         self._sequence = 0
         self._done = threading.Event()
         self._outcome = Outcome.CLOSED
-        self._peer: Mapping[str, Any] = {}
+        self._receiver: ReceiverReport | None = None
 
-    def run(self) -> dict[str, Any]:
-        """Carry the stream to its confirmed end, then give statistics. :raises PageferryError: what failed first."""
+    def run(self) -> Carried:
+        """Carry the stream to its confirmed end, then report. :raises PageferryError: what failed first."""
         back = spawn("back", self._back, self._failure)
         self._pipeline.start()
         started = time.monotonic()
@@ -102,7 +105,8 @@ class Forwarder:
         finally:
             self._source.close()
             back.join(timeout=5)
-        return self._statistics(time.monotonic() - started)
+        assert self._receiver is not None  # noqa: S101 - for the type checker: DONE came
+        return self._report(time.monotonic() - started, self._receiver)
 
     def flow(self) -> tuple[int, int, float]:
         """Bytes of the stream that the destination has, those taken from QEMU that are still under way, and the link's round trip
@@ -190,7 +194,7 @@ class Forwarder:
                 self._source.end_answers()
             elif isinstance(message, Done):
                 self._require_all_acknowledged()
-                self._peer = message.report
+                self._receiver = _receiver_report(message.report)
                 self._done.set()
                 return
         raise PeerError("the receiver closed the link before it confirmed the end")
@@ -209,35 +213,44 @@ class Forwarder:
         """Each that compressed once, also where several threads share it."""
         return list({id(one): one for encoder in self._encoders for one in encoder.instances}.values())
 
-    def _statistics(self, elapsed_s: float) -> dict[str, Any]:
-        counts = self._parser.counts
-        return {
-            "threads": self._threads,
-            "elapsed_s": elapsed_s,
-            "stream_bytes": counts.stream_bytes,
-            "sent_bytes": self._link.sent_bytes - self._sent_before_bytes,
-            "sent_before_bytes": self._sent_before_bytes,
-            "raw_pages": counts.raw_pages,
-            "zero_pages": counts.zero_pages,
-            "other_pages": counts.other_pages,
-            "opaque_bytes": counts.opaque_bytes,
-            "opaque_reason": self._parser.opaque_reason,
-            "batches": self._sequence,
-            "stored_batches": sum(encoder.stored_batches for encoder in self._encoders),
-            "incompressible_batches": sum(encoder.incompressible_batches for encoder in self._encoders),
-            "fallbacks": sum(encoder.fallbacks for encoder in self._encoders),
-            "fallback_bytes": sum(encoder.fallback_bytes for encoder in self._encoders),
-            "fallback_reason": next((e.fallback_reason for e in self._encoders if e.fallback_reason), None),
-            "codec_cpu_s": sum(encoder.codec_cpu_s for encoder in self._encoders),
-            **self._flight.statistics(),
-            "batches_digest": self._digest.hexdigest(),
-            "return_path": bool(self._parser.return_path),
-            "outcome": self._outcome.value,
-            "counters": _summed(backend.counters() for backend in self._instances()),
-            "receiver": dict(self._peer),
-            **({} if self._chooser is None else {"policy": self._chooser.statistics()}),
-            **own_usage(),
-        }
+    def _report(self, elapsed_s: float, receiver: ReceiverReport) -> Carried:
+        counts, encoders = self._parser.counts, self._encoders
+        return Carried(
+            threads=self._threads,
+            elapsed_s=elapsed_s,
+            stream_bytes=counts.stream_bytes,
+            sent_bytes=self._link.sent_bytes - self._sent_before_bytes,
+            sent_before_bytes=self._sent_before_bytes,
+            raw_pages=counts.raw_pages,
+            zero_pages=counts.zero_pages,
+            other_pages=counts.other_pages,
+            opaque_bytes=counts.opaque_bytes,
+            opaque_reason=self._parser.opaque_reason,
+            batches=self._sequence,
+            stored_batches=sum(encoder.stored_batches for encoder in encoders),
+            incompressible_batches=sum(encoder.incompressible_batches for encoder in encoders),
+            fallbacks=sum(encoder.fallbacks for encoder in encoders),
+            fallback_bytes=sum(encoder.fallback_bytes for encoder in encoders),
+            fallback_reason=next((encoder.fallback_reason for encoder in encoders if encoder.fallback_reason), None),
+            codec_cpu_s=sum(encoder.codec_cpu_s for encoder in encoders),
+            window_bytes=self._flight.window_bytes,
+            window_peak_bytes=self._flight.peak_bytes,
+            round_trip_s=self._flight.round_trip_s,
+            batches_digest=self._digest.hexdigest(),
+            return_path=bool(self._parser.return_path),
+            outcome=self._outcome,
+            counters=_summed(backend.counters() for backend in self._instances()),
+            receiver=receiver,
+            policy=None if self._chooser is None else self._chooser.report(),
+            **asdict(own_usage()),
+        )
+
+
+def _receiver_report(told: Mapping[str, Any]) -> ReceiverReport:
+    try:
+        return from_document(ReceiverReport, told)
+    except WrongDocumentError as exc:
+        raise FrameError(f"the receiver sent DONE: report: {exc}") from exc
 
 
 def _summed(counters: Iterable[Mapping[str, int | float]]) -> dict[str, int | float]:

@@ -6,12 +6,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
 from harness.migrator.carry.codec import Encoder, Job, Packed, Trial
 from harness.migrator.choose.auto import Candidate
 from harness.migrator.choose.method_policy import MethodPolicy
+from harness.migrator.report import PolicyReport
 from harness.migrator.transport.contract import Transport
 from harness.wire.pair.messages import Ack
 
@@ -76,11 +76,11 @@ class Chooser:
             self._policy.restored(choice, raw_bytes, ack.restore_s)
             self._policy.delivered(time.monotonic(), choice, ack.delivered_bytes, held_back_s)
 
-    def statistics(self) -> dict[str, Any]:
-        """Decisions with what they were made of, and the share of the stream that went to each candidate."""
+    def report(self) -> PolicyReport:
+        """Of the whole stream, once all of it was sent."""
         total = max(1, sum(self._raw_bytes))
         shares = {str(c): count / total for c, count in zip(self._candidates, self._raw_bytes, strict=True) if count}
-        return {"decisions": [asdict(decision) for decision in self._policy.decisions], "shares": shares}
+        return PolicyReport(tuple(self._policy.decisions), shares)
 
 
 def _waiting_bytes(link: Transport) -> int | None:

@@ -10,10 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import Any
+from dataclasses import replace
 
 from harness.errors import PageferryError, PeerError, QemuError, UserError
+from harness.migrator.report import SteeringReport
 from harness.migrator.steering.switchover import Decision, Flow, Knob, Switchover
 from harness.migrator.transport.registry import endpoint_for_qemu
 from harness.qemu.qmp import Json, Qmp
@@ -130,18 +130,17 @@ class Steering:
         self._restored = True
         return None
 
-    def statistics(self) -> dict[str, Any]:
-        """Decisions with what they were made of, seconds from the begin; counters; what went wrong, in words."""
-        decisions = [asdict(decision) | {"at_s": decision.at_s - self._began_s} for decision in self._decisions]
-        return {
-            "parameter": self._knob.value,
-            "wanted_downtime_s": self._switchover.wanted_s,
-            "owners": dict(self._owners),
-            "restored": self._restored,
-            "decisions": decisions,
-            "warnings": list(self._warnings),
+    def report(self) -> SteeringReport:
+        """Of the whole migration, once it has ended."""
+        return SteeringReport(
+            self._knob.value,
+            self._switchover.wanted_s,
+            dict(self._owners),
+            self._restored,
+            tuple(replace(decision, at_s=decision.at_s - self._began_s) for decision in self._decisions),
+            tuple(self._warnings),
             **self._counters,
-        }
+        )
 
     @property
     def _answer_timeout_s(self) -> float:

@@ -35,7 +35,7 @@ def test_what_leaves_is_what_entered(tmp_path, meet, backend):
     with Pair(tmp_path, backend, meet=meet.format(tmp_path)) as pair:
         assert carry(pair, data, [1, 5000]) == data
     assert (pair.sender.error, pair.receiver.error) == (None, None)
-    assert pair.sender.result["batches_digest"] == pair.receiver.result["batches_digest"]
+    assert pair.sender.result.batches_digest == pair.receiver.result.batches_digest
 
 
 @pytest.mark.parametrize("toy", [toy_turned, toy_two])
