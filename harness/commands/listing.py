@@ -1,4 +1,4 @@
-"""``pageferry list``: which backends, scenarios and guests there are, and why what is missing is missing."""
+"""``pageferry list``: which backends, scenarios, guests and links there are, and why what is missing is missing."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Examples:
 """
 
 
-@click.command(name="list", epilog=_EPILOG, short_help="List backends, scenarios and guests.")
-@click.argument("what", required=False, type=click.Choice(["backends", "scenarios", "guests"]))
+@click.command(name="list", epilog=_EPILOG, short_help="List backends, scenarios, guests and links.")
+@click.argument("what", required=False, type=click.Choice(["backends", "scenarios", "guests", "links"]))
 def command(*, what: str | None) -> None:
-    """List backends, scenarios or guests (all three when not told), and why what is missing is missing."""
+    """List backends, scenarios, guests or links (all when not told), and why what is missing is missing."""
     from harness.experiment.console import make_console
 
     console = make_console()
-    tables = {"backends": _backends, "scenarios": _scenarios, "guests": _guests}
+    tables = {"backends": _backends, "scenarios": _scenarios, "guests": _guests, "links": _links}
     for name, table in tables.items():
         if what in (None, name):
             console.print(table())
@@ -75,16 +75,25 @@ def _scenarios() -> Table:
 def _guests() -> Table:
     from harness.experiment.console import make_table, plain
     from harness.experiment.environment import kvm_problem, qemu_version
+    from harness.scenario.kinds import GUESTS
 
     qemu = qemu_version("qemu-system-x86_64")
     problem = kvm_problem()
     speed = "under KVM if a probe boot works" if problem is None else f"under TCG, for {problem}"
     live = f"QEMU {qemu}, {speed}" if qemu else "qemu-system-x86_64 is not on PATH; apt install qemu-system-x86"
     table = make_table("guests (guest.kind of a scenario)", "kind", "here", "what it is", "runs on, or why not")
-    here = "[green]yes[/]" if qemu else "[red]no[/]"
-    table.add_row("stress", here, "a bare-metal guest that dirties its memory at a set rate", plain(live))
-    table.add_row(
-        "stream", "[green]yes[/]", "a recorded migration stream (guest.path), replayed into a hashing sink", "-"
-    )
-    table.add_row("synthetic", "[green]yes[/]", "a generated migration stream, replayed into a hashing sink", "-")
+    for name in GUESTS.names():
+        kind = GUESTS.load(name)
+        here = "[green]yes[/]" if qemu or not kind.settings.has_qemu else "[red]no[/]"
+        table.add_row(plain(name), here, plain(kind.summary), plain(live) if kind.settings.has_qemu else "-")
+    return table
+
+
+def _links() -> Table:
+    from harness.experiment.console import make_table, plain
+    from harness.scenario.kinds import LINKS
+
+    table = make_table("links (link.kind of a scenario)", "kind", "what it is")
+    for name in LINKS.names():
+        table.add_row(plain(name), plain(LINKS.load(name).summary))
     return table
