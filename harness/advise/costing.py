@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from harness.advise.adviser import Measured
-from harness.advise.asked import MOST_BYTES, whole_pages
+from harness.advise.subject import MOST_BYTES, whole_pages
 from harness.errors import MissingError, UserError
 from harness.experiment.events import Event
 from harness.experiment.runner import run_scenario

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.advise.adviser import Measured
-    from harness.advise.asked import Asked
+    from harness.advise.subject import Subject
     from harness.experiment.events import Event
     from harness.results.advice import Advice
 
@@ -62,21 +62,22 @@ def command(
 ) -> None:
     """Measure what each method costs on this guest's pages, and say which one suits the link, and up to which bandwidth."""
     from harness.advise.adviser import conclude
-    from harness.advise.asked import asked, on_cores
+    from harness.advise.subject import read_subject
     from harness.commands.options import check_writable
     from harness.experiment.console import make_console, plain
+    from harness.hosts.pinning import on_cores
     from harness.results.advice import Question, save_advice
     from reports.advice.page import write_advice
 
     check_writable(json_file, "advice")
     console, folder = make_console(), out or Path("out", "advise")
-    subject = asked(guest, dirty_rate)
+    subject = read_subject(guest, dirty_rate)
     with on_cores(cores) as measured_on:
         measured = _measure(
             console, subject, bandwidth=bandwidth, cores=measured_on, repeats=repeats, folder=folder / "measured"
         )
     question = Question(
-        guest=subject.words,
+        guest=subject.name,
         stream_bytes=round(subject.guest.first_pass_bytes),
         bandwidth_bytes_per_s=bandwidth,
         cores=measured_on,
@@ -93,7 +94,7 @@ def command(
 
 
 def _measure(
-    console: Console, subject: Asked, *, bandwidth: int | None, cores: int, repeats: int, folder: Path
+    console: Console, subject: Subject, *, bandwidth: int | None, cores: int, repeats: int, folder: Path
 ) -> Measured:
     from harness.advise.costing import CHOICES, measure
     from harness.experiment.console import plain
@@ -106,10 +107,10 @@ def _measure(
             yield dropping(on_event, *(folder.parent / name for name in ("advice.json", "advice.html")))
 
     console.print(
-        f"{plain(subject.words)}: {len(CHOICES)} methods, {repeats} replays each, {cores} cores", soft_wrap=True
+        f"{plain(subject.name)}: {len(CHOICES)} methods, {repeats} replays each, {cores} cores", soft_wrap=True
     )
     return measure(
-        subject.part,
+        subject.settings,
         bandwidth_bytes_per_s=bandwidth,
         cores=cores,
         repeats=repeats,

@@ -6,15 +6,12 @@ that is longer its beginning is. What is measured are rates and ratios, for whic
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import ScenarioError, UserError
 from harness.guests.streamed import RecordedSettings, SyntheticSettings
-from harness.hosts.limits import cores
 from harness.results.model import Guest
 from harness.scenario.kinds import GuestSettings
 from harness.scenario.model import Scenario, load_scenario
@@ -23,25 +20,26 @@ from harness.streams.memory.settings import MemorySettings
 from harness.streams.streamfile import open_stream
 from harness.units import MIB, format_bytes
 
-__all__ = ["MOST_BYTES", "Asked", "asked", "on_cores", "whole_pages"]
+__all__ = ["MOST_BYTES", "Subject", "read_subject", "whole_pages"]
 
 MOST_BYTES = 256 * MIB
 _ZERO_RECORD_BYTES, _PAGE_RECORD_BYTES = 9, 8 + PAGE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """``part``: what to replay. ``dirty_bytes_per_s``: None where nobody said. ``notes``: how what is replayed differs."""
+class Subject:
+    """``name``: in words. ``settings``: what to replay. ``dirty_bytes_per_s``: None where nobody said. ``notes``: how what is
+    replayed differs."""
 
-    words: str
+    name: str
     guest: Guest
-    part: GuestSettings
+    settings: GuestSettings
     dirty_bytes_per_s: int | None
     downtime_limit_s: float | None
     notes: tuple[str, ...] = ()
 
 
-def asked(text: str, dirty_bytes_per_s: int | None) -> Asked:
+def read_subject(text: str, dirty_bytes_per_s: int | None) -> Subject:
     """Of a scenario's name, a scenario file, or (any other file) a recorded stream.
 
     :raises ScenarioError: no such scenario, or it is wrong. :raises UserError: the file is no stream.
@@ -72,7 +70,7 @@ def _of_link(scenario: Scenario) -> Iterator[str]:
         yield "Of a link without length or losses: the delay, jitter and loss of this scenario's link are not in the model."
 
 
-def _of_stream(path: Path, dirty_bytes_per_s: int | None, downtime_limit_s: float | None) -> Asked:
+def _of_stream(path: Path, dirty_bytes_per_s: int | None, downtime_limit_s: float | None) -> Subject:
     stream = open_stream(path)
     guest = Guest(stream.stream_bytes, stream.stream_bytes, dirty_bytes_per_s or 0)
     words = f"recorded stream {path.name}, {format_bytes(stream.stream_bytes)}"
@@ -84,10 +82,10 @@ def _of_stream(path: Path, dirty_bytes_per_s: int | None, downtime_limit_s: floa
     if dirty_bytes_per_s is not None:
         notes.append("A stream does not tell its guest's working set: all of it is taken to be dirtied in turn.")
     part = RecordedSettings(path=str(path.absolute()))
-    return Asked(words, guest, part, dirty_bytes_per_s, downtime_limit_s, tuple(notes))
+    return Subject(words, guest, part, dirty_bytes_per_s, downtime_limit_s, tuple(notes))
 
 
-def _of_guest(name: str, whole: MemorySettings, downtime_limit_s: float, dirty_bytes_per_s: int | None) -> Asked:
+def _of_guest(name: str, whole: MemorySettings, downtime_limit_s: float, dirty_bytes_per_s: int | None) -> Subject:
     rate = whole.dirty_rate_bytes_per_s if dirty_bytes_per_s is None else dirty_bytes_per_s
     zero = whole.fill.get("zero", 0.0)
     first_pass_bytes = whole.memory_bytes / PAGE_BYTES * (zero * _ZERO_RECORD_BYTES + (1 - zero) * _PAGE_RECORD_BYTES)
@@ -96,7 +94,7 @@ def _of_guest(name: str, whole: MemorySettings, downtime_limit_s: float, dirty_b
     smaller = (
         f"Measured on a guest of {format_bytes(MOST_BYTES)} with such pages; a long window finds other repeats in more."
     )
-    return Asked(
+    return Subject(
         f"{name}: {format_bytes(whole.memory_bytes)}, working set {format_bytes(whole.working_set_bytes)}",
         Guest(first_pass_bytes, whole.working_set_bytes, rate),
         part,
@@ -109,28 +107,3 @@ def _of_guest(name: str, whole: MemorySettings, downtime_limit_s: float, dirty_b
 def whole_pages(count: float) -> int:
     """The bytes of the whole pages in ``count`` bytes."""
     return int(count) // PAGE_BYTES * PAGE_BYTES
-
-
-@contextlib.contextmanager
-def on_cores(count: int | None) -> Iterator[int]:
-    """Hold this process, and all that it starts, to ``count`` cores; gives how many there are (None: all that it may use).
-
-    :raises UserError: there are fewer. More cores than are here cannot be measured, and guessing them is not measuring.
-    """
-    before = os.sched_getaffinity(0)
-    if count is not None and count > cores():
-        raise UserError(
-            f"--cores {count}: this process may use {cores()}; ask for at most so many, or run it where there are more"
-        )
-    _hold_to(set(sorted(before)[:count]))
-    try:
-        yield count or cores()
-    finally:
-        _hold_to(before)
-
-
-def _hold_to(cores: set[int]) -> None:
-    """All threads: children are forked by one of them."""
-    for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
-            os.sched_setaffinity(int(task.name), cores)
