@@ -87,6 +87,17 @@ class BackendInfo:
     survives_fork: bool = True
     faults: tuple[str, ...] = ()
 
+    def checked_level(self, level: int | None) -> int | None:
+        """``level``, or for None that by default. :raises BackendError: there is no such level."""
+        if level is None:
+            return self.default_level
+        if self.levels is None:
+            raise BackendError(f"backend {self.name!r}: has no levels, but level {level} was asked for")
+        low, high = self.levels
+        if not low <= level <= high:
+            raise BackendError(f"backend {self.name!r}: level {level} is outside {low}..{high}")
+        return level
+
     def bound_bytes(self, raw_bytes: int) -> int:
         """The most that ``compress`` gives for ``raw_bytes``."""
         return raw_bytes + int(raw_bytes * self.most_expansion) + FRAMING_BYTES
@@ -151,15 +162,7 @@ class Backend(abc.ABC):
 
     @classmethod
     def _checked_level(cls, level: int | None) -> int | None:
-        info = cls.info
-        if level is None:
-            return info.default_level
-        if info.levels is None:
-            raise cls._error(f"has no levels, but level {level} was asked for")
-        low, high = info.levels
-        if not low <= level <= high:
-            raise cls._error(f"level {level} is outside {low}..{high}")
-        return level
+        return cls.info.checked_level(level)
 
     @classmethod
     def _checked_options(cls, options: Mapping[str, object]) -> Mapping[str, object]:

@@ -20,6 +20,7 @@ from harness.experiment.runner import run_scenario
 from harness.guests.streamed import RecordedSettings
 from harness.links.auto import AutoSettings
 from harness.migrator.carry.policy import FlightPolicy
+from harness.migrator.choose.auto import CANDIDATES
 from harness.results.model import Link
 from harness.results.result import Result, Run
 from harness.scenario.kinds import GuestSettings
@@ -28,18 +29,7 @@ from harness.scenario.model import Scenario
 from harness.streams.memory.settings import MemorySettings
 from harness.units import MIB, format_bytes
 
-__all__ = ["CHOICES", "measure", "slow_batches"]
-
-CHOICES: tuple[tuple[str, int | None], ...] = (
-    ("none", None),
-    ("lz4", None),
-    ("isal", 1),
-    ("zstd", 1),
-    ("zstd", 3),
-    ("zstd", 6),
-    ("zstd-long", 1),
-)
-"""Backend and level: what ``auto`` chooses among."""
+__all__ = ["measure", "slow_batches"]
 
 _TIMEOUT_S = 60.0
 _LINK_S, _LEAST_BYTES = 2.0, 16 * MIB
@@ -90,14 +80,14 @@ def slow_batches(lanes: int) -> tuple[int, float]:
 def _methods(cores: int, batch_bytes: int | None = None) -> tuple[Method, ...]:
     return tuple(
         PairMethod(
-            name=backend if level is None else f"{backend}-{level}",
-            baseline=backend == "none",
-            backend=backend,
-            level=level,
+            name=str(spec).replace(":", "-"),
+            baseline=spec.backend == "none",
+            backend=spec.backend,
+            level=spec.level,
             threads=cores,
             batch=batch_bytes,
         )
-        for backend, level in CHOICES
+        for spec in CANDIDATES
     )
 
 

@@ -96,10 +96,11 @@ def command(
 def _measure(
     console: Console, subject: Subject, *, bandwidth: int | None, cores: int, repeats: int, folder: Path
 ) -> Measured:
-    from harness.advise.costing import CHOICES, measure
+    from harness.advise.costing import measure
     from harness.experiment.console import plain
     from harness.experiment.outputs import dropping
     from harness.experiment.progress import progress
+    from harness.migrator.choose.auto import CANDIDATES
 
     @contextmanager
     def shown(title: str) -> Iterator[Callable[[Event], None]]:
@@ -107,7 +108,7 @@ def _measure(
             yield dropping(on_event, *(folder.parent / name for name in ("advice.json", "advice.html")))
 
     console.print(
-        f"{plain(subject.name)}: {len(CHOICES)} methods, {repeats} replays each, {cores} cores", soft_wrap=True
+        f"{plain(subject.name)}: {len(CANDIDATES)} methods, {repeats} replays each, {cores} cores", soft_wrap=True
     )
     return measure(
         subject.settings,

@@ -14,6 +14,7 @@ from harness.advise import costing
 from harness.guests.streamed import RecordedSettings
 from harness.guests.stress.kind import StressSettings
 from harness.migrator.carry.policy import FlightPolicy
+from harness.migrator.spec import Spec
 from harness.results.advice import Advice
 from harness.results.result import load_result
 
@@ -89,7 +90,8 @@ def test_the_links_part_is_what_uncompressed_runs_take_beyond_unlimited_ones(tmp
 
 def test_the_command_measures_a_tiny_guest_and_writes_page_and_data(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(costing, "CHOICES", (("none", None), ("zlib", 1), ("nobody", None)))
+    few = (Spec("none", None), Spec("zlib", 1), Spec("nobody", None))
+    monkeypatch.setattr(costing, "CANDIDATES", few)
     scenario, out, copy = tmp_path / "tiny.toml", tmp_path / "out", tmp_path / "copy.json"
     scenario.write_text(TINY)
     arguments = ["--guest", str(scenario), "--bandwidth", "100Mbit/s", "--repeats", "1", "--cores", "1"]

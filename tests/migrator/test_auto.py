@@ -32,7 +32,7 @@ def test_named_candidates_are_taken_with_none_before_them():
     ("named", "says"),
     [
         ("zlib:77", "candidate 'zlib:77': backend 'zlib': level 77 is outside 0..9; write for example isal:1"),
-        ("zlib:x", "candidate 'zlib:x': invalid literal"),
+        ("zlib:x", "candidate 'zlib:x': 'x' is no level; write for example isal:1"),
         ("opencl", "candidate 'opencl': a device, which needs a fallback"),
         ("nobody", "candidate 'nobody': unknown backend 'nobody'"),
         (3, "option candidates = 3: must be text"),

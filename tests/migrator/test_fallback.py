@@ -12,7 +12,8 @@ from backends import registry
 from backends.api import BackendInfo
 from harness.errors import UserError
 from harness.hosts.cputime import tree_cpu_s
-from harness.migrator.carry.fallback import Fallback, choose_fallback
+from harness.migrator.carry.fallback import choose_fallback
+from harness.migrator.spec import Spec
 
 CARD = BackendInfo("card", device="card")
 ZLIB = registry.load("zlib").info
@@ -21,12 +22,12 @@ ZLIB = registry.load("zlib").info
 @pytest.mark.parametrize(
     ("info", "text", "chosen"),
     [
-        (CARD, None, Fallback("isal", 1)),
+        (CARD, None, Spec("isal", 1)),
         (CARD, "never", None),
-        (CARD, "zstd:-3", Fallback("zstd", -3)),
-        (CARD, "zlib", Fallback("zlib", ZLIB.default_level)),
+        (CARD, "zstd:-3", Spec("zstd", -3)),
+        (CARD, "zlib", Spec("zlib", ZLIB.default_level)),
         (ZLIB, None, None),
-        (ZLIB, "isal:0", Fallback("isal", 0)),
+        (ZLIB, "isal:0", Spec("isal", 0)),
     ],
 )
 def test_a_device_falls_back_to_isal_1_and_a_codec_to_nothing_unless_told_otherwise(info, text, chosen):
@@ -34,8 +35,8 @@ def test_a_device_falls_back_to_isal_1_and_a_codec_to_nothing_unless_told_otherw
 
 
 def test_a_fallback_is_written_as_it_is_read():
-    assert str(Fallback("isal", 1)) == "isal:1"
-    assert str(Fallback("lz4", None)) == "lz4"
+    assert str(Spec("isal", 1)) == "isal:1"
+    assert str(Spec("lz4", None)) == "lz4"
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_a_fallback_is_written_as_it_is_read():
     [
         ("nonesuch", "unknown backend 'nonesuch'"),
         ("isal:fast", "'fast' is no level"),
-        ("isal:9", "levels 0 to 3"),
+        ("isal:9", "level 9 is outside 0..3"),
         ("none:1", "no levels"),
         ("none", "must be another codec"),
         ("card", "unknown backend 'card'"),

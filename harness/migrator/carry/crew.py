@@ -10,10 +10,11 @@ from backends import registry
 from backends.api import Backend, BackendError, BackendInfo, BackendUnavailable
 from harness.errors import CodecError, MissingError, UserError
 from harness.migrator.carry.codec import Encoder
-from harness.migrator.carry.fallback import Fallback, choose_fallback
+from harness.migrator.carry.fallback import choose_fallback
 from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.auto import AUTO, Candidate, candidates
 from harness.migrator.session import cores
+from harness.migrator.spec import Spec
 from harness.names import unknown
 
 __all__ = ["Crew", "auto_crew", "crew_of", "single_crew"]
@@ -27,7 +28,7 @@ class Crew:
 
     backend: str
     level: int | None
-    fallback: Fallback | None
+    fallback: Spec | None
     codecs: tuple[str, ...]
     threads: int
     lanes: int

@@ -12,41 +12,40 @@ from typing import Any
 from backends import registry
 from backends.api import BackendError, BackendInfo, BackendUnavailable
 from harness.errors import MissingError, UserError
+from harness.migrator.spec import Spec, parse_spec
 
-__all__ = ["AUTO", "Candidate", "candidates"]
+__all__ = ["AUTO", "CANDIDATES", "Candidate", "candidates"]
 
 AUTO = BackendInfo(name="auto", options=("candidates", "cpu_limit"))
 
 _MB = 1e6
-_PRIORS: Mapping[str, tuple[float, float, float]] = {
+_UNKNOWN = (300.0, 800.0, 2.8)
+_PRIORS: Mapping[Spec, tuple[float, float, float]] = {
     # Compressing and restoring, MB/s of one thread's CPU time, and ratio: replays of 256 MiB of mixed memory at 1 and 2.5 Gbit/s
     # (2-core Intel Xeon, 2026-11-25, n=4; CPU time hardly differed between them); zstd-long's once its
     # window is filled (95 MB of a live guest's stream, 2026-11-26, n=3). They order the candidates until batches have
-    # been measured.
-    "none": (8000, 8000, 1.0),
-    "lz4:0": (640, 2250, 2.5),
-    "isal:1": (575, 650, 2.7),
-    "zstd:1": (490, 1400, 3.15),
-    "zstd:3": (365, 1450, 3.3),
-    "zstd:6": (130, 1550, 3.4),
-    "zstd-long:1": (260, 1000, 4.8),
+    # been measured. No level: the one by default.
+    Spec("none", None): (8000, 8000, 1.0),
+    Spec("lz4", None): (640, 2250, 2.5),
+    Spec("isal", 1): (575, 650, 2.7),
+    Spec("zstd", 1): (490, 1400, 3.15),
+    Spec("zstd", 3): (365, 1450, 3.3),
+    Spec("zstd", 6): (130, 1550, 3.4),
+    Spec("zstd-long", 1): (260, 1000, 4.8),
 }
+
+CANDIDATES = tuple(_PRIORS)
+"""All that is known well enough to be chosen without being named; "none" is the first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A backend and level. Rates, as known beforehand, are raw bytes per second of CPU time; ``history``: it keeps one."""
+class Candidate(Spec):
+    """Rates, as known beforehand, are raw bytes per second of CPU time; ``history``: it keeps one."""
 
-    backend: str
-    level: int | None
     compress_bytes_per_s: float
     decompress_bytes_per_s: float
     ratio: float
     history: bool = False
-
-    def __str__(self) -> str:
-        """As it is written in a scenario."""
-        return self.backend if self.level is None else f"{self.backend}:{self.level}"
 
 
 def candidates(options: Mapping[str, Any]) -> tuple[Candidate, ...]:
@@ -55,14 +54,11 @@ def candidates(options: Mapping[str, Any]) -> tuple[Candidate, ...]:
     :raises UserError: a wrong name or level. :raises MissingError: one that was named cannot work here.
     """
     named = options.get("candidates")
-    if named is None:
-        texts = list(_PRIORS)
-    elif isinstance(named, str):
-        texts = list(dict.fromkeys(["none", *(text.strip() for text in named.split(",") if text.strip())]))
-    else:
+    if named is not None and not isinstance(named, str):
         raise UserError(f"option candidates = {named!r}: must be text such as 'lz4:0,isal:1,zstd:1'")
+    texts = map(str, CANDIDATES) if named is None else ["none", *filter(None, map(str.strip, named.split(",")))]
     found = []
-    for text in texts:
+    for text in dict.fromkeys(texts):
         try:
             found.append(_candidate(text))
         except BackendUnavailable as exc:
@@ -73,19 +69,16 @@ def candidates(options: Mapping[str, Any]) -> tuple[Candidate, ...]:
 
 def _candidate(text: str) -> Candidate:
     """:raises UserError: a wrong name or level. :raises BackendUnavailable: not here."""
-    name, colon, digits = text.partition(":")
     try:
-        cls = registry.load(name)
-        if cls.info.device != "cpu":
-            raise UserError(
-                f"candidate {text!r}: a device, which needs a fallback: name it as backend, or write for example isal:1"
-            )
-        cls.probe()
-        level = cls(int(digits) if colon else None).level
-    except BackendUnavailable:
-        raise
-    except (BackendError, ValueError) as exc:
+        spec = parse_spec(text)
+        cls = registry.load(spec.backend)
+    except BackendError as exc:
         raise UserError(f"candidate {text!r}: {exc}; write for example isal:1") from exc
-    prior = _PRIORS.get(f"{name}:{level}" if level is not None else name, (300, 800, 2.8))
-    compress, decompress, ratio = prior
-    return Candidate(name, level, compress * _MB, decompress * _MB, ratio, history=cls.info.stateful)
+    if cls.info.device != "cpu":
+        raise UserError(
+            f"candidate {text!r}: a device, which needs a fallback: name it as backend, or write for example isal:1"
+        )
+    cls.probe()
+    as_usual = Spec(spec.backend, None) if spec.level == cls.info.default_level else spec
+    compress, decompress, ratio = _PRIORS.get(spec) or _PRIORS.get(as_usual, _UNKNOWN)
+    return Candidate(spec.backend, spec.level, compress * _MB, decompress * _MB, ratio, history=cls.info.stateful)
