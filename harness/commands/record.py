@@ -45,9 +45,7 @@ def command(
 
     access = SocketSettings(**socket).access
     found = record_stream(source, out, timeout_s=timeout, insecure=insecure, access=access, say=announce)
-    if found["opaque_reason"] is not None:
-        announce(
-            f"warning: the stream is not one that we can parse ({found['opaque_reason']}); it replays all the same"
-        )
-    pages = f"{found['raw_pages']} pages, {found['zero_pages']} zero pages"
-    click.echo(one_line(f"{out}: {format_bytes(found['stream_bytes'])}, {pages}, XXH3 {found['stream_digest']}"))
+    if found.opaque_reason is not None:
+        announce(f"warning: the stream is not one that we can parse ({found.opaque_reason}); it replays all the same")
+    pages = f"{found.raw_pages} pages, {found.zero_pages} zero pages"
+    click.echo(one_line(f"{out}: {format_bytes(found.stream_bytes)}, {pages}, XXH3 {found.stream_digest}"))

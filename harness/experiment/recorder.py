@@ -8,8 +8,9 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import xxhash
 
@@ -21,9 +22,20 @@ from harness.migrator.transport.sockets import SocketListener
 from harness.results.saving import whole_file
 from harness.wire.qemu.stream import QStreamParser
 
-__all__ = ["record_stream"]
+__all__ = ["Recording", "record_stream"]
 
 _READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What is in the file. ``opaque_reason``: why its pages are not known."""
+
+    stream_bytes: int
+    stream_digest: str
+    raw_pages: int
+    zero_pages: int
+    opaque_reason: str | None
 
 
 def record_stream(
@@ -34,21 +46,20 @@ def record_stream(
     insecure: bool = False,
     access: Access | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
-    """Wait at ``source`` for a QEMU's ``migrate``, write its stream to ``path``, and give its size, digest and pages.
+) -> Recording:
+    """Wait at ``source`` for a QEMU's ``migrate``, write its stream to ``path``, and say what it is.
 
     :raises UserError: the address. :raises PeerError: nobody came, or the stream broke off. :raises QemuError: it came with more
         connections than one. :raises ResultError: the file.
     """
     endpoint = endpoint_for_qemu(source, "--from", insecure=insecure)
     with whole_file(path, "stream") as file, endpoint.listen(access) as listener:
-        statistics = _record_one(listener, file, timeout_s=timeout_s, say=say)
-    return {"path": str(path), **statistics}
+        return _record_one(listener, file, timeout_s=timeout_s, say=say)
 
 
 def _record_one(
     listener: SocketListener, file: IO[bytes], *, timeout_s: float | None, say: Callable[[str], None]
-) -> dict[str, Any]:
+) -> Recording:
     uri, entrance = listener.address, Entrance(listener, say)
     say(f"ready: migrate the source to {uri}")
     try:
@@ -60,7 +71,7 @@ def _record_one(
         return _copy(connection, entrance, file)
 
 
-def _copy(connection: socket.socket, entrance: Entrance, file: IO[bytes]) -> dict[str, Any]:
+def _copy(connection: socket.socket, entrance: Entrance, file: IO[bytes]) -> Recording:
     """:raises PeerError: the stream ended before its end."""
     parser, digest = QStreamParser(), xxhash.xxh3_128()
     buffer = bytearray(_READ_BYTES)
@@ -77,13 +88,8 @@ def _copy(connection: socket.socket, entrance: Entrance, file: IO[bytes]) -> dic
     size = parser.counts.stream_bytes
     if not parser.is_whole() and (parser.is_migration or not size):
         raise PeerError(f"the stream ended after {size} bytes, before its end: QEMU's `info migrate` says why")
-    return {
-        "stream_bytes": parser.counts.stream_bytes,
-        "stream_digest": digest.hexdigest(),
-        "raw_pages": parser.counts.raw_pages,
-        "zero_pages": parser.counts.zero_pages,
-        "opaque_reason": parser.opaque_reason,
-    }
+    counts = parser.counts
+    return Recording(size, digest.hexdigest(), counts.raw_pages, counts.zero_pages, parser.opaque_reason)
 
 
 def _receive(connection: socket.socket, entrance: Entrance, poll: select.poll, buffer: bytearray) -> int:
