@@ -89,14 +89,14 @@ def announce(line: str) -> None:
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, str | int | float | bool]:
-    """``KEY=VALUE`` as TOML reads the value (a bare word is text). :raises UserError: no ``=``."""
+    """``NAME=VALUE`` as TOML reads the value (a bare word is text). :raises UserError: no ``=``."""
     import tomllib
 
     options: dict[str, str | int | float | bool] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key:
-            raise UserError(f"--option {pair}: write KEY=VALUE")
+            raise UserError(f"--option {pair}: write NAME=VALUE")
         try:
             value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:

@@ -42,7 +42,7 @@ _MARKS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "n/a": "[dim]n/
 @click.command(epilog=_EPILOG, short_help="Certify a backend: does it work, and does it pay?")
 @click.argument("backend", required=False, metavar="BACKEND")
 @click.option("--level", type=int, help="Compression level [the backend's default].")
-@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the backend's own.")
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="The backend's own; VALUE as in TOML.")
 @click.option(
     "--profile",
     type=click.Choice(["quick", "full"]),

@@ -223,8 +223,9 @@ def test_a_receiver_that_keeps_the_rules_is_believed(tmp_path):
         (Kind.ACK, [whole(Ack(1, 1 << 60, 0, 0, 0, 0, 0))], "where no batch that was sent ends"),
         (Kind.RETURN, [whole(Return(SHUT))[:-1] + b"x"], "damaged on the way"),
         (Kind.DONE, [], "before it confirmed the end"),
+        (Kind.DONE, [whole(Done({"threads": 1}))], "the receiver's DONE: report: cpu_s: is missing"),
     ],
-    ids=["done-early", "answer-early", "twice", "batch", "ack", "damaged", "no-done"],
+    ids=["done-early", "answer-early", "twice", "batch", "ack", "damaged", "no-done", "done-without-a-report"],
 )
 def test_a_receiver_that_breaks_the_rules_is_refused_in_a_line(tmp_path, kind, instead, says):
     change = with_confirmation(lambda frame: instead if kind_of(frame) is kind else [frame])

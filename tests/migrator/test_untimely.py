@@ -10,7 +10,8 @@ from pairs import Half
 from peers import play_receiver, sender_to
 
 from harness.errors import FrameError
-from harness.migrator.receiver import ReceiveConfig, run_receiver
+from harness.migrator.config import ReceiveConfig
+from harness.migrator.receiver import run_receiver
 from harness.wire.pair.forms import Role
 from harness.wire.pair.frame import Kind
 from harness.wire.pair.messages import MESSAGES

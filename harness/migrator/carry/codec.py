@@ -118,7 +118,8 @@ class Encoder:
         return Packed(message, job, time.thread_time() - began_s)
 
     def _is_in_vain(self, batch: PageBatch) -> bool:
-        """Not for a history, which such pages are part of, nor for a device, to which they cost the host nothing."""
+        """Whether compressing would only cost time. A history gets every page, since later ones refer to it, and what a device gets
+        costs the host nothing."""
         if self._serial is not None or not self._samples or not looks_incompressible(batch):
             return False
         self.incompressible_batches += 1

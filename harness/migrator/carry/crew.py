@@ -126,8 +126,8 @@ def _cpu_limit(options: Mapping[str, Any]) -> int | None:
 
 
 def _opener(name: str, level: int | None, options: Mapping[str, Any]) -> Callable[[], Backend]:
-    """A factory of instances, after one was made to see that it can be. Whose class it is is looked up here, once: that took 4 to
-    10 ms for each codec thread in mid-migration (2-core Intel Xeon, 2026-11-26). :raises MissingError, UserError: it cannot."""
+    """A factory of instances, after one was made to see that it can be. The class is looked up here, once: a look-up took 4 to
+    10 ms in each codec thread in mid-migration (2-core Intel Xeon, 2026-11-26). :raises MissingError, UserError: it cannot."""
     try:
         cls = registry.load(name)
         cls.probe()

@@ -250,7 +250,7 @@ def _receiver_report(told: Mapping[str, Any]) -> ReceiverReport:
     try:
         return from_document(ReceiverReport, told)
     except WrongDocumentError as exc:
-        raise FrameError(f"the receiver sent DONE: report: {exc}") from exc
+        raise FrameError(f"the receiver's DONE: report: {exc}") from exc
 
 
 def _summed(counters: Iterable[Mapping[str, int | float]]) -> dict[str, int | float]:
