@@ -19,6 +19,7 @@ from backends.opencl.probe import probe_in_child
 from harness.errors import MissingError, PageferryError
 from harness.experiment import environment
 from harness.guests.accel import probe_accel
+from harness.guests.qemu_kind import usual_kind
 from harness.guests.verify import dump_bytes
 from harness.hosts import limits
 from harness.hosts.rundir import LOGS_BYTES, scratch_base
@@ -70,7 +71,7 @@ def _kvm() -> list[Check]:
         ]
     if problem is None:
         try:
-            accel = probe_accel(QEMU)
+            accel = probe_accel(QEMU, usual_kind())
         except PageferryError as exc:  # not KVM's fault: it could not be tried
             means = "whether guests run at the processor's speed is not known"
             found, mend = _told(exc)

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.experiment.halves import Half
-from harness.guests.accel import probe_accel
+from harness.guests.contract import Place
 from harness.guests.native import MethodPlan, SideSettings
-from harness.guests.pair import GuestPair, GuestSpec, start_pair
-from harness.guests.stress import StressConfig, layout
+from harness.guests.qemu_ends import QemuEnds
+from harness.guests.stress import StressConfig
+from harness.guests.stress.kind import Stress, StressSettings
+from harness.guests.verify import Verdict
+from harness.hosts.local import HERE
 from harness.migrator.config import ReceiveConfig, SendConfig
 from harness.qemu.process import QemuProcess
-from harness.qemu.survey import survey
-from harness.streams.memory.memory import fill_image
+from harness.scenario.methods import QemuMethod
+from harness.scenario.model import Scenario
 
 QEMU = "qemu-system-x86_64"
 MIB = 1 << 20
@@ -25,24 +28,40 @@ PATIENCE_S = 60.0
 UNLIMITED = 1 << 40
 
 
+def stress_guest(config: StressConfig, fill: Mapping[str, float]) -> Stress:
+    """Opened, as a scenario's would be."""
+    given = StressSettings(
+        memory=config.memory_bytes,
+        working_set=config.working_set_bytes,
+        dirty_rate=config.dirty_rate_bytes_per_s,
+        fill=dict(fill),
+    )
+    method = QemuMethod(name="any", baseline=True)
+    guest = Stress(Scenario(name="two", description="two guests", guest=given, method=(method,)))
+    guest.open()
+    return guest
+
+
 @contextmanager
 def two_guests(
     run_dir: Path, *, capabilities: tuple[str, ...] = (), source: Mapping[str, int] | None = None, steered: bool = False
-) -> Iterator[GuestPair]:
+) -> Iterator[QemuEnds]:
     """The source's guest runs; the destination waits to be told where to listen. ``source``: migration parameters."""
-    images = []
-    for number, part in enumerate(layout(CONFIG).fill):
-        images.append(run_dir / f"fill{number}")
-        fill_image(images[-1], {"text": 0.5, "heap": 0.3, "zero": 0.2}, part.bytes, 1)
     switched = dict.fromkeys(("events", "return-path", *capabilities), True)
     plan = MethodPlan(
         SideSettings(switched, {"max-bandwidth": UNLIMITED, **(source or {})}),
         SideSettings(switched, {"max-bandwidth": UNLIMITED}),
     )
-    spec = GuestSpec(QEMU, survey(QEMU).machine, probe_accel(QEMU), CONFIG, tuple(images))
-    with start_pair(spec, plan, run_dir=run_dir, log_dir=run_dir, steered=steered) as guests:
+    guest = stress_guest(CONFIG, {"text": 0.5, "heap": 0.3, "zero": 0.2})
+    with guest.start(plan, Place(run_dir, HERE, HERE), steered=steered) as guests:
         guests.run_guest(PATIENCE_S)
         yield guests
+
+
+def checked(guests: QemuEnds) -> Verdict:
+    """What the guest on the destination finds when it checks itself."""
+    (verdict,) = guests.kind.check(guests.consoles)
+    return verdict
 
 
 @dataclass

@@ -13,6 +13,7 @@ from harness.doctor import Check, doctor, nothing_runs
 from harness.errors import MissingError, QemuError
 from harness.experiment import environment
 from harness.guests import accel
+from harness.guests.qemu_kind import usual_kind
 from harness.hosts import limits, rundir
 
 
@@ -107,7 +108,7 @@ def test_doctor_names_the_device_that_packet_lines_need(monkeypatch):
 
 
 def test_doctor_tells_why_kvm_could_not_be_tried_and_what_helps_against_that(monkeypatch):
-    def no_place(_: str) -> None:
+    def no_place(*_: object) -> None:
         raise MissingError("no folder for sockets: /long: its path has 118 bytes; set TMPDIR to a short path")
 
     monkeypatch.setattr(environment, "kvm_problem", lambda: None)
@@ -132,7 +133,7 @@ def test_doctor_tells_why_kvm_could_not_be_tried_and_what_helps_against_that(mon
 def test_doctors_remedy_for_kvm_fits_the_cause(monkeypatch, problem, words):
     monkeypatch.setattr(environment, "kvm_problem", lambda: None)
     monkeypatch.setattr(doctor_module.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(doctor_module, "probe_accel", lambda _: accel.Accel("tcg", "qemu64", problem))
+    monkeypatch.setattr(doctor_module, "probe_accel", lambda *_: accel.Accel("tcg", "qemu64", problem))
     check = _only(doctor_module._kvm, check_id="kvm")
     assert check.found == problem
     assert words in check.mend
@@ -161,7 +162,7 @@ def test_a_processor_model_that_fails_is_named_in_words_and_qemus_own_are_only_l
     monkeypatch.setattr(accel, "QemuProcess", Fails)
     monkeypatch.setattr(accel, "_silence", lambda *_: None)
     with caplog.at_level("DEBUG"):
-        found = accel._probe_kvm.__wrapped__("qemu")
+        found = accel._probe_kvm.__wrapped__("qemu", usual_kind())
     assert (
         found.reason == "a probe guest ran with -cpu host,-arch-capabilities (not with -cpu host: QEMU ended by itself)"
     )

@@ -107,7 +107,6 @@ def _run(console: Console, scenario: Scenario, folder: Path, stale: list[Path], 
     from harness.experiment.progress import progress
     from harness.experiment.pyperf_export import write_pyperf
     from harness.experiment.runner import run_scenario
-    from harness.experiment.search import run_frontiers
     from harness.experiment.summary import print_summary
     from harness.terminal import tell
     from reports.html import write_report
@@ -122,10 +121,7 @@ def _run(console: Console, scenario: Scenario, folder: Path, stale: list[Path], 
     try:
         with progress(console, scenario.name) as shown:
             on_event = dropping(shown, *stale)
-            if scenario.frontier is None:
-                result = run_scenario(scenario, folder, on_event)
-            else:
-                result = run_frontiers(scenario, folder, on_event, resume=resume)
+            result = run_scenario(scenario, folder, on_event, resume=resume)
     except KeyboardInterrupt:
         if saved.exists() and saved.stat().st_ino == before:
             tell(f"pageferry: no run had finished: {folder} is as it was")

@@ -1,4 +1,4 @@
-"""What the runs of a search show: which converged, what to try next, and where each method's frontier is. No I/O.
+"""The plan of a search: which runs converged, what to try next, and where each method's frontier is. No I/O.
 
 QEMU stops the guest only when it believes that what is left fits into the downtime limit. So a migration that does not
 converge goes on until the scenario's timeout, and one that ends can still have stopped the guest for longer than the limit:
@@ -13,11 +13,12 @@ from dataclasses import replace
 from statistics import median
 
 from harness.experiment.bisection import MOST_TRIES, Bisection
-from harness.results.result import Attempt, Frontier, Run, value_text
+from harness.experiment.plan import Plan, Turn
+from harness.results.result import Attempt, Frontier, Result, Run, value_text
 from harness.scenario.methods import Method
 from harness.scenario.model import Scenario
 
-__all__ = ["doubts", "frontiers", "judged", "next_value", "runs_left", "with_value"]
+__all__ = ["Frontiers", "doubts", "frontiers", "judged", "next_value", "runs_left", "with_value"]
 
 LEAST_RATE = 0.9
 """Of the dirty rate asked for: what the guest must have written for its run to tell of that rate."""
@@ -28,6 +29,42 @@ much again is no accident any more."""
 
 _RATE_STEP_BYTES_PER_S = float(1 << 17)
 _LIMIT_STEP_S = 0.001  # QEMU's own
+
+
+class Frontiers(Plan):
+    """Search by search, one attempt of each method that has one to make, in turns: a machine that slows down slows all of them."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+
+    def next(self, runs: Sequence[Run]) -> Turn | None:
+        """The next attempt of the method behind the one that ran last, or of the next one that has any to make."""
+        for search in _searches(self._scenario):
+            for method in self._behind_last(search, runs):
+                value = next_value(self._scenario, method, search, runs)
+                if value is not None:
+                    repeat = 1 + sum(run.method == method.name for run in runs)
+                    total = len(runs) + max(1, runs_left(self._scenario, runs))
+                    tried = with_value(self._scenario, search, value)
+                    attempt = Attempt(search, value, converged=None)
+                    return Turn(method, repeat, len(runs) + 1, total, tried, attempt=attempt)
+        return None
+
+    def judged(self, run: Run, turn: Turn) -> Run:
+        """With what the attempt showed."""
+        assert turn.attempt is not None  # noqa: S101 - for the type checker: every turn of a search has one
+        return judged(run, turn.scenario, turn.attempt.search, turn.attempt.value)
+
+    def concluded(self, result: Result) -> Result:
+        """Every frontier, as far as it is known."""
+        found = frontiers(self._scenario, result.runs)
+        return replace(result, frontiers=found, warnings=tuple(doubts(found)))
+
+    def _behind_last(self, search: str, runs: Sequence[Run]) -> tuple[Method, ...]:
+        methods = self._scenario.methods
+        last = next((run.method for run in reversed(runs) if run.attempt and run.attempt.search == search), None)
+        after = 1 + next((index for index, method in enumerate(methods) if method.name == last), -1)
+        return methods[after:] + methods[:after]
 
 
 def with_value(scenario: Scenario, search: str, value: float) -> Scenario:

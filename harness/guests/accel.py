@@ -1,7 +1,7 @@
 """Which accelerator really runs a guest here: KVM where a probe boot shows it, else TCG, with the reason in words.
 
 /dev/kvm alone proves nothing: nested and restricted hosts open it and then fail on a processor model, an instruction or
-a model-specific register. So the stress guest is booted, and KVM is taken if its heartbeat is heard.
+a model-specific register. So a small guest of the kind that is to run is booted, and KVM is taken if its heartbeat is heard.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import MissingError, QemuError
-from harness.guests.stress import Console, GuestFailure, Heartbeat, StressConfig, boot, devices, layout
+from harness.guests.console import Beat, Feed, GuestFailure
+from harness.guests.qemu_kind import CONSOLE, QemuKind
 from harness.hosts.rundir import open_scratch
 from harness.qemu.process import QemuProcess
 
@@ -28,7 +29,6 @@ PATIENCE_S = 3.0  # the first heartbeat comes after 0.1 s under KVM (2-core AMD 
 # The host's own processor first, as operators run it; hosts that refuse one of its registers get it without those, and
 # the last is QEMU's smallest 64-bit model.
 CPU_MODELS = ("host", "host,-arch-capabilities", "qemu64")
-PROBE = StressConfig(memory_bytes=16 << 20, working_set_bytes=1 << 20, dirty_rate_bytes_per_s=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,14 @@ class Accel:
         return ("-cpu", self.cpu)
 
 
-def probe_accel(qemu: str, wanted: Literal["auto", "kvm", "tcg"] = "auto") -> Accel:
-    """The accelerator for ``qemu`` on this machine; probes once per process.
+def probe_accel(qemu: str, kind: type[QemuKind], wanted: Literal["auto", "kvm", "tcg"] = "auto") -> Accel:
+    """The accelerator for ``kind`` of guest in ``qemu`` on this machine; probes once per process.
 
     :raises MissingError: KVM was asked for and does not work; says why.
     """
     if wanted == "tcg":
         return Accel("tcg", "qemu64", "asked for")
-    found = _probe_kvm(qemu)
+    found = _probe_kvm(qemu, kind)
     if isinstance(found, Accel):
         return found
     if wanted == "kvm":
@@ -61,7 +61,7 @@ def probe_accel(qemu: str, wanted: Literal["auto", "kvm", "tcg"] = "auto") -> Ac
 
 
 @cache
-def _probe_kvm(qemu: str) -> Accel | str:
+def _probe_kvm(qemu: str, kind: type[QemuKind]) -> Accel | str:
     """KVM with the first processor model that works, or why none does."""
     if not KVM.exists():
         return (
@@ -71,7 +71,7 @@ def _probe_kvm(qemu: str) -> Accel | str:
         return f"no permission to open {KVM} (join the group kvm, or run as root)"
     failures: list[str] = []
     for cpu in CPU_MODELS:
-        failure = _boot_failure(qemu, cpu)
+        failure = _boot_failure(qemu, cpu, kind)
         if failure is None:
             tried = f" (not with {', '.join(failures)})" if failures else ""
             return Accel("kvm", cpu, f"a probe guest ran with -cpu {cpu}{tried}")
@@ -79,34 +79,31 @@ def _probe_kvm(qemu: str) -> Accel | str:
     return f"{KVM} is there but no probe guest ran ({', '.join(failures)}); --debug shows what QEMU said"
 
 
-def _boot_failure(qemu: str, cpu: str) -> str | None:
-    """None if the stress guest's heartbeat is heard under KVM; else why not, in few words. QEMU's own go to the log."""
+def _boot_failure(qemu: str, cpu: str, kind: type[QemuKind]) -> str | None:
+    """None if a guest's heartbeat is heard under KVM; else why not, in few words. QEMU's own go to the log."""
     with open_scratch() as folder:
-        image = folder / "empty.bin"
-        image.write_bytes(b"\0")
-        argv = [qemu, "-machine", "pc,accel=kvm", "-cpu", cpu, "-m", "16M", "-smp", "1", "-S", *devices()]
-        argv += boot(PROBE, [image] * len(layout(PROBE).fill))
+        argv = [qemu, "-machine", "pc,accel=kvm", "-cpu", cpu, "-smp", "1", "-S", *kind.probe_arguments(folder)]
         try:
-            with QemuProcess("probe", argv, run_dir=folder, chardevs=["console"]) as guest:
-                return _silence(guest, guest.chardev_path("console"))
+            with QemuProcess("probe", argv, run_dir=folder, chardevs=[CONSOLE]) as guest:
+                return _silence(guest, guest.chardev_path(CONSOLE), kind.feed())
         except QemuError as exc:
             _LOGGER.debug("-cpu %s: %s", cpu, exc)
             return "QEMU ended by itself"
 
 
-def _silence(guest: QemuProcess, path: Path) -> str | None:
-    console, deadline_s = Console(), time.monotonic() + PATIENCE_S
+def _silence(guest: QemuProcess, path: Path, feed: Feed) -> str | None:
+    deadline_s = time.monotonic() + PATIENCE_S
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(path))
         connection.settimeout(0.1)
         guest.qmp.execute("cont")
         while time.monotonic() < deadline_s and (ended := guest.ended()) is None:
             try:
-                console.receive_data(connection.recv(4096))
+                events = feed(connection.recv(4096))
             except TimeoutError:
                 continue
-            while (event := console.next_event()) is not None:
-                if isinstance(event, Heartbeat):
+            for event in events:
+                if isinstance(event, Beat):
                     return None
                 if isinstance(event, GuestFailure):
                     return f"the guest said: {event.message}"

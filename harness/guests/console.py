@@ -16,7 +16,7 @@ from pathlib import Path
 
 from harness.errors import QemuError
 
-__all__ = ["ConsoleEvent", "Feed", "HeartbeatReader"]
+__all__ = ["Beat", "ConsoleEvent", "Consoles", "Feed", "GuestFailure"]
 
 Feed = Callable[[bytes], Iterable[object]]
 READ_BYTES = 1 << 16
@@ -24,6 +24,19 @@ GATHER_S = 0.001
 """A heartbeat's ten bytes come from QEMU one by one. Read together they cost one wake-up, not ten: a thousand a second and
 guest, which the migration under measurement would pay for. Arrivals are stamped that much late, all alike.
 """
+
+
+class Beat:
+    """A heartbeat, whatever else it says."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GuestFailure:
+    """The guest does no more work; its own words."""
+
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +48,14 @@ class ConsoleEvent:
     event: object
 
 
-class HeartbeatReader:
+class Consoles:
     """One thread that reads all consoles as soon as bytes arrive, so that arrivals compare.
 
-    ``feeds`` turns each console's bytes into events; ``is_beat`` tells heartbeats from the rest, which are kept apart.
+    ``feeds`` turns each console's bytes into events; heartbeats are kept apart from the rest.
     """
 
-    def __init__(self, feeds: Mapping[str, Feed], is_beat: Callable[[object], bool]) -> None:
+    def __init__(self, feeds: Mapping[str, Feed]) -> None:
         self._feeds = dict(feeds)
-        self._is_beat = is_beat
         self._sockets: dict[str, socket.socket] = {}
         self._beats: dict[str, list[float]] = {name: [] for name in feeds}
         self._said: list[ConsoleEvent] = []
@@ -99,11 +111,6 @@ class HeartbeatReader:
             raise QemuError(f"{console}: the guest did not answer within {timeout_s:g} s; it last said {last}")
         return found()[0]
 
-    def said(self, console: str) -> list[ConsoleEvent]:
-        """Everything but heartbeats that came from a console so far."""
-        with self._changed:
-            return [s for s in self._said if s.console == console]
-
     def close(self) -> None:
         """Stop reading, join the thread, close the sockets. Safe to call twice."""
         if self._thread.is_alive():
@@ -156,7 +163,7 @@ class HeartbeatReader:
             if not data:
                 self._closed.add(name)
             for event in self._feeds[name](data) if data else ():
-                if self._is_beat(event):
+                if isinstance(event, Beat):
                     self._beats[name].append(at_s)
                 else:
                     self._said.append(ConsoleEvent(name, at_s, event))

@@ -58,7 +58,7 @@ class Range(Protocol):
 
 
 class MemoryLayout(Protocol):
-    """Which memory changes while the guest runs; ``guests.stress.Layout`` is one. All ranges are of whole pages.
+    """Which memory changes while the guest runs; a kind of guest has one. All ranges are of whole pages.
 
     ``compare``: never. ``working_set``: each page's first ``page_changed_bytes``. The last of ``private``: a table of
     32-bit counters, one for each page of the working set, that only grow.

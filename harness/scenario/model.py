@@ -23,11 +23,14 @@ from harness.scenario.methods import Method, method_of
 from harness.scenario.part import Part, Seconds, first_fault
 from harness.terminal import one_line
 
-__all__ = ["Scenario", "load_scenario", "scenario_of"]
+__all__ = ["USUAL_GUEST", "Scenario", "load_scenario", "scenario_of"]
+
+USUAL_GUEST = "stress"
+"""What is migrated where a scenario does not say."""
 
 
 def _guest_of(table: object, info: ValidationInfo) -> object:
-    return settings_for(GUESTS, "stress", table, info)
+    return settings_for(GUESTS, USUAL_GUEST, table, info)
 
 
 def _link_of(table: object, info: ValidationInfo) -> object:
@@ -51,7 +54,7 @@ class Scenario(Part):
     return_path: bool = True
     """Whether the destination confirms that it has all (QEMU's capability return-path)."""
     guest: Annotated[SerializeAsAny[GuestSettings], BeforeValidator(_guest_of)] = Field(
-        default_factory=lambda: GUESTS.load("stress").settings.model_validate({})
+        default_factory=lambda: GUESTS.load(USUAL_GUEST).settings.model_validate({})
     )
     """What is migrated."""
     link: Annotated[SerializeAsAny[LinkSettings], BeforeValidator(_link_of)] = Field(

@@ -21,7 +21,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from backends import registry
-from harness.experiment.replayed import ReplayLab
+from harness.experiment.trial import Lab
 from harness.migrator.session import keep_freed_memory
 from harness.scenario.methods import PairMethod
 from harness.scenario.model import load_scenario
@@ -104,7 +104,7 @@ def alone(name: str, level: int | None, batches: Sequence[memoryview], threads: 
     return total / compress_s, total / restore_s
 
 
-def measured(lab: ReplayLab, stream: Path, repeats: int, logs: Path) -> dict[tuple[str, int], list[tuple[float, ...]]]:
+def measured(lab: Lab, stream: Path, repeats: int, logs: Path) -> dict[tuple[str, int], list[tuple[float, ...]]]:
     """Of each codec and number of threads: bytes a second of the pair, of compressing alone and of restoring alone, each time."""
     batches, total = batches_of(stream), stream.stat().st_size
     alone("none", None, batches, 1)  # memory that is touched first is slow
@@ -147,7 +147,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="pageferry-") as folder:
         scenario = Path(folder) / "pair.toml"
         scenario.write_text(SCENARIO.format(stream))
-        with ReplayLab(load_scenario(scenario)) as lab:
+        with Lab(load_scenario(scenario)) as lab:
             seen = measured(lab, stream, repeats, Path(folder))
     print(f"{stream.stat().st_size / 1e6:.0f} MB, {cores} cores, n={repeats}")
     show("", HEAD)

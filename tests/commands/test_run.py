@@ -27,7 +27,7 @@ def runner(monkeypatch):
     module = type(sys)("harness.experiment.runner")
     module.runs, module.error, module.seen = (small_run("original"), small_run("isal-1")), None, []
 
-    def run_scenario(scenario, out, on_event):
+    def run_scenario(scenario, out, on_event, *, resume=False):
         module.seen.append((scenario, out))
         for index, run in enumerate(module.runs, 1):
             on_event(RunStarted(run.method, run.repeat, index, len(module.runs), run.warmup))
@@ -131,7 +131,7 @@ def test_sigterm_ends_like_ctrl_c_and_the_handler_is_put_back(runner, tmp_path, 
     before = signal.getsignal(signal.SIGTERM)
     real = runner.run_scenario
 
-    def terminated(*args):
+    def terminated(*args, **settings):
         real(*args)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)

@@ -9,7 +9,6 @@ import pytest
 from harness import cli
 from harness.errors import MissingError, PeerError, QemuError, UserError
 from harness.experiment import runner
-from harness.experiment import search as frontier_runner
 from harness.experiment.events import RunFinished, RunStarted
 from harness.results.result import Run, load_result
 from harness.scenario.model import load_scenario
@@ -71,9 +70,9 @@ def run(tmp_path, monkeypatch):
     def start(fails=None, *, resume=False):
         (tmp_path / "edge.toml").write_text(TOML)
         made, events = [], []
-        monkeypatch.setattr(runner, "open_lab", lambda scenario: FakeLab(scenario, made, fails or {}))
+        monkeypatch.setattr(runner, "Lab", lambda scenario: FakeLab(scenario, made, fails or {}))
         scenario = load_scenario(tmp_path / "edge.toml")
-        result = frontier_runner.run_frontiers(scenario, tmp_path / "out", events.append, resume=resume)
+        result = runner.run_scenario(scenario, tmp_path / "out", events.append, resume=resume)
         return made, events, result
 
     start.out = tmp_path / "out"
@@ -104,9 +103,9 @@ def test_methods_take_turns_and_each_search_keeps_the_other_key_as_the_scenario_
 
 def test_every_attempt_is_kept_with_what_it_tried_and_saved_at_once(run, monkeypatch):
     seen = []
-    keep = frontier_runner.save_result
+    keep = runner.save_result
     monkeypatch.setattr(
-        frontier_runner, "save_result", lambda result, path: (keep(result, path), seen.append(load_result(path)))
+        runner, "save_result", lambda result, path: (keep(result, path), seen.append(load_result(path)))
     )
     made, _, result = run()
     assert [len(each.runs) for each in seen] == list(range(len(made) + 1))
@@ -145,10 +144,10 @@ def test_a_lab_that_does_not_open_is_a_failed_run(run, monkeypatch):
             raise PeerError("the namespace is gone")
         return FakeLab(scenario, [], {})
 
-    monkeypatch.setattr(runner, "open_lab", open_lab)
+    monkeypatch.setattr(runner, "Lab", open_lab)
     path = run.out.parent / "edge.toml"
     path.write_text(TOML)
-    result = frontier_runner.run_frontiers(load_scenario(path), run.out, lambda _: None)
+    result = runner.run_scenario(load_scenario(path), run.out, lambda _: None)
     assert [r.reason for r in result.runs if r.status == "failed"] == ["the namespace is gone"]
 
 
@@ -179,7 +178,7 @@ def test_other_settings_are_not_resumed(run, tmp_path):
     run()
     other = load_scenario(tmp_path / "edge.toml", ["timeout=10s"])
     with pytest.raises(UserError, match=r"result\.json: was run with other settings .* leave --resume away"):
-        frontier_runner.run_frontiers(other, run.out, lambda _: None, resume=True)
+        runner.run_scenario(other, run.out, lambda _: None, resume=True)
 
 
 def test_a_scenario_without_a_search_does_not_resume(capsys):

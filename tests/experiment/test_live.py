@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from harness.experiment import runner
-from harness.experiment.live import LiveLab
-from harness.experiment.search import run_frontiers
+from harness.experiment.plan import Turn
+from harness.experiment.trial import Lab
 from harness.guests.accel import probe_accel
+from harness.guests.stress.kind import Stress
 from harness.scenario.methods import Method, PairMethod
 from harness.scenario.model import load_scenario
 
@@ -25,8 +26,8 @@ SETTINGS = ["guest.memory=96MiB", "guest.working_set=8MiB", "repeats=1", "warmup
 
 
 def dirty_rate() -> str:
-    """Under TCG, QEMU 7.2 alone loses a busy guest's last writes now and then (see ``experiment.live``): there it is idle."""
-    return f"guest.dirty_rate={4 if probe_accel('qemu-system-x86_64').name == 'kvm' else 0}MiB/s"
+    """Under TCG, QEMU 7.2 alone loses a busy guest's last writes now and then (see ``guests.qemu_guest``): there it is idle."""
+    return f"guest.dirty_rate={4 if probe_accel('qemu-system-x86_64', Stress).name == 'kvm' else 0}MiB/s"
 
 
 PLANT = """
@@ -69,11 +70,8 @@ def plant(tmp_path, monkeypatch):
 def one_run(out: Path, method: Method, *settings: str):
     scenario = load_scenario("native", [*SETTINGS, dirty_rate(), *settings])
     scenario = scenario.model_copy(update={"methods": (scenario.baseline.model_copy(update={"name": "base"}), method)})
-    lab_runs = []
-    with LiveLab(scenario) as lab:
-        turn = runner._Turn(method, 1, warmup=False)
-        lab_runs.append(runner._one_run(lab, turn, out / "logs", lambda _: None))
-    return lab_runs[0]
+    with Lab(scenario) as lab:
+        return runner.run_turn(lab, Turn(method, 1, 1, 1, scenario), out / "logs", lambda _: None)
 
 
 def shipped(name: str) -> Method:
@@ -116,7 +114,7 @@ def test_a_steered_source_is_told_when_to_stop_and_gets_its_own_limit_back(tmp_p
 def test_a_search_tries_its_values_with_real_guests(tmp_path):
     tiny = ["frontier.find=['downtime_limit']", "frontier.downtime_limit.from=100ms", "frontier.attempts=1"]
     scenario = load_scenario("convergence", [*SETTINGS[:2], dirty_rate(), *tiny], only=["original"])
-    result = run_frontiers(scenario, tmp_path, lambda _: None)
+    result = runner.run_scenario(scenario, tmp_path, lambda _: None)
     assert result.runs[0].attempt.value == 0.3
     assert {run.parameters["source.downtime-limit"] for run in result.runs} <= {100, 300}
     assert all((run.status, run.verified) == ("completed", True) for run in result.runs)

@@ -12,7 +12,8 @@ from experiment.test_live import dirty_rate
 from backends.api import BackendUnavailable
 from backends.opencl import OpenclBackend
 from harness.experiment import runner
-from harness.experiment.live import LiveLab
+from harness.experiment.plan import Turn
+from harness.experiment.trial import Lab
 from harness.scenario.model import load_scenario
 
 
@@ -35,8 +36,8 @@ SETTINGS = ["guest.memory=256MiB", "guest.working_set=8MiB", "link.bandwidth=300
 def migrate(out, *settings, on_progress=lambda _: None):
     scenario = load_scenario("offload", [*SETTINGS, dirty_rate(), *settings], only=["opencl-cpu"])
     method = next(method for method in scenario.methods if method.name == "opencl-cpu")
-    with LiveLab(scenario) as lab:
-        return runner._one_run(lab, runner._Turn(method, 1, warmup=False), out / "logs", on_progress)
+    with Lab(scenario) as lab:
+        return runner.run_turn(lab, Turn(method, 1, 1, 1, scenario), out / "logs", on_progress)
 
 
 def test_a_device_compresses_a_live_migration(tmp_path):

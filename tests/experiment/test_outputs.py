@@ -61,7 +61,7 @@ def run(tmp_path, monkeypatch):
         def opened(_):
             yield Lab(*ends)
 
-        monkeypatch.setattr("harness.experiment.runner.open_lab", opened)
+        monkeypatch.setattr("harness.experiment.runner.Lab", opened)
         return cli.main(["run", str(tmp_path / "mini.toml"), "--out", str(tmp_path / "out")])
 
     return go

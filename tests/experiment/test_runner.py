@@ -72,7 +72,7 @@ def run(tmp_path, monkeypatch):
     def start(fails: dict[str, BaseException] | None = None, repeats: int = 3):
         (tmp_path / "three.toml").write_text(TOML.format(repeats=repeats))
         lab = FakeLab(fails or {})
-        monkeypatch.setattr(runner, "open_lab", lambda _: lab)
+        monkeypatch.setattr(runner, "Lab", lambda _: lab)
         events = []
         result = None
         try:

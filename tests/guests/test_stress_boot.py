@@ -13,8 +13,9 @@ import pytest
 from harness.errors import MissingError
 from harness.guests import stress
 from harness.guests.accel import probe_accel
-from harness.guests.console import HeartbeatReader
-from harness.guests.stress import Command, Console, GuestFailure, Heartbeat, Status, StressConfig, VerifyReport, build
+from harness.guests.console import Consoles
+from harness.guests.stress import Command, Console, GuestFailure, Status, StressConfig, VerifyReport, build
+from harness.guests.stress.kind import Stress
 from harness.qemu.migration import listen, migrate
 from harness.qemu.process import QemuProcess
 from harness.streams.memory.memory import fill_image
@@ -31,7 +32,7 @@ pytestmark = [
 @pytest.fixture(params=["kvm", "tcg"])
 def accel(request):
     try:
-        return probe_accel(QEMU, request.param)
+        return probe_accel(QEMU, Stress, request.param)
     except MissingError as exc:
         pytest.skip(str(exc))
 
@@ -53,7 +54,7 @@ class Guest:
         argv += [*stress.devices(), *arguments]
         self.name, self.config = name, config
         self.qemu = stack.enter_context(QemuProcess(name, argv, run_dir=run_dir, chardevs=("console",)))
-        self.reader = HeartbeatReader({name: Console().feed}, lambda event: isinstance(event, Heartbeat))
+        self.reader = Consoles({name: Console().feed})
         stack.callback(self.reader.close)
         self.reader.connect({name: self.qemu.chardev_path("console")})
         file = stack.enter_context(self.ram_file.open("r+b"))
@@ -179,7 +180,7 @@ def test_only_the_head_of_a_page_changes_and_the_rest_keeps_its_fill(accel, run_
 )
 def test_a_command_line_that_does_not_fit_is_refused_aloud(run_dir, change, words):
     with ExitStack() as stack:
-        guest = boot(stack, probe_accel(QEMU, "tcg"), run_dir, change=change)
+        guest = boot(stack, probe_accel(QEMU, Stress, "tcg"), run_dir, change=change)
         assert guest.ready().message.startswith(words)
 
 
@@ -210,6 +211,6 @@ def test_an_elf_of_this_machines_compiler_boots(run_dir):
         pytest.skip("gcc is missing")
     build.build(run_dir / "stress.elf")
     with ExitStack() as stack:
-        guest = boot(stack, probe_accel(QEMU, "auto"), run_dir, kernel=run_dir / "stress.elf")
+        guest = boot(stack, probe_accel(QEMU, Stress, "auto"), run_dir, kernel=run_dir / "stress.elf")
         guest.ready()
         assert guest.ask(Command.VERIFY, VerifyReport).ok

@@ -14,7 +14,7 @@ import pytest
 from open_links import given
 
 from harness.errors import MissingError, PeerError
-from harness.experiment.replayed import ReplayLab
+from harness.experiment.trial import Lab
 from harness.links.netns import NetnsLink
 from harness.migrator.session import FrameLink
 from harness.migrator.transport.contract import Transport
@@ -169,7 +169,7 @@ def test_a_link_that_crawls_or_bursts_carries_every_byte(tmp_path, netns_link, l
     path.write_text(SCENARIO.format(link))
     scenario = load_scenario(path)
     chosen = next(each for each in scenario.methods if each.name == method)
-    with ReplayLab(scenario) as lab:
+    with Lab(scenario) as lab:
         run = lab.run(chosen, tmp_path, lambda _: None)
     assert run.status == "completed", run.reason
     assert run.verified

@@ -14,8 +14,8 @@ from live_guests import CONFIG, QEMU, wait_words
 
 from harness.errors import PageferryError
 from harness.experiment.halves import Half
-from harness.guests.console import HeartbeatReader
-from harness.guests.stress import Command, Console, Heartbeat, VerifyReport, command_line, kernel_path
+from harness.guests.console import Consoles
+from harness.guests.stress import Command, Console, VerifyReport, command_line, kernel_path
 from harness.migrator.config import ReceiveConfig, SendConfig
 
 LACK = libvirt_host.why_not() if shutil.which(QEMU) else f"{QEMU} is not installed"
@@ -124,7 +124,7 @@ def finished(pair, source, destination):
     """The guest is at the destination, alone and whole, and both halves carried all of it."""
     assert (source.guests(), destination.guests()) == ([], [GUEST])
     assert pair.sender.finish().stream_bytes == pair.receiver.finish().stream_bytes
-    reader = HeartbeatReader({"guest": Console().feed}, lambda event: isinstance(event, Heartbeat))
+    reader = Consoles({"guest": Console().feed})
     try:
         reader.connect({"guest": destination.folder / "lib/qemu/console"})
         since_s = time.monotonic()

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from live_guests import MIB, PATIENCE_S, QEMU, two_guests, two_halves, wait_status
+from live_guests import MIB, PATIENCE_S, QEMU, checked, two_guests, two_halves, wait_status
 
 from harness.errors import QemuError
 from harness.qemu.migration import listen
@@ -69,7 +69,7 @@ def finished(guests, halves):
         assert wait_status(side, "completed", "failed") == "completed"
     sent, received = halves.sender.finish(), halves.receiver.finish()
     assert sent.stream_bytes == received.stream_bytes
-    check = guests.check_guest()
+    check = checked(guests)
     assert check.ok, check.line
 
 

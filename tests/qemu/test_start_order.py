@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from live_guests import QEMU, two_guests, two_halves, wait_status, wait_words
+from live_guests import QEMU, checked, two_guests, two_halves, wait_status, wait_words
 
 from harness.qemu.migration import listen
 
@@ -64,7 +64,7 @@ def finished(guests, halves):
     assert wait_status(guests.destination, "completed", "failed") == "completed"
     sent, received = halves.sender.finish(), halves.receiver.finish()
     assert sent.stream_bytes == received.stream_bytes
-    check = guests.check_guest()
+    check = checked(guests)
     assert check.ok, check.line
 
 

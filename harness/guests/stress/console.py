@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
+from harness.guests.console import Beat, GuestFailure
+
 __all__ = ["Command", "Console", "Event", "GuestFailure", "Heartbeat", "Noise", "Status", "VerifyReport"]
 
 _BEAT_BYTES = 10
@@ -32,7 +34,7 @@ class Command(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(Beat):
     """Sent at each tick of the guest's 100 Hz timer, before the tick's work. ``tsc`` counts cycles in steps of 1024."""
 
     tick: int
@@ -87,13 +89,6 @@ class VerifyReport:
                 f" (sequence {self.actual}, expected {self.expected})"
             )
         return f"guest: {self.writes} writes, but the pages' sequence numbers add up to {self.sequence_sum}"
-
-
-@dataclass(frozen=True, slots=True)
-class GuestFailure:
-    """The guest refused its command line, or hit a processor exception; its own words. It does no more work."""
-
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

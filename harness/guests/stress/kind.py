@@ -1,18 +1,35 @@
-"""The stress guest as a kind: what a scenario may say of it."""
+"""Our bare-metal guest as a kind of guest: what a scenario may say of it, its memory images, its arguments for QEMU, and what it is
+asked on its console.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from harness.errors import QemuError
+from harness.guests.console import Consoles, Feed, GuestFailure
+from harness.guests.qemu_guest import QemuGuest
+from harness.guests.qemu_kind import CONSOLE, Writes
+from harness.guests.stress import Command, Console, Status, StressConfig, VerifyReport, boot, devices, layout
+from harness.guests.stress.layout import Layout
+from harness.guests.verify import Check, Verdict
 from harness.scenario.fault import Fault
-from harness.scenario.kinds import GuestKind
+from harness.scenario.model import Scenario
+from harness.streams.memory import memory
+from harness.streams.memory.cache import cache_dir
 from harness.streams.memory.settings import MemorySettings
 from harness.units import MIB, format_bytes
 
 __all__ = ["Stress", "StressSettings"]
 
+_ANSWER_TIMEOUT_S = 10.0
+_CHECK_TIMEOUT_S = 30.0
+_PROBE = StressConfig(memory_bytes=16 << 20, working_set_bytes=1 << 20, dirty_rate_bytes_per_s=0)
 STEP_BYTES = 2 * MIB
 MAX_MEMORY_BYTES = 60 << 30
 MAX_CHANGED_BYTES = 4080
@@ -40,8 +57,88 @@ class StressSettings(MemorySettings):
         return self
 
 
-class Stress(GuestKind):
-    """Lives in two QEMUs."""
+class Stress(QemuGuest):
+    """Lives in two QEMUs; its working set is dirtied at a set rate."""
 
     settings = StressSettings
     summary = "a bare-metal guest that dirties its memory at a set rate, and checks it"
+
+    def __init__(self, scenario: Scenario) -> None:
+        given = self.given_by(scenario, StressSettings)
+        super().__init__(scenario, given)
+        self._given = given
+        self._config = StressConfig(
+            given.memory_bytes,
+            given.working_set_bytes,
+            given.dirty_rate_bytes_per_s,
+            given.pattern,
+            given.changed_bytes_per_page,
+        )
+        self._images: tuple[Path, ...] = ()
+
+    def open(self) -> None:
+        """Makes the images of its memory, or finds them. :raises MissingError: as every QEMU's guest, or no room for an image."""
+        super().open()
+        self._images = tuple(
+            memory.cached_image(self._given.fill, part.bytes, self._given.seed + index, cache_dir())
+            for index, part in enumerate(self.layout.fill)
+        )
+
+    def memory_classes(self) -> dict[str, dict[str, float]]:
+        """Shares, declared and measured zlib-1 ratios of the fill."""
+        return {str(name): facts for name, facts in memory.measure_classes(self._given.fill, self._given.seed).items()}
+
+    @property
+    def layout(self) -> Layout:
+        """Its map."""
+        return layout(self._config)
+
+    @classmethod
+    def probe_arguments(cls, folder: Path) -> list[str]:
+        """With memory that holds nothing."""
+        image = folder / "empty.bin"
+        image.write_bytes(b"\0")
+        size = f"{_PROBE.memory_bytes // MIB}M"
+        return ["-m", size, *devices(CONSOLE), *boot(_PROBE, [image] * len(layout(_PROBE).fill))]
+
+    def arguments(self, *, boots: bool) -> list[str]:
+        """Only the source gets a kernel and the fill."""
+        return [*devices(CONSOLE), *(boot(self._config, self._images) if boots else ())]
+
+    @staticmethod
+    def feed() -> Feed:
+        """Its language."""
+        return Console().feed
+
+    def wait_ready(self, consoles: Consoles, since_s: float, timeout_s: float) -> None:
+        """Until it has stamped its whole working set."""
+        said = consoles.wait_said("source", _is_status("ready"), timeout_s, since_s=since_s)
+        if isinstance(said, GuestFailure):
+            raise QemuError(f"source: the guest does not run: {said.message}")
+
+    def written(self, consoles: Consoles, side: str) -> Writes:
+        """It answers at its next tick, in 10 ms if it keeps up."""
+        since_s = time.monotonic()
+        consoles.send(side, Command.STATUS.value)
+        said = consoles.wait_said(side, _is_status("status"), _ANSWER_TIMEOUT_S, since_s=since_s)
+        if not isinstance(said, Status):
+            raise QemuError(f"{side}: the guest does not say what it wrote: {said}")
+        return Writes(said.writes, time.monotonic())
+
+    def check(self, consoles: Consoles) -> Sequence[Verdict]:
+        """Every page of its working set."""
+        since_s = time.monotonic()
+        try:
+            consoles.send("destination", Command.VERIFY.value)
+            said = consoles.wait_said("destination", _is_verdict, _CHECK_TIMEOUT_S, since_s=since_s)
+        except QemuError as exc:
+            return [Check(ok=False, line=str(exc))]
+        return [said if isinstance(said, VerifyReport) else Check(ok=False, line=f"guest: {said}")]
+
+
+def _is_status(kind: str) -> Callable[[object], bool]:
+    return lambda event: isinstance(event, GuestFailure) or (isinstance(event, Status) and event.kind == kind)
+
+
+def _is_verdict(event: object) -> bool:
+    return isinstance(event, VerifyReport | GuestFailure)

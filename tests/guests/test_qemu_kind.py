@@ -1,8 +1,8 @@
-"""What is told of a pair of guests without starting one."""
+"""What is told of a guest's writes."""
 
 import pytest
 
-from harness.guests.pair import Writes
+from harness.guests.qemu_kind import Writes
 
 
 def test_what_a_guest_wrote_is_over_the_time_in_which_it_ran():

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from harness.errors import QemuError
-from harness.experiment.downtime import longest_silence_s, stop_to_resume_s, wall_to_monotonic_s
+from harness.guests.downtime import longest_silence_s, stop_to_resume_s, wall_to_monotonic_s
 
 BEATS = [n / 100 for n in range(100)] + [1.25 + n / 100 for n in range(100)]
 

@@ -1,0 +1,206 @@
+"""One migration from beginning to end: a link, the guest's two ends, our pair between them where the method is ours, a Run.
+
+The clock runs while the ends migrate, and the probes (the link's counter, the processes' CPU time) look meanwhile. What is
+asked of the ends afterwards is not the migration's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.errors import PageferryError
+from harness.experiment.events import RunProgress
+from harness.experiment.halves import Half, failure_of, open_pair
+from harness.experiment.pair_facts import (
+    Reports,
+    pair_counters,
+    pair_decisions,
+    pair_doubts,
+    pair_parameters,
+    pair_steering,
+)
+from harness.guests.contract import Crossing, Ends, Glimpse, Place, make_guest
+from harness.hosts.look import Look, cpu_seconds
+from harness.hosts.rundir import LOGS_BYTES, open_run_dir, scratch_base
+from harness.links.contract import ChosenLink, Link, choose_link
+from harness.links.steps import stepping
+from harness.results.document import Scalar
+from harness.results.result import CpuSeconds, Run, Sample, Status
+from harness.scenario.methods import Method, PairMethod
+from harness.scenario.model import Scenario
+
+__all__ = ["Lab", "OnProgress"]
+
+OnProgress = Callable[[RunProgress], None]
+
+
+class Lab:
+    """A scenario's guest and link, found once for all of its trials. A trial leaves nothing behind, however it ends."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._guest = make_guest(scenario)
+        self._folder_bytes = self._guest.folder_bytes + LOGS_BYTES
+        self._link: ChosenLink
+
+    def __enter__(self) -> Lab:
+        """:raises MissingError: something that the guest needs is not here, or no link, or no room."""
+        self._scratch = scratch_base(self._folder_bytes)
+        self._guest.open()
+        self._link = choose_link(self._scenario.link)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing outlives a trial."""
+
+    def describe(self) -> dict[str, Scalar]:
+        """What was chosen and why (accelerator, link): goes into the result's environment."""
+        return {**self._guest.describe(), **self._link.describe(), "scratch": str(self._scratch)}
+
+    def memory_classes(self) -> dict[str, dict[str, float]]:
+        """Per page class of the guest's memory: share, declared and measured ratio."""
+        return self._guest.memory_classes()
+
+    def run(self, method: Method, logs: Path, on_progress: OnProgress) -> Run:
+        """One migration. :raises MissingError: this machine cannot run the method. :raises PageferryError: it failed."""
+        with ExitStack() as stack:
+            run_dir = stack.enter_context(open_run_dir(logs, self._folder_bytes))
+            link = stack.enter_context(self._link.make())
+            ends = stack.enter_context(self._guest.ends(method, Place(run_dir, link.source, link.destination)))
+            carrier = stack.enter_context(_open_carrier(method, ends, link, run_dir))
+            ends.begin()
+            return _Trial(self._scenario, method, ends, link, carrier, on_progress=on_progress).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Carrier:
+    """Where the source migrates to, and our two halves if they stand between."""
+
+    address: str
+    halves: tuple[Half, ...] = ()
+
+
+@contextmanager
+def _open_carrier(method: Method, ends: Ends, link: Link, run_dir: Path) -> Iterator[_Carrier]:
+    if not isinstance(method, PairMethod):
+        heard = ends.listen(f"tcp:{link.destination.address}:0")
+        yield _Carrier("tcp:{}:{}".format(*link.connect_address(int(heard.rpartition(":")[2]))))
+        return
+    out_of, into = run_dir / "out.sock", run_dir / "in.sock"
+    ends.listen(f"unix:{into}")
+    with open_pair(
+        method, link, source=out_of, target=into, run_dir=run_dir, qmp=ends.qmp, return_path=ends.confirms
+    ) as halves:
+        yield _Carrier(f"unix:{out_of}", halves)
+
+
+class _Trial:
+    """The measured part: everything is up, and so is the guest."""
+
+    def __init__(
+        self, scenario: Scenario, method: Method, ends: Ends, link: Link, carrier: _Carrier, *, on_progress: OnProgress
+    ) -> None:
+        self._scenario = scenario
+        self._method = method
+        self._ends = ends
+        self._link = link
+        self._address, self._halves = carrier.address, carrier.halves
+        self._on_progress = on_progress
+        self._look: Look
+
+    def run(self) -> Run:
+        self._look = Look(self._link.counters, {**self._ends.cpu_s, **{half.name: half.cpu_s for half in self._halves}})
+        with stepping(self._link, self._scenario.link.steps):
+            crossing = self._migrate()
+        cpu_s, wire_bytes, return_bytes = (
+            self._look.cpu_since_start(),
+            self._look.wire_bytes(),
+            self._look.return_bytes(),
+        )
+        reports = {} if crossing.gave_up is not None else {half.name: half.finish() for half in self._halves}
+        crossing = self._ends.examine(crossing)
+        final_s = self._look.cpu_since_start()  # the halves' has become final with their end
+        cpu_s |= {half.name: final_s[half.name] for half in self._halves}
+        return _filled(
+            self._method.name,
+            crossing,
+            reports,
+            wire_bytes=wire_bytes,
+            return_bytes=return_bytes,
+            cpu_s=cpu_seconds(cpu_s),
+            samples=_since(self._look.samples, crossing.first_byte_s),
+            parameters=self._ends.parameters,
+        )
+
+    def _migrate(self) -> Crossing:
+        try:
+            return self._ends.migrate(self._address, self._scenario.timeout_s, self._glimpsed)
+        except PageferryError as exc:
+            cause = failure_of(self._halves)
+            if cause is None:
+                raise
+            raise type(cause)(f"{cause}; {exc}") from exc
+
+    def _glimpsed(self, seen: Glimpse) -> None:
+        sample = self._look.take(
+            seen.t_s,
+            passes=seen.passes,
+            remaining_bytes=seen.remaining_bytes,
+            dirty_rate_bytes_per_s=seen.dirty_rate_bytes_per_s,
+        )
+        rate = self._look.wire_bytes_per_s
+        self._on_progress(
+            RunProgress(self._method.name, seen.t_s, seen.passes, sample.wire_bytes, rate, seen.stream_bytes)
+        )
+
+
+def _since(samples: tuple[Sample, ...], begin_s: float) -> tuple[Sample, ...]:
+    if not begin_s:
+        return samples
+    return tuple(replace(sample, t_s=sample.t_s - begin_s) for sample in samples if sample.t_s >= begin_s)
+
+
+def _filled(
+    method: str,
+    crossing: Crossing,
+    reports: Reports,
+    *,
+    wire_bytes: int,
+    return_bytes: int,
+    cpu_s: CpuSeconds,
+    samples: tuple[Sample, ...],
+    parameters: Mapping[str, Scalar],
+) -> Run:
+    """All that a run is known by; whoever asked for it knows its number and when it was."""
+    status: Status = "timeout" if crossing.gave_up is not None else "completed" if crossing.wrong is None else "failed"
+    stream_bytes = reports["sender"].stream_bytes if "sender" in reports else crossing.stream_bytes
+    told = crossing.raw and stream_bytes is not None and wire_bytes
+    return Run(
+        method,
+        repeat=0,
+        warmup=False,
+        status=status,
+        reason=crossing.gave_up or crossing.wrong,
+        error=crossing.wrong,
+        total_time_s=crossing.total_time_s,
+        downtime_s=crossing.downtime_s,
+        downtime_reported_s=crossing.downtime_reported_s,
+        heartbeat_gap_s=crossing.heartbeat_gap_s,
+        wire_bytes=wire_bytes,
+        stream_bytes=stream_bytes,
+        ratio=(stream_bytes or 0) / wire_bytes if told else None,
+        passes=crossing.passes,
+        guest_dirty_rate_bytes_per_s=crossing.guest_dirty_rate_bytes_per_s,
+        cpu_s=cpu_s,
+        verified=crossing.verified,
+        verification=crossing.verification,
+        parameters={**parameters, **pair_parameters(reports)},
+        counters={**crossing.counters, "wire_return_bytes": return_bytes, **pair_counters(reports)},
+        samples=samples,
+        decisions=pair_decisions(reports),
+        steering=pair_steering(reports),
+        warnings=(*crossing.doubts, *pair_doubts(reports)),
+    )

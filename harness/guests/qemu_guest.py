@@ -1,0 +1,90 @@
+"""A guest that runs in QEMU, whatever its kind: what this machine's QEMU can do, the accelerator, and both ends of a migration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Literal, Protocol
+
+from harness.guests.accel import Accel, probe_accel
+from harness.guests.contract import Crossing, Guest, Place
+from harness.guests.native import MethodPlan, plan_method
+from harness.guests.qemu_ends import QemuEnds, start_ends
+from harness.guests.qemu_kind import QemuKind
+from harness.guests.verify import dump_bytes
+from harness.qemu.survey import QemuSurvey, survey
+from harness.results.document import Scalar
+from harness.scenario.methods import Method, PairMethod
+from harness.scenario.model import Scenario
+from harness.units import MIB
+
+__all__ = ["QemuGuest"]
+
+_TCG_DOUBT = (
+    "the guest ran under TCG, so times say nothing of KVM; and QEMU 7.2 itself was seen to lose a busy guest's last writes "
+    "there (compress and multifd-zlib, without our pair), which the verification then reports"
+)
+
+
+class QemuSettings(Protocol):
+    """What the settings of every such kind have."""
+
+    @property
+    def qemu(self) -> str:
+        """The binary, by name or path."""
+
+    @property
+    def accel(self) -> Literal["auto", "kvm", "tcg"]:
+        """Which is asked for."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Size of the guest's RAM."""
+
+
+class _EmulatedEnds(QemuEnds):
+    def examine(self, crossing: Crossing) -> Crossing:
+        found = super().examine(crossing)
+        return replace(found, doubts=(*found.doubts, _TCG_DOUBT))
+
+
+class QemuGuest(Guest, QemuKind):
+    """A kind extends it by what ``QemuKind`` asks for."""
+
+    def __init__(self, scenario: Scenario, given: QemuSettings) -> None:
+        super().__init__(scenario)
+        self.given = given
+        self.folder_bytes = dump_bytes(given.memory_bytes)
+        self._survey: QemuSurvey
+        self.accel: Accel
+
+    def open(self) -> None:
+        """:raises MissingError: no QEMU, or no KVM where it was asked for."""
+        self._survey = survey(self.given.qemu)
+        self.accel = probe_accel(self.given.qemu, type(self), self.given.accel)
+
+    def describe(self) -> dict[str, Scalar]:
+        """The accelerator, with the reason for it."""
+        return {
+            "accel": self.accel.name,
+            "accel_reason": self.accel.reason,
+            "cpu_of_guest": self.accel.cpu,
+            "machine_of_guest": self._survey.machine,
+        }
+
+    @contextmanager
+    def ends(self, method: Method, place: Place) -> Iterator[QemuEnds]:
+        """Two QEMUs, set up for ``method``."""
+        limit_s, return_path = self.scenario.downtime_limit_s, self.scenario.return_path
+        plan = plan_method(method, self._survey, downtime_limit_s=limit_s, return_path=return_path)
+        with self.start(plan, place, steered=isinstance(method, PairMethod) and method.steer) as ends:
+            yield ends
+
+    @contextmanager
+    def start(self, plan: MethodPlan, place: Place, *, steered: bool = False) -> Iterator[QemuEnds]:
+        """Two QEMUs that are the same binary, versioned machine, processor and memory, or the stream would not load."""
+        argv = [self.given.qemu, "-machine", f"{self._survey.machine},accel={self.accel.name}", *self.accel.argv]
+        argv += ["-m", f"{self.given.memory_bytes // MIB}M", "-smp", "1", "-no-reboot"]
+        with start_ends(self, argv, plan, place, steered=steered) as ends:
+            yield ends
