@@ -21,18 +21,18 @@ T = TypeVar("T")
 Command = Callable[..., None]
 
 
-class _Shaped(click.ParamType[Any]):
-    """Text that must match."""
+class _Checked(click.ParamType[Any]):
+    """``of``, within what the setting allows."""
 
-    name = "text"
+    def __init__(self, of: click.ParamType[Any], setting: Setting) -> None:
+        self.name = of.name
+        self._of, self._setting = of, setting
 
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if (wrong := self._setting.wrong(value)) is not None:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        made = self._of.convert(value, param, ctx)
+        if (wrong := self._setting.wrong(made)) is not None:
             self.fail(f"{value!r}: {wrong}", param, ctx)
-        return str(value)
+        return made
 
 
 def document_option(command: Command) -> Command:
@@ -70,12 +70,12 @@ def _form(name: str, kind: object, setting: Setting) -> dict[str, Any]:
     if get_origin(kind) is Mapping:
         return form | {"multiple": True}
     if name.endswith("_bytes"):
-        return form | {"type": SIZE}
+        return form | {"type": _Checked(SIZE, setting)}
     if name.endswith("_s"):
-        return form | {"type": DURATION}
+        return form | {"type": _Checked(DURATION, setting)}
     if kind is int:
         return form | {"type": int if setting.low is None else click.IntRange(int(setting.low), int(setting.high or 0))}
-    return form | ({"type": _Shaped(setting)} if setting.pattern else {})
+    return form | ({"type": _Checked(click.STRING, setting)} if setting.pattern else {})
 
 
 def configured(cls: type[T], given: Mapping[str, Any], document: str | None = None) -> T:

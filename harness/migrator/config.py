@@ -16,6 +16,8 @@ __all__ = ["ReceiveConfig", "SendConfig", "Setting", "SocketSettings"]
 
 _MOST_THREADS = 256
 _SHORTEST_S = 1e-6
+_LEAST_BATCH_BYTES, _MOST_BATCH_BYTES = 16 << 10, 4 << 20
+"""The most is ``backends.api.MAX_BATCH_BYTES``, written again so that ``--help`` need not import the backends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Setting:
             return None
         if (self.low is None or value >= self.low) and (self.high is None or value <= self.high):
             return None
-        return f"must be at least {self.low:g}" if self.high is None else f"must be from {self.low:g} to {self.high:g}"
+        return f"must be at least {self.low}" if self.high is None else f"must be from {self.low} to {self.high}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,12 @@ class SendConfig(SocketSettings):
     ] = None
     batch_bytes: Annotated[
         int | None,
-        Setting("--batch", "Bytes of pages compressed at once, such as 256KiB [the backend's choice].", low=1),
+        Setting(
+            "--batch",
+            "Bytes of pages compressed at once, such as 256KiB [the backend's choice].",
+            low=_LEAST_BATCH_BYTES,
+            high=_MOST_BATCH_BYTES,
+        ),
     ] = None
     inflight_bytes: Annotated[
         int | None, Setting("--inflight", "Most bytes under way, such as 4MiB [from the link's measured rate].", low=1)

@@ -14,7 +14,6 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from backends.api import MAX_BATCH_BYTES
 from harness.errors import PeerError, UserError
 from harness.migrator.carry import preparation
 from harness.migrator.carry.crew import Crew, crew_of
@@ -39,7 +38,6 @@ __all__ = ["run_sender"]
 
 _GREETING_TIMEOUT_S = 10.0
 _AGAIN_S = 0.2
-_SMALLEST_BATCH_BYTES = 16 << 10
 
 
 def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) -> SenderReport:
@@ -52,8 +50,6 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
     keep_freed_memory()
     target = endpoint_for_halves(config.target, "--to", insecure=config.insecure)
     source = endpoint_for_qemu(config.source, "--from", insecure=config.insecure)
-    if config.batch_bytes is not None and not _SMALLEST_BATCH_BYTES <= config.batch_bytes <= MAX_BATCH_BYTES:
-        raise UserError(f"--batch {config.batch_bytes}B: between {_SMALLEST_BATCH_BYTES} and {MAX_BATCH_BYTES} bytes")
     crew = crew_of(config.backend, config.level, config.options, config.fallback, config.threads)
     with ExitStack() as stack:
         stack.callback(crew.close)

@@ -118,3 +118,11 @@ def test_an_option_that_cannot_be_is_one_line_and_status_2(capsys, text):
     error = capsys.readouterr().err
     assert f"--option {text}: " in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("size", ["1KiB", "5MiB"])
+def test_a_batch_that_no_backend_takes_is_one_line_and_status_2(capsys, size):
+    assert cli.main([*SEND, "--batch", size]) == 2
+    error = capsys.readouterr().err
+    assert f"'{size}': must be from 16384 to 4194304" in error
+    assert error.count("\n") == 1

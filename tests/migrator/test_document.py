@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backends.api import MAX_BATCH_BYTES
 from harness.migrator.config import ReceiveConfig, SendConfig
 from harness.migrator.document import WrongDocumentError, dumped, from_document, parsed, to_document
 
@@ -19,7 +20,8 @@ SCALAR = st.booleans() | st.integers(-(1 << 70), 1 << 70) | st.floats(allow_nan=
 SOCKET = {"socket_mode": st.none() | MODE, "socket_owner": st.none() | TEXT, "socket_group": st.none() | TEXT}
 SENT = st.builds(
     SendConfig, TEXT, TEXT, TEXT, level=st.none() | st.integers(), threads=THREADS, decompress_threads=THREADS,
-    batch_bytes=st.none() | st.integers(1), inflight_bytes=st.none() | st.integers(1), options=st.dictionaries(TEXT, SCALAR),
+    batch_bytes=st.none() | st.integers(16 << 10, MAX_BATCH_BYTES),
+    inflight_bytes=st.none() | st.integers(1), options=st.dictionaries(TEXT, SCALAR),
     fallback=st.none() | TEXT, qmp=st.none() | TEXT, downtime_s=st.none() | TIMES, wait_s=TIMES, insecure=st.booleans(),
     without_return_path=st.booleans(), **SOCKET,
 )  # fmt: skip
@@ -65,7 +67,7 @@ def test_settings_are_named_by_their_fields():
         ({"threads": 2.0}, "threads = 2.0: must be a whole number"),
         ({"threads": 0}, "threads = 0: must be from 1 to 256"),
         ({"threads": 257}, "threads = 257: must be from 1 to 256"),
-        ({"batch_bytes": 0}, "batch_bytes = 0: must be at least 1"),
+        ({"batch_bytes": 0}, "batch_bytes = 0: must be from 16384 to 4194304"),
         ({"backend": None}, "backend = null: must be text"),
         ({"wait_s": None}, "wait_s = null: must be a number"),
         ({"wait_s": 0}, "wait_s = 0.0: must be at least 1e-06"),
@@ -87,6 +89,11 @@ def test_what_cannot_be_is_one_line(wrong, line):
     assert line in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_no_batch_may_be_larger_than_backends_take():
+    with pytest.raises(WrongDocumentError, match=f"must be from 16384 to {MAX_BATCH_BYTES}$"):
+        from_document(SendConfig, LEAST | {"batch_bytes": MAX_BATCH_BYTES + 1})
 
 
 @pytest.mark.parametrize("name", LEAST)
