@@ -11,12 +11,12 @@ from harness.guests.console import Consoles, Feed
 from harness.guests.verify import MemoryLayout, Verdict
 from harness.scenario.kinds import GUESTS
 from harness.scenario.model import USUAL_GUEST
+from harness.units import PAGE_BYTES
 
 __all__ = ["CONSOLE", "QemuKind", "Writes", "usual_kind"]
 
 CONSOLE = "console"
 """The character device on which the guest talks."""
-PAGE_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import QemuError
+from harness.units import PAGE_BYTES
 
 __all__ = [
-    "Check",
     "Comparison",
+    "Finding",
     "MemoryLayout",
     "Monitor",
     "Piece",
@@ -32,7 +33,6 @@ __all__ = [
     "verify",
 ]
 
-PAGE_BYTES = 4096
 CHUNK_BYTES = 64 << 20
 CONTEXT_BYTES = 8
 Bytes = npt.NDArray[np.uint8]
@@ -91,7 +91,7 @@ class Piece:
 
 
 class Verdict(Protocol):
-    """A check that was made: ``Check`` is one, and so is what a guest found out by itself."""
+    """Of a check: ``Finding`` is one, and so is what a guest found out by itself."""
 
     @property
     def ok(self) -> bool:
@@ -103,8 +103,8 @@ class Verdict(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One check that was made, in words."""
+class Finding:
+    """What one check found, in words."""
 
     ok: bool
     line: str
@@ -120,11 +120,11 @@ class Comparison:
     expected: str = ""
     actual: str = ""
 
-    def check(self, what: str) -> Check:
+    def told(self, what: str) -> Finding:
         """In words; ``what`` was compared, for example "outside the working set"."""
         if self.first is None:
-            return Check(ok=True, line=f"compared {self.compared_bytes:,} bytes {what}: equal")
-        return Check(
+            return Finding(ok=True, line=f"compared {self.compared_bytes:,} bytes {what}: equal")
+        return Finding(
             ok=False,
             line=f"compared {self.compared_bytes:,} bytes {what}: {self.differing_pages} pages differ, first at address "
             f"{self.first:#x}: source {self.expected}, destination {self.actual}",
@@ -158,8 +158,8 @@ def verify(
     destination.execute("stop")
     outside = [Piece(part.start, part.bytes) for part in layout.compare]
     inside = [Piece(part.start, part.bytes, layout.page_changed_bytes) for part in layout.working_set]
-    checks.append(compare_memory(source, destination, outside, dump_dir).check("outside the working set"))
-    checks.append(compare_memory(source, destination, inside, dump_dir).check("of working-set pages' unwritten parts"))
+    checks.append(compare_memory(source, destination, outside, dump_dir).told("outside the working set"))
+    checks.append(compare_memory(source, destination, inside, dump_dir).told("of working-set pages' unwritten parts"))
     checks.append(_check_counters(source, destination, layout.private[-1], dump_dir))
     return Verification(all(check.ok for check in checks), tuple(check.line for check in checks))
 
@@ -204,20 +204,20 @@ def _written_never(data: Bytes, skip_bytes: int) -> Bytes:
     return data.reshape(-1, PAGE_BYTES)[:, skip_bytes:]
 
 
-def _check_counters(source: Monitor, destination: Monitor, table: Range, dump_dir: Path) -> Check:
+def _check_counters(source: Monitor, destination: Monitor, table: Range, dump_dir: Path) -> Finding:
     """No page of the working set is older at the destination than it was at the source when that stopped."""
     with ThreadPoolExecutor(2, thread_name_prefix="verify") as pool:
         before, after = (data.view("<u4") for data in _both(source, destination, table, dump_dir, pool))
     older = np.flatnonzero(after < before)
     if len(older):
         page = int(older[0])
-        return Check(
+        return Finding(
             ok=False,
             line=f"{len(older)} working-set pages went back in time, first page {page}: write {before[page]} at the source, "
             f"{after[page]} at the destination",
         )
     writes = (int(counters.sum(dtype=np.uint64)) for counters in (before, after))
-    return Check(
+    return Finding(
         ok=True, line="working set: {:,} writes at the source's stop, {:,} at the end: none lost".format(*writes)
     )
 

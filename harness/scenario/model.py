@@ -106,7 +106,7 @@ class Scenario(Part):
     def _check_frontier(self) -> None:
         kind = self.guest.kind
         if "dirty_rate" not in self.guest.toml_keys() or not self.guest.has_qemu:
-            reason = f'needs a guest that writes and can be stopped, and kind = "{kind}" is none: write "stress"'
+            reason = f'needs a guest that writes and can be stopped, and kind = "{kind}" is none: write "{USUAL_GUEST}"'
             raise Fault(("frontier",), reason, because=("guest", "kind"))
         for name in ("repeats", "warmups"):
             if name in self.model_fields_set:
@@ -129,9 +129,7 @@ class Scenario(Part):
         for method in self.methods:
             for key in method.needs_qemu:
                 if getattr(method, key):
-                    reason = (
-                        f'needs QEMU, and a guest of kind "{self.guest.kind}" has none: leave it out, or use "stress"'
-                    )
+                    reason = f'needs QEMU, and a guest of kind "{self.guest.kind}" has none: leave it out, or use "{USUAL_GUEST}"'
                     raise Fault(("method", method.name, key), reason, because=("guest", "kind"))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.errors import QemuError
-from harness.guests.verify import Check, Piece, compare_memory, read_memory, verify
+from harness.guests.verify import Finding, Piece, compare_memory, read_memory, verify
 
 
 class Memory:
@@ -53,7 +53,7 @@ def test_equal_memory_is_verified_and_the_bytes_are_counted(memory, tmp_path):
     destination = Memory(memory.copy())
     counters = destination.data[0x3F000:].view("<u4")
     counters[7] += 5
-    found = verify(Memory(memory), destination, Layout(), tmp_path, guest_checks=[Check(ok=True, line="guest: ok")])
+    found = verify(Memory(memory), destination, Layout(), tmp_path, guest_checks=[Finding(ok=True, line="guest: ok")])
     assert found.ok
     total = int(memory[0x3F000:].view("<u4").sum())
     assert found.lines == (
@@ -94,7 +94,7 @@ def test_what_the_guest_writes_is_left_to_the_guest(memory, tmp_path):
 
 def test_a_failed_guest_check_fails_it_although_memory_is_equal(memory, tmp_path):
     found = verify(
-        Memory(memory), Memory(memory), Layout(), tmp_path, guest_checks=[Check(ok=False, line="page 7: bad")]
+        Memory(memory), Memory(memory), Layout(), tmp_path, guest_checks=[Finding(ok=False, line="page 7: bad")]
     )
     assert (found.ok, found.lines[0]) == (False, "page 7: bad")
 

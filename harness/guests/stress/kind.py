@@ -17,7 +17,7 @@ from harness.guests.qemu_guest import QemuGuest
 from harness.guests.qemu_kind import CONSOLE, Writes
 from harness.guests.stress import Command, Console, Status, StressConfig, VerifyReport, boot, devices, layout
 from harness.guests.stress.layout import Layout
-from harness.guests.verify import Check, Verdict
+from harness.guests.verify import Finding, Verdict
 from harness.scenario.fault import Fault
 from harness.scenario.model import Scenario
 from harness.streams.memory import memory
@@ -132,8 +132,8 @@ class Stress(QemuGuest):
             consoles.send("destination", Command.VERIFY.value)
             said = consoles.wait_said("destination", _is_verdict, _CHECK_TIMEOUT_S, since_s=since_s)
         except QemuError as exc:
-            return [Check(ok=False, line=str(exc))]
-        return [said if isinstance(said, VerifyReport) else Check(ok=False, line=f"guest: {said}")]
+            return [Finding(ok=False, line=str(exc))]
+        return [said if isinstance(said, VerifyReport) else Finding(ok=False, line=f"guest: {said}")]
 
 
 def _is_status(kind: str) -> Callable[[object], bool]:

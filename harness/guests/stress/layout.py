@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.errors import UserError
-from harness.units import format_bytes
+from harness.units import PAGE_BYTES, format_bytes
 
-__all__ = ["HEADER_BYTES", "PAGE_BYTES", "Layout", "Range", "StressConfig", "command_line", "layout"]
+__all__ = ["HEADER_BYTES", "Layout", "Range", "StressConfig", "command_line", "layout"]
 
-PAGE_BYTES = 4096
 HEADER_BYTES = 16
 """Page and sequence number, checksum: at the head of each working-set page, before its changed bytes."""
 
