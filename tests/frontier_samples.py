@@ -68,7 +68,7 @@ def convergence(bandwidth: int | None = 125_000_000, seed: int = 3) -> Result:
 def as_far_as(whole: Scenario, runs: tuple[Run, ...]) -> Result:
     """The result that the runner would have saved with these runs."""
     found = frontiers(whole, runs)
-    return Result(whole.model_dump(mode="json"), ENVIRONMENT, runs=runs, frontiers=found, warnings=tuple(doubts(found)))
+    return Result(whole.model_dump(mode="json"), ENVIRONMENT, runs=runs, frontiers=found, doubts=tuple(doubts(found)))
 
 
 def interrupted(runs: int) -> Result:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.results.doubts import Said
 from harness.results.result import CpuSeconds, MetricSummary, Result, Run, Sample
 
 MIB = 1 << 20
@@ -199,10 +200,10 @@ def live(
         late = next(i for i, r in enumerate(runs) if r.method == "zlib-1" and r.repeat == 2)
         runs[late] = replace(
             runs[late],
-            warnings=("The load was 3.1 on 2 cores when this run began.",),
+            doubts=(Said("The load was 3.1 on 2 cores when this run began."),),
             parameters={"max-bandwidth": 1, "level": 1},
         )
-    warnings = ("The CPU governor could not be read; clock changes cannot be ruled out.",) if extras else ()
+    doubts = (Said("The CPU governor could not be read; clock changes cannot be ruled out."),) if extras else ()
     classes = {
         "zero": {"share": 0.4, "declared": 157.5, "measured": 157.4},
         "text": {"share": 0.2, "declared": 2.62, "measured": 2.6},
@@ -211,7 +212,7 @@ def live(
         "random": {"share": 0.1, "declared": 1.0, "measured": 1.0},
     }
     link = {"kind": "netns", "bandwidth_bytes_per_s": bandwidth}
-    result = Result(scenario(methods, link=link), ENVIRONMENT, tuple(runs), memory_classes=classes, warnings=warnings)
+    result = Result(scenario(methods, link=link), ENVIRONMENT, tuple(runs), memory_classes=classes, doubts=doubts)
     return summarised(result, p_value)
 
 
@@ -360,7 +361,7 @@ def _offloaded(whole: Run, backend: str, counters: dict[str, int | float]) -> Ru
     return replace(
         whole,
         counters=counters,
-        warnings=(doubt,) if fallen else (),
+        doubts=(Said(doubt),) if fallen else (),
         parameters={**whole.parameters, "sender.backend": backend, "sender.fallback": "isal:1"},
     )
 
@@ -467,7 +468,7 @@ def hostile() -> Result:
             reason=HOSTILE,
             error=HOSTILE,
             verification=(HOSTILE,),
-            warnings=(HOSTILE,),
+            doubts=(Said(HOSTILE),),
             parameters={HOSTILE: HOSTILE},
             counters={HOSTILE: 1},
             started_at=HOSTILE,
@@ -480,5 +481,5 @@ def hostile() -> Result:
         environment={HOSTILE: HOSTILE, "cpu_model": HOSTILE},
         runs=runs,
         memory_classes={HOSTILE: {"share": 1.0, "declared": 2.0, "measured": 2.0}},
-        warnings=(HOSTILE,),
+        doubts=(Said(HOSTILE),),
     )

@@ -33,6 +33,6 @@ def sent(**other: Any) -> SenderReport:
 def steered(**other: Any) -> SteeringReport:
     told = {
         "parameter": "downtime-limit", "wanted_downtime_s": 0.3, "owners": {"downtime-limit": 300}, "restored": True,
-        "decisions": (), "warnings": (),
+        "decisions": (), "ended_early": None,
     }  # fmt: skip
     return SteeringReport(**told | other)

@@ -81,7 +81,7 @@ def conclude(question: Question, guest: Guest, measured: Measured, notes: Sequen
         commands=commands(question, chosen),
         qemu=settings,
         qemu_why=why,
-        notes=(*notes, *doubts(methods)),
+        notes=(*notes, *(doubt.sentence for doubt in doubts(methods))),
         missing=missing,
         environment=measured.whole.environment,
     )

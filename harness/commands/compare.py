@@ -70,7 +70,7 @@ def _table(a: Result, b: Result, first: str, second: str) -> Table:
 def _frontier_table(a: Result, b: Result, title: str) -> Table:
     """What converged in each, with no interval: their own tables have the brackets."""
     from harness.experiment.console import make_table, plain
-    from harness.results.result import value_text
+    from harness.results.search import value_text
 
     after = {(each.search, each.method): each for each in b.frontiers}
     table = make_table(title, "method", "what", "converged at", "median downtime ms", numbers=True)

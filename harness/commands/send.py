@@ -76,7 +76,7 @@ def _tell(report: SenderReport) -> None:
     from harness.units import format_bytes, format_duration
 
     for doubt in report.doubts():
-        announce(f"warning: {doubt}")
+        announce(f"warning: {doubt.sentence}")
     announce(
         f"done: {format_bytes(report.stream_bytes)} of stream sent as {format_bytes(report.sent_bytes)} "
         f"(ratio {report.stream_bytes / report.sent_bytes:.2f}) in {format_duration(report.elapsed_s)}; "

@@ -14,7 +14,10 @@ from statistics import median
 
 from harness.experiment.bisection import MOST_TRIES, Bisection
 from harness.experiment.plan import Plan, Turn
-from harness.results.result import Attempt, Frontier, Result, Run, value_text
+from harness.results.doubt import Doubt
+from harness.results.doubts import GuestLimited, Unsettled
+from harness.results.result import Result, Run
+from harness.results.search import Attempt, Frontier, value_text
 from harness.scenario.methods import Method
 from harness.scenario.model import Scenario
 
@@ -58,7 +61,7 @@ class Frontiers(Plan):
     def concluded(self, result: Result) -> Result:
         """Every frontier, as far as it is known."""
         found = frontiers(self._scenario, result.runs)
-        return replace(result, frontiers=found, warnings=tuple(doubts(found)))
+        return replace(result, frontiers=found, doubts=tuple(doubts(found)))
 
     def _behind_last(self, search: str, runs: Sequence[Run]) -> tuple[Method, ...]:
         methods = self._scenario.methods
@@ -122,18 +125,13 @@ def frontiers(scenario: Scenario, runs: Sequence[Run]) -> tuple[Frontier, ...]:
     return tuple(found)
 
 
-def doubts(found: Sequence[Frontier]) -> Iterator[str]:
-    """A sentence for each frontier that is not what it seems."""
+def doubts(found: Sequence[Frontier]) -> Iterator[Doubt]:
+    """One for each frontier that is not what it seems."""
     for each in found:
-        name = each.search.replace("_", " ")
         if each.note:
-            yield f"{each.method}: {name}: {each.note}."
+            yield Unsettled(each.method, each.search, each.note)
         elif each.guest_limited and each.failed_at is not None:
-            at = value_text(each.search, each.failed_at)
-            yield (
-                f"{each.method}: at a {name} of {at} the guest wrote less than it was asked to, so the method itself may "
-                "converge beyond its bracket."
-            )
+            yield GuestLimited(each.method, each.search, each.failed_at)
 
 
 def _searches(scenario: Scenario) -> tuple[str, ...]:

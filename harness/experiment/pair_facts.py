@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.migrator.document import to_document
 from harness.migrator.report import ReceiverReport, SenderReport
+from harness.results.doubt import Doubt
 
 __all__ = ["Reports", "pair_counters", "pair_decisions", "pair_doubts", "pair_parameters", "pair_steering"]
 
@@ -54,7 +55,7 @@ def pair_steering(reports: Reports) -> tuple[dict[str, Any], ...]:
     return () if sender is None or sender.steering is None else tuple(map(to_document, sender.steering.decisions))
 
 
-def pair_doubts(reports: Reports) -> Iterator[str]:
-    """A sentence for whatever makes the halves' figures other than they seem."""
+def pair_doubts(reports: Reports) -> Iterator[Doubt]:
+    """Whatever makes the halves' figures other than they seem."""
     sender = _sender(reports)
     return iter(()) if sender is None else sender.doubts()

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.results import stats
-from harness.results.result import Attempt, Result, Run
+from harness.results.result import Result, Run
+from harness.results.search import Attempt
 from harness.scenario.methods import Method
 from harness.scenario.model import Scenario
 
@@ -90,4 +91,4 @@ class Repeats(Plan):
     def concluded(self, result: Result) -> Result:
         """Each method's summary against the baseline."""
         summary = stats.summarise(result.runs, self._scenario.baseline.name)
-        return replace(result, summary=summary, warnings=tuple(stats.doubts(result.runs)))
+        return replace(result, summary=summary, doubts=tuple(stats.doubts(result.runs)))

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from harness.experiment.console import make_table, plain, print_note, print_warning
 from harness.results.metrics import Unit, shown_in
-from harness.results.result import Frontier, MetricSummary, Result, Run, conditions, value_text
+from harness.results.result import MetricSummary, Result, Run, conditions
+from harness.results.search import Frontier, value_text
 
 __all__ = ["print_summary", "summary_table"]
 

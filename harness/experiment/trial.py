@@ -202,5 +202,5 @@ def _filled(
         samples=samples,
         decisions=pair_decisions(reports),
         steering=pair_steering(reports),
-        warnings=(*crossing.doubts, *pair_doubts(reports)),
+        doubts=(*crossing.doubts, *pair_doubts(reports)),
     )

@@ -15,6 +15,7 @@ from typing import TypeVar
 from harness.errors import UserError
 from harness.hosts.contract import Host
 from harness.results.document import Scalar
+from harness.results.doubt import Doubt
 from harness.scenario.kinds import GUESTS, GuestKind, GuestSettings
 from harness.scenario.methods import Method
 from harness.scenario.model import Scenario
@@ -68,7 +69,7 @@ class Crossing:
     verified: bool | None = None
     verification: tuple[str, ...] = ()
     counters: Mapping[str, int | float] = field(default_factory=dict)
-    doubts: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
 
 class Ends(abc.ABC):

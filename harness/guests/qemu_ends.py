@@ -16,6 +16,8 @@ from harness.guests.qemu_kind import CONSOLE, QemuKind, Writes
 from harness.guests.verify import verify
 from harness.qemu.migration import MigrationOutcome, MigrationStatus, listen, migrate
 from harness.qemu.process import QemuProcess
+from harness.results.doubt import Doubt
+from harness.results.doubts import ClockStep, SlowResume
 
 __all__ = ["QemuEnds", "start_ends"]
 
@@ -173,11 +175,11 @@ def _counters(last: MigrationStatus) -> dict[str, int | float]:
     return {"qemu_total_time_s": last.total_time_s, **pages}
 
 
-def _doubts(outcome: MigrationOutcome, downtime_s: float | None) -> tuple[str, ...]:
-    """A sentence for each number that deserves doubt."""
-    found, claimed_s = [], outcome.last.downtime_s
+def _doubts(outcome: MigrationOutcome, downtime_s: float | None) -> tuple[Doubt, ...]:
+    found: list[Doubt] = []
+    claimed_s = outcome.last.downtime_s
     if abs(step_s := outcome.clock_step_s) > 0.001:
-        found.append(f"the wall clock was moved by {step_s * 1e3:.1f} ms during the run: downtime is off by as much")
+        found.append(ClockStep(step_s))
     if downtime_s and claimed_s is not None and downtime_s > claimed_s + 0.1:
-        found.append(f"STOP to RESUME took {(downtime_s - claimed_s) * 1e3:.0f} ms longer than QEMU reported")
+        found.append(SlowResume(downtime_s - claimed_s))
     return tuple(found)

@@ -15,16 +15,12 @@ from harness.guests.qemu_kind import QemuKind
 from harness.guests.verify import dump_bytes
 from harness.qemu.survey import QemuSurvey, survey
 from harness.results.document import Scalar
+from harness.results.doubts import Emulated
 from harness.scenario.methods import Method, PairMethod
 from harness.scenario.model import Scenario
 from harness.units import MIB
 
 __all__ = ["QemuGuest"]
-
-_TCG_DOUBT = (
-    "the guest ran under TCG, so times say nothing of KVM; and QEMU 7.2 itself was seen to lose a busy guest's last writes "
-    "there (compress and multifd-zlib, without our pair), which the verification then reports"
-)
 
 
 class QemuSettings(Protocol):
@@ -46,7 +42,7 @@ class QemuSettings(Protocol):
 class _EmulatedEnds(QemuEnds):
     def examine(self, crossing: Crossing) -> Crossing:
         found = super().examine(crossing)
-        return replace(found, doubts=(*found.doubts, _TCG_DOUBT))
+        return replace(found, doubts=(*found.doubts, Emulated()))
 
 
 class QemuGuest(Guest, QemuKind):

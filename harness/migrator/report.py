@@ -12,6 +12,8 @@ from typing import Literal
 from harness.migrator.choose import method_policy
 from harness.migrator.outcome import Outcome
 from harness.migrator.steering import switchover
+from harness.results.doubt import Doubt
+from harness.results.doubts import Fallback, Opaque, SteeringEnded
 
 __all__ = ["Carried", "PolicyReport", "ReceiverReport", "SenderReport", "SteeringReport", "Usage"]
 
@@ -56,15 +58,15 @@ class PolicyReport:
 
 @dataclass(frozen=True, slots=True)
 class SteeringReport:
-    """``owners``: QEMU's values as they were found. ``decisions``: what was set, in seconds from the begin. ``warnings``: what
-    went wrong, in words."""
+    """``owners``: QEMU's values as they were found. ``decisions``: what was set, in seconds from the begin.
+    ``ended_early``: why, where it did."""
 
     parameter: str
     wanted_downtime_s: float
     owners: Mapping[str, int]
     restored: bool
     decisions: tuple[switchover.Decision, ...]
-    warnings: tuple[str, ...]
+    ended_early: str | None
     steer_changes: int = 0
     steer_taken_over: int = 0
     steer_failures: int = 0
@@ -115,14 +117,11 @@ class SenderReport(Carried):
     prepared_histories: int | None
     steering: SteeringReport | None
 
-    def doubts(self) -> Iterator[str]:
-        """A sentence for whatever makes the figures other than they seem."""
-        if self.steering is not None:
-            yield from self.steering.warnings
+    def doubts(self) -> Iterator[Doubt]:
+        """Whatever makes the figures other than they seem."""
+        if self.steering is not None and self.steering.ended_early is not None:
+            yield SteeringEnded(self.steering.ended_early)
         if self.opaque_reason:
-            yield f"the stream was carried without knowing its pages: {self.opaque_reason}"
+            yield Opaque(self.opaque_reason)
         if self.fallbacks:
-            yield (
-                f"{self.fallbacks} of {self.batches} batches were compressed by {self.fallback}, not by {self.backend}: "
-                f"{self.fallback_reason}"
-            )
+            yield Fallback(self.fallbacks, self.batches, self.fallback, self.backend, self.fallback_reason)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from harness.results.advice import Bandwidth, Estimate, MethodAdvice, Question
+from harness.results.doubt import Doubt
+from harness.results.doubts import FewReplays
 from harness.results.model import Guest
 from harness.units import format_bandwidth, format_duration
 
@@ -200,13 +202,8 @@ def _qemu_level(level: int) -> tuple[str, ...]:
     )
 
 
-def doubts(methods: Sequence[MethodAdvice]) -> Iterator[str]:
-    """A sentence for each thing that makes the figures doubtful."""
+def doubts(methods: Sequence[MethodAdvice]) -> Iterator[Doubt]:
+    """All that makes the figures doubtful."""
     fewest = min(method.n for method in methods)
-    if fewest == 1:
-        yield "Only 1 replay of a method: nothing is known of its spread."
-    elif fewest < _FEW:
-        cover = 100 * (1 - 0.5 ** (fewest - 1))
-        yield (
-            f"Only {fewest} replays of a method: even their whole range covers the true median with {cover:.0f} %, not 95 %."
-        )
+    if fewest < _FEW:
+        yield FewReplays(fewest)

@@ -5,18 +5,21 @@ Knows nothing of how a run is made. Durations are seconds, sizes bytes; ``None``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import PlainSerializer, PlainValidator, computed_field, model_validator
 
 from harness.results.document import Document, Scalar
-from harness.units import format_bytes, format_duration
+from harness.results.doubt import Doubt
+from harness.results.doubt_lists import read_doubts, tell_doubts
+from harness.results.doubts import Said
+from harness.results.search import Attempt, Frontier
 
 __all__ = [
     "SCHEMA",
-    "Attempt",
     "CpuSeconds",
-    "Frontier",
     "MetricSummary",
     "Result",
     "Run",
@@ -25,11 +28,37 @@ __all__ = [
     "conditions",
     "load_result",
     "save_result",
-    "value_text",
 ]
 
 SCHEMA = 1
 Status = Literal["completed", "failed", "timeout", "skipped"]
+
+
+Doubts = Annotated[
+    tuple[Doubt, ...],
+    PlainValidator(read_doubts),
+    PlainSerializer(tell_doubts, return_type=list[dict[str, Any]]),
+]
+
+
+def _with_doubts(told: object, methods: Sequence[str]) -> object:
+    """Sentences of a file from before doubts had kinds; one that opens with a method's name is about that method."""
+    if not isinstance(told, dict) or "doubts" in told or "warnings" not in told:
+        return told
+    sentences, said = told["warnings"], []
+    if not isinstance(sentences, list) or not all(isinstance(text, str) for text in sentences):
+        raise ValueError(f"warnings {sentences!r:.60} are no list of sentences")
+    for text in sentences:
+        about = max((name for name in methods if text.startswith(f"{name}: ")), key=len, default=None)
+        said.append(Said(text if about is None else text.removeprefix(f"{about}: "), about))
+    return {**told, "doubts": tell_doubts(tuple(said))}
+
+
+def _method_names(told: object) -> list[str]:
+    """Of a result that nobody has checked yet."""
+    scenario = told.get("scenario") if isinstance(told, dict) else None
+    methods = scenario.get("methods") if isinstance(scenario, dict) else None
+    return [str(each["name"]) for each in methods or () if isinstance(each, dict) and "name" in each]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +90,6 @@ class CpuSeconds:
     def total(self) -> float:
         """Sum of what was measured."""
         return sum(v for v in (self.source_qemu, self.destination_qemu, self.sender, self.receiver) if v is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What a run of a search tried, and what it showed.
-
-    ``search``: "dirty_rate", then ``value`` is bytes/s, or "downtime_limit", then it is seconds. ``converged``: None where
-    the run failed and says nothing. ``why`` it did not converge; ``guest_limited``: because the guest wrote too slowly.
-    """
-
-    search: str
-    value: float
-    converged: bool | None
-    why: str = ""
-    guest_limited: bool = False
-
-    @property
-    def tried(self) -> str:
-        """``dirty rate 112 MiB/s``."""
-        return f"{self.search.replace('_', ' ')} {value_text(self.search, self.value)}"
-
-
-def value_text(search: str, value: float) -> str:
-    """A search's value with its unit."""
-    return format_duration(value) if search == "downtime_limit" else f"{format_bytes(value)}/s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +130,20 @@ class Run:
     samples: tuple[Sample, ...] = ()
     decisions: tuple[Mapping[str, Scalar], ...] = ()
     steering: tuple[Mapping[str, Scalar], ...] = ()
-    warnings: tuple[str, ...] = ()
+    doubts: Doubts = ()
     error: str | None = None
     attempt: Attempt | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The doubts' sentences."""
+        return tuple(doubt.sentence for doubt in self.doubts)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_older_file(cls, told: object) -> object:
+        return _with_doubts(told, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,35 +158,6 @@ class MetricSummary:
     n: int
     vs_baseline: float | None = None
     p_value: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Frontier:
-    """Where one method stops converging, as far as the runs of its search show.
-
-    ``converged_at`` and ``failed_at`` are the ends of the bracket; None: no value was seen to converge, or to fail.
-    ``converged_runs`` and ``failed_runs``: how many runs at that end say so, of how many. ``downtimes_s`` and
-    ``dirty_rates_bytes_per_s`` are of those that converged at ``converged_at``: STOP to RESUME, and what the guest wrote.
-    ``guest_limited``: at ``failed_at`` the guest wrote too slowly, so that the method's own frontier may lie beyond.
-    ``note``: why the search did not end as it should. ``vs_baseline``: ratio of ``converged_at``, with what both brackets
-    allow (None: without a bound); ``downtime_vs_baseline``: ratio of median downtimes.
-    """
-
-    method: str
-    search: str
-    converged_at: float | None
-    failed_at: float | None
-    converged_runs: tuple[int, int] = (0, 0)
-    failed_runs: tuple[int, int] = (0, 0)
-    downtimes_s: tuple[float, ...] = ()
-    dirty_rates_bytes_per_s: tuple[float, ...] = ()
-    runs: int = 0
-    finished: bool = False
-    guest_limited: bool = False
-    note: str = ""
-    vs_baseline: float | None = None
-    vs_baseline_range: tuple[float | None, float | None] = (None, None)
-    downtime_vs_baseline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +176,20 @@ class Result:
     runs: tuple[Run, ...] = ()
     summary: Mapping[str, Mapping[str, MetricSummary]] = field(default_factory=dict)
     memory_classes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+    doubts: Doubts = ()
     frontiers: tuple[Frontier, ...] = ()
     schema: int = SCHEMA
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The doubts' sentences."""
+        return tuple(doubt.sentence for doubt in self.doubts)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_an_older_file(cls, told: object) -> object:
+        return _with_doubts(told, _method_names(told))
 
 
 def conditions(result: Result) -> tuple[str, ...]:

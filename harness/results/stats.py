@@ -1,4 +1,4 @@
-"""Runs -> medians, intervals, effects; and a sentence for each thing that makes a number doubtful.
+"""Runs -> medians, intervals, effects; and each thing that makes a number doubtful.
 
 Medians, because one run that the machine disturbed must not move a figure. Intervals are bootstrapped. p-values are of a
 two-sided Mann-Whitney U test: exact over all splits for the handful of runs that a scenario has, right with ties, and
@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from harness.results.doubt import Doubt
+from harness.results.doubts import FewRuns, Incomplete, Outlier, Spread, UnequalWork, Unverified
 from harness.results.metrics import METRICS
 from harness.results.result import MetricSummary, Run
 
@@ -104,43 +106,40 @@ def _completed(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return methods
 
 
-def doubts(runs: Sequence[Run]) -> list[str]:
-    """A sentence for everything that makes these runs' summary doubtful, in the methods' order."""
+def doubts(runs: Sequence[Run]) -> list[Doubt]:
+    """All that makes these runs' summary doubtful, in the methods' order."""
     completed = _completed(runs)
-    sentences: list[str] = []
+    found: list[Doubt] = []
     for method in dict.fromkeys(run.method for run in runs):
         counted = [run for run in runs if run.method == method and not run.warmup]
-        sentences += _incomplete(method, counted)
+        found += _incomplete(method, counted)
         if method in completed:
-            sentences += _few(method, completed[method])
-            sentences += _unverified(method, completed[method])
-            sentences += _spread(method, completed[method])
-            sentences += _outliers(method, completed[method])
-    return [*sentences, *_unequal_work(completed)]
+            found += _few(method, completed[method])
+            found += _unverified(method, completed[method])
+            found += _spread(method, completed[method])
+            found += _outliers(method, completed[method])
+    return [*found, *_unequal_work(completed)]
 
 
-def _incomplete(method: str, counted: Sequence[Run]) -> Iterator[str]:
+def _incomplete(method: str, counted: Sequence[Run]) -> Iterator[Doubt]:
     lost = [run for run in counted if run.status in ("failed", "timeout")]
     if lost:
         why = lost[0].reason or lost[0].error or lost[0].status
-        yield f"{method}: {len(lost)} of {len(counted)} runs did not complete and are not in its figures (first: {why})."
+        yield Incomplete(method, len(lost), len(counted), why)
 
 
-def _few(method: str, runs: Sequence[Run]) -> Iterator[str]:
-    if len(runs) == 1:
-        yield f"{method}: only one run; nothing is known of its spread."
-    elif len(runs) < FEW_RUNS:
-        cover = 100 * (1 - 0.5 ** (len(runs) - 1))
-        yield f"{method}: only {len(runs)} runs; even their whole range covers the true median with {cover:.0f} %, not 95 %."
+def _few(method: str, runs: Sequence[Run]) -> Iterator[Doubt]:
+    if len(runs) < FEW_RUNS:
+        yield FewRuns(method, len(runs))
 
 
-def _unverified(method: str, runs: Sequence[Run]) -> Iterator[str]:
+def _unverified(method: str, runs: Sequence[Run]) -> Iterator[Doubt]:
     unproven = sum(run.verified is not True for run in runs)
     if unproven:
-        yield f"{method}: memory was not verified in {unproven} of {len(runs)} completed runs."
+        yield Unverified(method, unproven, len(runs))
 
 
-def _spread(method: str, runs: Sequence[Run]) -> Iterator[str]:
+def _spread(method: str, runs: Sequence[Run]) -> Iterator[Doubt]:
     for key in _SPREAD_METRICS:
         numbers = _by_metric(runs).get(key, ())
         mean = statistics.fmean(numbers) if numbers else 0.0
@@ -148,10 +147,10 @@ def _spread(method: str, runs: Sequence[Run]) -> Iterator[str]:
             continue
         share = statistics.stdev(numbers) / mean
         if share > WIDE_SPREAD:
-            yield f"{method}: {METRICS[key].words} varies widely from run to run (standard deviation {share:.0%} of the mean)."
+            yield Spread(method, key, share)
 
 
-def _outliers(method: str, runs: Sequence[Run]) -> Iterator[str]:
+def _outliers(method: str, runs: Sequence[Run]) -> Iterator[Doubt]:
     timed = [(run, run.total_time_s) for run in runs if run.total_time_s is not None]
     if len(timed) < FEW_RUNS:
         return
@@ -160,19 +159,14 @@ def _outliers(method: str, runs: Sequence[Run]) -> Iterator[str]:
     for run, time in timed:
         off = abs(time - median)
         if off > _OUTLIER_SHARE * median and _MAD_TO_SIGMA * off > _OUTLIER_SCORE * mad:
-            yield f"{method}: repeat {run.repeat} is an outlier: {time:.3f} s, where the median is {median:.3f} s."
+            yield Outlier(method, run.repeat, time, median)
 
 
-def _unequal_work(completed: dict[str, list[Run]]) -> Iterator[str]:
-    """Another pass over RAM is more work: sizes and times of such methods do not compare codecs."""
+def _unequal_work(completed: dict[str, list[Run]]) -> Iterator[Doubt]:
     passes = {method: _by_metric(runs).get("passes") for method, runs in completed.items()}
     medians = {method: statistics.median(numbers) for method, numbers in passes.items() if numbers}
     if not medians:
         return
     fewest, most = min(medians, key=medians.__getitem__), max(medians, key=medians.__getitem__)
     if medians[most] - medians[fewest] >= 1:
-        few, many = f"{fewest} {medians[fewest]:g}", f"{most} {medians[most]:g}"
-        yield (
-            f"Methods did not do equal work: median passes over dirty memory range from {few} to {many}; "
-            "compare codecs on a replayed stream."
-        )
+        yield UnequalWork(fewest, medians[fewest], most, medians[most])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.results.doubt import Doubt
 from harness.results.metrics import METRICS, Metric, shown_in
 from harness.results.result import MetricSummary, Result, Run, Sample
 from reports.effects import cpu_per_gib, cpu_per_gib_metric, method_names, summary_of
@@ -109,27 +110,22 @@ def _labels(runs: list[Run]) -> str:
     return ", ".join("warm-up" if run.warmup else str(run.repeat) for run in runs)
 
 
-def _attributed(text: str, methods: tuple[str, ...]) -> Warned:
-    """A result's warning that opens with a method's name is about that method."""
-    about = max((name for name in methods if text.startswith(f"{name}: ")), key=len, default=None)
-    return Warned("whole result", text) if about is None else Warned(about, text.removeprefix(f"{about}: "))
-
-
 def doubts_about(result: Result, method: str) -> int:
     """How many different warnings one method's figures carry, the result's own about it and its runs'."""
-    own = {text for text in result.warnings if _attributed(text, method_names(result)).about == method}
-    return len(own | {text for run in result.runs if run.method == method for text in run.warnings})
+    own = {doubt for doubt in result.doubts if doubt.of_method == method}
+    return len(own | {doubt for run in result.runs if run.method == method for doubt in run.doubts})
 
 
 def warnings(result: Result) -> tuple[Warned, ...]:
     """The result's own warnings, then each run's, one line per method and text with the runs that it is about."""
-    found = [_attributed(text, method_names(result)) for text in result.warnings]
-    grouped: dict[tuple[str, str], list[Run]] = {}
+    found = [Warned(doubt.of_method or "whole result", doubt.words) for doubt in result.doubts]
+    grouped: dict[tuple[str, Doubt], list[Run]] = {}
     for run in result.runs:
-        for text in run.warnings:
-            grouped.setdefault((run.method, text), []).append(run)
-    for (method, text), runs in grouped.items():
-        found.append(Warned(f"{method}, {'runs' if len(runs) > 1 else 'run'} {_labels(runs)}", text))
+        for doubt in run.doubts:
+            grouped.setdefault((run.method, doubt), []).append(run)
+    for (method, doubt), runs in grouped.items():
+        about = f"{method}, {'runs' if len(runs) > 1 else 'run'} {_labels(runs)}"
+        found.append(Warned(about, doubt.sentence))
     return tuple(found)
 
 

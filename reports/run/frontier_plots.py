@@ -11,7 +11,8 @@ from typing import Any
 
 import altair as alt
 
-from harness.results.result import Attempt, Frontier, Result
+from harness.results.result import Result
+from harness.results.search import Attempt, Frontier
 from harness.units import format_bandwidth
 from reports.facts import baseline_name, delay_of, distance_text
 from reports.run.frontiers import of_search

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
-from harness.results.result import Frontier, Result, value_text
+from harness.results.result import Result
+from harness.results.search import Frontier, value_text
 from reports.facts import baseline_name
 from reports.numbers import DASH, amount, plural
 from reports.printable import printable

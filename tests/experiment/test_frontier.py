@@ -134,9 +134,9 @@ def test_where_only_the_guest_was_too_slow_the_ratio_has_no_upper_bound_and_it_i
     assert ours.converged_at <= 200 * MIB / 0.9 < ours.failed_at * 1.01
     assert ours.vs_baseline_range[0] is not None
     assert ours.vs_baseline_range[1] is None
-    (sentence,) = doubts([ours])
-    assert sentence.startswith("zstd-1: at a dirty rate of ")
-    assert "the guest wrote less than it was asked to" in sentence
+    (doubt,) = doubts([ours])
+    assert doubt.sentence.startswith("zstd-1: at a dirty rate of ")
+    assert "the guest wrote less than it was asked to" in doubt.sentence
 
 
 def test_what_converges_everywhere_or_nowhere_has_an_open_end():
@@ -152,7 +152,9 @@ def test_failed_runs_say_nothing_and_too_many_end_the_search():
     assert len(runs) == SCENARIO.frontier.attempts
     (only,) = frontiers(SCENARIO, runs)
     assert (only.converged_at, only.failed_at, only.finished) == (None, None, False)
-    assert list(doubts([only])) == ["zstd-1: dirty rate: given up after 3 failed runs: the link died."]
+    assert [doubt.sentence for doubt in doubts([only])] == [
+        "zstd-1: dirty rate: given up after 3 failed runs: the link died."
+    ]
     assert next_value(SCENARIO, OURS, "downtime_limit", runs) is not None
 
 
@@ -165,7 +167,9 @@ def test_a_skipped_method_is_not_tried_again_by_either_search():
     runs = [at_rate(run(OURS, "skipped", reason="no zstd here"), 10)]
     assert next_value(SCENARIO, OURS, "dirty_rate", runs) is None
     assert next_value(SCENARIO, OURS, "downtime_limit", runs) is None
-    assert list(doubts(frontiers(SCENARIO, runs))) == ["zstd-1: dirty rate: skipped: no zstd here."]
+    assert [doubt.sentence for doubt in doubts(frontiers(SCENARIO, runs))] == [
+        "zstd-1: dirty rate: skipped: no zstd here."
+    ]
 
 
 def test_the_runs_left_come_down_to_none():

@@ -38,7 +38,7 @@ STEERED = {
 PREPARED = {"sender_prepare_s", "sender_prepared_histories"}
 CHOICE = Choice(0.1, "zstd:1", None, 2.0, 3.0, 4.0, 5.0)
 STEER = Steer(0.2, "downtime-limit", 250, 1.0, 2, 3.0, 4)
-STEERING = steered(steer_failures=1, decisions=(STEER,), warnings=("it ended",), restored=False)
+STEERING = steered(steer_failures=1, decisions=(STEER,), ended_early="QEMU left", restored=False)
 POLICY = PolicyReport((CHOICE,), {"none": 0.25, "zstd:1": 0.75})
 FULL = sent(
     steering=STEERING, policy=POLICY, counters={"queue_full": 3}, prepare_s=0.1, prepared_histories=2, fallbacks=3,
@@ -83,8 +83,8 @@ def test_a_result_counts_what_devices_steering_and_auto_did():
             "compress_bytes_per_s": 3.0, "decompress_bytes_per_s": 4.0, "ratio": 5.0,
         },
     )  # fmt: skip
-    assert list(pair_doubts({"sender": FULL})) == [
-        "it ended",
+    assert [doubt.sentence for doubt in pair_doubts({"sender": FULL})] == [
+        "steering ended before the migration did: QEMU left",
         "the stream was carried without knowing its pages: a newer QEMU",
         "3 of 4 batches were compressed by isal:1, not by card: device error -5",
     ]

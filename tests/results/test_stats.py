@@ -124,7 +124,7 @@ def test_quiet_runs_raise_no_doubts():
 def test_each_doubt_has_its_sentence(runs, words):
     found = doubts(runs)
     assert len(found) == 1
-    assert re.search(words, found[0])
+    assert re.search(words, found[0].sentence)
 
 
 def test_warm_ups_raise_no_doubts():

@@ -88,7 +88,7 @@ class Steering:
         self._ended = False
         self._decisions: list[Decision] = []
         self._counters = {"steer_changes": 0, "steer_taken_over": 0, "steer_failures": 0}
-        self._warnings: list[str] = []
+        self._ended_early: str | None = None
         self._began_s = 0.0
         self._restored = False
 
@@ -138,7 +138,7 @@ class Steering:
             dict(self._owners),
             self._restored,
             tuple(replace(decision, at_s=decision.at_s - self._began_s) for decision in self._decisions),
-            tuple(self._warnings),
+            self._ended_early,
             **self._counters,
         )
 
@@ -154,7 +154,7 @@ class Steering:
                 if self._ending.is_set():
                     return  # QEMU may end as soon as its guest has left
                 self._counters["steer_failures"] += 1
-                self._warnings.append(f"steering ended before the migration did: {exc}")
+                self._ended_early = str(exc)
                 return
 
     def _turn(self, flow: FlowSource) -> None:

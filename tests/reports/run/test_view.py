@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import report_samples as samples
 
+from harness.results.doubts import FewRuns, Said
 from reports.effects import medians_run, ratio_interval
 from reports.run import view
 from reports.run.grid import grids, rule_sentence
@@ -35,17 +36,18 @@ def test_warnings_name_the_runs_that_they_are_about():
 
 def test_one_warning_of_many_runs_is_one_line():
     result = samples.live(extras=False)
-    runs = tuple(replace(r, warnings=("noisy",)) if r.method == "isal-1" else r for r in result.runs)
+    runs = tuple(replace(r, doubts=(Said("noisy"),)) if r.method == "isal-1" else r for r in result.runs)
     assert [w.about for w in view.page(replace(result, runs=runs)).warnings] == ["isal-1, runs warm-up, 1, 2, 3, 4, 5"]
 
 
 def test_a_results_warning_about_a_method_is_attributed_and_counted_in_its_row():
     result = replace(
-        samples.live(extras=False), warnings=("isal-1: only 3 runs.", "isal-10: not a method.", "the host is busy")
+        samples.live(extras=False),
+        doubts=(FewRuns("isal-1", 3), Said("isal-10: not a method."), Said("the host is busy")),
     )
     page = view.page(result)
     assert [(w.about, w.text) for w in page.warnings] == [
-        ("isal-1", "only 3 runs."),
+        ("isal-1", FewRuns("isal-1", 3).words),
         ("whole result", "isal-10: not a method."),
         ("whole result", "the host is busy"),
     ]
