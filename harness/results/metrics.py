@@ -102,7 +102,7 @@ _ALL = (
     ),
     Metric(
         "wire_bytes", "Data transferred", "data", KILOBYTES, lambda run: run.wire_bytes,
-        "Bytes from source to destination, counted by the link outside both parties, in KB of 1024 bytes.",
+        "Bytes from source to destination, counted by the link outside both parties.",
     ),
     Metric(
         "stream_bytes", "Stream", "stream", KILOBYTES, lambda run: run.stream_bytes,

@@ -63,28 +63,34 @@ def _method_names(told: object) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look at a migration in progress. ``t_s`` counts from the ``migrate`` command (or the first byte of a replay).
-
-    ``passes`` is QEMU's dirty-sync-count, ``remaining_bytes`` and ``dirty_rate_bytes_per_s`` are QEMU's own.
-    ``wire_bytes`` is the link's counter. ``cpu_s`` is cumulative, by process.
-    """
+    """One look at a migration in progress."""
 
     t_s: float
+    """Since the ``migrate`` command, or the first byte of a replay."""
     wire_bytes: int
+    """By the link's counter."""
     passes: int | None = None
+    """QEMU's dirty-sync-count."""
     remaining_bytes: int | None = None
+    """What is left of memory, as QEMU says."""
     dirty_rate_bytes_per_s: float | None = None
+    """How fast the guest writes, as QEMU says."""
     cpu_s: Mapping[str, float] = field(default_factory=dict)
+    """CPU time until now, by process."""
 
 
 @dataclass(frozen=True, slots=True)
 class CpuSeconds:
-    """CPU time, user and system, of each process from the start of a migration to its end."""
+    """CPU time, user and system, of each process from the start of a migration to its end, in seconds."""
 
     source_qemu: float | None = None
+    """Of the source QEMU."""
     destination_qemu: float | None = None
+    """Of the destination QEMU."""
     sender: float | None = None
+    """Of the pair's sender."""
     receiver: float | None = None
+    """Of the pair's receiver."""
 
     @property
     def total(self) -> float:
@@ -94,45 +100,60 @@ class CpuSeconds:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One migration by one method.
-
-    ``downtime_s``: source STOP to destination RESUME, by one clock. ``downtime_reported_s``: QEMU's own claim.
-    ``heartbeat_gap_s``: the longest silence the guest's 100 Hz heartbeat showed. ``wire_bytes``: source to destination,
-    counted outside both parties. ``stream_bytes``: what the source produced. ``ratio``: stream_bytes / wire_bytes.
-    ``guest_dirty_rate_bytes_per_s``: what the guest wrote from the migrate command on, by its own count, while it ran.
-    ``parameters``: read back from QEMU or reported by the pair, flat. ``counters``: the backend's and the policy's own.
-    ``decisions``: each change of the policy's choice, with what it was made of (``migrator.method_policy.Decision``).
-    ``steering``: each value that the source QEMU was set to, with what it was made of (``migrator.switchover.Decision``).
-    ``attempt``: what it tried, where it belongs to a search.
-    ``verification``: one line per check that was made, in words. ``warnings``: a sentence for each doubtful number.
-    """
+    """One migration by one method."""
 
     method: str
+    """Its name in the scenario."""
     repeat: int
+    """Its number among the method's runs, from 1 on."""
     warmup: bool
+    """Whether it counts for nothing."""
     status: Status
+    """How it ended."""
     reason: str | None = None
+    """Why it did not complete."""
     started_at: str | None = None
+    """ISO 8601, with its zone."""
     total_time_s: float | None = None
+    """From the ``migrate`` command, or a replay's first byte, to its end."""
     downtime_s: float | None = None
+    """Source STOP to destination RESUME, by one clock."""
     downtime_reported_s: float | None = None
+    """QEMU's own claim."""
     heartbeat_gap_s: float | None = None
+    """The longest silence that the guest's 100 Hz heartbeat showed."""
     wire_bytes: int | None = None
+    """Source to destination, counted outside both parties."""
     stream_bytes: int | None = None
+    """What the source produced."""
     ratio: float | None = None
+    """``stream_bytes`` / ``wire_bytes``."""
     passes: int | None = None
+    """How often QEMU went over memory."""
     guest_dirty_rate_bytes_per_s: float | None = None
+    """What the guest wrote from the ``migrate`` command on, by its own count, while it ran."""
     cpu_s: CpuSeconds = field(default_factory=CpuSeconds)
+    """CPU time by process."""
     verified: bool | None = None
+    """Whether memory, or the stream, was found to have arrived intact; null: nobody looked."""
     verification: tuple[str, ...] = ()
+    """A line for each check that was made."""
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    """Read back from QEMU or reported by the pair, flat."""
     counters: Mapping[str, int | float] = field(default_factory=dict)
+    """QEMU's, the link's, the pair's and the backend's own, flat; durations and sizes end in their unit."""
     samples: tuple[Sample, ...] = ()
+    """Looks at its progress, in their order."""
     decisions: tuple[Mapping[str, Scalar], ...] = ()
+    """Each change of the choice of ``auto``, with what it was made of."""
     steering: tuple[Mapping[str, Scalar], ...] = ()
+    """Each value that the source QEMU was set to, with what it was made of."""
     doubts: Doubts = ()
+    """What makes its figures other than they seem."""
     error: str | None = None
+    """What failed, with the error's class."""
     attempt: Attempt | None = None
+    """What it tried, where it belongs to a search."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -148,37 +169,40 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class MetricSummary:
-    """Median over completed, counted runs, with its 95 % bootstrap interval.
-
-    ``vs_baseline`` is the ratio of medians (None for the baseline itself); ``p_value`` is of a two-sided test.
-    """
+    """One metric of one method, over its completed runs without warm-ups."""
 
     median: float
+    """In the metric's unit."""
     ci95: tuple[float, float]
+    """The median's 95 % interval, by bootstrap, in the metric's unit."""
     n: int
+    """Of so many runs."""
     vs_baseline: float | None = None
+    """Ratio of medians; null for the baseline itself, or where its median is 0."""
     p_value: float | None = None
+    """Of a two-sided rank test against the baseline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All runs of one scenario on one machine.
-
-    ``scenario`` is the scenario as run, in TOML's shape with every default filled in and numbers in base units
-    (keys end in ``_bytes``, ``_bytes_per_s``, ``_s``). ``environment`` is flat: what ``pageferry doctor`` knows.
-    ``memory_classes``: per page class, share of RAM, declared and measured zlib-1 ratio.
-    ``frontiers``: of a scenario that searches, in place of ``summary``: its runs differ in what they tried.
-    ``summary[method][metric]``: metric is a Run field's name, CPU as ``cpu_source_s``, ``cpu_destination_s``, ``cpu_total_s``.
-    """
+    """All runs of one scenario on one machine."""
 
     scenario: Mapping[str, Any]
+    """As run, in TOML's shape, with every default filled in and numbers in base units."""
     environment: Mapping[str, Scalar]
+    """What ``pageferry doctor`` knows of the machine, flat."""
     runs: tuple[Run, ...] = ()
+    """In the order in which they were made."""
     summary: Mapping[str, Mapping[str, MetricSummary]] = field(default_factory=dict)
+    """By method, then by metric."""
     memory_classes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By page class: share of RAM, declared and measured zlib-1 ratio."""
     doubts: Doubts = ()
+    """What makes the summary other than it seems."""
     frontiers: tuple[Frontier, ...] = ()
+    """Of a scenario that searches, in place of ``summary``: its runs differ in what they tried."""
     schema: int = SCHEMA
+    """Of this document; fields are added, never renamed."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -11,17 +11,18 @@ __all__ = ["Attempt", "Frontier", "value_text"]
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What a run of a search tried, and what it showed.
-
-    ``search``: "dirty_rate", then ``value`` is bytes/s, or "downtime_limit", then it is seconds. ``converged``: None where
-    the run failed and says nothing. ``why`` it did not converge; ``guest_limited``: because the guest wrote too slowly.
-    """
+    """What a run of a search tried, and what it showed."""
 
     search: str
+    """"dirty_rate" or "downtime_limit"."""
     value: float
+    """What was tried, in bytes a second or in seconds."""
     converged: bool | None
+    """null: the run failed and says nothing."""
     why: str = ""
+    """Why it did not converge."""
     guest_limited: bool = False
+    """It did not because the guest wrote too slowly."""
 
     @property
     def tried(self) -> str:
@@ -36,28 +37,35 @@ def value_text(search: str, value: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """Where one method stops converging, as far as the runs of its search show.
-
-    ``converged_at`` and ``failed_at`` are the ends of the bracket; None: no value was seen to converge, or to fail.
-    ``converged_runs`` and ``failed_runs``: how many runs at that end say so, of how many. ``downtimes_s`` and
-    ``dirty_rates_bytes_per_s`` are of those that converged at ``converged_at``: STOP to RESUME, and what the guest wrote.
-    ``guest_limited``: at ``failed_at`` the guest wrote too slowly, so that the method's own frontier may lie beyond.
-    ``note``: why the search did not end as it should. ``vs_baseline``: ratio of ``converged_at``, with what both brackets
-    allow (None: without a bound); ``downtime_vs_baseline``: ratio of median downtimes.
-    """
+    """Where one method stops converging, as far as the runs of its search show."""
 
     method: str
+    """Its name in the scenario."""
     search: str
+    """"dirty_rate", in bytes a second, or "downtime_limit", in seconds."""
     converged_at: float | None
+    """This end of the bracket; null: no value was seen to converge."""
     failed_at: float | None
+    """The other end; null: no value was seen to fail."""
     converged_runs: tuple[int, int] = (0, 0)
+    """How many runs at ``converged_at`` say so, of how many."""
     failed_runs: tuple[int, int] = (0, 0)
+    """The same at ``failed_at``."""
     downtimes_s: tuple[float, ...] = ()
+    """Of those that converged at ``converged_at``: STOP to RESUME."""
     dirty_rates_bytes_per_s: tuple[float, ...] = ()
+    """Of the same: what the guest wrote."""
     runs: int = 0
+    """How many the search took."""
     finished: bool = False
+    """Whether the bracket is as narrow as was asked for."""
     guest_limited: bool = False
+    """At ``failed_at`` the guest wrote too slowly, so that the method's own frontier may lie beyond."""
     note: str = ""
+    """Why the search did not end as it should."""
     vs_baseline: float | None = None
+    """Ratio of ``converged_at``."""
     vs_baseline_range: tuple[float | None, float | None] = (None, None)
+    """What both brackets allow of that ratio; null: without a bound."""
     downtime_vs_baseline: float | None = None
+    """Ratio of median downtimes."""
