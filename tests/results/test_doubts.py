@@ -6,7 +6,7 @@ import dataclasses
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import ResultError
@@ -29,6 +29,7 @@ def doubts(draw):
 
 
 @given(st.lists(doubts(), max_size=4))
+@settings(deadline=None)
 def test_what_is_told_is_read(found):
     told = json.loads(json.dumps(tell_doubts(tuple(found))))
     assert read_doubts(told) == tuple(found)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 import report_samples as samples
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.results.result import Run, load_result, save_result
@@ -71,6 +71,7 @@ def sections(page):
 
 
 @given(ENTRIES)
+@settings(deadline=None)
 def test_whatever_a_file_holds_is_read_in_order_or_passed_over(entries):
     found = decisions_of(Run("auto", 1, warmup=False, status="completed", decisions=tuple(entries)))
     assert [d.t_s for d in found] == sorted(d.t_s for d in found)
@@ -81,6 +82,7 @@ def test_whatever_a_file_holds_is_read_in_order_or_passed_over(entries):
 
 
 @given(ENTRIES)
+@settings(deadline=None)
 def test_the_section_is_there_exactly_where_a_counted_run_has_decisions(entries):
     result = only(entries)
     readable = decisions_of(Run("auto", 1, warmup=False, status="completed", decisions=tuple(entries)))
@@ -91,6 +93,7 @@ def test_the_section_is_there_exactly_where_a_counted_run_has_decisions(entries)
 
 
 @given(TIMED)
+@settings(deadline=None)
 def test_bars_fill_the_time_from_the_first_decision_to_the_end_without_gap_or_overlap(timed):
     (shown,) = followed(only(entry(*each) for each in timed))
     drawn = sorted(rows_of(choice_plots.chosen(shown), 0), key=lambda row: (row["s"], row["until"]))
@@ -101,6 +104,7 @@ def test_bars_fill_the_time_from_the_first_decision_to_the_end_without_gap_or_ov
 
 
 @given(TIMED)
+@settings(deadline=None)
 def test_the_links_estimate_is_drawn_exactly_where_it_was_known(timed):
     (shown,) = followed(only(entry(*each) for each in timed))
     points = [row for row in rows_of(choice_plots.estimates(shown), 1) if row["series"] == "link (B)"]
@@ -109,6 +113,7 @@ def test_the_links_estimate_is_drawn_exactly_where_it_was_known(timed):
 
 
 @given(TIMED)
+@settings(deadline=None)
 def test_the_table_has_a_row_per_decision_and_a_cell_per_heading(timed):
     (table,) = choices(only(entry(*each) for each in timed)).tables
     assert len(table.rows) == len(timed)
