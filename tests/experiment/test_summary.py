@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+import offload_samples
 import pytest
 import report_samples as samples
 from rich.console import Console
@@ -37,11 +38,11 @@ def row(text, method):
     ],
 )
 def test_each_row_says_how_many_batches_fell_back(method, end):
-    assert row(printed(samples.offload()), method).split()[-1] == end
+    assert row(printed(offload_samples.offload()), method).split()[-1] == end
 
 
 def test_fallbacks_are_sentences_below_the_table():
-    text = printed(samples.offload())
+    text = printed(offload_samples.offload())
     assert "warning: opencl-4k: 24 of 1700 batches fell back to isal 1\n" in text
     assert "warning: opencl-late: 1700 of 1700 batches fell back to isal 1; this is no offload result\n" in text
     assert "warning: qatzip-1: 90 of 1700 calls fell back to QATzip's software\n" in text
@@ -52,10 +53,10 @@ def test_without_a_device_there_is_no_such_column():
 
 
 def test_compare_warns_of_the_side_that_fell_back(tmp_path, capsys):
-    clean = samples.offload()
+    clean = offload_samples.offload()
     runs = tuple(replace(r, counters={"fallbacks": 0, "sender_batches": 340}) for r in clean.runs)
     save_result(replace(clean, runs=runs), tmp_path / "a" / "result.json")
-    save_result(samples.offload(), tmp_path / "b" / "result.json")
+    save_result(offload_samples.offload(), tmp_path / "b" / "result.json")
     assert cli.main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
     out = capsys.readouterr().out
     assert "warning: B: opencl-late is not a result of opencl" in out

@@ -4,6 +4,7 @@ import re
 
 import advice_samples
 import frontier_samples
+import offload_samples
 import pytest
 import report_samples as samples
 
@@ -44,7 +45,7 @@ def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("pages")
     for name in ("live", "codecs", "threads", "offload", "adaptive", "empty", "hostile"):
         html.write_report(getattr(samples, name)(), out / f"{name}.html")
-    html.write_comparison(samples.live(), samples.offload(), out / "compare.html", ("before", "after"))
+    html.write_comparison(samples.live(), offload_samples.offload(), out / "compare.html", ("before", "after"))
     html.write_report(frontier_samples.convergence(), out / "convergence.html")
     links = [(f"link {n}", frontier_samples.convergence(bandwidth)) for n, bandwidth in enumerate((37_500_000, None))]
     site.write_site(links, out / "links")

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import offload_samples
 import pytest
 import report_samples as samples
 
@@ -133,12 +134,12 @@ def test_a_method_that_fell_back_is_marked_wherever_it_is_shown(pages, tmp_path)
     assert words.count("all 1 700 of its batches fell back to isal 1. Nothing was offloaded") == 2
     assert "opencl-late ( not offloaded )" in words
     assert "Device: 2 errors, 1 time-out, 1 worker death, 8 refused batches, 1 restart" in words
-    compared = Page(html.render_comparison(samples.live(), samples.offload(), ("a", "b"))).words()
+    compared = Page(html.render_comparison(samples.live(), offload_samples.offload(), ("a", "b"))).words()
     assert "b: opencl-late is not a result of opencl" in compared
 
 
 def test_hostile_text_is_inert_in_the_offload_section():
-    result = samples.renamed(samples.offload(), "opencl-4k", samples.HOSTILE)
+    result = samples.renamed(offload_samples.offload(), "opencl-4k", samples.HOSTILE)
     runs = tuple(replace(r, parameters={"sender.fallback": samples.HOSTILE}) for r in result.runs)
     page = Page(html.render_report(replace(result, runs=runs)))
     assert f"{samples.HOSTILE}: 24 of 1 700 batches fell back to" in page.words()

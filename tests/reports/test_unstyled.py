@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import advice_samples
 import certificate_samples
 import frontier_samples
+import offload_samples
 import pytest
 import report_samples as samples
 
@@ -58,7 +59,7 @@ def pages(tmp_path_factory):
         name: html.render_report(getattr(samples, name)()) for name in ("live", "offload", "adaptive", "all_failed")
     }
     found["convergence"] = html.render_report(frontier_samples.convergence())
-    found["compare"] = html.render_comparison(samples.live(), samples.offload(), ("before", "after"))
+    found["compare"] = html.render_comparison(samples.live(), offload_samples.offload(), ("before", "after"))
     for name in ("passing", "failing", "stand_in"):
         found[name] = render_certificate(getattr(certificate_samples, name)())
     found["certificates"] = render_certificate_comparison(certificate_samples.passing(), certificate_samples.failing())

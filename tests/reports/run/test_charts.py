@@ -3,7 +3,9 @@ from dataclasses import replace
 from statistics import median
 from xml.etree import ElementTree
 
+import offload_samples
 import pytest
+import replay_samples
 import report_samples as samples
 
 from reports.run import bars, charts, plots, steer_plots
@@ -24,13 +26,13 @@ def test_a_live_result_gets_the_six_charts():
 
 
 def test_a_replay_leaves_downtime_out_and_says_so():
-    built = charts.build(samples.codecs())
+    built = charts.build(replay_samples.codecs())
     assert [c.key for c in built.shown] == ["codecs", "time", "progress", "cpu", "cpu-per-gib"]
     assert any("No chart of downtime: a stream was replayed" in sentence for sentence in built.omitted)
 
 
 def test_a_grid_of_threads_gets_a_heat_map_per_backend():
-    built = charts.build(samples.threads())
+    built = charts.build(replay_samples.threads())
     assert [c.key for c in built.shown][:2] == ["threads-1", "threads-2"]
     assert "One for every four" in built.shown[0].caption
 
@@ -98,7 +100,7 @@ def test_cpu_per_gib_of_a_live_guest_is_of_its_memory_for_every_method():
 
 
 def test_cpu_per_gib_of_a_replay_is_of_the_stream():
-    result = samples.codecs()
+    result = replay_samples.codecs()
     parts, dots = of(bars.cpu_per_gib(result), "isal-1")
     sender = median(r.cpu_s.sender for r in result.runs if r.method == "isal-1")
     assert parts == {"sender": pytest.approx(sender / (346_000_000 / 2**30), abs=1e-4)}
@@ -114,7 +116,7 @@ def test_without_what_was_carried_there_is_no_cpu_per_gib():
 
 
 def test_an_offloaded_batchs_parts_are_stacked_in_the_order_of_time():
-    spec = bars.offload(samples.offload())
+    spec = bars.offload(offload_samples.offload())
     mine = sorted((row for row in rows(spec) if row["method"] == "opencl-64k"), key=lambda row: row["order"])
     assert [row["series"] for row in mine] == [
         "waiting for a slot",
@@ -128,7 +130,7 @@ def test_an_offloaded_batchs_parts_are_stacked_in_the_order_of_time():
 
 
 def test_the_offload_chart_has_its_own_section_and_only_where_a_device_was_used():
-    assert [c.key for c in charts.build(samples.offload()).shown if c.section == "offload"] == ["offload"]
+    assert [c.key for c in charts.build(offload_samples.offload()).shown if c.section == "offload"] == ["offload"]
     assert "offload" not in keys(samples.live())
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from statistics import median
 from xml.etree import ElementTree
 
+import choice_samples
 import pytest
 import report_samples as samples
 from hypothesis import given, settings
@@ -19,7 +20,7 @@ from reports.run import charts, choice_plots, view
 from reports.run.choices import DEFINITIONS, HEADINGS, choices, decisions_of, followed
 
 SCALARS = st.one_of(st.none(), st.booleans(), st.text(max_size=5), st.integers(-5, 10**12), st.floats())
-BASE = samples.adaptive()
+BASE = choice_samples.adaptive()
 FIELDS = (
     "t_s",
     "choice",
@@ -121,7 +122,7 @@ def test_the_table_has_a_row_per_decision_and_a_cell_per_heading(timed):
 
 
 def test_a_sentence_says_what_it_settled_on_how_often_it_changed_and_when_last():
-    result = samples.adaptive()
+    result = choice_samples.adaptive()
     runs = [r for r in result.runs if r.method == "auto" and not r.warmup]
     last_s = median(r.decisions[-1]["t_s"] for r in runs)
     assert choices(result).sentences == (
@@ -131,9 +132,9 @@ def test_a_sentence_says_what_it_settled_on_how_often_it_changed_and_when_last()
 
 
 def test_warm_ups_and_runs_that_failed_do_not_count():
-    result = samples.adaptive(repeats=3)
+    result = choice_samples.adaptive(repeats=3)
     odd = {"none": 1.0}
-    usual = dict(samples.SHARES)
+    usual = dict(choice_samples.SHARES)
     assert choices(shared(result, odd, usual, usual, usual)).sentences == choices(result).sentences
     kept = of_auto(result, lambda r: r if r.repeat == 2 else replace(r, status="failed"))
     assert choices(kept).sentences[0].endswith("(1 run).")
@@ -141,7 +142,7 @@ def test_warm_ups_and_runs_that_failed_do_not_count():
 
 
 def test_runs_without_decisions_beside_others_are_told():
-    result = of_auto(samples.adaptive(), lambda r: replace(r, decisions=()) if r.repeat == 2 else r)
+    result = of_auto(choice_samples.adaptive(), lambda r: replace(r, decisions=()) if r.repeat == 2 else r)
     assert choices(result).sentences[0].endswith("(medians of 4 of 5 runs).")
 
 
@@ -156,7 +157,7 @@ def test_one_change_is_one():
 
 def test_runs_that_did_not_agree_are_told_apart():
     a, b = {"zstd:1": 0.9, "isal:1": 0.1}, {"isal:1": 1.0}
-    section = choices(shared(samples.adaptive(repeats=3), a, a, b, a))
+    section = choices(shared(choice_samples.adaptive(repeats=3), a, a, b, a))
     assert section.sentences[0].startswith("auto: zstd:1 for 90\u00a0% of the stream, 0\u00a0% to 90\u00a0% by run, ")
     assert section.notes == (
         "auto: its 3 runs did not agree. The largest part of the stream went through zstd:1 in 2, isal:1 in 1.",
@@ -164,13 +165,13 @@ def test_runs_that_did_not_agree_are_told_apart():
 
 
 def test_without_shares_the_last_choice_is_named():
-    result = of_auto(samples.adaptive(), lambda r: replace(r, counters={}))
+    result = of_auto(choice_samples.adaptive(), lambda r: replace(r, counters={}))
     (shown,) = followed(result)
     assert choices(result).sentences[0].startswith(f"auto: zstd:1 at the end of run {shown.repeat}, 3 changes")
 
 
 def test_each_method_that_decides_has_its_sentence_charts_and_table():
-    first = samples.adaptive()
+    first = choice_samples.adaptive()
     second = samples.renamed(first, "auto", "auto, 8 threads")
     declared = [*first.scenario["methods"], second.scenario["methods"][-1]]
     runs = first.runs + tuple(r for r in second.runs if r.method == "auto, 8 threads")
@@ -182,7 +183,7 @@ def test_each_method_that_decides_has_its_sentence_charts_and_table():
 
 
 def test_the_run_shown_is_the_one_nearest_the_median_total_time():
-    result = samples.adaptive()
+    result = choice_samples.adaptive()
     times = sorted((r.total_time_s, r.repeat) for r in result.runs if r.method == "auto" and not r.warmup)
     (shown,) = followed(result)
     assert (shown.end_s, shown.repeat) == times[2]
@@ -216,7 +217,7 @@ def test_a_long_table_is_folded():
 
 
 def test_estimates_are_points_at_each_decision_joined_by_steps_on_a_logarithmic_axis():
-    (shown,) = followed(samples.adaptive())
+    (shown,) = followed(choice_samples.adaptive())
     spec = choice_plots.estimates(shown)
     line = spec["layer"][0]
     assert line["mark"]["interpolate"] == "step-after"
@@ -242,7 +243,7 @@ def test_a_line_is_parted_where_the_link_was_not_known():
 
 
 def test_candidates_stand_in_the_order_of_their_first_use():
-    (shown,) = followed(samples.adaptive())
+    (shown,) = followed(choice_samples.adaptive())
     encoding = choice_plots.chosen(shown)["layer"][0]["encoding"]
     assert encoding["y"]["sort"] == ["none", "isal:1", "zstd:3", "zstd:1"]
     assert encoding["x"]["scale"]["domain"] == [0, shown.end_s]
@@ -265,7 +266,7 @@ def test_a_page_without_decisions_has_no_word_of_choices(name):
 
 
 def test_a_page_with_decisions_has_the_section_its_link_its_charts_and_how_it_was_made():
-    page = html.render_report(samples.adaptive())
+    page = html.render_report(choice_samples.adaptive())
     assert len(sections(page)) == 1
     section = page.split('<section id="choices"')[1].split("</section>")[0]
     assert re.findall(r'<figure class="chart" id="chart-([^"]+)"', section) == ["choices-1", "estimates-1"]
@@ -275,8 +276,8 @@ def test_a_page_with_decisions_has_the_section_its_link_its_charts_and_how_it_wa
 
 
 def test_decisions_survive_their_file(tmp_path):
-    save_result(samples.adaptive(), tmp_path / "result.json")
-    assert choices(load_result(tmp_path)) == choices(samples.adaptive())
+    save_result(choice_samples.adaptive(), tmp_path / "result.json")
+    assert choices(load_result(tmp_path)) == choices(choice_samples.adaptive())
 
 
 def test_markup_in_a_choice_is_inert():

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import offload_samples
 import pytest
 import report_samples as samples
 
@@ -31,7 +32,7 @@ def table(section):
 
 
 def test_a_batchs_parts_are_the_medians_of_the_runs_means_and_make_a_whole():
-    result = samples.offload()
+    result = offload_samples.offload()
     found = {phase.label: phase for phase in phases(result, "opencl-64k")}
     assert list(found) == [label for _, label in PHASES]
     kernel = sorted(
@@ -45,18 +46,18 @@ def test_a_batchs_parts_are_the_medians_of_the_runs_means_and_make_a_whole():
 
 
 def test_the_rest_of_the_wall_time_is_hand_over_and_never_negative():
-    result = changed(samples.offload(), "opencl-64k", sender_offload_wait_s=0.5)
+    result = changed(offload_samples.offload(), "opencl-64k", sender_offload_wait_s=0.5)
     assert phases(result, "opencl-64k")[-1].ms == 0
     assert "opencl-64k: the device's times add up to more than the wall time" in offload(result).notes[0]
-    assert offload(samples.offload()).notes == ()
+    assert offload(offload_samples.offload()).notes == ()
 
 
 def test_the_table_names_its_units_and_tells_the_devices_rate_from_the_pipelines():
-    rows = table(offload(samples.offload()))
+    rows = table(offload(offload_samples.offload()))
     assert rows["Kernel (ms)"]["opencl-64k"].startswith("2.4")
     assert rows["Kernel (ms)"]["opencl-64k"].endswith("\u00a0%)")
     rate = int(rows["Device, while a kernel runs (MB/s)"]["opencl-64k"])
-    assert rate == pytest.approx(samples.BATCH_BYTES / 2.45e-3 / 1e6, rel=0.05)
+    assert rate == pytest.approx(offload_samples.BATCH_BYTES / 2.45e-3 / 1e6, rel=0.05)
     assert int(rows["Pipeline, over the whole migration (MB/s)"]["opencl-64k"]) == pytest.approx(
         341e6 / 1.361 / 1e6, rel=0.05
     )
@@ -67,7 +68,7 @@ def test_the_table_names_its_units_and_tells_the_devices_rate_from_the_pipelines
 
 
 def test_a_sentence_says_where_a_batchs_time_went():
-    first, _, last = offload(samples.offload()).sentences
+    first, _, last = offload(offload_samples.offload()).sentences
     assert first.startswith("opencl-64k: a batch took 3.8\u00a0ms, the largest part kernel (6")
     assert last == "opencl-late: the device compressed no batch."
 
@@ -76,14 +77,14 @@ def test_results_without_a_device_have_no_section():
     for make in (samples.live, samples.codecs, samples.empty, samples.all_failed):
         assert offload(make()) is None
         assert "Device rate" not in dict(view.page(make()).definitions)
-    assert "Device rate" in dict(view.page(samples.offload()).definitions)
+    assert "Device rate" in dict(view.page(offload_samples.offload()).definitions)
 
 
 def test_qatzips_software_is_counted_against_its_hardware():
-    (row,) = qat_rows(samples.offload())
+    (row,) = qat_rows(offload_samples.offload())
     assert (row.method, row.cells) == ("qatzip-1", ("5", "1\u202f610", "90", "5.3\u00a0%", "1\u202f700", "0"))
     assert row.trouble
-    (clean,) = qat_rows(changed(samples.offload(), "qatzip-1", sender_qat_software_calls=0))
+    (clean,) = qat_rows(changed(offload_samples.offload(), "qatzip-1", sender_qat_software_calls=0))
     assert not clean.trouble
 
 
@@ -102,13 +103,13 @@ def test_qatzips_software_is_counted_against_its_hardware():
     ids=["none", "each run", "one run", "one run wholly", "most", "all"],
 )  # fmt: skip
 def test_fallbacks_are_counted_over_the_counted_runs(fallen, share, words):
-    result = changed(samples.offload(), "opencl-64k", fallbacks=fallen)
+    result = changed(offload_samples.offload(), "opencl-64k", fallbacks=fallen)
     found = fallbacks_of(result, "opencl-64k")
     assert [(each.share, each.text) for each in found] == ([(share, words)] if share else [])
 
 
 def test_a_method_that_wholly_fell_back_is_alerted_tagged_and_named_with_its_stand_in():
-    page = view.page(samples.offload())
+    page = view.page(offload_samples.offload())
     assert page.verdict.alerts == (
         "opencl-late is not a result of opencl: all 1\u202f700 of its batches fell back to isal 1. Nothing was offloaded; "
         "its figures are those of isal 1.",
@@ -120,31 +121,31 @@ def test_a_method_that_wholly_fell_back_is_alerted_tagged_and_named_with_its_sta
         ("24 of 1\u202f700 batches fell back to isal 1, in 2 of 5 runs",),
     )
     assert (rows["isal-1"].fallen, rows["isal-1"].fallbacks) == (None, ())
-    assert doubted_name(samples.offload(), "opencl-late") == "opencl-late (all by isal 1)"
-    assert view.card("x", samples.offload()).alerts == page.verdict.alerts
+    assert doubted_name(offload_samples.offload(), "opencl-late") == "opencl-late (all by isal 1)"
+    assert view.card("x", offload_samples.offload()).alerts == page.verdict.alerts
 
 
 def test_the_fastest_method_is_not_praised_under_a_devices_name_that_did_nothing():
-    result = samples.offload()
+    result = offload_samples.offload()
     runs = tuple(replace(r, total_time_s=r.total_time_s / 3) if r.method == "opencl-late" else r for r in result.runs)
     first = view.page(samples.summarised(replace(result, runs=runs))).verdict.sentences[0]
     assert first.startswith("opencl-late (all by isal 1) finished fastest")
 
 
 def test_a_few_fallbacks_are_a_sentence_beside_the_verdict():
-    said = view.page(samples.offload()).verdict.sentences
+    said = view.page(offload_samples.offload()).verdict.sentences
     assert "opencl-4k: 24 of 1\u202f700 batches fell back to isal 1, in 2 of 5 runs." in said
     assert "qatzip-1: 90 of 1\u202f700 calls fell back to QATzip's software." in said
     assert not any("opencl-late" in sentence for sentence in said)
 
 
 def test_qatzip_without_any_hardware_is_no_offload_result():
-    result = changed(samples.offload(), "qatzip-1", sender_qat_hardware_calls=0, sender_qat_software_calls=340)
+    result = changed(offload_samples.offload(), "qatzip-1", sender_qat_hardware_calls=0, sender_qat_software_calls=340)
     assert any(alert.startswith("qatzip-1 is not a result of qatzip") for alert in view.page(result).verdict.alerts)
 
 
 def test_faults_are_listed_run_by_run_with_warm_ups():
-    found = faults(samples.offload())
+    found = faults(offload_samples.offload())
     assert [(row.method, row.run) for row in found.rows] == [
         ("opencl-4k", "run 2"),
         ("opencl-4k", "run 3"),
@@ -162,12 +163,12 @@ def test_faults_are_listed_run_by_run_with_warm_ups():
 
 
 def test_a_fault_that_cost_no_batch_is_listed_too():
-    result = changed(samples.offload(), "opencl-64k", sender_offload_mismatches=lambda r: int(r.repeat == 1))
+    result = changed(offload_samples.offload(), "opencl-64k", sender_offload_mismatches=lambda r: int(r.repeat == 1))
     assert ("opencl-64k", "run 1") in [(row.method, row.run) for row in faults(result).rows]
 
 
 def test_a_runs_faults_are_words():
-    run = next(r for r in samples.offload().runs if r.method == "opencl-4k" and r.repeat == 2)
+    run = next(r for r in offload_samples.offload().runs if r.method == "opencl-4k" and r.repeat == 2)
     assert fault_text(run) == ("Device: 2 errors, 1 time-out, 1 worker death, 8 refused batches, 1 restart")
     assert fault_text(replace(run, counters={"fallbacks": 0, "sender_batches": 340})) == ""
     assert fault_text(Run("m", 1, warmup=False, status="failed")) == ""
@@ -182,15 +183,15 @@ def test_fallbacks_of_a_codec_on_the_cpu_are_told_alike():
 
 def test_counters_that_are_no_numbers_do_not_break_a_page():
     odd = {f"sender_offload_{name}": float("nan") for name in ("kernel_s", "raw_bytes", "wait_s", "blocks")}
-    result = changed(samples.offload(), "opencl-64k", fallbacks=float("inf"), **odd)
+    result = changed(offload_samples.offload(), "opencl-64k", fallbacks=float("inf"), **odd)
     assert "nan" not in str(offload(result))
     assert "NaN" not in html.render_report(result).replace(charts.javascript(), "")
 
 
 def test_a_comparison_says_which_side_fell_back():
-    view_of_both = view.compare(samples.offload(), samples.offload(), ("A", "B"))
+    view_of_both = view.compare(offload_samples.offload(), offload_samples.offload(), ("A", "B"))
     assert view_of_both.warnings[0] == "A: opencl-4k: 24 of 1\u202f700 batches fell back to isal 1, in 2 of 5 runs."
-    assert len(view_of_both.warnings) == 2 * len(every_sentence(samples.offload()))
+    assert len(view_of_both.warnings) == 2 * len(every_sentence(offload_samples.offload()))
     first = next(line for line in view_of_both.lines if line.method == "opencl-late")
     assert first.fallbacks == tuple(f"{side}: 1\u202f700 of 1\u202f700 batches fell back to isal 1" for side in "AB")
     assert not any(line.fallbacks for line in view_of_both.lines if not line.first)

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+import replay_samples
 import report_samples as samples
 
 from harness.results.result import MetricSummary, Result, Run
@@ -163,7 +164,7 @@ def test_published_effects_are_computed():
 
 
 def test_a_replay_has_no_downtime_and_no_published_rows():
-    view = verdict(samples.codecs())
+    view = verdict(replay_samples.codecs())
     assert not any("Downtime" in heading for heading in view.headings)
     assert view.published is None
     assert any("there is no downtime" in note for note in view.notes)

@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import replay_samples
 import report_samples as samples
 
 from harness.results.doubts import FewRuns, Said
@@ -117,7 +118,7 @@ def test_a_ratios_interval_holds_the_ratio_and_needs_three_runs():
 
 
 def test_a_grid_finds_the_fewest_decompression_threads():
-    isal, zlib = grids(samples.threads())
+    isal, zlib = grids(replay_samples.threads())
     assert (isal.title, zlib.title) == ("isal level 1", "zlib level 1")
     assert [(p.threads, p.decompress_threads) for p in isal.points if p.enough] == [
         (1, 1),
