@@ -12,11 +12,11 @@ from typing import Annotated
 
 from harness.migrator.transport.contract import Access
 
-__all__ = ["ReceiveConfig", "SendConfig", "Setting", "SocketSettings"]
+__all__ = ["LEAST_BATCH_BYTES", "MOST_BATCH_BYTES", "ReceiveConfig", "SendConfig", "Setting", "SocketSettings"]
 
 _MOST_THREADS = 256
 _SHORTEST_S = 1e-6
-_LEAST_BATCH_BYTES, _MOST_BATCH_BYTES = 16 << 10, 4 << 20
+LEAST_BATCH_BYTES, MOST_BATCH_BYTES = 16 << 10, 4 << 20
 """The most is ``backends.api.MAX_BATCH_BYTES``, written again so that ``--help`` need not import the backends."""
 
 
@@ -93,8 +93,8 @@ class SendConfig(SocketSettings):
         Setting(
             "--batch",
             "Bytes of pages compressed at once, such as 256KiB [the backend's choice].",
-            low=_LEAST_BATCH_BYTES,
-            high=_MOST_BATCH_BYTES,
+            low=LEAST_BATCH_BYTES,
+            high=MOST_BATCH_BYTES,
         ),
     ] = None
     inflight_bytes: Annotated[

@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, ValidationInfo, model_validator
 
 from backends import registry
-from backends.api import MAX_BATCH_BYTES, BackendError, BackendInfo
+from backends.api import BackendError, BackendInfo
 from harness.errors import UserError
 from harness.migrator.carry.fallback import choose_fallback
 from harness.migrator.choose.auto import AUTO
+from harness.migrator.config import LEAST_BATCH_BYTES, MOST_BATCH_BYTES
 from harness.names import unknown
 from harness.scenario.fault import Fault, shown
 from harness.scenario.part import OptionalBytes, Part, Scalar, Threads
@@ -154,10 +155,10 @@ def _check_settings(method: PairMethod, info: BackendInfo) -> None:
 
 
 def _check_buffers(batch: int | None, inflight: int | None) -> None:
-    if batch is not None and (batch % PAGE_BYTES or not PAGE_BYTES <= batch <= MAX_BATCH_BYTES):
-        limits = f"{format_bytes(PAGE_BYTES)} to {format_bytes(MAX_BATCH_BYTES)}"
+    if batch is not None and (batch % PAGE_BYTES or not LEAST_BATCH_BYTES <= batch <= MOST_BATCH_BYTES):
+        limits = f"{format_bytes(LEAST_BATCH_BYTES)} to {format_bytes(MOST_BATCH_BYTES)}"
         raise Fault(("batch",), f"{format_bytes(batch)}: must be whole pages of 4 KiB, {limits}")
-    least = max(batch or 0, PAGE_BYTES)
+    least = max(batch or 0, LEAST_BATCH_BYTES)
     if inflight is not None and not least <= inflight <= MAX_INFLIGHT_BYTES:
         limits = f"{format_bytes(least)} (one batch) to {format_bytes(MAX_INFLIGHT_BYTES)}"
         raise Fault(("inflight",), f"{format_bytes(inflight)}: must be {limits}")
