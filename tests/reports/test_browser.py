@@ -7,6 +7,7 @@ import frontier_samples
 import offload_samples
 import pytest
 import report_samples as samples
+from every_sample import SAMPLES
 
 from reports import html
 from reports.advice import page as advice
@@ -44,7 +45,7 @@ CONTRAST = """
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("pages")
     for name in ("live", "codecs", "threads", "offload", "adaptive", "empty", "hostile"):
-        html.write_report(getattr(samples, name)(), out / f"{name}.html")
+        html.write_report(SAMPLES[name](), out / f"{name}.html")
     html.write_comparison(samples.live(), offload_samples.offload(), out / "compare.html", ("before", "after"))
     html.write_report(frontier_samples.convergence(), out / "convergence.html")
     links = [(f"link {n}", frontier_samples.convergence(bandwidth)) for n, bandwidth in enumerate((37_500_000, None))]

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import offload_samples
 import pytest
 import report_samples as samples
+from every_sample import SAMPLES
 
 from harness.errors import ResultError
 from harness.results.result import load_result
@@ -59,7 +60,7 @@ CASES = ["live", "empty", "all_failed", "one_method", "codecs", "threads", "offl
 
 @pytest.fixture(scope="module")
 def pages():
-    return {name: html.render_report(getattr(samples, name)()) for name in CASES}
+    return {name: html.render_report(SAMPLES[name]()) for name in CASES}
 
 
 @pytest.mark.parametrize("name", CASES)

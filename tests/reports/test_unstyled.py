@@ -8,6 +8,7 @@ import frontier_samples
 import offload_samples
 import pytest
 import report_samples as samples
+from every_sample import SAMPLES
 
 from reports import html
 from reports.advice import page as advice
@@ -55,9 +56,7 @@ def _part_of_a_word(char):
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    found = {
-        name: html.render_report(getattr(samples, name)()) for name in ("live", "offload", "adaptive", "all_failed")
-    }
+    found = {name: html.render_report(SAMPLES[name]()) for name in ("live", "offload", "adaptive", "all_failed")}
     found["convergence"] = html.render_report(frontier_samples.convergence())
     found["compare"] = html.render_comparison(samples.live(), offload_samples.offload(), ("before", "after"))
     for name in ("passing", "failing", "stand_in"):

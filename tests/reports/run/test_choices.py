@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import choice_samples
 import pytest
 import report_samples as samples
+from every_sample import SAMPLES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -258,7 +259,7 @@ def test_rates_that_a_logarithm_has_no_place_for_leave_the_chart_out_and_say_so(
 
 @pytest.mark.parametrize("name", ["live", "empty", "all_failed", "codecs", "offload"])
 def test_a_page_without_decisions_has_no_word_of_choices(name):
-    result = getattr(samples, name)()
+    result = SAMPLES[name]()
     page = html.render_report(result)
     assert sections(page) == []
     assert 'href="#choices"' not in page

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import offload_samples
 import pytest
+import replay_samples
 import report_samples as samples
 
 from harness.results.result import Run
@@ -74,7 +75,7 @@ def test_a_sentence_says_where_a_batchs_time_went():
 
 
 def test_results_without_a_device_have_no_section():
-    for make in (samples.live, samples.codecs, samples.empty, samples.all_failed):
+    for make in (samples.live, replay_samples.codecs, samples.empty, samples.all_failed):
         assert offload(make()) is None
         assert "Device rate" not in dict(view.page(make()).definitions)
     assert "Device rate" in dict(view.page(offload_samples.offload()).definitions)
