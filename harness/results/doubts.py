@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import get_args
 
 from harness.results.doubt import Doubt
-from harness.results.metrics import METRICS
 from harness.results.search import value_text
 
 __all__ = [
@@ -112,17 +111,17 @@ class Unverified(Doubt):
 
 @dataclass(frozen=True, slots=True)
 class Spread(Doubt):
-    """``share``: the standard deviation, of the mean."""
+    """``title``: the metric's, inside a sentence. ``share``: the standard deviation, of the mean."""
 
     kind = "spread"
     subject = "metric"
     method: str
     metric: str
+    title: str
     share: float
 
     def _words(self) -> str:
-        name = METRICS[self.metric].words if self.metric in METRICS else self.metric
-        return f"{name} varies widely from run to run (standard deviation {self.share:.0%} of the mean)."
+        return f"{self.title} varies widely from run to run (standard deviation {self.share:.0%} of the mean)."
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def _spread(method: str, runs: Sequence[Run]) -> Iterator[Doubt]:
             continue
         share = statistics.stdev(numbers) / mean
         if share > WIDE_SPREAD:
-            yield Spread(method, key, share)
+            yield Spread(method, key, METRICS[key].words, share)
 
 
 def _outliers(method: str, runs: Sequence[Run]) -> Iterator[Doubt]:

@@ -39,7 +39,10 @@ def test_what_is_told_is_read(found):
 def test_a_file_has_a_sentence_for_each_doubt(tmp_path):
     run = Run("b", 1, warmup=False, status="completed", doubts=(Said("noisy"),))
     result = Result(
-        {"methods": [{"name": "b"}]}, {}, (run,), doubts=(FewRuns("b", 1), Spread("b", "total_time_s", 0.2))
+        {"methods": [{"name": "b"}]},
+        {},
+        (run,),
+        doubts=(FewRuns("b", 1), Spread("b", "total_time_s", "total time", 0.2)),
     )
     save_result(result, tmp_path / "result.json")
     told = json.loads((tmp_path / "result.json").read_text())
@@ -48,7 +51,9 @@ def test_a_file_has_a_sentence_for_each_doubt(tmp_path):
         "b: total time varies widely from run to run (standard deviation 20% of the mean).",
     ]
     assert told["runs"][0]["warnings"] == ["noisy"]
-    assert told["doubts"][1]["values"] == {"method": "b", "metric": "total_time_s", "share": 0.2}
+    assert told["doubts"][1]["values"] == {
+        "method": "b", "metric": "total_time_s", "title": "total time", "share": 0.2,
+    }  # fmt: skip
     assert load_result(tmp_path) == result
 
 
