@@ -119,12 +119,15 @@ _ENGINES: Mapping[str, type[Method]] = {"qemu": QemuMethod, "pageferry": PairMet
 
 
 def method_of(table: object, info: ValidationInfo) -> object:
-    """A table as a method of its engine; of none, where the engine is none that there is."""
+    """A table as a method of its engine; what is no table stays what it is. :raises Fault: no such engine."""
     if not isinstance(table, Mapping):
         return table
-    engine = table.get("engine")
-    part = _ENGINES.get(engine, Method) if isinstance(engine, str) else Method
-    return part.model_validate(table, context=info.context)
+    engine, known = table.get("engine"), " or ".join(repr(name) for name in _ENGINES)
+    if engine is None:
+        raise Fault(("engine",), f"is missing: write {known}")
+    if not isinstance(engine, str) or engine not in _ENGINES:
+        raise Fault(("engine",), f"{shown(engine)}: must be {known}")
+    return _ENGINES[engine].model_validate(table, context=info.context)
 
 
 def _backend_info(name: str, context: dict[str, Any]) -> BackendInfo:

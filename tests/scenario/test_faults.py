@@ -100,6 +100,12 @@ def test_a_wrong_key_is_named_with_its_value_and_remedy(load, top, tables, words
         ),
         ('name = "b"\nengine = "kvm"', ["method.b.engine: 'kvm'", "'qemu' or 'pageferry'"]),
         ('name = "b"', ["method.b.engine: is missing"]),
+        ('name = "b"\nbackend = "zlib"', ["method.b.engine: is missing: write 'qemu' or 'pageferry'"]),
+        (
+            'name = "b"\nengine = "pageferri"\nbackend = "zlib"',
+            ["method.b.engine: 'pageferri': must be 'qemu' or 'pageferry'"],
+        ),
+        ('name = "b"\nengine = ["qemu"]\nbackend = "zlib"', ["method.b.engine: ['qemu']: must be 'qemu'"]),
         ('engine = "qemu"', ["method.#3.name: is missing"]),
         ('name = "../b"\nengine = "qemu"', ["'../b'", "letter or digit"]),
         ('name = "b"\nengine = "qemu"\nbaseline = true\nlevel = [1, 2]', ["method.b.baseline", "one value"]),
