@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.table import Table
 
+    from harness.kinds import Kinds
+    from harness.scenario.kinds import GuestKind, LinkKind
+
 __all__ = ["command"]
+
+Kind = TypeVar("Kind", "GuestKind", "LinkKind")
 
 _EPILOG = """\b
 Examples:
@@ -73,7 +80,6 @@ def _scenarios() -> Table:
 
 
 def _guests() -> Table:
-    from harness.experiment.console import make_table, plain
     from harness.experiment.environment import kvm_problem, qemu_version
     from harness.scenario.kinds import GUESTS
 
@@ -81,19 +87,34 @@ def _guests() -> Table:
     problem = kvm_problem()
     speed = "under KVM if a probe boot works" if problem is None else f"under TCG, for {problem}"
     live = f"QEMU {qemu}, {speed}" if qemu else "qemu-system-x86_64 is not on PATH; apt install qemu-system-x86"
-    table = make_table("guests (guest.kind of a scenario)", "kind", "here", "what it is", "runs on, or why not")
-    for name in GUESTS.names():
-        kind = GUESTS.load(name)
-        here = "[green]yes[/]" if qemu or not kind.settings.has_qemu else "[red]no[/]"
-        table.add_row(plain(name), here, plain(kind.summary), plain(live) if kind.settings.has_qemu else "-")
-    return table
+
+    def look(kind: type[GuestKind]) -> tuple[bool, str]:
+        return (bool(qemu), live) if kind.settings.has_qemu else (True, "-")
+
+    return _kinds("guests (guest.kind of a scenario)", "runs on, or why not", GUESTS, look)
 
 
 def _links() -> Table:
-    from harness.experiment.console import make_table, plain
     from harness.scenario.kinds import LINKS
 
-    table = make_table("links (link.kind of a scenario)", "kind", "what it is")
-    for name in LINKS.names():
-        table.add_row(plain(name), plain(LINKS.load(name).summary))
+    def look(kind: type[LinkKind]) -> tuple[bool, str]:
+        missing = kind.missing()
+        return missing is None, missing or "-"
+
+    return _kinds("links (link.kind of a scenario)", "why not", LINKS, look)
+
+
+def _kinds(title: str, last: str, kinds: Kinds[Kind], look: Callable[[type[Kind]], tuple[bool, str]]) -> Table:
+    """``look``: whether a kind is here, and what to say of that. One that cannot be loaded is told, and hides no other."""
+    from harness.errors import UserError
+    from harness.experiment.console import make_table, plain
+
+    table = make_table(title, "kind", "here", "what it is", last)
+    for name in kinds.names():
+        try:
+            kind = kinds.load(name)
+            summary, (here, said) = kind.summary or "-", look(kind)
+        except UserError as exc:
+            summary, here, said = "-", False, str(exc)
+        table.add_row(plain(name), "[green]yes[/]" if here else "[red]no[/]", plain(summary), plain(said))
     return table

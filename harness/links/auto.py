@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from harness.errors import MissingError, PeerError
 from harness.links.contract import ChosenLink, Link
-from harness.links.netns import NetnsLink, NetnsSettings, PacketSettings
+from harness.links.netns import NetnsLink, PacketSettings
 from harness.links.relay import RelayLink
 from harness.scenario.kinds import LinkSettings
 
@@ -32,9 +31,6 @@ class AutoLink(Link):
         if given.delay_s or given.jitter_s:
             why = "a delay, which the relay makes without TCP's own limits over a distance; netns has those"
             return ChosenLink(RelayLink, given, f"auto: {why}")
-        try:
-            with NetnsLink(NetnsSettings()):
-                pass
-        except (MissingError, PeerError) as exc:
-            return ChosenLink(RelayLink, given, f"auto: no network namespaces here: {exc}")
+        if (missing := NetnsLink.missing()) is not None:
+            return ChosenLink(RelayLink, given, f"auto: no network namespaces here: {missing}")
         return ChosenLink(netns.kind, given, "auto: root, and a trial of network namespaces worked")

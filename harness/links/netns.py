@@ -119,6 +119,15 @@ class NetnsLink(Link):
         remove_leftovers()
         return super().choose(given)
 
+    @classmethod
+    def missing(cls) -> str | None:
+        """By a trial."""
+        try:
+            with cls(NetnsSettings()):
+                return None
+        except (MissingError, PeerError) as exc:
+            return str(exc)
+
     @property
     def description(self) -> str:
         """Kind, rate, and what shapes it."""

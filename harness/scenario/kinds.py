@@ -108,15 +108,20 @@ class LinkSettings(KindSettings):
 class GuestKind:
     """A kind of guest, by the name that ``guest.kind`` gives it. ``summary``: what it is, in a line."""
 
-    settings: ClassVar[type[GuestSettings]]
-    summary: ClassVar[str]
+    settings: ClassVar[type[GuestSettings]] = GuestSettings
+    summary: ClassVar[str] = ""
 
 
 class LinkKind:
     """A kind of link, by the name that ``link.kind`` gives it. ``summary``: what it is, in a line."""
 
-    settings: ClassVar[type[LinkSettings]]
-    summary: ClassVar[str]
+    settings: ClassVar[type[LinkSettings]] = LinkSettings
+    summary: ClassVar[str] = ""
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """Why there can be none on this machine, and what to do; None: there can."""
+        return None
 
 
 GUESTS = Kinds(
