@@ -1,4 +1,4 @@
-"""Kinds of guests, ours and somebody else's, each with keys of its own; any value at any key is taken or told in a line."""
+"""Kinds of guests, ours and somebody else's, each with keys of its own."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from pathlib import Path
 
 import pytest
 import tomli_w
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from harness import cli
 from harness.errors import ScenarioError
-from harness.scenario.kinds import GUESTS, LINKS
-from harness.scenario.methods import PairMethod, QemuMethod
-from harness.scenario.model import Scenario, load_scenario
+from harness.scenario.model import load_scenario
 
 TOY = """
 from harness.scenario.kinds import GuestKind, GuestSettings
@@ -36,14 +32,6 @@ BASE = {
         {"name": "zlib", "engine": "pageferry", "backend": "zlib"},
     ],
 }
-TABLES = {
-    (): Scenario,
-    ("method", 0): QemuMethod,
-    ("method", 1): PairMethod,
-    **{("guest", kind): GUESTS.load(kind).settings for kind in ("stress", "stream", "synthetic")},
-    **{("link", kind): LINKS.load(kind).settings for kind in ("auto", "netns", "relay")},
-}
-PLACES = [(place, key) for place, part in TABLES.items() for key in part.toml_keys()]
 
 
 @pytest.fixture
@@ -87,34 +75,3 @@ def test_keys_of_another_kind_are_told_with_the_kind_that_has_them(balloon: Path
     with pytest.raises(ScenarioError) as caught:
         load_scenario(written(balloon, guest))
     assert words in str(caught.value)
-
-
-@settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    place=st.sampled_from(PLACES),
-    value=st.one_of(
-        st.booleans(), st.integers(), st.floats(), st.text(max_size=6), st.just([]), st.just({}),
-        st.lists(st.integers(), max_size=2),
-        st.dictionaries(st.sampled_from(["zero", "x"]), st.floats() | st.text(max_size=3), max_size=2),
-        st.sampled_from(["1GiB", "1Gbit/s", "20MiB/s", "300ms", "unlimited", "stress", "zlib"]),
-    ),
-)  # fmt: skip
-def test_any_value_at_any_key_is_taken_or_told_in_one_line(place, value, tmp_path):
-    (*tables, key), doc = (*place[0], place[1]), {**BASE, "method": [dict(method) for method in BASE["method"]]}
-    if tables[:1] == ["method"]:
-        doc["method"][tables[1]][key] = value
-    elif tables:
-        doc[tables[0]] = {"kind": tables[1], key: value}
-    else:
-        doc[key] = value
-    path = tmp_path / "s.toml"
-    path.write_text(tomli_w.dumps(doc))
-    said = ""
-    try:
-        load_scenario(path)
-    except ScenarioError as exc:
-        said = str(exc)
-    assert said.isprintable()
-    assert said == "" or said.startswith(f"{path}: ")
