@@ -93,12 +93,23 @@ def _marks(annotation: Any) -> Iterator[Any]:
 
 
 def _bounds(marks: list[Any], quantity: Quantity | None) -> Iterator[str]:
-    if quantity is None:
-        for mark in marks:
-            if isinstance(mark, annotated_types.Ge):
-                yield f"at least {mark.ge:g}" if isinstance(mark.ge, float) else f"at least {mark.ge}"
-            elif isinstance(mark, annotated_types.Le):
-                yield f"at most {mark.le}"
+    for mark in marks:
+        for words, bound in (("at least", "ge"), ("above", "gt"), ("at most", "le"), ("below", "lt")):
+            value = getattr(mark, bound, None)
+            if value is not None and not (quantity and words == "at least" and not value):  # no quantity is below zero
+                yield f"{words} {_amount(value, quantity)}"
+        if step := getattr(mark, "multiple_of", None):
+            yield f"a multiple of {step}"
+
+
+def _amount(value: float, quantity: Quantity | None) -> str:
+    if quantity is None or not value:
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    if quantity.what == "bandwidth":
+        return format_bandwidth(value)
+    if quantity.what == "duration":
+        return f"{value * 1e3:g}ms" if value < 1 else f"{value:g}s" if value < 3600 else f"{value / 3600:g}h"
+    return f"{format_bytes(value).replace(' ', '')}{'/s' if quantity.what == 'rate' else ''}"
 
 
 def _plain(annotation: Any) -> str:  # noqa: PLR0911 - a case each
@@ -118,7 +129,7 @@ def _plain(annotation: Any) -> str:  # noqa: PLR0911 - a case each
     return _PLAIN[annotation]
 
 
-def _default(field: FieldInfo) -> str:  # noqa: PLR0911 - a case each
+def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "must be given"
     quantity = next((mark for mark in field.metadata if isinstance(mark, Quantity)), None)
@@ -127,12 +138,8 @@ def _default(field: FieldInfo) -> str:  # noqa: PLR0911 - a case each
         return '"unlimited"'
     if value is None or value in ((), {}):
         return "none"
-    if quantity and isinstance(value, int) and quantity.what in {"size", "rate"}:
-        return f'"{format_bytes(value).replace(" ", "")}{"/s" if quantity.what == "rate" else ""}"'
-    if quantity and quantity.what == "bandwidth":
-        return f'"{format_bandwidth(value)}"'
     if quantity:
-        return f'"{value * 1e3:g}ms"' if value < 1 else f'"{value:g}s"'
+        return f'"{_amount(value, quantity)}"' if value else '"0s"'
     if isinstance(value, dict):
         return "`{" + ", ".join(f"{key} = {one}" for key, one in value.items()) + "}`"
     return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else str(value)

@@ -21,7 +21,7 @@ class RateRange(Part):
     """``[frontier.dirty_rate]``: dirty rates between which a frontier is looked for."""
 
     from_bytes_per_s: PositiveRate = Field(alias="from")
-    """The lowest."""
+    """The lowest; less than to."""
     to_bytes_per_s: PositiveRate = Field(alias="to")
     """The highest."""
 
@@ -39,9 +39,9 @@ class LimitRange(Part):
     """``[frontier.downtime_limit]``: downtime limits between which a frontier is looked for."""
 
     from_s: Seconds = Field(alias="from")
-    """The shortest."""
+    """The shortest, in whole milliseconds; less than to."""
     to_s: Seconds = Field(alias="to")
-    """The longest."""
+    """The longest, in whole milliseconds; QEMU takes at most 2000 s."""
 
     @model_validator(mode="after")
     def _a_range(self) -> Self:

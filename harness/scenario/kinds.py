@@ -77,11 +77,11 @@ class LinkSettings(KindSettings):
     bandwidth_bytes_per_s: Bandwidth = Field(default=None, alias="bandwidth")
     """How much each direction carries; "unlimited" is no limit."""
     delay_s: Delay = Field(default=0.0, alias="delay")
-    """Added in each direction, so that a round trip takes twice as long."""
+    """Added in each direction, so that a round trip takes twice as long; at most 10 s, and 1 GiB under way at the bandwidth."""
     jitter_s: Delay = Field(default=0.0, alias="jitter")
-    """Up to so much more delay, at random."""
+    """Up to so much more delay, at random; at most 10 s."""
     steps: tuple[LinkStep, ...] = Field(default=(), alias="step", strict=False)
-    """Other bandwidths from some time on."""
+    """Other bandwidths from some time on; there must be one to begin with."""
 
     @classmethod
     def others(cls) -> Mapping[str, type[KindSettings]]:

@@ -83,9 +83,9 @@ class PairMethod(Method):
     decompress_threads: Threads = None
     """Decompression threads; without it what the backend needs. A list makes a method of each value."""
     batch_bytes: OptionalBytes = Field(default=None, alias="batch")
-    """Bytes of pages that are compressed at once; without it what the backend likes."""
+    """Bytes of pages that are compressed at once, whole pages of 4 KiB up to 4 MiB; without it what the backend likes."""
     inflight_bytes: OptionalBytes = Field(default=None, alias="inflight")
-    """The most bytes under way; without it from the link's measured rate."""
+    """The most bytes under way, from one batch to 1 GiB; without it from the link's measured rate."""
     fallback: str | None = None
     """What compresses a batch at which a device fails, such as "isal:1", or "never"."""
     steer: bool = False

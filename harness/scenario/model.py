@@ -48,7 +48,7 @@ class Scenario(Part):
     warmups: int = Field(default=1, ge=0, le=100)
     """Runs of each method before those, kept apart."""
     downtime_limit_s: Seconds = Field(default=0.3, alias="downtime_limit")
-    """QEMU's downtime-limit: it stops the guest when what is left fits into it."""
+    """QEMU's downtime-limit: it stops the guest when what is left fits into it. QEMU takes at most 2000 s."""
     timeout_s: Seconds = Field(default=120.0, alias="timeout")
     """How long a migration may take."""
     return_path: bool = True

@@ -25,13 +25,13 @@ class MemorySettings(GuestSettings):
     """Memory with a seeded mix of contents, of which a working set is written."""
 
     memory_bytes: Bytes = Field(default=512 << 20, alias="memory")
-    """The guest's RAM, in whole pages of 4 KiB."""
+    """The guest's RAM, in whole pages of 4 KiB, from 16 MiB to 1 TiB."""
     fill: dict[PageClass, float] = Field(default={"zero": 0.4, "text": 0.2, "code": 0.15, "heap": 0.15, "random": 0.1})
-    """Each class of page's share of RAM; they sum to 1."""
+    """Each class of page's share of RAM, 0 to 1; they sum to 1."""
     seed: int = Field(default=1, ge=0, lt=1 << 63)
     """The same seed makes the same bytes on every host."""
     working_set_bytes: Bytes = Field(default=64 << 20, alias="working_set")
-    """The part of RAM in which the guest writes; at most half of it."""
+    """The part of RAM in which the guest writes, in whole pages of 4 KiB; at most half of it."""
     dirty_rate_bytes_per_s: Rate = Field(default=20 << 20, alias="dirty_rate")
     """Bytes a second in pages that the guest writes; "0B/s" is an idle guest."""
     pattern: Literal["sequential", "random"] = "sequential"
