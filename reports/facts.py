@@ -20,6 +20,7 @@ __all__ = [
     "distance_text",
     "family",
     "guest_memory_bytes",
+    "guest_settings",
     "guest_text",
     "is_replay",
     "limited",
@@ -54,6 +55,11 @@ def declared_methods(result: Result) -> dict[str, Mapping[str, Any]]:
 def baseline_name(result: Result) -> str | None:
     """The method that the others are compared with."""
     return next((name for name, method in declared_methods(result).items() if method.get("baseline")), None)
+
+
+def guest_settings(result: Result) -> Mapping[str, Any]:
+    """What the scenario says of its guest."""
+    return _part(result, "guest")
 
 
 def is_replay(result: Result) -> bool:

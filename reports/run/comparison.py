@@ -20,6 +20,7 @@ from reports.run.fallbacks import every_sentence, fallbacks_of
 __all__ = ["Comparison", "Difference", "Line", "compare", "fallback_warnings"]
 
 _DESCRIBES_ONE_RUN = ("load", "date", "time", "uptime", "started", "free")  # of an environment: different every time
+_SAYS_NOTHING = (DASH, "[]", "False", "0.0", "0 ms each way")  # of a setting: as if it were left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +137,28 @@ def _flat(value: Any, where: str = "") -> dict[str, str]:  # noqa: ANN401 -- a s
     return {where: DASH if value is None else str(value)}
 
 
+def _settings(result: Result) -> Mapping[str, Any]:
+    """What was asked for. Older results tell of a QEMU where a stream is replayed, and of memory where it is recorded: those
+    had no meaning, and newer ones leave them out."""
+    guest = facts.guest_settings(result)
+    if guest.get("kind") == "stream":
+        guest = {key: guest[key] for key in ("kind", "path") if key in guest}
+    elif guest.get("kind") == "synthetic":
+        guest = {key: value for key, value in guest.items() if key not in ("accel", "qemu")}
+    return {**result.scenario, "guest": guest}
+
+
+def _unlike(key: str, left: str | None, right: str | None) -> bool:
+    """Another version may write a key of a table that says nothing, or leave it out; at the top false may differ from nothing."""
+    return left != right and ("." not in key or {left, right} - {None, *_SAYS_NOTHING} != set())
+
+
 def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Difference, ...]:
     left, right = _flat(a), _flat(b)
     return tuple(
         Difference(key, left.get(key, "absent"), right.get(key, "absent"))
         for key in dict.fromkeys([*left, *right])
-        if left.get(key) != right.get(key)
+        if _unlike(key, left.get(key), right.get(key))
     )
 
 
@@ -196,7 +213,7 @@ def compare(a: Result, b: Result, labels: tuple[str, str] = ("A", "B")) -> Compa
     """``b`` against ``a``: a ratio of 0.5 means that ``b`` took half."""
     methods = [name for name in method_names(a) if name in method_names(b)]
     lines = tuple(line for method in methods for line in _lines(a, b, method, labels))
-    scenario = tuple(d for d in _differences(a.scenario, b.scenario) if d.where not in ("name", "description"))
+    scenario = tuple(d for d in _differences(_settings(a), _settings(b)) if d.where not in ("name", "description"))
     environment = _differences(a.environment, b.environment)
     return Comparison(
         label_a=labels[0],

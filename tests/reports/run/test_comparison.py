@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 import report_samples as samples
 
 from reports.run.view import compare
@@ -65,6 +66,35 @@ def test_links_of_two_lengths_are_warned_of():
     assert [(d.where, d.a, d.b) for d in view.scenario_differences] == [
         ("link.delay_s", "0 ms each way", "50 ms each way")
     ]
+
+
+FLAT = {"accel": "auto", "qemu": "qemu-system-x86_64", "memory_bytes": 1 << 29, "seed": 1, "path": None}
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "differing"),
+    [
+        ({**FLAT, "kind": "synthetic"}, {"kind": "synthetic", "memory_bytes": 1 << 29, "seed": 1}, []),
+        ({**FLAT, "kind": "synthetic"}, {"kind": "synthetic", "memory_bytes": 1 << 30, "seed": 1}, ["memory_bytes"]),
+        ({**FLAT, "kind": "stream", "path": "/a"}, {"kind": "stream", "path": "/a"}, []),
+        ({**FLAT, "kind": "stream", "path": "/a"}, {"kind": "stream", "path": "/b"}, ["path"]),
+        ({**FLAT, "kind": "stress"}, {key: value for key, value in FLAT.items() if value} | {"kind": "stress"}, []),
+        ({**FLAT, "kind": "stress"}, {**FLAT, "kind": "stress", "new": 5}, ["new"]),
+        ({**FLAT, "kind": "stress", "accel": "kvm"}, {"kind": "stress", "memory_bytes": 1 << 29, "seed": 1}, ["accel", "qemu"]),
+    ],
+)  # fmt: skip
+def test_keys_that_older_results_have_of_other_kinds_are_no_difference(older, newer, differing):
+    old, new = samples.live(), samples.live()
+    old = replace(old, scenario={**old.scenario, "guest": older, "link": {**old.scenario["link"], "loss": 0.0}})
+    view = compare(old, replace(new, scenario={**new.scenario, "guest": newer}))
+    assert [d.where for d in view.scenario_differences] == [f"guest.{key}" for key in differing]
+
+
+def test_a_switch_at_the_top_that_only_one_result_has_is_a_difference():
+    old, new = samples.live(), samples.live()
+    without = {key: value for key, value in old.scenario.items() if key != "return_path"}
+    view = compare(replace(old, scenario=without), replace(new, scenario={**without, "return_path": False}))
+    assert [d.where for d in view.scenario_differences] == ["return_path"]
 
 
 def test_methods_in_one_result_only_are_named():
