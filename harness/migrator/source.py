@@ -85,6 +85,7 @@ class Source:
             except OSError as exc:
                 raise QemuError(f"the source QEMU broke its connection: {exc.strerror or exc}") from exc
             if count == 0:
+                self._entrance.require_alone()  # or we ended it
                 break
             self._entrance.look(parser.counts.raw_pages + parser.counts.zero_pages)
             parser.buffer_updated(count)

@@ -104,3 +104,41 @@ def test_a_receiver_that_goes_away_before_the_migration_is_noticed(tmp_path):
     server.join()
     listener.close()
     assert "closed the link before the migration began" in str(half.error)
+
+
+def test_a_closed_tunnel_is_told_apart_from_a_receiver_that_refuses(tmp_path):
+    """An end of a tunnel whose other end finds nobody takes the connection, and closes it."""
+    with socket.create_server(("127.0.0.1", 0)) as tunnel:
+
+        def close_each() -> None:
+            while True:
+                try:
+                    tunnel.accept()[0].close()
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=close_each, daemon=True)
+        thread.start()
+        address = f"tcp:127.0.0.1:{tunnel.getsockname()[1]}"
+        with pytest.raises(
+            PeerError, match=r"without a word; if it is a tunnel \(ssh -L\).*behind it; waited for 0\.3 s"
+        ):
+            run_sender(SendConfig(f"unix:{tmp_path}/s", address, "zlib", wait_s=0.3))
+        tunnel.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_ctrl_c_is_told_to_the_other_half_in_words(tmp_path):
+    receiver = Half(one_sender=True).start(run_receiver, ReceiveConfig("tcp:127.0.0.1:0", f"unix:{tmp_path}/d"))
+
+    def interrupted(config, say):
+        def ready(line):
+            say(line)
+            if line.startswith("ready: "):
+                raise KeyboardInterrupt
+
+        return run_sender(config, ready)
+
+    to = f"tcp:127.0.0.1:{receiver.port}"
+    Half().start(interrupted, SendConfig(f"unix:{tmp_path}/s", to, "zlib", without_return_path=True)).join()
+    assert "the sender stopped: it was interrupted" in str(receiver.join().error)
