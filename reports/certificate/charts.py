@@ -70,7 +70,7 @@ def _text(row: Datum, field: str) -> str:
 
 def _knee_text(knee: Datum) -> str:
     share = f" ({share_percent(knee['share_of_best'])} of the best)" if _is_number(knee.get("share_of_best")) else ""
-    where = f"{format_bytes(knee['unit_bytes'])}, threads {_text(knee, 'threads')}, depth {_text(knee, 'depth')}"
+    where = f"{format_bytes(knee['unit_bytes'])}, threads {_text(knee, 'threads')}"
     return f" The knee: {where}, {amount(knee['mb_per_s'])}\u00a0MB/s{share}."
 
 

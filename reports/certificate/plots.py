@@ -59,23 +59,19 @@ def _size_axis(rows: Sequence[Datum]) -> alt.X:
 
 
 def surface(rows: Sequence[Datum], knees: Sequence[Datum]) -> Spec:
-    """MB/s over unit size: a colour per number of threads, a dash and a shape per depth, a ring at each knee."""
+    """MB/s over unit size: a colour per number of threads, a ring at each knee."""
     threads = sorted({row["threads"] for row in rows})
-    depths = sorted({str(row.get("depth")) for row in rows}, key=lambda text: (len(text), text))
-    drawn = [{**row, "series": figure_text(row["threads"]), "depth": str(row.get("depth"))} for row in rows]
+    drawn = [{**row, "series": figure_text(row["threads"])} for row in rows]
     look: dict[str, Any] = {
         "x": _size_axis(rows),
         "y": alt.Y("mb_per_s:Q", title="Uncompressed bytes (MB/s)", scale=value_scale([r["mb_per_s"] for r in rows])),
     }
     colour = alt.Color("series:N", title="Threads", scale=colour_scale([figure_text(each) for each in threads]))
-    legend = None if len(depths) == 1 else alt.Undefined
-    shape = alt.Shape("depth:N", title="Depth", scale=shape_scale(depths), legend=legend)
-    dash = alt.StrokeDash("depth:N", title="Depth", scale=alt.Scale(domain=depths), legend=legend)
-    known = [alt.Tooltip(f"{field}:Q") for field in ("unit_bytes", "threads", "mb_per_s")] + [alt.Tooltip("depth:N")]
+    known = [alt.Tooltip(f"{field}:Q") for field in ("unit_bytes", "threads", "mb_per_s")]
     base = alt.Chart(data(drawn))
     layers: list[Any] = [
-        base.mark_line(strokeWidth=1.8).encode(**look, color=colour, strokeDash=dash),
-        base.mark_point(filled=True, opacity=1, size=45).encode(**look, color=colour, shape=shape, tooltip=known),
+        base.mark_line(strokeWidth=1.8).encode(**look, color=colour),
+        base.mark_point(filled=True, opacity=1, size=45).encode(**look, color=colour, tooltip=known),
     ]
     if knees:
         ring = alt.Chart(data([{**row, "label": "knee"} for row in knees]))
