@@ -10,6 +10,7 @@ for a first answer before it makes them, so it is shut before that is handed ove
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import socket
 import threading
@@ -157,8 +158,16 @@ class Entrance:
         close_all(*held.values())
 
     def _next(self) -> socket.socket | None:
-        """Who waits, if anybody does."""
+        """Who waits, if anybody does. :raises QemuError: somebody does, and no more files may be opened to let him in."""
         try:
             return self._listener.socket.accept()[0]
-        except OSError:  # nobody waits, or it is shut
+        except OSError as exc:  # nobody waits, or it is shut; without a free descriptor accept fails before it looks
+            if exc.errno in (errno.EMFILE, errno.ENFILE) and self._somebody_waits():
+                why = f"a second connection came, and cannot be let in: {exc.strerror}; raise `ulimit -n`"
+                raise QemuError(f"--from {self._listener.address}: {why}; {_SEVERAL}") from exc
             return None
+
+    def _somebody_waits(self) -> bool:
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        return bool(poll.poll(0))
