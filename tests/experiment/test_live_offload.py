@@ -56,8 +56,9 @@ def test_a_device_compresses_a_live_migration(tmp_path):
 
 
 def workers() -> list[psutil.Process]:
-    """This test's device workers: children of the sender, which is a child of ours."""
-    descendants = psutil.Process().children(recursive=True)
+    """The sender's device workers: its children. Those of other tests are children of this process itself."""
+    own = psutil.Process()
+    descendants = (process for child in own.children() for process in child.children(recursive=True))
     return [process for process in descendants if any("backends.opencl.worker" in word for word in process.cmdline())]
 
 
