@@ -67,7 +67,7 @@ def read_subject(text: str, dirty_bytes_per_s: int | None) -> Subject:
 def _of_link(scenario: Scenario) -> Iterator[str]:
     """What of the scenario's link is not in the question, which has a bandwidth alone."""
     if scenario.link.delay_s or scenario.link.jitter_s or getattr(scenario.link, "loss", 0.0):
-        yield "Of a link without length or losses: the delay, jitter and loss of this scenario's link are not in the model."
+        yield "The model's link has no delay, jitter or loss; what this scenario's link has of them is not in it."
 
 
 def _of_stream(path: Path, dirty_bytes_per_s: int | None, downtime_limit_s: float | None) -> Subject:
@@ -77,7 +77,7 @@ def _of_stream(path: Path, dirty_bytes_per_s: int | None, downtime_limit_s: floa
     notes = []
     if stream.stream_bytes > MOST_BYTES:
         notes.append(
-            f"Measured on the first {format_bytes(MOST_BYTES)} of the stream; its rest may compress otherwise."
+            f"Measured on the first {format_bytes(MOST_BYTES)} of the stream; the rest may compress differently."
         )
     if dirty_bytes_per_s is not None:
         notes.append("A stream does not tell its guest's working set: all of it is taken to be dirtied in turn.")
@@ -91,9 +91,7 @@ def _of_guest(name: str, whole: MemorySettings, downtime_limit_s: float, dirty_b
     first_pass_bytes = whole.memory_bytes / PAGE_BYTES * (zero * _ZERO_RECORD_BYTES + (1 - zero) * _PAGE_RECORD_BYTES)
     common = {name: getattr(whole, name) for name in MemorySettings.model_fields}
     part = SyntheticSettings(**common | {"kind": "synthetic", "dirty_rate_bytes_per_s": rate})
-    smaller = (
-        f"Measured on a guest of {format_bytes(MOST_BYTES)} with such pages; a long window finds other repeats in more."
-    )
+    smaller = f"Measured on a guest of {format_bytes(MOST_BYTES)} with such pages; a long window finds more in a larger guest."
     return Subject(
         f"{name}: {format_bytes(whole.memory_bytes)}, working set {format_bytes(whole.working_set_bytes)}",
         Guest(first_pass_bytes, whole.working_set_bytes, rate),

@@ -40,11 +40,15 @@ Exit status 0: there is an advice, which may be that the guest does not converge
 @click.option(
     "--guest", required=True, metavar="SCENARIO|STREAM", help="A scenario's name or file, or a recorded stream."
 )
-@click.option("--bandwidth", required=True, type=BANDWIDTH, help="The link's, such as 1Gbit/s, or unlimited.")
-@click.option("--cores", type=click.IntRange(1), metavar="N", help="Measure on so many cores of this machine [all].")
+@click.option("--bandwidth", required=True, type=BANDWIDTH, help="The link's bandwidth, such as 1Gbit/s, or unlimited.")
+@click.option(
+    "--cores", type=click.IntRange(1), metavar="N", help="How many cores of this machine to measure on [all]."
+)
 @click.option("--downtime-limit", type=DURATION, help="QEMU's downtime-limit [the scenario's, or 300ms].")
-@click.option("--dirty-rate", type=RATE, help="What the guest dirties, such as 20MiB/s [the scenario's].")
-@click.option("--repeats", type=click.IntRange(1, 100), default=3, metavar="N", help="Replays of each method [3].")
+@click.option("--dirty-rate", type=RATE, help="The guest's dirty rate, such as 20MiB/s [the scenario's].")
+@click.option(
+    "--repeats", type=click.IntRange(1, 100), default=3, metavar="N", help="How often each method is replayed [3]."
+)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for page and data [out/advise].")
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the advice there too."

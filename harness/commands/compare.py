@@ -28,9 +28,7 @@ Examples:
 @click.command(epilog=_EPILOG, short_help="Compare two saved results.")
 @click.argument("first", type=click.Path(path_type=Path), metavar="A")
 @click.argument("second", type=click.Path(path_type=Path), metavar="B")
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page there as well."
-)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also write a page there.")
 def command(*, first: Path, second: Path, out: Path | None) -> None:
     """Compare the methods that results A and B have in common: medians, and the change from A to B."""
     from harness.experiment.console import make_console, print_warning

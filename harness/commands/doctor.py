@@ -19,7 +19,7 @@ Exit status 0, whatever is missing, as long as something can run; 3 if nothing c
 """
 
 
-@click.command(epilog=_EPILOG, short_help="Say what this machine can do, and how to mend what it cannot.")
+@click.command(epilog=_EPILOG, short_help="Say what this machine can do, and how to get what it cannot.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checks and the environment as JSON.")
 def command(*, as_json: bool) -> None:
     """Look at KVM, QEMU, root and namespaces, codecs, OpenCL devices, clock, load and memory; say what each means for results."""
@@ -44,4 +44,4 @@ def command(*, as_json: bool) -> None:
             if check.mend:
                 console.print(f"        [bold]mend:[/] {plain(check.mend)}", soft_wrap=True)
     if nothing_runs(checks):
-        raise MissingError("nothing can run on this machine: mend what is missing above")
+        raise MissingError("nothing can run on this machine: install what is missing above")

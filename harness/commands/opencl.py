@@ -88,7 +88,7 @@ def devices(*, as_json: bool) -> None:
 @command.command(epilog="\b\nExample:\n  pageferry opencl build --device gpu --block 4KiB --out deflate.bin")
 @_device
 @_block
-@click.option("--style", type=click.Choice(_STYLES), help="How the device likes its work [by its type].")
+@click.option("--style", type=click.Choice(_STYLES), help="Kernel style that suits the device [by its type].")
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The program."
 )
@@ -111,7 +111,7 @@ def build(*, device: str | None, block: str, style: str | None, out: Path) -> No
     "--binary", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The program."
 )
 @_block
-@click.option("--style", type=click.Choice(_STYLES), required=True, help="How the program was written.")
+@click.option("--style", type=click.Choice(_STYLES), required=True, help="Kernel style of the program.")
 @click.option(
     "--kernel", "kernels", multiple=True, metavar="NAME", help="A kernel in the program; repeat it [all three]."
 )

@@ -30,10 +30,10 @@ Examples:
 
 \b
 Fills DIR with certificate.json, certificate.html, certificate.xml (JUnit) and logs/. Checks run in child processes, so
-that a crash or a hang is a failed check, and the rest goes on. Let nothing else run meanwhile.
+that a crash or a hang is a failed check, and the rest goes on. Let nothing else run meanwhile: it measures.
 Exit status 0: pass. 1: a check failed. 2: could not run; what is missing is named.
---verify holds a certificate to the checks and limits that are shipped, whatever it says itself. 0: it passes, all of it.
-1: it does not, or something was changed; each change is named. 2: it is no certificate. Values that were invented it cannot tell.
+--verify judges a certificate by the shipped checks and limits, whatever it says itself. 0: all of it passes.
+1: it does not pass, or something was changed; each change is named. 2: it is no certificate. It cannot tell invented values.
 """
 _COULD_NOT_RUN = 2
 _MARKS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "n/a": "[dim]n/a [/]"}
@@ -42,7 +42,9 @@ _MARKS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "n/a": "[dim]n/
 @click.command(epilog=_EPILOG, short_help="Certify a backend: does it work, and does it pay?")
 @click.argument("backend", required=False, metavar="BACKEND")
 @click.option("--level", type=int, help="Compression level [the backend's default].")
-@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="The backend's own; VALUE as in TOML.")
+@click.option(
+    "--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the backend; VALUE as in TOML."
+)
 @click.option(
     "--profile",
     type=click.Choice(["quick", "full"]),
@@ -54,24 +56,28 @@ _MARKS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "n/a": "[dim]n/
     "--class",
     "backend_class",
     type=click.Choice(["software", "accelerator", "stand-in"]),
-    help="Whose thresholds [told by the device].",
+    help="Class of thresholds to apply [by the device].",
 )
 @click.option(
     "--thresholds", type=click.Path(path_type=Path), metavar="FILE", help="A lab's own limits, over the shipped ones."
 )
-@click.option("--only", multiple=True, metavar="CHECK", help="This check, group or shell pattern alone.")
+@click.option("--only", multiple=True, metavar="CHECK", help="Only this check, group or shell pattern.")
 @click.option(
-    "--soak", type=click.FloatRange(0.01, 1e5), metavar="MINUTES", help="How long its rate is watched [4 s; full: 10]."
+    "--soak",
+    type=click.FloatRange(0.01, 1e5),
+    metavar="MINUTES",
+    help="How long to watch its rate under load [4 s; full: 10 min].",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Folder [out/qualify/BACKEND]."
 )
-@click.option("--list", "listed", is_flag=True, help="List the checks, and why each is made.")
+@click.option("--list", "listed", is_flag=True, help="List the checks and the reason for each.")
+@click.option("--compare", nargs=2, type=click.Path(path_type=Path), metavar="A B", help="Compare two certificates.")
 @click.option(
-    "--compare", nargs=2, type=click.Path(path_type=Path), metavar="A B", help="Hold two certificates side by side."
-)
-@click.option(
-    "--verify", type=click.Path(path_type=Path), metavar="FILE", help="Say whether a certificate's verdict follows."
+    "--verify",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Check that a certificate's verdict follows from its results.",
 )
 def command(
     *,

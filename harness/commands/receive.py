@@ -18,7 +18,7 @@ Example, for a destination QEMU started with -incoming unix:/run/pf-dst.sock:
   pageferry receive --listen tcp:127.0.0.1:4444 --to unix:/run/pf-dst.sock
 
 Addresses are unix:PATH or tcp:HOST:PORT (tcp:[::1]:4444, tcp:[fe80::1%eth0]:4444). The destination QEMU may be started later: it is
-connected to when the migration's first bytes are here. A sender that leaves before that is told of, and the next one is waited for.
+connected to when the migration's first bytes are here. If a sender leaves before that, this says so and waits for the next one.
 A sender can make this process hold 16 GiB of codecs' history, and some 256 MiB besides.
 
 \b

@@ -26,7 +26,7 @@ The guest is paused afterwards, as after every migration; `cont` lets it run on.
 
 
 @click.command(epilog=_EPILOG, short_help="Keep a migration's stream in a file, for replays.")
-@click.option("--from", "source", required=True, metavar="ADDRESS", help="Listen here for the QEMU's migrate.")
+@click.option("--from", "source", required=True, metavar="ADDRESS", help="Address to listen on for QEMU's migrate.")
 @settings_of(SocketSettings)
 @click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The file.")
 @click.option("--timeout", type=DURATION, help="Give up when no QEMU came within this time, such as 60s [never].")

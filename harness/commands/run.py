@@ -34,9 +34,11 @@ Exit status 0: every run completed and verified, or was skipped with its reason.
 @click.command(epilog=_EPILOG, short_help="Run scenarios, measure, and write their reports.")
 @click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for results [out/SCENARIO].")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenarios.")
-@click.option("--only", multiple=True, metavar="METHOD", help="Run this method (or shell pattern) and the baseline.")
-@click.option("--resume", is_flag=True, help="Go on with a search for frontiers that was interrupted.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a key of the scenarios.")
+@click.option(
+    "--only", multiple=True, metavar="METHOD", help="Run only this method (or shell pattern) and the baseline."
+)
+@click.option("--resume", is_flag=True, help="Continue an interrupted search for frontiers.")
 def command(
     *, scenarios: tuple[str, ...], out: Path | None, overrides: tuple[str, ...], only: tuple[str, ...], resume: bool
 ) -> None:
@@ -113,9 +115,7 @@ def _run(console: Console, scenario: Scenario, folder: Path, stale: list[Path], 
 
     console.print(f"[bold]{plain(scenario.name)}[/]: {plain(scenario.description)}", highlight=False, soft_wrap=True)
     if resume and scenario.frontier is None:
-        raise UserError(
-            f"--resume: {scenario.name} searches for no frontier, and its repeats begin anew: leave it away"
-        )
+        raise UserError(f"--resume: {scenario.name} searches for no frontier, and its repeats begin anew: leave it out")
     saved, report = folder / "result.json", folder / "report.html"
     before = saved.stat().st_ino if saved.exists() else None
     try:

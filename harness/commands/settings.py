@@ -40,7 +40,7 @@ def document_option(command: Command) -> Command:
     return click.option(
         "--config",
         metavar="FILE",
-        help="Take settings from this JSON document (-: standard input); see below. What is said here as well wins.",
+        help="Take settings from this JSON document (-: standard input); see below. Options given here win.",
     )(command)
 
 

@@ -107,7 +107,7 @@ def _first_result(scenario: Scenario, lab: Lab) -> Result:
 def _saved(scenario: Scenario, path: Path) -> Result:
     result = load_result(path)
     if dict(result.scenario) != scenario.model_dump(mode="json"):
-        raise UserError(f"{path}: was run with other settings than these: repeat them, or leave --resume away")
+        raise UserError(f"{path}: was run with other settings than these: give those again, or leave --resume out")
     return result
 
 

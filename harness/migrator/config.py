@@ -51,7 +51,7 @@ class SocketSettings:
         str | None,
         Setting(
             "--socket-mode",
-            "Who may connect to a unix socket of ours, as for chmod [0600].",
+            "Mode of the unix sockets that this makes, as for chmod [0600].",
             "MODE",
             pattern="0?[0-7]{3}",
             words="a mode as chmod does, such as 0660",
@@ -59,9 +59,9 @@ class SocketSettings:
     ] = None
     socket_owner: Annotated[
         str | None,
-        Setting("--socket-owner", "Give it to this user, such as the one that QEMU runs as [us].", "USER"),
+        Setting("--socket-owner", "User who owns them, such as the one that QEMU runs as [you].", "USER"),
     ] = None
-    socket_group: Annotated[str | None, Setting("--socket-group", "Give it to this group [ours].", "GROUP")] = None
+    socket_group: Annotated[str | None, Setting("--socket-group", "Group that owns them [yours].", "GROUP")] = None
 
     @property
     def access(self) -> Access | None:
@@ -78,7 +78,7 @@ _INSECURE = Setting("--insecure", "Allow unencrypted memory beyond this machine.
 class SendConfig(SocketSettings):
     """``source``: where the source QEMU connects, ``unix:PATH`` or ``tcp:HOST:PORT``. ``target``: any transport's address."""
 
-    source: Annotated[str, Setting("--from", "Listen here for the source QEMU's migrate.", "ADDRESS")]
+    source: Annotated[str, Setting("--from", "Address to listen on for the source QEMU's migrate.", "ADDRESS")]
     target: Annotated[str, Setting("--to", "Where `pageferry receive` listens.", "ADDRESS")]
     backend: Annotated[str, Setting("--backend", "See `pageferry list backends`; or auto, which chooses.", "NAME")]
     level: Annotated[int | None, Setting("--level", "Compression level [the backend's default].")] = None
@@ -86,7 +86,8 @@ class SendConfig(SocketSettings):
         int | None, Setting("--threads", "Compression threads [cores; one more at a device].", "N", 1, _MOST_THREADS)
     ] = None
     decompress_threads: Annotated[
-        int | None, Setting("--decompress-threads", "Ask the receiver for so many.", "N", 1, _MOST_THREADS)
+        int | None,
+        Setting("--decompress-threads", "Decompression threads at the receiver [by backend].", "N", 1, _MOST_THREADS),
     ] = None
     batch_bytes: Annotated[
         int | None,
@@ -102,11 +103,11 @@ class SendConfig(SocketSettings):
     ] = None
     options: Annotated[
         Mapping[str, bool | int | float | str],
-        Setting("--option", "An option of the backend's own; VALUE as in TOML, or a bare word.", "NAME=VALUE"),
+        Setting("--option", "An option of the backend; VALUE as in TOML, or a bare word.", "NAME=VALUE"),
     ] = field(default_factory=dict)
     fallback: Annotated[
         str | None,
-        Setting("--fallback", "What compresses when a device fails, or never [isal:1].", "BACKEND[:LEVEL]"),
+        Setting("--fallback", "Codec that takes over when a device fails, or never [isal:1].", "BACKEND[:LEVEL]"),
     ] = None
     qmp: Annotated[
         str | None,
@@ -116,11 +117,13 @@ class SendConfig(SocketSettings):
         float | None,
         Setting("--downtime", "Wanted downtime, such as 300ms; needs --qmp [QEMU's downtime-limit].", low=_SHORTEST_S),
     ] = None
-    wait_s: Annotated[float, Setting("--wait", "Look so long for `pageferry receive` [60s].", low=_SHORTEST_S)] = 60.0
+    wait_s: Annotated[
+        float, Setting("--wait", "How long to try to reach `pageferry receive` [60s].", low=_SHORTEST_S)
+    ] = 60.0
     insecure: Annotated[bool, _INSECURE] = False
     without_return_path: Annotated[
         bool,
-        Setting("--without-return-path", "Carry a migration too whose arrival no destination confirms; see below."),
+        Setting("--without-return-path", "Also carry a migration whose arrival no destination confirms; see below."),
     ] = False
 
 
@@ -128,7 +131,7 @@ class SendConfig(SocketSettings):
 class ReceiveConfig(SocketSettings):
     """``listen``: any transport's address. ``target``: the destination QEMU's, ``unix:PATH`` or ``tcp:HOST:PORT``."""
 
-    listen: Annotated[str, Setting("--listen", "Wait here for `pageferry send`.", "ADDRESS")]
+    listen: Annotated[str, Setting("--listen", "Address to listen on for `pageferry send`.", "ADDRESS")]
     target: Annotated[str, Setting("--to", "Where the destination QEMU's -incoming listens.", "ADDRESS")]
     threads: Annotated[
         int | None, Setting("--threads", "Decompression threads [as the sender asks].", "N", 1, _MOST_THREADS)
@@ -138,6 +141,7 @@ class ReceiveConfig(SocketSettings):
         Setting("--timeout", "Give up when no sender came within this time, such as 60s [never].", low=_SHORTEST_S),
     ] = None
     wait_s: Annotated[
-        float, Setting("--wait", "Look so long for that QEMU when the first bytes came [60s].", low=_SHORTEST_S)
+        float,
+        Setting("--wait", "How long to try to reach that QEMU once the first bytes are here [60s].", low=_SHORTEST_S),
     ] = 60.0
     insecure: Annotated[bool, _INSECURE] = False

@@ -104,8 +104,8 @@ class FrameLink:
         silent_s = self.transport.peer_silence_s()
         if silent_s >= self.transport.dead_after_s:
             raise PeerError(
-                f"the link to the {self.other} is dead: nothing was heard of it for {silent_s:.0f} s; look at the network between "
-                "the hosts"
+                f"the link to the {self.other} is dead: nothing was heard from it for {silent_s:.0f} s; look at the network "
+                "between the hosts"
             )
 
     def next_as(self, cls: type[M], timeout_s: float) -> M:

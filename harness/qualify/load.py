@@ -61,7 +61,7 @@ def require_forgetful(bench: Bench) -> None:
     """:raises NotApplicable: it keeps history, in which work that repeats costs nothing."""
     if bench.info.stateful:
         raise NotApplicable(
-            "its history would know the pages again that are measured over and over; replay a stream instead"
+            "a codec with history would recognise pages that are compressed over and over; replay a stream instead"
         )
 
 

@@ -101,9 +101,7 @@ def _read_sidecar(path: Path) -> StreamFile | None:
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as exc:
-        raise UserError(
-            f"{sidecar}: cannot be read as facts about a stream; remove it, and they are taken anew"
-        ) from exc
+        raise UserError(f"{sidecar}: is not a list of facts about a stream; remove it, and it is made anew") from exc
 
 
 def _machine(head: bytes) -> str | None:

@@ -177,7 +177,7 @@ def test_what_was_interrupted_goes_on_where_it_stopped_and_ends_the_same(run):
 def test_other_settings_are_not_resumed(run, tmp_path):
     run()
     other = load_scenario(tmp_path / "edge.toml", ["timeout=10s"])
-    with pytest.raises(UserError, match=r"result\.json: was run with other settings .* leave --resume away"):
+    with pytest.raises(UserError, match=r"result\.json: was run with other settings .* leave --resume out"):
         runner.run_scenario(other, run.out, lambda _: None, resume=True)
 
 

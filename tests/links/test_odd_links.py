@@ -127,8 +127,8 @@ def test_a_link_that_dies_fails_both_ends_with_the_reason(tmp_path, netns_link, 
         threads.append(pusher)
         said = [process.communicate(timeout=40)[0] for process in (sender, receiver)]
         assert [process.returncode for process in (sender, receiver)] == [PeerError.exit_status] * 2
-        assert re.search(r"the link to the receiver (is dead: nothing was heard of it for \d+ s|broke)", said[0])
-        assert re.search(r"the link to the sender (is dead: nothing was heard of it for \d+ s|broke)", said[1])
+        assert re.search(r"the link to the receiver (is dead: nothing was heard from it for \d+ s|broke)", said[0])
+        assert re.search(r"the link to the sender (is dead: nothing was heard from it for \d+ s|broke)", said[1])
         for thread in threads:
             thread.join(10)
         assert not any(thread.is_alive() for thread in threads), "a guest's connection outlived the link"

@@ -55,6 +55,8 @@ class Silent(Transport):
 
 def test_a_peer_is_dead_once_it_was_silent_for_too_long():
     transport = Silent(0.0, 29.9, 30.0)
-    with pytest.raises(PeerError, match="the link to the receiver is dead: nothing was heard of it for 30 s; look at"):
+    with pytest.raises(
+        PeerError, match="the link to the receiver is dead: nothing was heard from it for 30 s; look at"
+    ):
         next(FrameLink(transport, Role.RECEIVER).messages())
     assert transport.silences_s == []
