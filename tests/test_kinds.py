@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
 
 import pytest
+from distributions import install
 
 from harness.errors import UserError
 from harness.kinds import Kinds
@@ -25,13 +25,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "import tests_pets_contract\nclass Cat(tests_pets_contract.Pet): pass\nclass Dog(Cat): pass\nSTONE = 1\n"
     )
     for name, points in (("one", "dog = tests_pets:Dog\n"), ("two", "cat = tests_pets:Dog\n")):
-        info = tmp_path / f"{name}-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[pageferry.pets]\n{points}")
-    monkeypatch.syspath_prepend(str(tmp_path))
+        install(monkeypatch, tmp_path, name, f"[pageferry.pets]\n{points}")
     monkeypatch.setitem(sys.modules, "tests_pets_contract", sys.modules[__name__])
-    importlib.invalidate_caches()
     return tmp_path
 
 

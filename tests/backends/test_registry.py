@@ -6,6 +6,7 @@ import itertools
 import textwrap
 
 import pytest
+from distributions import leave
 
 from backends import registry
 from backends.api import BackendError, BackendUnavailable
@@ -41,11 +42,8 @@ def install(tmp_path, monkeypatch):
 
     def install_one(distribution, name, source, attribute="Plugin"):
         module = f"{distribution.replace('-', '_')}_{next(serial)}"
-        (tmp_path / f"{module}.py").write_text(textwrap.dedent(source))
-        info = tmp_path / f"{distribution.replace('-', '_')}-1.5.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.5\n")
-        (info / "entry_points.txt").write_text(f"[pageferry.backends]\n{name} = {module}:{attribute}\n")
+        points = f"[pageferry.backends]\n{name} = {module}:{attribute}\n"
+        leave(tmp_path, distribution, points, version="1.5", **{module: textwrap.dedent(source)})
         monkeypatch.syspath_prepend(tmp_path)  # importlib caches a folder's listing
         return module
 

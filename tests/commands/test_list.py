@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import pytest
+from distributions import install
 
 from harness import cli
 from harness.errors import MissingError
@@ -36,14 +36,8 @@ ghost = tests_no_such_module:Ghost
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A distribution with a guest that says nothing of itself, a link that is not here, and one of each that is broken."""
-    (tmp_path / "tests_listed.py").write_text(OTHERS)
-    info = tmp_path / "listed-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: listed\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(POINTS)
-    monkeypatch.syspath_prepend(str(tmp_path))
+    install(monkeypatch, tmp_path, "listed", POINTS, tests_listed=OTHERS)
     monkeypatch.setenv("COLUMNS", "400")
-    importlib.invalidate_caches()
 
 
 def rows(what: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:

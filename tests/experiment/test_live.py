@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from distributions import leave
 
 from harness.experiment import runner
 from harness.experiment.plan import Turn
@@ -56,12 +57,9 @@ def plant(tmp_path, monkeypatch):
     """Install a backend "planted" as a third party would, for this process and the pair's: decodes one byte wrongly."""
 
     def install(*, digest_check: bool) -> None:
-        info = tmp_path / "site" / "planted-1.0.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text("[pageferry.backends]\nplanted = planted_backend:Planted\n")
         source = textwrap.dedent(PLANT) + ("" if digest_check else textwrap.dedent(UNCHECKED))
-        (tmp_path / "site" / "planted_backend.py").write_text(source)
+        points = "[pageferry.backends]\nplanted = planted_backend:Planted\n"
+        leave(tmp_path / "site", "planted", points, planted_backend=source)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
 
     return install

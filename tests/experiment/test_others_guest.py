@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import pytest
+from distributions import install
 
 from harness.experiment.runner import run_scenario
 from harness.results.result import load_result
@@ -72,13 +72,8 @@ baseline = true
 @pytest.fixture
 def parrot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A scenario's file, and a distribution with a kind of guest, in one folder."""
-    (tmp_path / "tests_parrot.py").write_text(GUEST)
-    info = tmp_path / "parrot-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parrot\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[pageferry.guests]\nparrot = tests_parrot:Parrot\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.invalidate_caches()
+    points = "[pageferry.guests]\nparrot = tests_parrot:Parrot\n"
+    install(monkeypatch, tmp_path, "parrot", points, tests_parrot=GUEST)
     (tmp_path / "mine.toml").write_text(SCENARIO)
     return tmp_path / "mine.toml"
 

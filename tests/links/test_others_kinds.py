@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 
 import pytest
+from distributions import install
 
 from harness.errors import ScenarioError
 from harness.experiment.runner import run_scenario
@@ -78,16 +78,9 @@ backend = "zlib"
 @pytest.fixture
 def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One that needs both distributions, which are installed."""
-    (tmp_path / "wire_link.py").write_text(LINK)
-    (tmp_path / "niced_host.py").write_text(HOST)
-    info = tmp_path / "others-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
     points = "[pageferry.links]\nwire = wire_link:WireLink\n[pageferry.hosts]\nniced = niced_host:NicedHost\n"
-    (info / "entry_points.txt").write_text(points)
-    monkeypatch.syspath_prepend(str(tmp_path))
+    install(monkeypatch, tmp_path, "others", points, wire_link=LINK, niced_host=HOST)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    importlib.invalidate_caches()
     path = tmp_path / "others.toml"
     path.write_text(SCENARIO)
     return path

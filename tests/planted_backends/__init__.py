@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import distributions
+
 from planted_backends import company, contract, costs, device, hostile, leaks, output, slow
 from planted_backends.base import PLANTED, Fault, Good
 
@@ -30,12 +32,10 @@ __all__ = [
 def install(folder: Path) -> Path:
     """Write what pip leaves of a distribution with all of them. ``folder`` belongs on PYTHONPATH and on ``sys.path``."""
     folder.mkdir()
-    # Not this package's own folder, in which others have the names of our packages.
-    (folder / "planted_backends").symlink_to(Path(__file__).resolve().parent)
-    info = folder / "planted-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted\nVersion: 1.0\n")
+    # Not the folder in which they are, where others have the names of our packages.
+    for needed in (Path(__file__).parent, Path(distributions.__file__)):
+        (folder / needed.name).symlink_to(needed.resolve())
     classes = [Good, *(fault.cls for fault in PLANTED.values())]
     lines = [f"{cls.info.name} = {cls.__module__}:{cls.__name__}\n" for cls in classes]
-    (info / "entry_points.txt").write_text("[pageferry.backends]\n" + "".join(lines))
+    distributions.leave(folder, "planted", "[pageferry.backends]\n" + "".join(lines))
     return folder

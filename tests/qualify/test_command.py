@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from distributions import leave
 
 from harness import cli
 from harness.results.certificate import load_certificate
@@ -64,13 +65,9 @@ class Dead(Card):
 def plugin(tmp_path):
     """A distribution beside the test, in the environment of the commands it starts."""
     site = tmp_path / "site"
-    facts = site / "card-1.0.dist-info"
-    facts.mkdir(parents=True)
-    (site / "card.py").write_text(PLUGIN)
-    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: card\nVersion: 1.0\n")
     names = {"card": "Card", "lossy": "Lossy", "gone": "Gone", "dead": "Dead"}
     points = "".join(f"{name} = card:{cls}\n" for name, cls in names.items())
-    (facts / "entry_points.txt").write_text(f"[pageferry.backends]\n{points}")
+    leave(site, "card", f"[pageferry.backends]\n{points}", card=PLUGIN)
     return site
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import pytest
 import tomli_w
+from distributions import install
 
 from harness import cli
 from harness.errors import ScenarioError
@@ -37,13 +37,8 @@ BASE = {
 @pytest.fixture
 def balloon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A scenario's file, and a distribution with a kind of guest, in one folder."""
-    (tmp_path / "tests_balloon.py").write_text(TOY)
-    info = tmp_path / "balloon-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: balloon\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[pageferry.guests]\nballoon = tests_balloon:Balloon\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.invalidate_caches()
+    points = "[pageferry.guests]\nballoon = tests_balloon:Balloon\n"
+    install(monkeypatch, tmp_path, "balloon", points, tests_balloon=TOY)
     return tmp_path / "s.toml"
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
 import pytest
 import sample_streams
 import toy_turned
 import toy_two
+from distributions import install
 from pairs import Pair, carry
 
 from harness.errors import UserError
@@ -19,12 +19,7 @@ POINTS = "[pageferry.transports]\nturned = toy_turned:TurnedEndpoint\ntwo = toy_
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    info = tmp_path / "toys-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toys\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(POINTS)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.invalidate_caches()
+    install(monkeypatch, tmp_path, "toys", POINTS)
 
 
 @pytest.mark.usefixtures("installed")
