@@ -119,7 +119,7 @@ def _plain(annotation: Any) -> str:  # noqa: PLR0911 - a case each
     if origin in {types.UnionType, typing.Union}:
         return " or ".join(dict.fromkeys(_plain(one) for one in arguments if one is not type(None)))
     if origin is typing.Literal:
-        return " or ".join(f'"{one}"' for one in arguments)
+        return " or ".join(f'"{one}"' if isinstance(one, str) else str(one).lower() for one in arguments)
     if origin is tuple:
         return f"list of {_plain(arguments[0])}"
     if origin is dict:

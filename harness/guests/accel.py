@@ -82,7 +82,7 @@ def _probe_kvm(qemu: str, kind: type[QemuKind]) -> Accel | str:
 def _boot_failure(qemu: str, cpu: str, kind: type[QemuKind]) -> str | None:
     """None if a guest's heartbeat is heard under KVM; else why not, in few words. QEMU's own go to the log."""
     with open_scratch() as folder:
-        argv = [qemu, "-machine", "pc,accel=kvm", "-cpu", cpu, "-smp", "1", "-S", *kind.probe_arguments(folder)]
+        argv = [qemu, "-machine", "pc,accel=kvm", "-cpu", cpu, "-S", *kind.probe_arguments(folder)]
         try:
             with QemuProcess("probe", argv, run_dir=folder, chardevs=[CONSOLE]) as guest:
                 return _silence(guest, guest.chardev_path(CONSOLE), kind.feed())

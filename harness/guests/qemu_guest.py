@@ -5,38 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal, Protocol
 
 from harness.guests.accel import Accel, probe_accel
 from harness.guests.contract import Crossing, Guest, Place
 from harness.guests.native import MethodPlan, plan_method
 from harness.guests.qemu_ends import QemuEnds, start_ends
 from harness.guests.qemu_kind import QemuKind
+from harness.guests.qemu_settings import QemuSettings
 from harness.guests.verify import dump_bytes
+from harness.hosts.limits import cores
 from harness.qemu.survey import QemuSurvey, survey
 from harness.results.document import Scalar
 from harness.results.doubts import Emulated
 from harness.scenario.methods import Method, PairMethod
 from harness.scenario.model import Scenario
-from harness.units import MIB
 
 __all__ = ["QemuGuest"]
-
-
-class QemuSettings(Protocol):
-    """What the settings of every such kind have."""
-
-    @property
-    def qemu(self) -> str:
-        """The binary, by name or path."""
-
-    @property
-    def accel(self) -> Literal["auto", "kvm", "tcg"]:
-        """Which is asked for."""
-
-    @property
-    def memory_bytes(self) -> int:
-        """Size of the guest's RAM."""
 
 
 class _EmulatedEnds(QemuEnds):
@@ -56,7 +40,8 @@ class QemuGuest(Guest, QemuKind):
         self.accel: Accel
 
     def open(self) -> None:
-        """:raises MissingError: no QEMU, or no KVM where it was asked for."""
+        """:raises MissingError: no QEMU, no KVM where it was asked for, or not enough memory for two guests."""
+        self.given.guest_memory.check_room(guests=2)
         self._survey = survey(self.given.qemu)
         self.accel = probe_accel(self.given.qemu, type(self), self.given.accel)
 
@@ -80,7 +65,9 @@ class QemuGuest(Guest, QemuKind):
     @contextmanager
     def start(self, plan: MethodPlan, place: Place, *, steered: bool = False) -> Iterator[QemuEnds]:
         """Two QEMUs that are the same binary, versioned machine, processor and memory, or the stream would not load."""
+        memory = self.given.guest_memory
         argv = [self.given.qemu, "-machine", f"{self._survey.machine},accel={self.accel.name}", *self.accel.argv]
-        argv += ["-m", f"{self.given.memory_bytes // MIB}M", "-smp", "1", "-no-reboot"]
-        with start_ends(self, argv, plan, place, steered=steered) as ends:
+        with start_ends(self, [*argv, *memory.arguments(cores()), "-no-reboot"], plan, place, steered=steered) as ends:
+            made = {f"{side.name}.memory": memory.read_back(side.qmp) for side in (ends.source, ends.destination)}
+            ends.parameters = {**ends.parameters, **made}
             yield ends

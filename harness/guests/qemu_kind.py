@@ -38,7 +38,7 @@ class QemuKind(abc.ABC):
     @classmethod
     @abc.abstractmethod
     def probe_arguments(cls, folder: Path) -> list[str]:
-        """QEMU's for the smallest guest of this kind that beats, memory included. ``folder``: for files that it needs."""
+        """QEMU's for the smallest guest of this kind that beats, with a ``GuestMemory``'s. ``folder``: for files that it needs."""
 
     @staticmethod
     @abc.abstractmethod
@@ -52,7 +52,7 @@ class QemuKind(abc.ABC):
 
     @abc.abstractmethod
     def arguments(self, *, boots: bool) -> list[str]:
-        """QEMU's beside machine, processor and size of memory. What only the source is given, as its guest ``boots``, comes to the
+        """QEMU's beside machine, processors and memory. What only the source is given, as its guest ``boots``, comes to the
         destination with the migration."""
 
     @abc.abstractmethod

@@ -1,4 +1,4 @@
-"""What the control groups that this process is in leave it: memory and processors. Version 1 and 2 (cgroups(7)).
+"""What this process may have of the host: memory, huge pages, processors. Control groups of version 1 and 2 (cgroups(7)).
 
 A limit may be set on a group or on any above it, so all of them are read; what cannot be read is no limit.
 """
@@ -9,14 +9,16 @@ import contextlib
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-__all__ = ["available_bytes", "cores", "cpu_quota"]
+__all__ = ["HugePages", "available_bytes", "cores", "cpu_quota", "hugepages", "reserving"]
 
 _GROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
+_HUGE = Path("/sys/kernel/mm/hugepages")
 # Limits and use, as version 2 names them, and version 1.
 _MEMORY = (
     (("memory.max", "memory.high"), "memory.current"),
@@ -33,6 +35,32 @@ def available_bytes() -> int:
             *(room for folder in _folders("memory") if (room := _room(folder)) is not None),
         ]
     )
+
+
+@dataclass(frozen=True, slots=True)
+class HugePages:
+    """Of one size: how many are reserved, and how many of them nobody has or was promised."""
+
+    total: int
+    free: int
+
+
+def hugepages(page_bytes: int) -> HugePages | None:
+    """Of that size (Documentation/admin-guide/mm/hugetlbpage.rst); None: this kernel has none."""
+    counts = [_number(_pool(page_bytes) / f"{name}_hugepages") for name in ("nr", "free", "resv")]
+    total, free, promised = (count or 0 for count in counts)
+    return None if None in counts else HugePages(total, free - promised)
+
+
+def reserving(page_bytes: int, pages: int) -> str:
+    """The command that makes the kernel keep so many: a sysctl for the usual size, which is 2 MiB, and a file for any other."""
+    if page_bytes == 2 << 20:
+        return f"sysctl vm.nr_hugepages={pages}"
+    return f"echo {pages} > {_pool(page_bytes) / 'nr_hugepages'}"
+
+
+def _pool(page_bytes: int) -> Path:
+    return _HUGE / f"hugepages-{page_bytes >> 10}kB"
 
 
 def cpu_quota() -> float | None:

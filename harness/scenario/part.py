@@ -115,6 +115,6 @@ def _sentence(error: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
     value = shown(error["input"])
-    if error["type"] == "literal_error" and isinstance(error["input"], str):
-        return f"{value}: must be {error['ctx']['expected']}"
+    if error["type"] == "literal_error":
+        return f"{value}: must be {error['ctx']['expected'].replace('False', 'false')}"
     return f"{value}: {error['msg'].replace('Input should', 'must')}"

@@ -12,7 +12,8 @@ from harness.errors import PageferryError, UserError
 from harness.guests import stress
 from harness.guests.stress import build
 from harness.guests.stress.console import Console, GuestFailure, Heartbeat, Noise, Status, VerifyReport
-from harness.guests.stress.layout import PRIVATE_START, TABLE_START, Range, StressConfig, command_line, layout
+from harness.guests.stress.layout import PRIVATE_START, TABLE_START, StressConfig, command_line, layout
+from harness.qemu.memory import Range
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -123,12 +124,6 @@ def test_every_page_of_ram_is_compared_checked_by_the_guest_or_private(machine, 
     assert sum(part.bytes for part in parts) == sum(part.bytes for part in where.ram) == mib * MIB
     assert sum(part.bytes for part in where.working_set) == working_set
     assert all(inside(part, where.fill) for part in where.working_set)
-
-
-def test_ram_beyond_the_pci_hole_is_at_4_gib_as_qemu_has_it():
-    assert layout(StressConfig(3582 * MIB)).ram == (Range(0, 3582 * MIB),)
-    assert layout(StressConfig(3584 * MIB)).ram == (Range(0, 3 * GIB), Range(4 * GIB, 512 * MIB))
-    assert layout(StressConfig(2816 * MIB, machine="q35")).ram == (Range(0, 2 * GIB), Range(4 * GIB, 768 * MIB))
 
 
 def test_the_working_set_goes_on_behind_the_hole():

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.guests.stress.console import Command, Console, Event, GuestFailure, Heartbeat, Noise, Status, VerifyReport
-from harness.guests.stress.layout import Layout, Range, StressConfig, command_line, layout
+from harness.guests.stress.layout import Layout, StressConfig, command_line, layout
 from harness.qemu.process import option_value
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "Heartbeat",
     "Layout",
     "Noise",
-    "Range",
     "Status",
     "StressConfig",
     "VerifyReport",

@@ -15,9 +15,11 @@ from harness.errors import QemuError
 from harness.guests.console import Consoles, Feed, GuestFailure
 from harness.guests.qemu_guest import QemuGuest
 from harness.guests.qemu_kind import CONSOLE, Writes
+from harness.guests.qemu_settings import QemuSettings
 from harness.guests.stress import Command, Console, Status, StressConfig, VerifyReport, boot, devices, layout
 from harness.guests.stress.layout import Layout
 from harness.guests.verify import Finding, Verdict
+from harness.qemu.memory import GuestMemory
 from harness.scenario.fault import Fault
 from harness.scenario.model import Scenario
 from harness.scenario.part import Bytes
@@ -37,7 +39,7 @@ MAX_CHANGED_BYTES = 4080
 """The guest maps up to 60 GiB in pages of 2 MiB, and needs the head of each dirtied page for its checks."""
 
 
-class StressSettings(MemorySettings):
+class StressSettings(QemuSettings, MemorySettings):
     """A bare-metal guest that dirties its memory at a set rate, and checks it."""
 
     kind: Literal["stress"] = "stress"
@@ -45,10 +47,13 @@ class StressSettings(MemorySettings):
     """The guest's RAM, a multiple of 2 MiB from 16 MiB to 60 GiB."""
     changed_bytes_per_page: int = Field(default=64, ge=0, le=MAX_CHANGED_BYTES, multiple_of=8)
     """How much of a page a write changes."""
-    accel: Literal["auto", "kvm", "tcg"] = "auto"
-    """"auto": KVM where a trial boot works, else TCG, QEMU's emulation."""
-    qemu: str = Field(default="qemu-system-x86_64", min_length=1)
-    """The QEMU binary, by name or path."""
+
+    @model_validator(mode="after")
+    def _one_processor(self) -> Self:
+        if self.cpus > 1:
+            reason = "the stress guest uses one processor: leave the key out, or take a guest of another kind"
+            raise Fault(("cpus",), f"{self.cpus}: {reason}")
+        return self
 
     @model_validator(mode="after")
     def _what_the_guest_maps(self) -> Self:
@@ -100,8 +105,8 @@ class Stress(QemuGuest):
         """With memory that holds nothing."""
         image = folder / "empty.bin"
         image.write_bytes(b"\0")
-        size = f"{_PROBE.memory_bytes // MIB}M"
-        return ["-m", size, *devices(CONSOLE), *boot(_PROBE, [image] * len(layout(_PROBE).fill))]
+        memory = GuestMemory(_PROBE.memory_bytes).arguments()
+        return [*memory, *devices(CONSOLE), *boot(_PROBE, [image] * len(layout(_PROBE).fill))]
 
     def arguments(self, *, boots: bool) -> list[str]:
         """Only the source gets a kernel and the fill."""

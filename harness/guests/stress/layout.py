@@ -10,37 +10,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.errors import UserError
+from harness.qemu.memory import HIGH_START, GuestMemory, Machine, Range
 from harness.units import PAGE_BYTES, format_bytes
 
-__all__ = ["HEADER_BYTES", "Layout", "Range", "StressConfig", "command_line", "layout"]
+__all__ = ["HEADER_BYTES", "Layout", "StressConfig", "command_line", "layout"]
 
 HEADER_BYTES = 16
 """Page and sequence number, checksum: at the head of each working-set page, before its changed bytes."""
 
-GIB = 1 << 30
-HIGH_START = 4 * GIB
 FIRMWARE_HOLE = (0xA0000, 0x100000)
 PRIVATE_START = 0x110000
 TABLE_START = 0x200000
 RESERVED_TOP_BYTES = 1 << 20
 """Firmware may keep tables just below the end of low RAM; the working set stays off them."""
-MAPPED_END = 64 * GIB
-
-# QEMU's own split of RAM around the PCI hole: up to this size all of it is low; above, this much is.
-_SPLIT = {"pc": (0xE0000000, 0xC0000000), "q35": (0xB0000000, 0x80000000)}
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Guest-physical memory from ``start``, ``bytes`` long."""
-
-    start: int
-    bytes: int
-
-    @property
-    def end(self) -> int:
-        """The first address behind it."""
-        return self.start + self.bytes
+MAPPED_END = 64 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +35,7 @@ class StressConfig:
     dirty_rate_bytes_per_s: int = 20 << 20
     pattern: Literal["sequential", "random"] = "sequential"
     changed_bytes_per_page: int = 64
-    machine: Literal["pc", "q35"] = "pc"
+    machine: Machine = "pc"
 
     @property
     def working_set_pages(self) -> int:
@@ -90,7 +73,7 @@ class Layout:
 def layout(config: StressConfig) -> Layout:
     """The guest's memory map. :raises UserError: what does not fit or divide, with the value and what would."""
     _check(config)
-    ram = _ram(config)
+    ram = GuestMemory(config.memory_bytes, machine=config.machine).ranges
     table = Range(TABLE_START, _whole_pages(4 * config.working_set_pages))
     working_set = _working_set(config, ram[0], table.end)
     private = (Range(PRIVATE_START, TABLE_START - PRIVATE_START), table)
@@ -136,13 +119,6 @@ def _check(config: StressConfig) -> None:
         raise UserError(f"guest.working_set: {config.working_set_bytes} bytes is not a number of whole 4 KiB pages")
     if config.dirty_rate_bytes_per_s < 0:
         raise UserError(f"guest.dirty_rate: {config.dirty_rate_bytes_per_s} is below zero; 0 means an idle guest")
-
-
-def _ram(config: StressConfig) -> tuple[Range, ...]:
-    limit, low_bytes = _SPLIT[config.machine]
-    if config.memory_bytes < limit:
-        return (Range(0, config.memory_bytes),)
-    return (Range(0, low_bytes), Range(HIGH_START, config.memory_bytes - low_bytes))
 
 
 def _working_set(config: StressConfig, low: Range, start: int) -> tuple[Range, ...]:
