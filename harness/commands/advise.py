@@ -68,7 +68,7 @@ def command(
     from harness.advise.adviser import conclude
     from harness.advise.subject import read_subject
     from harness.commands.options import check_writable
-    from harness.experiment.console import make_console, plain
+    from harness.console import make_console, plain
     from harness.hosts.pinning import on_cores
     from harness.results.advice import Question, save_advice
     from reports.advice.page import write_advice
@@ -101,7 +101,7 @@ def _measure(
     console: Console, subject: Subject, *, bandwidth: int | None, cores: int, repeats: int, folder: Path
 ) -> Measured:
     from harness.advise.costing import measure
-    from harness.experiment.console import plain
+    from harness.console import plain
     from harness.experiment.outputs import dropping
     from harness.experiment.progress import progress
     from harness.migrator.choose.auto import CANDIDATES
@@ -125,7 +125,7 @@ def _measure(
 
 
 def _print(console: Console, advice: Advice) -> None:
-    from harness.experiment.console import make_table, plain, print_warning
+    from harness.console import make_table, plain, print_warning
     from harness.results.advice_words import pays_up_to, rate_text, time_text
     from harness.units import format_bandwidth, format_duration
 

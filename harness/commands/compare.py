@@ -31,7 +31,7 @@ Examples:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also write a page there.")
 def command(*, first: Path, second: Path, out: Path | None) -> None:
     """Compare the methods that results A and B have in common: medians, and the change from A to B."""
-    from harness.experiment.console import make_console, print_warning
+    from harness.console import make_console, print_warning
     from harness.results.result import load_result
     from reports.html import write_comparison
     from reports.run.comparison import fallback_warnings
@@ -48,8 +48,8 @@ def command(*, first: Path, second: Path, out: Path | None) -> None:
 
 def _table(a: Result, b: Result, first: str, second: str) -> Table:
     """:raises UserError: the two have no method in common."""
+    from harness.console import make_table, plain
     from harness.errors import UserError
-    from harness.experiment.console import make_table, plain
     from harness.results.metrics import shown_in
 
     if a.frontiers and b.frontiers:
@@ -67,7 +67,7 @@ def _table(a: Result, b: Result, first: str, second: str) -> Table:
 
 def _frontier_table(a: Result, b: Result, title: str) -> Table:
     """What converged in each, with no interval: their own tables have the brackets."""
-    from harness.experiment.console import make_table, plain
+    from harness.console import make_table, plain
     from harness.results.search import value_text
 
     after = {(each.search, each.method): each for each in b.frontiers}

@@ -35,7 +35,7 @@ def command(*, as_json: bool) -> None:
         document = {"checks": [dataclasses.asdict(check) for check in checks], "environment": collect()}
         click.echo(json.dumps(document, indent=1))
     else:
-        from harness.experiment.console import make_console, plain
+        from harness.console import make_console, plain
 
         console = make_console()
         for check in checks:

@@ -29,7 +29,7 @@ Examples:
 @click.argument("what", required=False, type=click.Choice(["backends", "scenarios", "guests", "links"]))
 def command(*, what: str | None) -> None:
     """List backends, scenarios, guests or links (all when not told), and why what is missing is missing."""
-    from harness.experiment.console import make_console
+    from harness.console import make_console
 
     console = make_console()
     tables = {"backends": _backends, "scenarios": _scenarios, "guests": _guests, "links": _links}
@@ -40,7 +40,7 @@ def command(*, what: str | None) -> None:
 
 def _backends() -> Table:
     from backends.registry import survey
-    from harness.experiment.console import make_table, plain
+    from harness.console import make_table, plain
 
     table = make_table(
         "backends", "name", "here", "levels", "default", "device", "from", "version, or why it is missing"
@@ -64,7 +64,7 @@ def _backends() -> Table:
 
 def _scenarios() -> Table:
     import scenarios
-    from harness.experiment.console import make_table, plain
+    from harness.console import make_table, plain
     from harness.scenario.model import load_scenario
     from harness.units import format_bandwidth, format_round_trip
 
@@ -106,8 +106,8 @@ def _links() -> Table:
 
 def _kinds(title: str, last: str, kinds: Kinds[Kind], look: Callable[[type[Kind]], tuple[bool, str]]) -> Table:
     """``look``: whether a kind is here, and what to say of that. One that cannot be loaded is told, and hides no other."""
+    from harness.console import make_table, plain
     from harness.errors import UserError
-    from harness.experiment.console import make_table, plain
 
     table = make_table(title, "kind", "here", "what it is", last)
     for name in kinds.names():

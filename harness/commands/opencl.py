@@ -76,7 +76,7 @@ def devices(*, as_json: bool) -> None:
     import json
 
     from backends.opencl.probe import probe_in_child
-    from harness.experiment.console import make_console
+    from harness.console import make_console
 
     rows = _told(probe_in_child)
     if as_json:
@@ -145,7 +145,7 @@ def _line(path: Path, made: Manifest) -> str:
 def _print_devices(console: Console, rows: list[DeviceRow]) -> None:
     from backends.opencl.devices import DeviceConfig, choose
     from backends.opencl.errors import OpenclError
-    from harness.experiment.console import make_table, plain
+    from harness.console import make_table, plain
     from harness.units import format_bytes
 
     table = make_table(

@@ -96,8 +96,8 @@ def command(
 ) -> None:
     """Try everything that BACKEND must do in a live migration, measure what it costs, and write a certificate."""
     from harness.commands.options import parse_options
+    from harness.console import make_console
     from harness.errors import CodecError, MissingError
-    from harness.experiment.console import make_console
     from harness.qualify.runner import Plan
 
     console = make_console()
@@ -131,7 +131,7 @@ def command(
 
 
 def _qualify(console: Console, plan: Plan, out: Path) -> Certificate:
-    from harness.experiment.console import plain
+    from harness.console import plain
     from harness.experiment.outputs import CERTIFICATE_FILES, replacing
     from harness.qualify.audit import audit
     from harness.qualify.runner import check_plan, qualify
@@ -152,7 +152,7 @@ def _qualify(console: Console, plan: Plan, out: Path) -> Certificate:
 
 
 def _printer(console: Console) -> Callable[[CheckResult, int, int], None]:
-    from harness.experiment.console import plain
+    from harness.console import plain
 
     def show(result: CheckResult, number: int, total: int) -> None:
         head = f"{number:>2}/{total} {_MARKS[result.status]} {plain(result.id):<27} {result.duration_s:>5.1f} s  "
@@ -162,7 +162,7 @@ def _printer(console: Console) -> Callable[[CheckResult, int, int], None]:
 
 
 def _print_verdict(console: Console, certificate: Certificate) -> None:
-    from harness.experiment.console import plain
+    from harness.console import plain
 
     counts = {status: sum(check.status == status for check in certificate.checks) for status in ("pass", "fail", "n/a")}
     partial = ", only the checks asked for" if certificate.partial else ""
@@ -182,8 +182,8 @@ def _print_verdict(console: Console, certificate: Certificate) -> None:
 
 def _verify(console: Console, path: Path) -> int:
     """Its exit status."""
+    from harness.console import plain
     from harness.errors import ResultError
-    from harness.experiment.console import plain
     from harness.qualify.audit import audit
     from harness.results.certificate import read_certificate
 
@@ -202,7 +202,7 @@ def _verify(console: Console, path: Path) -> int:
 
 
 def _list(console: Console) -> None:
-    from harness.experiment.console import make_table, plain
+    from harness.console import make_table, plain
     from harness.qualify.catalogue import CHECKS
 
     table = make_table("checks", "check", "what is true where it passes", "why it is made")
@@ -212,7 +212,7 @@ def _list(console: Console) -> None:
 
 
 def _compare(console: Console, a: Path, b: Path, out: Path | None) -> None:
-    from harness.experiment.console import make_table, plain, print_warning
+    from harness.console import make_table, plain, print_warning
     from harness.qualify.audit import audit
     from harness.results.certificate import load_certificate
     from reports.certificate.page import comparison_rows, write_certificate_comparison

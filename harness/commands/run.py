@@ -43,7 +43,7 @@ def command(
     *, scenarios: tuple[str, ...], out: Path | None, overrides: tuple[str, ...], only: tuple[str, ...], resume: bool
 ) -> None:
     """Run each SCENARIO (a shipped one by name, or a TOML file), measure it, and write result.json, report.html and pyperf/."""
-    from harness.experiment.console import make_console, plain
+    from harness.console import make_console, plain
     from harness.scenario.sweep import load_sweep
     from reports.site.page import write_site
 
@@ -78,7 +78,7 @@ def _plan(scenarios: list[Scenario], out: Path | None) -> list[tuple[Scenario, P
 
 def _print_regrets(console: Console, results: list[Result]) -> None:
     """Of ``auto`` against every fixed choice, where a scenario has both."""
-    from harness.experiment.console import make_table, plain
+    from harness.console import make_table, plain
     from reports.numbers import percent
     from reports.sweep.regret import regrets
     from reports.sweep.regret_view import regret_percent
@@ -103,15 +103,15 @@ def _print_regrets(console: Console, results: list[Result]) -> None:
 
 
 def _run(console: Console, scenario: Scenario, folder: Path, stale: list[Path], *, resume: bool) -> Result:
+    from harness.console import plain
     from harness.errors import UserError
-    from harness.experiment.console import plain
     from harness.experiment.outputs import dropping
     from harness.experiment.progress import progress
     from harness.experiment.pyperf_export import write_pyperf
     from harness.experiment.runner import run_scenario
-    from harness.experiment.summary import print_summary
     from harness.terminal import tell
     from reports.html import write_report
+    from reports.terminal.summary import print_summary
 
     console.print(f"[bold]{plain(scenario.name)}[/]: {plain(scenario.description)}", highlight=False, soft_wrap=True)
     if resume and scenario.frontier is None:

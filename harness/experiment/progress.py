@@ -17,7 +17,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from harness.experiment.console import plain, print_note
+from harness.console import plain, print_note
 from harness.experiment.events import Event, LabOpened, RunFinished, RunProgress, RunStarted
 from harness.results.result import Run
 from harness.terminal import one_line

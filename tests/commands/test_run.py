@@ -17,8 +17,8 @@ from harness import cli
 from harness.errors import CodecError, MissingError, PeerError, QemuError, ResultError
 from harness.experiment.events import RunFinished, RunProgress, RunStarted
 from harness.experiment.progress import progress
-from harness.experiment.summary import print_summary
 from harness.results.result import load_result, save_result
+from reports.terminal.summary import print_summary
 
 
 @pytest.fixture

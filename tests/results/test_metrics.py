@@ -10,11 +10,11 @@ from rich.console import Console
 
 from harness import cli
 from harness.experiment.pyperf_export import write_pyperf
-from harness.experiment.summary import print_summary
 from harness.results.metrics import METRICS, SECONDS, Metric
 from harness.results.result import Result, Run, save_result
 from harness.results.stats import summarise
 from reports.run import view
+from reports.terminal.summary import print_summary
 
 SCENARIO = {"name": "toy", "methods": [{"name": "a", "baseline": True}, {"name": "b"}]}
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from harness import cli
-from harness.experiment.summary import print_summary
 from harness.results.result import load_result, save_result
 from reports import html
 from reports.numbers import DASH
 from reports.run import charts, frontier_plots, view
 from reports.run.frontiers import DEFINITIONS, frontiers
 from reports.site import page as site
+from reports.terminal.summary import print_summary
 
 BASE = samples.convergence()
 SLOW = samples.convergence(37_500_000)

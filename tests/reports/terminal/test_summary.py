@@ -13,8 +13,8 @@ from rich.console import Console
 from harness import cli
 from harness.experiment.events import LabOpened
 from harness.experiment.progress import progress
-from harness.experiment.summary import print_summary
 from harness.results.result import conditions, save_result
+from reports.terminal.summary import print_summary
 
 
 def printed(result):

@@ -8,7 +8,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from harness.experiment.console import make_table, plain, print_note, print_warning
+from harness.console import make_table, plain, print_note, print_warning
 from harness.results.metrics import Unit, shown_in
 from harness.results.result import MetricSummary, Result, Run, conditions
 from harness.results.search import Frontier, value_text

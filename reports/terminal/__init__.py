@@ -1,0 +1,1 @@
+"""The tables that `pageferry run` ends with."""
