@@ -22,7 +22,8 @@ from pydantic import TypeAdapter
 
 from harness.results.result import Result
 from harness.results.saving import save_whole
-from reports.run import charts, view
+from reports.run import view
+from reports.run.charts import build as charts
 
 __all__ = [
     "Download",

@@ -80,8 +80,8 @@ def _print_regrets(console: Console, results: list[Result]) -> None:
     """Of ``auto`` against every fixed choice, where a scenario has both."""
     from harness.console import make_table, plain
     from reports.numbers import percent
+    from reports.sweep.charts.regret import regret_percent
     from reports.sweep.regret import regrets
-    from reports.sweep.regret_view import regret_percent
 
     found = regrets(results)
     if not found:

@@ -12,9 +12,9 @@ from harness.results.advice import BEYOND_LIMIT_S, Advice, Bandwidth, Estimate, 
 from harness.results.advice_words import bound_text, mb_text
 from harness.units import format_bandwidth, format_bytes, format_duration
 from reports import html
+from reports.drawing import model_curves
 from reports.numbers import DASH, amount, plural
-from reports.run import charts
-from reports.sweep import break_even_plots
+from reports.run.charts import build as charts
 
 __all__ = ["AdviceView", "Row", "advice_view", "render_advice", "write_advice"]
 
@@ -121,13 +121,13 @@ def _charts(advice: Advice) -> list[charts.Chart]:
             "break-even",
             "Time against no compression, by bandwidth",
             f"{against} {rings}",
-            break_even_plots.against_none(costs, none, advice.link.at, break_evens=bounds, asked_bytes_per_s=asked),
+            model_curves.against_none(costs, none, advice.link.at, break_evens=bounds, asked_bytes_per_s=asked),
         ),
         charts.finished(
             "total",
             "Total time, by bandwidth",
             f"Of {format_bytes(advice.question.stream_bytes)} of stream that nobody dirties, by the model. {rings}",
-            break_even_plots.total_times(
+            model_curves.total_times(
                 costs,
                 none,
                 advice.link.at,

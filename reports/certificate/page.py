@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.results.certificate import Certificate, dump_certificate
 from reports import html
 from reports.certificate import view as certificate_view
-from reports.certificate.charts import subjects
+from reports.certificate.charts.subjects import subjects
 from reports.certificate.comparison import ComparisonRow, compare_certificates, comparison_rows
 from reports.printable import printable
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from harness.results.certificate import Certificate, CheckResult, Measurement, Status
 from harness.units import format_bytes
-from reports.certificate.charts import Table, raw_tables
-from reports.certificate.plots import figure_text
+from reports.certificate.charts.plots import figure_text
+from reports.certificate.charts.subjects import Table, raw_tables
 from reports.numbers import amount, plural
 
 __all__ = [

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from harness.results.result import Result, save_result
 from reports import html
-from reports.run import charts, view
-from reports.sweep import break_even_view, distance_view, regret_view
+from reports.run import view
+from reports.run.charts import build as charts
+from reports.sweep.charts import break_even, distance, regret
 
 __all__ = ["write_site"]
 
@@ -52,9 +53,9 @@ def write_site(results: Sequence[tuple[str, Result]], out: Path) -> None:
         entries.append(Entry(view.card(label, result), f"{folder}/report.html", f"{folder}/result.json"))
     summary = view.index_summary([entry.card for entry in entries])
     found = [result for _, result in results]
-    sections = break_even_view.sections(found)
-    distances = distance_view.sections(found)
-    beside_fixed = regret_view.section(found)
+    sections = break_even.sections(found)
+    distances = distance.sections(found)
+    beside_fixed = regret.section(found)
     drawn = [*([beside_fixed.chart] if beside_fixed else []), *charts.across(found)]
     page = html.render(
         "index.html",
@@ -64,9 +65,9 @@ def write_site(results: Sequence[tuple[str, Result]], out: Path) -> None:
         sections=sections,
         distances=list(zip(distances, html.figures([each.chart for each in distances]), strict=True)),
         beside_fixed=beside_fixed,
-        regret_headings=regret_view.HEADINGS,
+        regret_headings=regret.HEADINGS,
         charts=html.figures([*(section.chart for section in sections), *drawn]),
-        method_headings=break_even_view.METHOD_HEADINGS,
-        point_headings=break_even_view.POINT_HEADINGS,
+        method_headings=break_even.METHOD_HEADINGS,
+        point_headings=break_even.POINT_HEADINGS,
     )
     html.write_whole(out / "index.html", page)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from harness.errors import ResultError
 from harness.results.certificate import Measurement, load_certificate, verdict_of
-from reports.certificate import charts as certificate_charts
 from reports.certificate import page as certificate
 from reports.certificate import view as certificate_view
+from reports.certificate.charts import subjects as certificate_charts
 from reports.printable import printable
 
 CASES = ["passing", "failing", "stand_in", "hostile", "empty", "nothing"]

@@ -8,7 +8,8 @@ import pytest
 import replay_samples
 import report_samples as samples
 
-from reports.run import bars, charts, plots, steer_plots
+from reports.run.charts import bars, runs, steering
+from reports.run.charts import build as charts
 
 
 def keys(result):
@@ -68,7 +69,7 @@ def test_hostile_names_are_escaped_in_a_static_chart():
 
 def test_progress_marks_where_another_pass_begins():
     result = samples.live()
-    marks = [row for row in rows(plots.progress(result)) if "pass" in row and row["method"] == "original"]
+    marks = [row for row in rows(runs.progress(result)) if "pass" in row and row["method"] == "original"]
     passes = next(r.passes for r in result.runs if r.method == "original")
     assert [m["pass"] for m in marks] == list(range(2, passes + 1))
 
@@ -136,15 +137,15 @@ def test_the_offload_chart_has_its_own_section_and_only_where_a_device_was_used(
 
 def test_the_axis_is_logarithmic_only_where_small_values_would_vanish():
     def x_type(result):
-        return plots.classes(result)["encoding"]["x"]["scale"].get("type")
+        return runs.classes(result)["encoding"]["x"]["scale"].get("type")
 
     assert x_type(samples.live()) == "log"
-    assert plots.time_and_bytes(samples.live())["layer"][0]["encoding"]["y"]["scale"].get("type") is None
+    assert runs.time_and_bytes(samples.live())["layer"][0]["encoding"]["y"]["scale"].get("type") is None
 
 
 def test_many_samples_are_thinned_but_keep_their_end():
     longest = max((r for r in samples.live().runs if r.samples), key=lambda r: len(r.samples)).samples
-    kept = plots.thinned(longest, 20)
+    kept = runs.thinned(longest, 20)
     assert len(kept) <= 21
     assert (kept[0], kept[-1]) == (longest[0], longest[-1])
 
@@ -172,12 +173,12 @@ def steered(*entries):
 def test_what_a_steered_qemu_was_told_is_drawn_until_the_runs_end():
     result = steered(told(0.3, 120), told(0.6, 90))
     assert "steering-1" in keys(result)
-    points = [row for row in rows(steer_plots.steered(result, "downtime-limit")) if "end" not in row]
+    points = [row for row in rows(steering.steered(result, "downtime-limit")) if "end" not in row]
     assert {(row["method"], row["s"], row["value"], row["in_flight"]) for row in points} == {
         ("zstd-1", 0.3, 120, 1.0),
         ("zstd-1", 0.6, 90, 1.0),
     }
-    ends = [row for row in rows(steer_plots.steered(result, "downtime-limit")) if "end" in row]
+    ends = [row for row in rows(steering.steered(result, "downtime-limit")) if "end" in row]
     assert [row["value"] for row in ends] == [90]
     assert ends[0]["s"] >= 0.6
 
@@ -185,7 +186,7 @@ def test_what_a_steered_qemu_was_told_is_drawn_until_the_runs_end():
 def test_a_bandwidth_is_drawn_in_megabytes_a_second():
     result = steered(told(0.3, 40_000_000, parameter="avail-switchover-bandwidth"))
     assert keys(result)[-1:] == ["steering-2"]
-    assert {row["value"] for row in rows(steer_plots.steered(result, "avail-switchover-bandwidth"))} == {40.0}
+    assert {row["value"] for row in rows(steering.steered(result, "avail-switchover-bandwidth"))} == {40.0}
 
 
 @pytest.mark.parametrize(

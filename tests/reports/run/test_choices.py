@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from harness.results.result import Run, load_result, save_result
 from reports import html
 from reports.numbers import DASH
-from reports.run import charts, choice_plots, view
+from reports.run import view
+from reports.run.charts import build as charts
+from reports.run.charts import choices as choice_charts
 from reports.run.choices import DEFINITIONS, HEADINGS, choices, decisions_of, followed
 
 SCALARS = st.one_of(st.none(), st.booleans(), st.text(max_size=5), st.integers(-5, 10**12), st.floats())
@@ -98,7 +100,7 @@ def test_the_section_is_there_exactly_where_a_counted_run_has_decisions(entries)
 @settings(deadline=None)
 def test_bars_fill_the_time_from_the_first_decision_to_the_end_without_gap_or_overlap(timed):
     (shown,) = followed(only(entry(*each) for each in timed))
-    drawn = sorted(rows_of(choice_plots.chosen(shown), 0), key=lambda row: (row["s"], row["until"]))
+    drawn = sorted(rows_of(choice_charts.chosen(shown), 0), key=lambda row: (row["s"], row["until"]))
     assert len(drawn) == len(timed)
     assert drawn[0]["s"] == pytest.approx(min(t_s for t_s, _, _ in timed), abs=1e-4)
     assert drawn[-1]["until"] == pytest.approx(shown.end_s, abs=1e-4)
@@ -109,7 +111,7 @@ def test_bars_fill_the_time_from_the_first_decision_to_the_end_without_gap_or_ov
 @settings(deadline=None)
 def test_the_links_estimate_is_drawn_exactly_where_it_was_known(timed):
     (shown,) = followed(only(entry(*each) for each in timed))
-    points = [row for row in rows_of(choice_plots.estimates(shown), 1) if row["series"] == "link (B)"]
+    points = [row for row in rows_of(choice_charts.estimates(shown), 1) if row["series"] == "link (B)"]
     known = sorted({round(t_s, 4) for t_s, _, link in timed if link is not None})
     assert sorted({row["s"] for row in points}) == known
 
@@ -219,7 +221,7 @@ def test_a_long_table_is_folded():
 
 def test_estimates_are_points_at_each_decision_joined_by_steps_on_a_logarithmic_axis():
     (shown,) = followed(choice_samples.adaptive())
-    spec = choice_plots.estimates(shown)
+    spec = choice_charts.estimates(shown)
     line = spec["layer"][0]
     assert line["mark"]["interpolate"] == "step-after"
     assert line["encoding"]["y"]["scale"]["type"] == "log"
@@ -237,7 +239,7 @@ def test_estimates_are_points_at_each_decision_joined_by_steps_on_a_logarithmic_
 
 def test_a_line_is_parted_where_the_link_was_not_known():
     (shown,) = followed(only([entry(0.0, "a", 1e8), entry(0.2, "b"), entry(0.4, "c", 2e8)]))
-    drawn = rows_of(choice_plots.estimates(shown), 0)
+    drawn = rows_of(choice_charts.estimates(shown), 0)
     link = [row for row in drawn if row["series"] == "link (B)" and row["end"]]
     assert len({row["stretch"] for row in link}) == 2
     assert link[0]["s"] == 0.2
@@ -245,7 +247,7 @@ def test_a_line_is_parted_where_the_link_was_not_known():
 
 def test_candidates_stand_in_the_order_of_their_first_use():
     (shown,) = followed(choice_samples.adaptive())
-    encoding = choice_plots.chosen(shown)["layer"][0]["encoding"]
+    encoding = choice_charts.chosen(shown)["layer"][0]["encoding"]
     assert encoding["y"]["sort"] == ["none", "isal:1", "zstd:3", "zstd:1"]
     assert encoding["x"]["scale"]["domain"] == [0, shown.end_s]
 

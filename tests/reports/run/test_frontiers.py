@@ -17,7 +17,9 @@ from harness import cli
 from harness.results.result import load_result, save_result
 from reports import html
 from reports.numbers import DASH
-from reports.run import charts, frontier_plots, view
+from reports.run import view
+from reports.run.charts import build as charts
+from reports.run.charts import frontiers as frontier_charts
 from reports.run.frontiers import DEFINITIONS, frontiers
 from reports.site import page as site
 from reports.terminal.summary import print_summary
@@ -91,7 +93,7 @@ def test_a_search_that_was_interrupted_anywhere_has_its_page_without_a_word_that
     words = " ".join(said.sentences) + " ".join(cell for t in said.tables for _, cells in t.rows for cell in cells)
     assert not re.search(r"\b(nan|None|inf)\b", words)
     assert all(spec is None or rows(spec) for s in ("dirty_rate", "downtime_limit")
-               for spec in [frontier_plots.attempts(result, s)])  # fmt: skip
+               for spec in [frontier_charts.attempts(result, s)])  # fmt: skip
 
 
 def test_nothing_tried_yet_is_a_page_that_says_so():
@@ -126,7 +128,7 @@ def test_every_run_says_what_it_tried_and_how_it_ended():
 
 
 def test_the_chart_shows_every_attempt_and_one_large_mark_for_each_frontier():
-    drawn = rows(frontier_plots.attempts(BASE, "dirty_rate"))
+    drawn = rows(frontier_charts.attempts(BASE, "dirty_rate"))
     tried = [r for r in BASE.runs if r.attempt.search == "dirty_rate"]
     assert len([row for row in drawn if row.get("big") is False]) == len(tried)
     large = {row["method"]: row["value"] for row in drawn if row.get("big")}
@@ -139,19 +141,19 @@ def test_an_index_of_several_links_has_the_frontiers_across_them(tmp_path):
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     found = re.findall(r'<figure class="chart" id="chart-([^"]+)"', text)
     assert found == ["dirty-rate-by-link", "downtime-limit-by-link", "downtime-by-link"]
-    drawn = rows(frontier_plots.by_bandwidth([BASE, SLOW], "dirty_rate"))
+    drawn = rows(frontier_charts.by_bandwidth([BASE, SLOW], "dirty_rate"))
     assert list(dict.fromkeys(row["link"] for row in drawn)) == ["300 Mbit/s", "1 Gbit/s"]
 
 
 def test_links_of_two_lengths_stand_apart_across_links():
     far = replace(BASE, scenario={**BASE.scenario, "link": {**BASE.scenario["link"], "delay_s": 0.05}})
-    drawn = rows(frontier_plots.by_bandwidth([far, BASE], "dirty_rate"))
+    drawn = rows(frontier_charts.by_bandwidth([far, BASE], "dirty_rate"))
     assert list(dict.fromkeys(row["link"] for row in drawn)) == ["1 Gbit/s", "1 Gbit/s, 100 ms round trip"]
 
 
 def test_a_method_has_one_colour_in_every_chart_across_links():
-    specs = [frontier_plots.by_bandwidth([BASE, SLOW], s) for s in ("dirty_rate", "downtime_limit")]
-    specs.append(frontier_plots.observed_by_bandwidth([BASE, SLOW]))
+    specs = [frontier_charts.by_bandwidth([BASE, SLOW], s) for s in ("dirty_rate", "downtime_limit")]
+    specs.append(frontier_charts.observed_by_bandwidth([BASE, SLOW]))
     scales = [spec["layer"][1]["encoding"]["color"]["scale"] for spec in specs]
     assert scales[0] == scales[1] == scales[2]
 

@@ -9,7 +9,8 @@ import report_samples as samples
 
 from harness.results.result import Run
 from reports import html
-from reports.run import charts, view
+from reports.run import view
+from reports.run.charts import build as charts
 from reports.run.fallbacks import doubted_name, every_sentence, fallbacks_of
 from reports.run.faults import fault_text, faults, qat_rows
 from reports.run.offload import PHASES, offload, phases

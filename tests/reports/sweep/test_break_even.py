@@ -10,7 +10,7 @@ from harness.results.model import Cost, Link
 from harness.results.result import MetricSummary, Result
 from reports.site.page import write_site
 from reports.sweep.break_even import groups
-from reports.sweep.break_even_view import sections
+from reports.sweep.charts.break_even import sections
 
 MBIT = 125_000
 STREAM_BYTES = 200_000_000

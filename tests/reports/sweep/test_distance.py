@@ -7,8 +7,8 @@ import pytest
 from harness.results.result import MetricSummary, Result
 from reports.facts import link_text
 from reports.site.page import write_site
+from reports.sweep.charts.distance import sections
 from reports.sweep.distance import groups, headings, rows, sentences
-from reports.sweep.distance_view import sections
 
 
 def result(delay_s: float | None, *, bandwidth: int | None = 125_000_000, seed: int = 1, **total_s: float) -> Result:

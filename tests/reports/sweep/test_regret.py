@@ -6,8 +6,8 @@ import pytest
 
 from harness.results.result import MetricSummary, Result, Run
 from reports.site.page import write_site
+from reports.sweep.charts.regret import section
 from reports.sweep.regret import regrets
-from reports.sweep.regret_view import section
 
 
 def result(cell=None, *, runs=(), link=None, **total_s: float | None) -> Result:

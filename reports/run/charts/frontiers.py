@@ -1,6 +1,6 @@
 """Altair charts of frontiers: every attempt of one result, and the frontiers of many results against the link's bandwidth.
 
-Siblings of ``plots``, with the same rules. A frontier that was not found has no mark; what was tried is there all the same.
+Siblings of ``runs``, with the same rules. A frontier that was not found has no mark; what was tried is there all the same.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import altair as alt
 from harness.results.result import Result
 from harness.results.search import Attempt, Frontier
 from harness.units import format_bandwidth
+from reports.drawing.theme import colour_scale, shape_scale, value_scale
 from reports.facts import baseline_name, delay_of, distance_text
+from reports.run.charts.runs import Datum, Spec, band_height, data, texts
 from reports.run.frontiers import of_search
-from reports.run.plots import Datum, Spec, band_height, data, texts
-from reports.theme import colour_scale, shape_scale, value_scale
 
 __all__ = ["attempts", "by_bandwidth", "observed_by_bandwidth"]
 

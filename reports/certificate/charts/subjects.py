@@ -13,11 +13,11 @@ from statistics import median
 
 from harness.results.certificate import Certificate, CheckResult
 from harness.units import format_bytes
-from reports.certificate import plots
-from reports.certificate.plots import figure_text
+from reports.certificate.charts import plots
+from reports.certificate.charts.plots import figure_text
 from reports.numbers import amount, share_percent
-from reports.run.charts import Chart, finished
-from reports.run.plots import Datum, texts
+from reports.run.charts.build import Chart, finished
+from reports.run.charts.runs import Datum, texts
 
 __all__ = ["Subject", "Table", "raw_tables", "subjects"]
 

@@ -1,4 +1,4 @@
-"""Altair charts of scenarios that sweep threads, or codecs and levels. Siblings of ``plots``, with the same rules."""
+"""Altair charts of scenarios that sweep threads, or codecs and levels. Siblings of ``runs``, with the same rules."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 import altair as alt
 
 from harness.results.result import Result
+from reports.drawing.theme import HEAT_INK, HEAT_RANGE, colour_scale, shape_scale, value_scale
 from reports.effects import summary_of
 from reports.facts import declared_methods, family
+from reports.run.charts.runs import Datum, Spec, data, texts
 from reports.run.grid import Grid, throughput_mb_per_s
-from reports.run.plots import Datum, Spec, data, texts
-from reports.theme import HEAT_INK, HEAT_RANGE, colour_scale, shape_scale, value_scale
 
 __all__ = ["heat", "ratio_and_speed"]
 

@@ -10,11 +10,11 @@ from typing import Any
 import altair as alt
 
 from harness.results.result import Result
+from reports.drawing.theme import colour_scale, shape_scale
 from reports.numbers import DASH, amount, percent, plural
-from reports.run import charts
-from reports.run.plots import Datum, Spec, band_height, data, texts
+from reports.run.charts import build as charts
+from reports.run.charts.runs import Datum, Spec, band_height, data, texts
 from reports.sweep.regret import Regret, regrets
-from reports.theme import colour_scale, shape_scale
 
 __all__ = ["HEADINGS", "Section", "regret_percent", "section"]
 

@@ -1,4 +1,4 @@
-"""Altair charts of what the source QEMU was told about its downtime over time. Siblings of ``plots``, with the same rules.
+"""Altair charts of what the source QEMU was told about its downtime over time. Siblings of ``runs``, with the same rules.
 
 Entries come from a file: one without a time or a value is passed over.
 """
@@ -10,10 +10,10 @@ from typing import Any
 import altair as alt
 
 from harness.results.result import Result, Run
+from reports.drawing.theme import colour_scale, shape_scale
 from reports.effects import counted_runs, medians_run
 from reports.numbers import finite
-from reports.run.plots import Datum, Spec, counted_methods, data, texts
-from reports.theme import colour_scale, shape_scale
+from reports.run.charts.runs import Datum, Spec, counted_methods, data, texts
 
 __all__ = ["PARAMETERS", "steered"]
 

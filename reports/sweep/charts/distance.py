@@ -9,10 +9,10 @@ from typing import Any
 import altair as alt
 
 from harness.results.result import Result
-from reports.run import charts
-from reports.run.plots import Datum, Spec, data
+from reports.drawing.theme import colour_scale, shape_scale, value_scale
+from reports.run.charts import build as charts
+from reports.run.charts.runs import Datum, Spec, data
 from reports.sweep.distance import Group, groups, headings, rows, sentences
-from reports.theme import colour_scale, shape_scale, value_scale
 
 __all__ = ["Section", "sections"]
 

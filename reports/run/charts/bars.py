@@ -1,6 +1,6 @@
 """Altair charts of stacked bars, one per method: CPU time, CPU time per GiB, and what an offloaded batch waited for.
 
-Siblings of ``plots``, with the same rules.
+Siblings of ``runs``, with the same rules.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 import altair as alt
 
 from harness.results.result import Result
+from reports.drawing.theme import colour_scale
 from reports.effects import counted_runs, cpu_per_gib_metric, gib_carried
+from reports.run.charts.runs import Datum, Spec, band_height, counted_methods, data, texts
 from reports.run.offload import PHASES, phases
-from reports.run.plots import Datum, Spec, band_height, counted_methods, data, texts
-from reports.theme import colour_scale
 
 __all__ = ["cpu", "cpu_per_gib", "offload"]
 

@@ -12,9 +12,9 @@ from typing import Any
 import altair as alt
 
 from harness.units import format_bytes
+from reports.drawing.theme import NEUTRAL, colour_scale, shape_scale, value_scale
 from reports.numbers import DASH, amount
-from reports.run.plots import Datum, Spec, band_height, data, texts
-from reports.theme import NEUTRAL, colour_scale, shape_scale, value_scale
+from reports.run.charts.runs import Datum, Spec, band_height, data, texts
 
 __all__ = ["figure_text", "labelled_bars", "over_time", "surface", "tail"]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from harness.results.advice_words import bound_text
 from harness.results.result import Result
 from harness.units import format_bandwidth
+from reports.drawing import model_curves
 from reports.numbers import amount, percent, plural, share_percent
-from reports.run import charts
-from reports.sweep import break_even_plots
+from reports.run.charts import build as charts
 from reports.sweep.break_even import Group, Point, groups
 
 __all__ = ["METHOD_HEADINGS", "POINT_HEADINGS", "Section", "sections"]
@@ -72,7 +72,7 @@ def _chart(number: int, group: Group) -> charts.Chart:
         f"break-even-{number}",
         f"Time against no compression, by bandwidth: {group.label}",
         "Lines are the model, filled marks the medians that were measured. Below 1 a method pays; a ring is where it stops paying.",
-        break_even_plots.against_none(group.costs, group.none, group.link_at, break_evens=bounds, measured=measured),
+        model_curves.against_none(group.costs, group.none, group.link_at, break_evens=bounds, measured=measured),
     )
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import altair as alt
 
 from harness.results.result import Result, Sample
+from reports.drawing.theme import colour_scale, shape_scale, value_scale
 from reports.effects import counted_runs, medians_run, method_names, summary_of
 from reports.facts import baseline_name, declared_methods, family
-from reports.theme import colour_scale, shape_scale, value_scale
 
 __all__ = [
     "Datum",

@@ -15,14 +15,14 @@ import altair as alt
 import vl_convert
 
 from harness.results.result import Result
+from reports.drawing.theme import CONFIG
 from reports.effects import cpu_per_gib_metric
 from reports.facts import is_replay
 from reports.printable import printable
-from reports.run import bars, choice_plots, frontier_plots, plots, steer_plots, sweeps
+from reports.run.charts import bars, choices, frontiers, runs, steering, sweeps
 from reports.run.choices import Followed, followed
 from reports.run.grid import grids, rule_sentence
 from reports.run.offload import offload
-from reports.theme import CONFIG
 
 __all__ = ["Chart", "Charts", "Section", "across", "build", "finished", "javascript"]
 
@@ -61,7 +61,7 @@ class _Plan:
     key: str
     title: str
     caption: str
-    draw: Callable[[Result], plots.Spec | None]
+    draw: Callable[[Result], runs.Spec | None]
     missing: str
     section: Section = "charts"
 
@@ -70,7 +70,7 @@ _TIME = _Plan(
     "time",
     "Time against bytes on the wire",
     "Small marks are single runs, large ones each method's medians. Lower and further left is better.",
-    plots.time_and_bytes,
+    runs.time_and_bytes,
     "No chart of time against bytes: no counted run has both.",
 )
 _CPU = _Plan(
@@ -89,21 +89,21 @@ _DOWNTIME = _Plan(
     "Downtime, seen by three parties",
     "From the source's STOP to the destination's RESUME by one clock, as QEMU reports it, and as the longest silence of the "
     "guest's own heartbeat. Large marks are medians, lines their 95\u00a0% intervals.",
-    plots.downtime,
+    runs.downtime,
     "No chart of downtime: no counted run measured it.",
 )
 _PROGRESS = _Plan(
     "progress",
     "Progress over time",
     "Bytes on the wire in each method's median run. A mark stands where QEMU began another pass over memory.",
-    plots.progress,
+    runs.progress,
     "No chart of progress: no counted run kept samples.",
 )
 _CLASSES = _Plan(
     "classes",
     "How compressible the memory was",
     "Ratio of each page class under zlib level 1: as the scenario's fill declares it and as it was measured on this host.",
-    plots.classes,
+    runs.classes,
     "No chart of compressibility by page class: this result does not say which classes the memory was made of.",
 )
 _OFFLOAD = _Plan(
@@ -129,7 +129,7 @@ _ATTEMPTS = (
         "The highest dirty rate that converges",
         "Large marks: the highest rate at which most runs converged. The line ends at the lowest at which most did not. Small "
         "marks are single runs. Further right is better.",
-        functools.partial(frontier_plots.attempts, search="dirty_rate"),
+        functools.partial(frontiers.attempts, search="dirty_rate"),
         "No chart of the highest dirty rate: it was not looked for.",
     ),
     _Plan(
@@ -137,28 +137,28 @@ _ATTEMPTS = (
         "The lowest downtime limit that converges, and the downtime then",
         "Above: the limit that QEMU was given, with the lowest that converged large, and a line to the highest that did not. "
         "Below: how long the guest then stood still, with the median large. Further left is better.",
-        functools.partial(frontier_plots.attempts, search="downtime_limit"),
+        functools.partial(frontiers.attempts, search="downtime_limit"),
         "No chart of the lowest downtime limit: it was not looked for.",
     ),
 )
-_ACROSS: tuple[tuple[str, str, str, Callable[[Sequence[Result]], plots.Spec | None]], ...] = (
+_ACROSS: tuple[tuple[str, str, str, Callable[[Sequence[Result]], runs.Spec | None]], ...] = (
     (
         "dirty-rate-by-link",
         "The highest dirty rate that converges, by link",
         "Where most runs of each method converged; the line ends where most did not. Higher is better.",
-        functools.partial(frontier_plots.by_bandwidth, search="dirty_rate"),
+        functools.partial(frontiers.by_bandwidth, search="dirty_rate"),
     ),
     (
         "downtime-limit-by-link",
         "The lowest downtime limit that converges, by link",
         "Where most runs of each method converged; the line ends where most did not. Lower is better.",
-        functools.partial(frontier_plots.by_bandwidth, search="downtime_limit"),
+        functools.partial(frontiers.by_bandwidth, search="downtime_limit"),
     ),
     (
         "downtime-by-link",
         "Downtime at the lowest limit that converges, by link",
         "Median of the runs at that limit, from the source's STOP to the destination's RESUME; lines are their range.",
-        frontier_plots.observed_by_bandwidth,
+        frontiers.observed_by_bandwidth,
     ),
 )
 
@@ -222,10 +222,10 @@ def _steering_plans(result: Result) -> list[_Plan]:
             f"What the source QEMU was told: {parameter}",
             "Each method's median run, of those that were steered. A mark is a change, made of what was delivered and what was "
             "under way then; at the end QEMU got its own value back.",
-            functools.partial(steer_plots.steered, parameter=parameter),
+            functools.partial(steering.steered, parameter=parameter),
             f"No chart of {parameter} over time: no counted run was steered by it.",
         )
-        for number, parameter in enumerate(steer_plots.PARAMETERS, 1)
+        for number, parameter in enumerate(steering.PARAMETERS, 1)
         if parameter in told
     ]
 
@@ -241,7 +241,7 @@ def _plans_of_run(number: int, shown: Followed) -> tuple[_Plan, _Plan]:
             f"choices-{number}",
             f"What {shown.method} chose",
             f"{shown.which}. A mark stands where the sender went over to a candidate, a bar lasts while it kept to it.",
-            lambda _: choice_plots.chosen(shown),
+            lambda _: choices.chosen(shown),
             "",
             "choices",
         ),
@@ -250,7 +250,7 @@ def _plans_of_run(number: int, shown: Followed) -> tuple[_Plan, _Plan]:
             f"The estimates behind what {shown.method} chose",
             f"{shown.which}. As they were at each change, drawn on until the next. C and D are the chosen candidate's, of one "
             "thread; the link has no line until it has been the limit.",
-            lambda _: choice_plots.estimates(shown),
+            lambda _: choices.estimates(shown),
             f"No chart of the estimates behind what {shown.method} chose: its run {shown.repeat} noted no rates.",
             "choices",
         ),
@@ -271,7 +271,7 @@ def build(result: Result) -> Charts:
     return Charts(tuple(shown), tuple(omitted))
 
 
-def finished(key: str, title: str, caption: str, drawn: plots.Spec, section: Section = "charts") -> Chart:
+def finished(key: str, title: str, caption: str, drawn: runs.Spec, section: Section = "charts") -> Chart:
     """A chart of ``drawn``, a spec without width or theme. ``key`` is the page's own and unique on it."""
     spec = {**printable(drawn), "config": CONFIG, "width": "container"}
     return Chart(key, title, caption, spec, _static(key, spec), section)

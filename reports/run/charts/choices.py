@@ -1,6 +1,6 @@
 """Altair charts of what ``auto`` chose over time in one run, and of the estimates that it chose by.
 
-Siblings of ``plots``, with the same rules.
+Siblings of ``runs``, with the same rules.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any
 
 import altair as alt
 
+from reports.drawing.theme import colour_scale, shape_scale
+from reports.run.charts.runs import Datum, Spec, band_height, data, texts
 from reports.run.choices import Decision, Followed
-from reports.run.plots import Datum, Spec, band_height, data, texts
-from reports.theme import colour_scale, shape_scale
 
 __all__ = ["chosen", "estimates"]
 

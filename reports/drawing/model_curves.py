@@ -9,8 +9,8 @@ from typing import Any
 import altair as alt
 
 from harness.results.model import Cost, Link
-from reports.run.plots import Datum, Spec, data, texts
-from reports.theme import colour_scale, shape_scale
+from reports.drawing.theme import colour_scale, shape_scale
+from reports.run.charts.runs import Datum, Spec, data, texts
 
 __all__ = ["against_none", "total_times"]
 

@@ -1,0 +1,1 @@
+"""What a certificate's rows look like drawn."""

@@ -1,0 +1,1 @@
+"""What every chart shares: how it looks, how it is drawn, and the curves of the model."""

@@ -1,0 +1,1 @@
+"""What a sweep's cells look like drawn."""
