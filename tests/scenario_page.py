@@ -16,6 +16,7 @@ from harness.scenario.kinds import GUESTS, LINKS, LinkStep
 from harness.scenario.methods import PairMethod, QemuMethod
 from harness.scenario.model import Scenario
 from harness.scenario.part import Part, Quantity
+from harness.scenario.pin import Pin
 from harness.units import format_bandwidth, format_bytes
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "scenario.md"
@@ -31,7 +32,7 @@ _PLAIN = {int: "whole number", float: "number", str: "text", bool: "true or fals
 
 def page() -> str:
     """The whole page."""
-    parts = [HEAD, *_table("Top of the file", Scenario, without={"guest", "link", "frontier", "methods"})]
+    parts = [HEAD, *_table("Top of the file", Scenario, without={"guest", "link", "pin", "frontier", "methods"})]
     for kinds, name in ((GUESTS, "guest"), (LINKS, "link")):
         for kind in ours(kinds):
             loaded = kinds.load(kind)
@@ -46,6 +47,7 @@ def page() -> str:
     parts += _table("[[link.step]]", LinkStep)
     parts += _table('[[method]] engine = "qemu"', QemuMethod)
     parts += _table('[[method]] engine = "pageferry"', PairMethod)
+    parts += _table("[pin]", Pin)
     parts += _table("[frontier]", FrontierSearch)
     parts += _table("[frontier.dirty_rate]", RateRange)
     parts += _table("[frontier.downtime_limit]", LimitRange)

@@ -14,11 +14,13 @@ from harness.errors import PageferryError, PeerError, ResultError
 from harness.hosts.contract import Host
 from harness.hosts.local import HERE
 from harness.hosts.ours import OwnProcess
+from harness.hosts.pinning import pinned
 from harness.links.contract import Link
 from harness.migrator.config import ReceiveConfig, SendConfig
 from harness.migrator.document import WrongDocumentError, dumped, parsed
 from harness.migrator.report import ReceiverReport, SenderReport
 from harness.scenario.methods import PairMethod
+from harness.scenario.pin import Pin
 
 __all__ = [
     "Half",
@@ -75,6 +77,7 @@ class Half(OwnProcess):
 def open_pair(
     method: PairMethod,
     link: Link,
+    pin: Pin,
     *,
     source: Path,
     target: Path,
@@ -90,12 +93,12 @@ def open_pair(
     with contextlib.ExitStack() as stack:
         listen, threads = f"tcp:{link.destination.address}:0", method.decompress_threads
         heard = ReceiveConfig(listen, f"unix:{target}", threads=threads, insecure=True)
-        receiver = Half(heard, run_dir=run_dir, host=link.destination)
+        receiver = Half(heard, run_dir=run_dir, host=pinned(link.destination, pin.receiver))
         stack.callback(receiver.stop)
         receiver.start()
         host, port = link.connect_address(int(receiver.wait_ready().rpartition(":")[2]))
         said = _send_config(method, source, f"tcp:{host}:{port}", qmp, return_path=return_path)
-        sender = Half(said, run_dir=run_dir, host=link.source)
+        sender = Half(said, run_dir=run_dir, host=pinned(link.source, pin.sender))
         stack.callback(sender.stop)
         sender.start()
         sender.wait_ready()

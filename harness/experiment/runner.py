@@ -100,13 +100,12 @@ def _plan(scenario: Scenario) -> Plan:
 def _first_result(scenario: Scenario, lab: Lab) -> Result:
     """What is known before the first run."""
     facts = environment.collect(getattr(scenario.guest, "qemu", "qemu-system-x86_64")) | lab.describe()
-    unused = {"frontier"} if scenario.frontier is None else None  # results of before there were any stay comparable
-    return Result(scenario.model_dump(mode="json", exclude=unused), facts, memory_classes=lab.memory_classes())
+    return Result(scenario.told(), facts, memory_classes=lab.memory_classes())
 
 
 def _saved(scenario: Scenario, path: Path) -> Result:
     result = load_result(path)
-    if dict(result.scenario) != scenario.model_dump(mode="json"):
+    if dict(result.scenario) != scenario.told():
         raise UserError(f"{path}: was run with other settings than these: give those again, or leave --resume out")
     return result
 

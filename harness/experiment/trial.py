@@ -24,6 +24,7 @@ from harness.experiment.pair_facts import (
 )
 from harness.guests.contract import Crossing, Ends, Glimpse, Place, make_guest
 from harness.hosts.look import Look, cpu_seconds
+from harness.hosts.pinning import pinned
 from harness.hosts.rundir import LOGS_BYTES, open_run_dir, scratch_base
 from harness.links.contract import ChosenLink, Link, choose_link
 from harness.links.steps import stepping
@@ -31,6 +32,7 @@ from harness.results.document import Scalar
 from harness.results.result import CpuSeconds, Run, Sample, Status
 from harness.scenario.methods import Method, PairMethod
 from harness.scenario.model import Scenario
+from harness.scenario.pin import Pin
 
 __all__ = ["Lab", "OnProgress"]
 
@@ -42,12 +44,14 @@ class Lab:
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
+        self._pin = scenario.pin or Pin()
         self._guest = make_guest(scenario)
         self._folder_bytes = self._guest.folder_bytes + LOGS_BYTES
         self._link: ChosenLink
 
     def __enter__(self) -> Lab:
-        """:raises MissingError: something that the guest needs is not here, or no link, or no room."""
+        """:raises MissingError: something that the guest needs is not here, or no link, room or processor."""
+        self._pin.check()
         self._scratch = scratch_base(self._folder_bytes)
         self._guest.open()
         self._link = choose_link(self._scenario.link)
@@ -69,8 +73,9 @@ class Lab:
         with ExitStack() as stack:
             run_dir = stack.enter_context(open_run_dir(logs, self._folder_bytes))
             link = stack.enter_context(self._link.make())
-            ends = stack.enter_context(self._guest.ends(method, Place(run_dir, link.source, link.destination)))
-            carrier = stack.enter_context(_open_carrier(method, ends, link, run_dir))
+            qemus = pinned(link.source, self._pin.source_qemu), pinned(link.destination, self._pin.destination_qemu)
+            ends = stack.enter_context(self._guest.ends(method, Place(run_dir, *qemus)))
+            carrier = stack.enter_context(_open_carrier(method, ends, link, self._pin, run_dir))
             ends.begin()
             return _Trial(self._scenario, method, ends, link, carrier, on_progress=on_progress).run()
 
@@ -84,7 +89,7 @@ class _Carrier:
 
 
 @contextmanager
-def _open_carrier(method: Method, ends: Ends, link: Link, run_dir: Path) -> Iterator[_Carrier]:
+def _open_carrier(method: Method, ends: Ends, link: Link, pin: Pin, run_dir: Path) -> Iterator[_Carrier]:
     if not isinstance(method, PairMethod):
         heard = ends.listen(f"tcp:{link.destination.address}:0")
         yield _Carrier("tcp:{}:{}".format(*link.connect_address(int(heard.rpartition(":")[2]))))
@@ -92,7 +97,7 @@ def _open_carrier(method: Method, ends: Ends, link: Link, run_dir: Path) -> Iter
     out_of, into = run_dir / "out.sock", run_dir / "in.sock"
     ends.listen(f"unix:{into}")
     with open_pair(
-        method, link, source=out_of, target=into, run_dir=run_dir, qmp=ends.qmp, return_path=ends.confirms
+        method, link, pin, source=out_of, target=into, run_dir=run_dir, qmp=ends.qmp, return_path=ends.confirms
     ) as halves:
         yield _Carrier(f"unix:{out_of}", halves)
 

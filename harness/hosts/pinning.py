@@ -1,16 +1,69 @@
-"""Which cores this process and all that it starts may use, where a measurement is to have fewer than there are."""
+"""Which of a host's processors somebody may use: each party of a migration by a list, this process and its own by a number."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from harness.errors import UserError
+from harness.errors import MissingError, UserError
+from harness.hosts.child import Child
+from harness.hosts.contract import ClockOffset, Host
 from harness.hosts.limits import cores
 
-__all__ = ["on_cores"]
+__all__ = ["check_cpus", "on_cores", "parse_cpus", "pinned"]
+
+_CPUS = re.compile(r"([0-9]{1,4})(?:-([0-9]{1,4}))?")  # Linux has at most 8192
+
+
+def parse_cpus(text: str) -> frozenset[int]:
+    """``"0-3,8"``, as taskset(1) and the kernel write processors' numbers. :raises ValueError: it is no such list."""
+    found: set[int] = set()
+    for part in text.split(","):
+        match = _CPUS.fullmatch(part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if first > last:
+            raise ValueError(f'{text!r} is no list of processors: write for example "0-3,8"')
+        found |= set(range(first, last + 1))
+    return frozenset(found)
+
+
+def check_cpus(place: str, text: str) -> None:
+    """:raises MissingError: this process may not use all of them; names them, with ``place``."""
+    allowed = os.sched_getaffinity(0)
+    if absent := parse_cpus(text) - allowed:
+        those, mine = (",".join(str(cpu) for cpu in sorted(some)) for some in (absent, allowed))
+        raise MissingError(
+            f'{place} "{text}": processor {those} is none that this process may use ({mine}); write others'
+        )
+
+
+def pinned(host: Host, cpus: str | None) -> Host:
+    """``host``, whose processes run on those processors only; None: itself."""
+    return host if cpus is None else _Pinned(host, cpus)
+
+
+class _Pinned(Host):
+    """By util-linux's taskset, which becomes the program: a process keeps its number and its place in the tree."""
+
+    def __init__(self, host: Host, cpus: str) -> None:
+        self.address = host.address
+        self._host, self._prefix = host, ("taskset", "-c", cpus)
+
+    def child(self, argv: Sequence[str], *, log: Path) -> Child:
+        """The host's."""
+        return self._host.child([*self._prefix, *argv], log=log)
+
+    def open_run_dir(self, logs: Path, needs_bytes: int = 0) -> AbstractContextManager[Path]:
+        """The host's."""
+        return self._host.open_run_dir(logs, needs_bytes)
+
+    def clock_offset(self) -> ClockOffset:
+        """The host's."""
+        return self._host.clock_offset()
 
 
 @contextlib.contextmanager

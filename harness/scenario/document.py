@@ -157,7 +157,7 @@ def check_name(name: str) -> None:
 
 def check_shape(doc: dict[str, Any]) -> None:
     """Tables are tables, methods are tables with names of their own; what is in them is checked later."""
-    for name in ("guest", "link", "frontier"):
+    for name in ("guest", "link", "pin", "frontier"):
         if not isinstance(doc.get(name, {}), dict):
             raise Fault((name,), f"{shown(doc[name])}: must be a table: write [{name}]")
     if "name" in doc:

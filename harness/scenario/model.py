@@ -1,7 +1,7 @@
 """A scenario: TOML -> checked parts. What a user wrote is checked here once; inside, types are trusted.
 
-``document`` works on the text, ``part`` is what all tables have in common, ``methods``, ``frontier`` and the kinds of guests and
-links (``kinds``) are the tables, ``sweep`` makes several scenarios of one. Knows nothing of how a scenario is run.
+``document`` works on the text, ``part`` is what all tables have in common, ``methods``, ``frontier``, ``pin`` and the kinds of
+guests and links (``kinds``) are the tables, ``sweep`` makes several scenarios of one. Knows nothing of how a scenario is run.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from harness.scenario.frontier import MAX_DOWNTIME_LIMIT_S, FrontierSearch
 from harness.scenario.kinds import GUESTS, LINKS, GuestSettings, LinkSettings, settings_for
 from harness.scenario.methods import Method, method_of
 from harness.scenario.part import Part, Seconds, first_fault
+from harness.scenario.pin import Pin
 from harness.terminal import one_line
 
 __all__ = ["USUAL_GUEST", "Scenario", "load_scenario", "scenario_of"]
@@ -61,6 +62,8 @@ class Scenario(Part):
         default_factory=lambda: LINKS.load("auto").settings.model_validate({})
     )
     """What every method crosses."""
+    pin: Pin | None = None
+    """Which of the host's processors each party may use."""
     frontier: FrontierSearch | None = None
     """Instead of repeats: a search for where each method stops converging."""
     methods: tuple[Annotated[SerializeAsAny[Method], BeforeValidator(method_of)], ...] = Field(
@@ -79,6 +82,11 @@ class Scenario(Part):
     def baseline(self) -> Method:
         """The method that the others are compared with; a loaded scenario has exactly one."""
         return next(method for method in self.methods if method.baseline)
+
+    def told(self) -> dict[str, Any]:
+        """As a result has it. What few scenarios have is left out of others', so that older results stay comparable."""
+        unused = {name for name in ("frontier", "pin") if getattr(self, name) is None}
+        return self.model_dump(mode="json", exclude=unused)
 
     @model_validator(mode="after")
     def _one_baseline(self) -> Self:
@@ -101,6 +109,10 @@ class Scenario(Part):
             raise Fault(("downtime_limit",), f"{self.downtime_limit_s:g} s: {most}")
         if self.frontier is not None:
             self._check_frontier()
+        if self.pin is not None and not self.guest.has_qemu:
+            for key in {"source_qemu", "destination_qemu"} & self.pin.model_fields_set:
+                reason = f'a guest of kind "{self.guest.kind}" has no QEMU: remove the key'
+                raise Fault(("pin", key), reason, because=("guest", "kind"))
         return self
 
     def _check_frontier(self) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import textwrap
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from distributions import leave
 
@@ -65,11 +67,11 @@ def plant(tmp_path, monkeypatch):
     return install
 
 
-def one_run(out: Path, method: Method, *settings: str):
+def one_run(out: Path, method: Method, *settings: str, on_progress=lambda _: None):
     scenario = load_scenario("native", [*SETTINGS, dirty_rate(), *settings])
     scenario = scenario.model_copy(update={"methods": (scenario.baseline.model_copy(update={"name": "base"}), method)})
     with Lab(scenario) as lab:
-        return runner.run_turn(lab, Turn(method, 1, 1, 1, scenario), out / "logs", lambda _: None)
+        return runner.run_turn(lab, Turn(method, 1, 1, 1, scenario), out / "logs", on_progress)
 
 
 def shipped(name: str) -> Method:
@@ -98,6 +100,23 @@ def test_the_relay_carries_a_live_migration_too(tmp_path):
     run = one_run(tmp_path, shipped("zstd-1"), "link.kind=relay")
     assert (run.status, run.verified) == ("completed", True), run.reason
     assert run.ratio > 1.5
+
+
+def test_each_party_keeps_to_its_processor(tmp_path):
+    here, seen = sorted(os.sched_getaffinity(0)), {}
+    pins = {"source_qemu": here[0], "destination_qemu": here[-1], "sender": here[-1], "receiver": here[0]}
+
+    def look(_):
+        for child in psutil.Process().children(recursive=True):
+            words = child.cmdline()
+            qemu = "destination_qemu" if "-incoming" in words else "source_qemu"
+            half = "sender" if "send" in words else "receiver" if "receive" in words else None
+            if half or "qemu" in words[0]:
+                seen[half or qemu] = child.cpu_affinity()
+
+    run = one_run(tmp_path, shipped("zstd-1"), *(f"pin.{name}={cpu}" for name, cpu in pins.items()), on_progress=look)
+    assert (run.status, run.verified) == ("completed", True), run.reason
+    assert seen == {name: [cpu] for name, cpu in pins.items()}
 
 
 def test_a_steered_source_is_told_when_to_stop_and_gets_its_own_limit_back(tmp_path):

@@ -19,6 +19,7 @@ from harness.scenario.kinds import GUESTS, LINKS, LinkStep
 from harness.scenario.methods import PairMethod, QemuMethod
 from harness.scenario.model import Scenario, load_scenario
 from harness.scenario.part import Part
+from harness.scenario.pin import Pin
 
 BASE: dict[str, Any] = {
     "description": "x",
@@ -48,6 +49,7 @@ def tables() -> Iterator[tuple[dict[str, Any], Place, type[Part]]]:
     for kind in ("auto", "netns", "relay"):
         yield {**BASE, "link": {"kind": kind, **STEPS}}, ("link",), LINKS.load(kind).settings
     yield {**BASE, "link": STEPS}, ("link", "step", 0), LinkStep
+    yield BASE | {"pin": {"sender": "0"}}, ("pin",), Pin
     yield BASE | SEARCH, ("frontier",), FrontierSearch
     yield BASE | SEARCH, ("frontier", "dirty_rate"), RateRange
     yield BASE | SEARCH, ("frontier", "downtime_limit"), LimitRange
