@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends.api import Backend, Buffer
-from harness.hosts.cputime import tree_cpu_s
+from harness.hosts.cputime import thread_queued_s, tree_cpu_s
 from harness.qualify.check import Bench, Failed, NotApplicable
 from harness.streams.memory.memory import generate
 
@@ -30,13 +30,17 @@ Work = Callable[[Backend, Buffer], int]
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What so many threads got done. CPU time is of this process and all that it started."""
+    """What so many threads got done. CPU time is of this process and all that it started.
+
+    ``queued_s``: how long these threads, on average, were ready to work while others had the cores.
+    """
 
     raw_bytes: int
     packed_bytes: int
     calls: int
     elapsed_s: float
     cpu_s: float
+    queued_s: float
 
     @property
     def mb_per_s(self) -> float:
@@ -82,6 +86,7 @@ def measure_rate(
     :raises Failed: a call raised.
     """
     counts = [[0, 0, 0] for _ in instances]
+    queued_s = [0.0 for _ in instances]
     faults: list[str] = []
     barrier = threading.Barrier(len(instances) + 1)
 
@@ -89,7 +94,7 @@ def measure_rate(
         instance, count = instances[number], counts[number]
         at = number * len(units) // len(instances)
         barrier.wait()
-        deadline_s = time.monotonic() + seconds
+        before_s, deadline_s = thread_queued_s(), time.monotonic() + seconds
         try:
             while time.monotonic() < deadline_s:
                 count[1] += call(instance, units[at])
@@ -98,6 +103,7 @@ def measure_rate(
                 at = (at + 1) % len(units)
         except Exception as exc:
             faults.append(" ".join(f"{type(exc).__name__}: {exc}".split()))
+        queued_s[number] = thread_queued_s() - before_s
 
     threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(len(instances))]
     for thread in threads:
@@ -111,4 +117,5 @@ def measure_rate(
     if faults:
         raise Failed(f"while its speed was measured: {faults[0]}")
     raw, packed, calls = (sum(column) for column in zip(*counts, strict=True))
-    return Rate(raw, packed, calls, elapsed_s, tree_cpu_s(os.getpid()) - cpu_before_s)
+    cpu_s = tree_cpu_s(os.getpid()) - cpu_before_s
+    return Rate(raw, packed, calls, elapsed_s, cpu_s, sum(queued_s) / len(queued_s))
