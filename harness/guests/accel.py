@@ -1,7 +1,7 @@
 """Which accelerator really runs a guest here: KVM where a probe boot shows it, else TCG, with the reason in words.
 
 /dev/kvm alone proves nothing: nested and restricted hosts open it and then fail on a processor model, an instruction or
-a model-specific register. So a small guest of the kind that is to run is booted, and KVM is taken if its heartbeat is heard.
+a model-specific register. So a small guest that beats is booted, and KVM is taken if its heartbeat is heard.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Literal
 
 from harness.errors import MissingError, QemuError
 from harness.guests.console import Beat, Feed, GuestFailure
-from harness.guests.qemu_kind import CONSOLE, QemuKind
+from harness.guests.qemu_kind import CONSOLE, Beating
 from harness.hosts.rundir import open_scratch
 from harness.qemu.process import QemuProcess
 
@@ -45,7 +45,7 @@ class Accel:
         return ("-cpu", self.cpu)
 
 
-def probe_accel(qemu: str, kind: type[QemuKind], wanted: Literal["auto", "kvm", "tcg"] = "auto") -> Accel:
+def probe_accel(qemu: str, kind: type[Beating], wanted: Literal["auto", "kvm", "tcg"] = "auto") -> Accel:
     """The accelerator for ``kind`` of guest in ``qemu`` on this machine; probes once per process.
 
     :raises MissingError: KVM was asked for and does not work; says why.
@@ -61,7 +61,7 @@ def probe_accel(qemu: str, kind: type[QemuKind], wanted: Literal["auto", "kvm", 
 
 
 @cache
-def _probe_kvm(qemu: str, kind: type[QemuKind]) -> Accel | str:
+def _probe_kvm(qemu: str, kind: type[Beating]) -> Accel | str:
     """KVM with the first processor model that works, or why none does."""
     if not KVM.exists():
         return (
@@ -79,7 +79,7 @@ def _probe_kvm(qemu: str, kind: type[QemuKind]) -> Accel | str:
     return f"{KVM} is there but no probe guest ran ({', '.join(failures)}); --debug shows what QEMU said"
 
 
-def _boot_failure(qemu: str, cpu: str, kind: type[QemuKind]) -> str | None:
+def _boot_failure(qemu: str, cpu: str, kind: type[Beating]) -> str | None:
     """None if a guest's heartbeat is heard under KVM; else why not, in few words. QEMU's own go to the log."""
     with open_scratch() as folder:
         argv = [qemu, "-machine", "pc,accel=kvm", "-cpu", cpu, "-S", *kind.probe_arguments(folder)]

@@ -10,16 +10,22 @@ import socket
 import threading
 import time
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from harness.errors import QemuError
 
 __all__ = ["Beat", "ConsoleEvent", "Consoles", "Feed", "GuestFailure"]
 
 Feed = Callable[[bytes], Iterable[object]]
+Found = TypeVar("Found")
 READ_BYTES = 1 << 16
+KEPT = 10_000
+"""A guest may talk for hours, and what it said lately is what is asked for; its heartbeats are all kept."""
 GATHER_S = 0.001
 """A heartbeat's ten bytes come from QEMU one by one. Read together they cost one wake-up, not ten: a thousand a second and
 guest, which the migration under measurement would pay for. Arrivals are stamped that much late, all alike.
@@ -57,8 +63,8 @@ class Consoles:
     def __init__(self, feeds: Mapping[str, Feed]) -> None:
         self._feeds = dict(feeds)
         self._sockets: dict[str, socket.socket] = {}
-        self._beats: dict[str, list[float]] = {name: [] for name in feeds}
-        self._said: list[ConsoleEvent] = []
+        self._beats: dict[str, list[ConsoleEvent]] = {name: [] for name in feeds}
+        self._said: deque[ConsoleEvent] = deque(maxlen=KEPT)
         self._closed: set[str] = set()
         self._changed = threading.Condition()
         self._wake, self._woken = socket.socketpair()
@@ -77,10 +83,15 @@ class Consoles:
                 raise QemuError(f"{name}: {path}: cannot reach the guest's console: {exc.strerror}") from exc
         self._thread.start()
 
-    def beats_at_s(self, console: str | None = None) -> list[float]:
-        """Arrival times of the heartbeats of one console, or of all, ascending."""
+    def beats(self, console: str) -> list[ConsoleEvent]:
+        """A console's heartbeats, in the order of their arrival."""
         with self._changed:
-            return sorted(at_s for name, beats in self._beats.items() if console in (None, name) for at_s in beats)
+            return list(self._beats[console])
+
+    def said(self, console: str) -> list[object]:
+        """What else a console said, in its order."""
+        with self._changed:
+            return [said.event for said in self._said if said.console == console]
 
     def send(self, console: str, data: bytes) -> None:
         """Type ``data`` on a console. :raises QemuError: its QEMU is gone."""
@@ -94,22 +105,29 @@ class Consoles:
 
         def heard() -> int:
             beats = self._beats[console]
-            return len(beats) - bisect_left(beats, since_s)
+            return len(beats) - bisect_left(beats, since_s, key=_arrival_s)
 
         if not self._wait(lambda: heard() >= count, console, timeout_s):
             raise QemuError(f"{console}: the guest sent {heard()} of {count} heartbeats within {timeout_s:g} s")
 
-    def wait_said(self, console: str, wanted: Callable[[object], bool], timeout_s: float, *, since_s: float) -> object:
-        """The first event after ``since_s`` that is ``wanted``. :raises QemuError: none came, and what came last."""
+    def heard(
+        self, console: str, wanted: Callable[[object], bool], timeout_s: float, *, since_s: float
+    ) -> object | None:
+        """The first event after ``since_s`` that is ``wanted``; None: none came in time, or QEMU is gone."""
 
         def found() -> list[object]:
             said = (s for s in self._said if s.console == console and s.at_s >= since_s)
-            return [s.event for s in said if wanted(s.event)]
+            return list(islice((s.event for s in said if wanted(s.event)), 1))
 
-        if not self._wait(lambda: bool(found()), console, timeout_s):
-            last = next((s.event for s in reversed(self._said) if s.console == console), "nothing")
+        return next(iter(self._wait(found, console, timeout_s)), None)
+
+    def wait_said(self, console: str, wanted: Callable[[object], bool], timeout_s: float, *, since_s: float) -> object:
+        """As ``heard``. :raises QemuError: none came, and what came last."""
+        event = self.heard(console, wanted, timeout_s, since_s=since_s)
+        if event is None:
+            last = next(reversed(self.said(console)), "nothing")
             raise QemuError(f"{console}: the guest did not answer within {timeout_s:g} s; it last said {last}")
-        return found()[0]
+        return event
 
     def close(self) -> None:
         """Stop reading, join the thread, close the sockets. Safe to call twice."""
@@ -119,17 +137,18 @@ class Consoles:
         for end in (*self._sockets.values(), self._wake, self._woken):
             end.close()
 
-    def _wait(self, done: Callable[[], bool], console: str, timeout_s: float) -> bool:
+    def _wait(self, look: Callable[[], Found], console: str, timeout_s: float) -> Found:
+        """What ``look`` finds once it finds something, or in the end."""
         deadline_s = time.monotonic() + timeout_s
         with self._changed:
-            while not done():
+            while not (found := look()):
                 left_s = deadline_s - time.monotonic()
                 if self._failure is not None:
                     raise QemuError(f"{console}: reading the guests' consoles failed") from self._failure
                 if left_s <= 0 or console in self._closed:
-                    return False
+                    break
                 self._changed.wait(left_s)
-        return True
+            return found
 
     def _run(self) -> None:
         try:
@@ -163,9 +182,11 @@ class Consoles:
             if not data:
                 self._closed.add(name)
             for event in self._feeds[name](data) if data else ():
-                if isinstance(event, Beat):
-                    self._beats[name].append(at_s)
-                else:
-                    self._said.append(ConsoleEvent(name, at_s, event))
+                kept = self._beats[name] if isinstance(event, Beat) else self._said
+                kept.append(ConsoleEvent(name, at_s, event))
             self._changed.notify_all()
         return bool(data)
+
+
+def _arrival_s(heard: ConsoleEvent) -> float:
+    return heard.at_s

@@ -15,8 +15,6 @@ from harness.errors import QemuError
 
 __all__ = ["longest_silence_s", "stop_to_resume_s", "wall_to_monotonic_s"]
 
-BEATS_AFTER_RESUME = 10
-
 
 def stop_to_resume_s(stop_at_s: float, resume_at_s: float) -> float:
     """Source STOP to destination RESUME, both stamped on one host's clock.
@@ -36,14 +34,14 @@ def wall_to_monotonic_s(at_s: float) -> float:
     return at_s - (time.time() - time.monotonic())
 
 
-def longest_silence_s(beats_at_s: Sequence[float], begin_s: float, resume_s: float) -> float | None:
-    """The longest time between two consecutive heartbeats, from the last one before ``begin_s`` to the tenth after ``resume_s``.
+def longest_silence_s(beats_at_s: Sequence[float], begin_s: float, resume_s: float, after: int) -> float | None:
+    """The longest time between two consecutive heartbeats, from the last before ``begin_s`` to number ``after`` past ``resume_s``.
 
-    ``beats_at_s``: both consoles' beats, ascending, on the clock of the other two. None where the guest was never heard
-    before ``begin_s``, or fewer than ten times after ``resume_s``: then no silence has an end that was seen.
+    ``beats_at_s``: both consoles' beats, ascending, on the clock of the other two. None where the guest was never heard before
+    ``begin_s``, or too rarely past ``resume_s``: then no silence has an end that was seen.
     """
     first = bisect_left(beats_at_s, begin_s) - 1
-    last = bisect_left(beats_at_s, resume_s) + BEATS_AFTER_RESUME
+    last = bisect_left(beats_at_s, resume_s) + after
     if first < 0 or last > len(beats_at_s):
         return None
     heard = beats_at_s[first:last]

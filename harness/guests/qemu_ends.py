@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -12,8 +12,8 @@ from harness.guests.console import Consoles
 from harness.guests.contract import Crossing, Ends, Glimpse, OnGlimpse, Place
 from harness.guests.downtime import longest_silence_s, stop_to_resume_s, wall_to_monotonic_s
 from harness.guests.native import MethodPlan, Scalar, apply_plan
-from harness.guests.qemu_kind import CONSOLE, QemuKind, Writes
-from harness.guests.verify import verify
+from harness.guests.qemu_kind import CONSOLE, QemuKind, Sides, Writes
+from harness.guests.verify import Finding, Verdict
 from harness.qemu.migration import MigrationOutcome, MigrationStatus, listen, migrate
 from harness.qemu.process import QemuProcess
 from harness.results.doubt import Doubt
@@ -21,9 +21,8 @@ from harness.results.doubts import ClockStep, SlowResume
 
 __all__ = ["QemuEnds", "start_ends"]
 
-_UP_TIMEOUT_S = 60.0
-_FIRST_BEATS = 20  # 0.2 s of an undisturbed guest before a migration
-_BEATS_AFTER = 12  # two more than the silence around a migration is measured over
+_SPARE_BEATS = 2
+"""Waited for beyond those over which a silence is measured: the clocks of events and of beats are two."""
 _AFTER_TIMEOUT_S = 10.0
 _INSIDE_QEMU = ("compress", "xbzrle", "multifd")
 """Capabilities under which QEMU's own byte count is not that of the raw stream, so that no ratio can be told."""
@@ -36,13 +35,14 @@ class QemuEnds(Ends):
         self.kind = kind
         self.source, self.destination = qemus["source"], qemus["destination"]
         self.consoles = Consoles({name: kind.feed() for name in qemus})
+        self.sides = Sides(qemus, self.consoles, place)
         self.parameters: Mapping[str, Scalar] = {}
         self.cpu_s = {"source_qemu": self.source.cpu_s, "destination_qemu": self.destination.cpu_s}
         self.qmp = self.source.qmp_for_others
         self.confirms = plan.source.capabilities.get("return-path", False)
         self._raw = not any(plan.source.capabilities.get(name) for name in _INSIDE_QEMU)
-        self._run_dir = place.run_dir
-        self._before: Writes
+        self._before: Writes | None = None
+        self._told_dirty: float | None = None
         self._outcome: MigrationOutcome
 
     def listen(self, address: str) -> str:
@@ -51,31 +51,41 @@ class QemuEnds(Ends):
 
     def begin(self) -> None:
         """Let the guest go on the source and wait until it does its work and beats undisturbed."""
-        self.run_guest(_UP_TIMEOUT_S)
-        self._before = self.kind.written(self.consoles, "source")
+        self.run_guest(self.kind.ready_timeout_s)
+        self._before = self.kind.written(self.sides, "source")
 
     def run_guest(self, timeout_s: float) -> None:
         """Without asking it anything. :raises QemuError: it does not get there in time; its own words."""
         began_s = time.monotonic()
         self.source.qmp.execute("cont")
-        self.kind.wait_ready(self.consoles, began_s, timeout_s)
-        self.consoles.wait_beats("source", _FIRST_BEATS, timeout_s, since_s=time.monotonic())
+        self.kind.wait_ready(self.sides, began_s, timeout_s)
+        if self.kind.pulse is not None:
+            self.consoles.wait_beats("source", self.kind.pulse.before, timeout_s, since_s=time.monotonic())
 
     def wait_after_resume(self, resume_monotonic_s: float, timeout_s: float = _AFTER_TIMEOUT_S) -> None:
-        """Wait until the destination's guest has beaten often enough for its silence to be measured.
+        """Wait until the destination's guest does its work, and has beaten often enough for its silence to be measured.
 
         :raises QemuError: it does not: it came over dead.
         """
-        self.consoles.wait_beats("destination", _BEATS_AFTER, timeout_s, since_s=resume_monotonic_s)
+        if self.kind.pulse is not None:
+            beats = self.kind.pulse.after + _SPARE_BEATS
+            self.consoles.wait_beats("destination", beats, timeout_s, since_s=resume_monotonic_s)
+        self.kind.wait_alive(self.sides)
 
     def migrate(self, address: str, timeout_s: float, on_glimpse: OnGlimpse) -> Crossing:
         """Until both sides say that it has ended."""
+
+        def seen(status: MigrationStatus) -> None:
+            self._told_dirty = status.dirty_rate_bytes_per_s or self._told_dirty
+            on_glimpse(_glimpse(status))
+
         outcome = migrate(
             self.source,
             self.destination,
             address,
             timeout_s=timeout_s,
-            on_status=lambda status: on_glimpse(_glimpse(status)),
+            held=self.kind.holds,
+            on_status=seen,
         )
         self._outcome, last = outcome, outcome.last
         return Crossing(
@@ -90,36 +100,57 @@ class QemuEnds(Ends):
         """How long the guest stood still, what it wrote, and whether all of its memory arrived."""
         outcome = self._outcome
         if crossing.gave_up is not None:
-            after = self.kind.written(self.consoles, "source") if outcome.source_runs else self._before
-            rate = self._before.rate_bytes_per_s(after, 0.0)
+            rate = self._dirty_rate("source", 0.0) if outcome.source_runs else None
             return replace(crossing, guest_dirty_rate_bytes_per_s=rate, doubts=_doubts(outcome, None))
         if outcome.resume_at_s is None or outcome.stop_at_s is None:
             raise QemuError("the guest did not run when it was migrated, so there is no downtime to measure")
+        checks, held_s = self._compare_held() if self.kind.holds else ((), 0.0)
         stopped_s = max(0.0, outcome.resume_at_s - outcome.stop_at_s)
-        rate = self._before.rate_bytes_per_s(self.kind.written(self.consoles, "destination"), stopped_s)
+        rate = self._dirty_rate("destination", stopped_s + held_s)
         resume_s = wall_to_monotonic_s(outcome.resume_at_s)
         self.wait_after_resume(resume_s)
-        gap_s = longest_silence_s(self.consoles.beats_at_s(), outcome.began_monotonic_s, resume_s)
-        checked = verify(
-            self.source.qmp,
-            self.destination.qmp,
-            self.kind.layout,
-            self._run_dir,
-            guest_checks=self.kind.check(self.consoles),
-        )
+        gap_s = self._silence_s(outcome.began_monotonic_s, resume_s, held_s)
+        checks = checks if self.kind.holds else self.kind.compare(self.sides)
+        arrived = all(check.ok for check in checks)
+        lines = tuple(check.line for check in checks)
         downtime_s = stop_to_resume_s(outcome.stop_at_s, outcome.resume_at_s)
         return replace(
             crossing,
-            wrong=None if checked.ok else "the memory did not arrive whole: " + "; ".join(checked.lines),
+            wrong=None if arrived else "the memory did not arrive whole: " + "; ".join(lines),
             total_time_s=outcome.total_time_s,
             downtime_s=downtime_s,
             downtime_reported_s=outcome.last.downtime_s,
             heartbeat_gap_s=gap_s,
             guest_dirty_rate_bytes_per_s=rate,
-            verified=checked.ok,
-            verification=checked.lines,
+            verified=arrived if checks else None,
+            verification=lines,
             doubts=_doubts(outcome, downtime_s),
         )
+
+    def _compare_held(self) -> tuple[Sequence[Verdict], float]:
+        """What was found while both stood still, and for how long the guest was held for it."""
+        checks = self.kind.compare(self.sides)
+        asked_at_s = time.time()
+        self.destination.qmp.execute("cont")
+        resumed = self.destination.qmp.wait_event("RESUME", _AFTER_TIMEOUT_S, since_s=asked_at_s)
+        held_s = resumed.at_s - (self._outcome.resume_at_s or 0.0)
+        line = f"for that comparison the guest was held for {held_s:.2f} s, which no figure counts"
+        return (*checks, Finding(ok=True, line=line)), held_s
+
+    def _dirty_rate(self, side: str, stopped_s: float) -> float | None:
+        """What the guest says of its writes, or else what QEMU said of its dirty pages."""
+        after = self.kind.written(self.sides, side)
+        if after is None or self._before is None:
+            return self._told_dirty
+        return self._before.rate_bytes_per_s(after, stopped_s)
+
+    def _silence_s(self, began_s: float, resume_s: float, held_s: float) -> float | None:
+        pulse = self.kind.pulse
+        if pulse is None:
+            return None
+        before, after = ([beat.at_s for beat in self.consoles.beats(side)] for side in ("source", "destination"))
+        beats_at_s = sorted([*before, *(at_s - held_s for at_s in after)])
+        return longest_silence_s(beats_at_s, began_s, resume_s, pulse.after)
 
 
 @contextmanager
@@ -133,19 +164,22 @@ def start_ends(
 
     :raises QemuError: a QEMU refuses or dies, or a setting did not take.
     """
+    shared = [*argv, *kind.prepare(place.run_dir)]
     arguments = {
         "source": [*plan.source.argv, *kind.arguments(boots=True), "-S"],
         "destination": [*plan.destination.argv, *kind.arguments(boots=False), "-incoming", "defer"],
     }
+    if kind.holds:
+        arguments["destination"].append("-S")
     with ExitStack() as stack:
         qemus = {
             name: stack.enter_context(
                 QemuProcess(
                     name,
-                    [*argv, *arguments[name]],
+                    [*shared, *arguments[name]],
                     run_dir=place.run_dir,
                     host=host,
-                    chardevs=[CONSOLE],
+                    chardevs=kind.chardevs,
                     second_qmp=steered and name == "source",
                 )
             )

@@ -10,9 +10,8 @@ from harness.guests.accel import Accel, probe_accel
 from harness.guests.contract import Crossing, Guest, Place
 from harness.guests.native import MethodPlan, plan_method
 from harness.guests.qemu_ends import QemuEnds, start_ends
-from harness.guests.qemu_kind import QemuKind
+from harness.guests.qemu_kind import QemuKind, usual_kind
 from harness.guests.qemu_settings import QemuSettings
-from harness.guests.verify import dump_bytes
 from harness.hosts.limits import cores
 from harness.qemu.survey import QemuSurvey, survey
 from harness.results.document import Scalar
@@ -35,7 +34,6 @@ class QemuGuest(Guest, QemuKind):
     def __init__(self, scenario: Scenario, given: QemuSettings) -> None:
         super().__init__(scenario)
         self.given = given
-        self.folder_bytes = dump_bytes(given.memory_bytes)
         self._survey: QemuSurvey
         self.accel: Accel
 
@@ -43,7 +41,7 @@ class QemuGuest(Guest, QemuKind):
         """:raises MissingError: no QEMU, no KVM where it was asked for, or not enough memory for two guests."""
         self.given.guest_memory.check_room(guests=2)
         self._survey = survey(self.given.qemu)
-        self.accel = probe_accel(self.given.qemu, type(self), self.given.accel)
+        self.accel = probe_accel(self.given.qemu, usual_kind(), self.given.accel)
 
     def describe(self) -> dict[str, Scalar]:
         """The accelerator, with the reason for it."""

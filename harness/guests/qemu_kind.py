@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.guests.console import Consoles, Feed
-from harness.guests.verify import MemoryLayout, Verdict
+from harness.guests.contract import Place
+from harness.guests.verify import Verdict
+from harness.qemu.process import QemuProcess
 from harness.scenario.kinds import GUESTS
 from harness.scenario.model import USUAL_GUEST
 from harness.units import PAGE_BYTES
 
-__all__ = ["CONSOLE", "QemuKind", "Writes", "usual_kind"]
+__all__ = ["CONSOLE", "Beating", "Pulse", "QemuKind", "Sides", "Writes", "usual_kind"]
 
 CONSOLE = "console"
 """The character device on which the guest talks."""
@@ -32,8 +34,67 @@ class Writes:
         return (later.pages - self.pages) * PAGE_BYTES / ran_s if ran_s > 0 else None
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How many heartbeats show that a guest runs undisturbed ``before`` a migration, and that it does so again ``after`` it."""
+
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The QEMUs that there are, by side: "source", "destination". ``consoles`` has one of each."""
+
+    qemus: Mapping[str, QemuProcess]
+    consoles: Consoles
+    place: Place
+
+
 class QemuKind(abc.ABC):
-    """Both QEMUs get ``arguments``; the consoles' bytes go through ``feed``, one for each. A side is "source" or "destination"."""
+    """Both QEMUs get ``arguments``; the consoles' bytes go through ``feed``, one for each.
+
+    ``chardevs``: the character devices that its arguments name. ``ready_timeout_s``: how long it may take to get ready. ``pulse``:
+    None where it has no heartbeat. ``holds``: at the end of a migration both sides stand still until ``compare`` has looked, and
+    only then the guest goes on.
+    """
+
+    chardevs: Sequence[str] = (CONSOLE,)
+    ready_timeout_s: float = 60.0
+    pulse: Pulse | None = None
+    holds: bool = False
+
+    def prepare(self, folder: Path) -> list[str]:  # noqa: ARG002 - most need nothing there
+        """Make in a migration's folder what both QEMUs share; their arguments for it. :raises PageferryError: it cannot be made."""
+        return []
+
+    @abc.abstractmethod
+    def feed(self) -> Feed:
+        """Turns the bytes of one console into events, ``Beat`` and ``GuestFailure`` among them."""
+
+    @abc.abstractmethod
+    def arguments(self, *, boots: bool) -> list[str]:
+        """QEMU's beside machine, processors and memory. What only the source is given, as its guest ``boots``, comes to the
+        destination with the migration."""
+
+    @abc.abstractmethod
+    def wait_ready(self, sides: Sides, since_s: float, timeout_s: float) -> None:
+        """Until the source's guest, let go at ``since_s``, does what it is there for. :raises QemuError: it does not."""
+
+    def written(self, sides: Sides, side: str) -> Writes | None:  # noqa: ARG002 - most guests do not count
+        """How many pages the guest has written so far, by its own count; None: it has none. :raises QemuError: it does not say."""
+        return None
+
+    @abc.abstractmethod
+    def compare(self, sides: Sides) -> Sequence[Verdict]:
+        """Whether all memory arrived; empty: nobody looked. The destination's guest runs, or stands still if the kind ``holds``."""
+
+    def wait_alive(self, sides: Sides) -> None:  # noqa: B027 - most are known to live by their heartbeat
+        """Until the destination's guest does its work again. :raises QemuError: it does not: it came over dead."""
+
+
+class Beating(QemuKind):
+    """A kind of which a small guest shows at once whether it runs, so that an accelerator can be tried."""
 
     @classmethod
     @abc.abstractmethod
@@ -43,33 +104,11 @@ class QemuKind(abc.ABC):
     @staticmethod
     @abc.abstractmethod
     def feed() -> Feed:
-        """Turns the bytes of one console into events, ``Beat`` and ``GuestFailure`` among them."""
-
-    @property
-    @abc.abstractmethod
-    def layout(self) -> MemoryLayout:
-        """Which of its memory can be compared after a migration."""
-
-    @abc.abstractmethod
-    def arguments(self, *, boots: bool) -> list[str]:
-        """QEMU's beside machine, processors and memory. What only the source is given, as its guest ``boots``, comes to the
-        destination with the migration."""
-
-    @abc.abstractmethod
-    def wait_ready(self, consoles: Consoles, since_s: float, timeout_s: float) -> None:
-        """Until the source's guest, let go at ``since_s``, does what it is there for. :raises QemuError: it does not."""
-
-    @abc.abstractmethod
-    def written(self, consoles: Consoles, side: str) -> Writes:
-        """How many pages the guest has written so far, by its own count. :raises QemuError: it does not say."""
-
-    @abc.abstractmethod
-    def check(self, consoles: Consoles) -> Sequence[Verdict]:
-        """What the guest, on the destination by now, finds when it checks itself. Silence is a failed check, too."""
+        """As any kind's."""
 
 
-def usual_kind() -> type[QemuKind]:
+def usual_kind() -> type[Beating]:
     """The kind of guest that a scenario has which names none."""
     kind = GUESTS.load(USUAL_GUEST)
-    assert issubclass(kind, QemuKind)  # noqa: S101 - for the type checker: it is one of ours
+    assert issubclass(kind, Beating)  # noqa: S101 - for the type checker: it is one of ours
     return kind

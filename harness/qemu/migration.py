@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from harness.errors import QemuError
 from harness.qemu.process import QemuProcess
-from harness.qemu.qmp import Event, Json
+from harness.qemu.qmp import Json
 
 __all__ = ["MigrationOutcome", "MigrationStatus", "listen", "migrate"]
 
@@ -47,7 +47,8 @@ class MigrationOutcome:
     """How a migration ended. ``last`` is the source's final statistics, ``reason`` says why a timeout is one.
 
     ``total_time_s``: from the migrate command to the destination's RESUME or the source's "completed", whichever is later.
-    ``stop_at_s`` and ``resume_at_s``: the source's STOP and the destination's RESUME; None where the guest did not run.
+    ``stop_at_s`` and ``resume_at_s``: the source's STOP and the destination's RESUME, or where the guest was held there, when it
+    could have gone on; None where it did not run.
     ``source_runs``: whether the guest runs on the source after a migration that did not complete.
     """
 
@@ -89,11 +90,13 @@ def migrate(
     uri: str,
     *,
     timeout_s: float,
+    held: bool = False,
     interval_s: float = 0.05,
     on_status: StatusCallback | None = None,
 ) -> MigrationOutcome:
     """Migrate to ``uri`` and wait for the end of it on both sides. Both guests are left paused or running as QEMU has them.
 
+    ``held``: the destination was started with ``-S``, so that its guest does not go on by itself.
     ``on_status`` gets every snapshot; an exception from it cancels the migration and passes on.
 
     :raises QemuError: it failed: both sides' words, and whether the guest still runs on the source.
@@ -116,7 +119,7 @@ def migrate(
     if last.status != "completed":
         raise QemuError(_why_failed(watch, last))
     patience_s = max(SETTLE_S, timeout_s - last.t_s)  # without return path, the last bytes may still be under way
-    return _finish(watch, patience_s, was_running=was_running)
+    return _finish(watch, patience_s, was_running=was_running, held=held)
 
 
 class _Watch:
@@ -171,16 +174,19 @@ def _read_status(raw: Json, t_s: float) -> MigrationStatus:
     )
 
 
-def _finish(watch: _Watch, patience_s: float, *, was_running: bool) -> MigrationOutcome:
+def _finish(watch: _Watch, patience_s: float, *, was_running: bool, held: bool) -> MigrationOutcome:
     began_at_s = watch.began_at_s
-    resume = stop = None
+    resume_at_s = stop_at_s = None
     if was_running:
         watch.source.qmp.wait_event("STOP", SETTLE_S, since_s=began_at_s)
-        stop = watch.source.qmp.events("STOP", since_s=began_at_s)[-1]  # an aborted switch-over has one of its own
-        resume = watch.destination.qmp.wait_event("RESUME", patience_s, since_s=began_at_s)
+        stop_at_s = watch.source.qmp.events("STOP", since_s=began_at_s)[-1].at_s  # an aborted switch-over has its own
+    if was_running and not held:
+        resume_at_s = watch.destination.qmp.wait_event("RESUME", patience_s, since_s=began_at_s).at_s
+        completed_at_s = _completed_at_s(watch, watch.source)
     else:
         _wait_destination(watch, patience_s)
-    completed_at_s = _completed_at_s(watch, (watch.source,) if was_running else (watch.source, watch.destination))
+        resume_at_s = _completed_at_s(watch, watch.destination) if was_running else None
+        completed_at_s = _completed_at_s(watch, watch.source, watch.destination)
     last = _settled(watch)
     return MigrationOutcome(
         status="completed",
@@ -188,25 +194,29 @@ def _finish(watch: _Watch, patience_s: float, *, was_running: bool) -> Migration
         began_at_s=began_at_s,
         began_monotonic_s=watch.began_monotonic_s,
         clock_step_s=watch.clock_step_s(),
-        total_time_s=max(completed_at_s, resume.at_s if resume else 0.0) - began_at_s,
-        stop_at_s=stop.at_s if stop else None,
-        resume_at_s=resume.at_s if resume else None,
+        total_time_s=max(completed_at_s, resume_at_s or 0.0) - began_at_s,
+        stop_at_s=stop_at_s,
+        resume_at_s=resume_at_s,
     )
 
 
-def _completed_at_s(watch: _Watch, sides: Sequence[QemuProcess]) -> float:
+def _completed_at_s(watch: _Watch, *sides: QemuProcess) -> float:
     """When the last of ``sides`` completed, by its event; by this moment where QEMU sends none (capability "events")."""
-    found: list[Event] = []
-    for side in sides:
-        events = side.qmp.events("MIGRATION", since_s=watch.began_at_s)
-        found += [event for event in events if event.data.get("status") == "completed"]
-    return max(event.at_s for event in found) if found else time.time()
+    found = [at_s for side in sides if (at_s := _said_completed_at_s(watch, side)) is not None]
+    return max(found) if found else time.time()
+
+
+def _said_completed_at_s(watch: _Watch, side: QemuProcess) -> float | None:
+    events = side.qmp.events("MIGRATION", since_s=watch.began_at_s)
+    return next((event.at_s for event in events if event.data.get("status") == "completed"), None)
 
 
 def _wait_destination(watch: _Watch, patience_s: float) -> None:
-    deadline_s = time.monotonic() + patience_s
+    """Until it has completed, and said so if it says so at all: the event comes before the answer, and is read beside it."""
+    deadline_s, looks = time.monotonic() + patience_s, 0
     while time.monotonic() < deadline_s:
-        if watch.destination.qmp.execute("query-migrate").get("status") == "completed":
+        looks += watch.destination.qmp.execute("query-migrate").get("status") == "completed"
+        if _said_completed_at_s(watch, watch.destination) is not None or looks > 1:
             return
         time.sleep(0.005)
     raise QemuError(f"destination: the source completed and the destination did not within {patience_s:g} s")

@@ -86,7 +86,8 @@ _ALL = (
     ),
     Metric(
         "downtime_s", "Downtime", "downtime", MILLISECONDS, lambda run: run.downtime_s,
-        "From the source's STOP event to the destination's RESUME event, by one monotonic clock on one machine. "
+        "From the source's STOP event to the destination's RESUME event, by one monotonic clock on one machine; where "
+        "the guest is held there to be compared, until it could have gone on. "
         "It counts what waits in buffers between the two QEMUs, which QEMU's own figure cannot see.",
         stopped=True,
     ),
@@ -97,7 +98,7 @@ _ALL = (
     ),
     Metric(
         "heartbeat_gap_s", "Guest's silence", "silence", MILLISECONDS, lambda run: run.heartbeat_gap_s,
-        "The longest gap in the guest's 100 Hz heartbeat: what the guest's users would notice.",
+        "The longest gap in the guest's heartbeat: what the guest's users would notice.",
         ("comparison", "runs"), stopped=True,
     ),
     Metric(

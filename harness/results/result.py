@@ -117,11 +117,11 @@ class Run:
     total_time_s: float | None = None
     """From the ``migrate`` command, or a replay's first byte, to its end."""
     downtime_s: float | None = None
-    """Source STOP to destination RESUME, by one clock."""
+    """Source STOP to destination RESUME, by one clock; where the guest is held to be compared, until it could have gone on."""
     downtime_reported_s: float | None = None
     """QEMU's own claim."""
     heartbeat_gap_s: float | None = None
-    """The longest silence that the guest's 100 Hz heartbeat showed."""
+    """The longest silence of the guest's heartbeat; null: it has none."""
     wire_bytes: int | None = None
     """Source to destination, counted outside both parties."""
     stream_bytes: int | None = None
@@ -131,7 +131,8 @@ class Run:
     passes: int | None = None
     """How often QEMU went over memory."""
     guest_dirty_rate_bytes_per_s: float | None = None
-    """What the guest wrote from the ``migrate`` command on, by its own count, while it ran."""
+    """What the guest wrote from the ``migrate`` command on, by its own count, while it ran; where it has none, what QEMU
+    said last of pages that became dirty, each once a pass."""
     cpu_s: CpuSeconds = field(default_factory=CpuSeconds)
     """CPU time by process."""
     verified: bool | None = None

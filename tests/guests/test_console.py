@@ -40,9 +40,8 @@ def test_beats_of_both_consoles_are_stamped_in_order_of_arrival(consoles):
     reader.wait_beats("source", 1, 5.0)
     ends["destination"].send(b"beat ")
     reader.wait_beats("destination", 1, 5.0)
-    first, second = reader.beats_at_s()
-    assert began_s < first < second < time.monotonic()
-    assert reader.beats_at_s("destination") == [second]
+    (first,), (second,) = (reader.beats(name) for name in ("source", "destination"))
+    assert began_s < first.at_s < second.at_s < time.monotonic()
 
 
 def test_answers_are_kept_apart_from_beats(consoles):

@@ -24,17 +24,17 @@ def test_wall_clock_moments_become_monotonic_ones():
 
 
 def test_the_longest_silence_spans_the_switch_over():
-    assert longest_silence_s(BEATS, 0.505, 1.2) == pytest.approx(0.26)
+    assert longest_silence_s(BEATS, 0.505, 1.2, 10) == pytest.approx(0.26)
 
 
 def test_a_longer_silence_before_the_migration_does_not_count():
     beats = [0.0, 5.0, 5.01, 5.02, *(5.1 + n / 100 for n in range(20))]
-    assert longest_silence_s(beats, 5.015, 5.09) == pytest.approx(0.08)
+    assert longest_silence_s(beats, 5.015, 5.09, 10) == pytest.approx(0.08)
 
 
 def test_silence_after_the_tenth_beat_does_not_count():
     beats = [*(n / 100 for n in range(61)), 9.0]
-    assert longest_silence_s(beats, 0.105, 0.5) == pytest.approx(0.01)
+    assert longest_silence_s(beats, 0.105, 0.5, 10) == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_silence_after_the_tenth_beat_does_not_count():
     ids=["never heard", "not heard before", "too few after"],
 )
 def test_a_silence_whose_end_was_not_seen_is_unknown(beats, begin_s, resume_s):
-    assert longest_silence_s(beats, begin_s, resume_s) is None
+    assert longest_silence_s(beats, begin_s, resume_s, 10) is None

@@ -14,11 +14,11 @@ from pydantic import Field, model_validator
 from harness.errors import QemuError
 from harness.guests.console import Consoles, Feed, GuestFailure
 from harness.guests.qemu_guest import QemuGuest
-from harness.guests.qemu_kind import CONSOLE, Writes
+from harness.guests.qemu_kind import CONSOLE, Beating, Pulse, Sides, Writes
 from harness.guests.qemu_settings import QemuSettings
 from harness.guests.stress import Command, Console, Status, StressConfig, VerifyReport, boot, devices, layout
 from harness.guests.stress.layout import Layout
-from harness.guests.verify import Finding, Verdict
+from harness.guests.verify import Finding, Verdict, dump_bytes, verify
 from harness.qemu.memory import GuestMemory
 from harness.scenario.fault import Fault
 from harness.scenario.model import Scenario
@@ -64,15 +64,17 @@ class StressSettings(QemuSettings, MemorySettings):
         return self
 
 
-class Stress(QemuGuest):
+class Stress(QemuGuest, Beating):
     """Lives in two QEMUs; its working set is dirtied at a set rate."""
 
     settings = StressSettings
+    pulse = Pulse(before=20, after=10)  # of 10 ms each
     summary = "a bare-metal guest that dirties its memory at a set rate, and checks it"
 
     def __init__(self, scenario: Scenario) -> None:
         given = self.given_by(scenario, StressSettings)
         super().__init__(scenario, given)
+        self.folder_bytes = dump_bytes(given.memory_bytes)
         self._given = given
         self._config = StressConfig(
             given.memory_bytes,
@@ -97,7 +99,7 @@ class Stress(QemuGuest):
 
     @property
     def layout(self) -> Layout:
-        """Its map."""
+        """Its map: which of its memory can be compared after a migration."""
         return layout(self._config)
 
     @classmethod
@@ -117,23 +119,29 @@ class Stress(QemuGuest):
         """Its language."""
         return Console().feed
 
-    def wait_ready(self, consoles: Consoles, since_s: float, timeout_s: float) -> None:
+    def wait_ready(self, sides: Sides, since_s: float, timeout_s: float) -> None:
         """Until it has stamped its whole working set."""
-        said = consoles.wait_said("source", _is_status("ready"), timeout_s, since_s=since_s)
+        said = sides.consoles.wait_said("source", _is_status("ready"), timeout_s, since_s=since_s)
         if isinstance(said, GuestFailure):
             raise QemuError(f"source: the guest does not run: {said.message}")
 
-    def written(self, consoles: Consoles, side: str) -> Writes:
+    def written(self, sides: Sides, side: str) -> Writes:
         """It answers at its next tick, in 10 ms if it keeps up."""
         since_s = time.monotonic()
-        consoles.send(side, Command.STATUS.value)
-        said = consoles.wait_said(side, _is_status("status"), _ANSWER_TIMEOUT_S, since_s=since_s)
+        sides.consoles.send(side, Command.STATUS.value)
+        said = sides.consoles.wait_said(side, _is_status("status"), _ANSWER_TIMEOUT_S, since_s=since_s)
         if not isinstance(said, Status):
             raise QemuError(f"{side}: the guest does not say what it wrote: {said}")
         return Writes(said.writes, time.monotonic())
 
+    def compare(self, sides: Sides) -> Sequence[Verdict]:
+        """What it writes is checked by itself, and all else is compared."""
+        source, destination = sides.qemus["source"].qmp, sides.qemus["destination"].qmp
+        folder = sides.place.run_dir
+        return verify(source, destination, self.layout, folder, guest_checks=self.check(sides.consoles))
+
     def check(self, consoles: Consoles) -> Sequence[Verdict]:
-        """Every page of its working set."""
+        """What it finds of every page of its working set, on the destination by now. Silence is a failed check, too."""
         since_s = time.monotonic()
         try:
             consoles.send("destination", Command.VERIFY.value)
