@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.experiment.halves import Half
+from harness.guests.compare import Verdict
 from harness.guests.contract import Place
 from harness.guests.native import MethodPlan, SideSettings
 from harness.guests.qemu_ends import QemuEnds
 from harness.guests.stress import StressConfig
 from harness.guests.stress.kind import Stress, StressSettings
-from harness.guests.verify import Verdict
 from harness.hosts.local import HERE
 from harness.migrator.config import ReceiveConfig, SendConfig
 from harness.qemu.process import QemuProcess

@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from harness.errors import QemuError
+from harness.guests.compare import Finding, Verdict
 from harness.guests.console import Consoles
 from harness.guests.contract import Crossing, Ends, Glimpse, OnGlimpse, Place
 from harness.guests.downtime import longest_silence_s, stop_to_resume_s, wall_to_monotonic_s
 from harness.guests.native import MethodPlan, Scalar, apply_plan
 from harness.guests.qemu_kind import CONSOLE, QemuKind, Sides, Writes
-from harness.guests.verify import Finding, Verdict
 from harness.qemu.migration import MigrationOutcome, MigrationStatus, listen, migrate
 from harness.qemu.process import QemuProcess
 from harness.results.doubt import Doubt

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.guests.compare import Verdict
 from harness.guests.console import Consoles, Feed
 from harness.guests.contract import Place
-from harness.guests.verify import Verdict
 from harness.qemu.process import QemuProcess
 from harness.scenario.kinds import GUESTS
 from harness.scenario.model import USUAL_GUEST

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from harness.errors import QemuError
-from harness.guests.verify import Finding, Piece, compare_memory, read_memory, verify
+from harness.guests.compare import Finding, Piece, compare
+from harness.guests.verify import read_memory, verify
 
 
 class Memory:
@@ -67,11 +68,15 @@ def test_equal_memory_is_verified_and_the_bytes_are_counted(memory, tmp_path):
 
 
 @pytest.mark.parametrize("chunk_bytes", [4096, 12288, 1 << 20])
-def test_each_flipped_byte_is_found_with_its_address_and_page(memory, tmp_path, chunk_bytes):
+def test_each_flipped_byte_is_found_with_its_address_and_page(memory, chunk_bytes):
     other = memory.copy()
     for address in (0x10000, 0x10001, 0x23456, 0x2FFFF):
         other[address] ^= 0x40
-    found = compare_memory(Memory(memory), Memory(other), PIECES, tmp_path, chunk_bytes)
+
+    def read_both(piece):
+        return tuple(data[piece.start : piece.start + piece.bytes] for data in (memory, other))
+
+    found = compare(PIECES, read_both, chunk_bytes)
     assert (found.compared_bytes, found.differing_pages, found.first) == (0x28000, 3, 0x10000)
     assert found.expected == memory[0x10000 : 0x10000 + len(found.expected) // 2].tobytes().hex()
     assert found.actual == other[0x10000 : 0x10000 + len(found.actual) // 2].tobytes().hex()

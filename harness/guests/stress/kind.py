@@ -12,13 +12,14 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from harness.errors import QemuError
+from harness.guests.compare import Finding, Verdict
 from harness.guests.console import Consoles, Feed, GuestFailure
 from harness.guests.qemu_guest import QemuGuest
 from harness.guests.qemu_kind import CONSOLE, Beating, Pulse, Sides, Writes
 from harness.guests.qemu_settings import QemuSettings
 from harness.guests.stress import Command, Console, Status, StressConfig, VerifyReport, boot, devices, layout
 from harness.guests.stress.layout import Layout
-from harness.guests.verify import Finding, Verdict, dump_bytes, verify
+from harness.guests.verify import dump_bytes, verify
 from harness.qemu.memory import GuestMemory
 from harness.scenario.fault import Fault
 from harness.scenario.model import Scenario

@@ -1,0 +1,59 @@
+"""Whether all RAM of a guest arrived of which we know nothing: each RAM block of both QEMUs, compared while neither guest runs.
+
+The source stands still since its migration completed, the destination until it is told to go on. So every byte must be equal: there
+is no working set to leave out, and nothing is asked of the guest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from harness.errors import QemuError
+from harness.guests.compare import Bytes, Comparison, Finding, Piece, Verdict, compare
+from harness.qemu.process import QemuProcess
+from harness.qemu.ramblocks import RamBlock, ram_blocks, read_ram
+
+__all__ = ["compare_held"]
+
+_CHUNK_BYTES = 16 << 20
+Blocks = Mapping[str, RamBlock]
+
+
+def compare_held(source: QemuProcess, destination: QemuProcess) -> Sequence[Verdict]:
+    """A finding for each block, and one for those that this QEMU does not show. :raises QemuError: memory cannot be read."""
+    ours, theirs = ({block.name: block for block in ram_blocks(side.qmp)} for side in (source, destination))
+    if _sizes(ours) != _sizes(theirs):
+        said = f"RAM blocks in bytes: source {_sizes(ours)}, destination {_sizes(theirs)}"
+        return [Finding(ok=False, line=said)]
+    known = [name for name in ours if ours[name].address is not None and theirs[name].address is not None]
+    if not known:
+        raise QemuError(f"{source.name}: QEMU does not say where its RAM blocks are; write verify = false")
+    hidden = [name for name in ours if name not in known]
+    with ThreadPoolExecutor(2, thread_name_prefix="compare") as pool:
+        found: list[Verdict] = [
+            _compare(pool, (source, destination), (ours[name], theirs[name])).told(f"of {name}") for name in known
+        ]
+    return [*found, *([_unseen(hidden)] if hidden else [])]
+
+
+def _compare(
+    pool: ThreadPoolExecutor, sides: tuple[QemuProcess, QemuProcess], blocks: tuple[RamBlock, RamBlock]
+) -> Comparison:
+    def read_both(piece: Piece) -> tuple[Bytes, Bytes]:
+        where = (piece.start, piece.start), (piece.bytes, piece.bytes)
+        expected, actual = pool.map(read_ram, sides, blocks, *where)
+        return expected, actual
+
+    return compare([Piece(0, blocks[0].bytes)], read_both, _CHUNK_BYTES)
+
+
+def _sizes(blocks: Blocks) -> dict[str, int]:
+    return {name: block.bytes for name, block in blocks.items()}
+
+
+def _unseen(names: Sequence[str]) -> Finding:
+    """They hold what QEMU loads from its own files: the guest cannot write to what it does not see."""
+    return Finding(
+        ok=True, line=f"not compared, as the guest does not see them and QEMU not say where: {', '.join(names)}"
+    )
