@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import PageferryError, UserError
-from harness.guests import stress
+from harness.guests import freestanding, stress
 from harness.guests.stress import build
 from harness.guests.stress.console import Console, GuestFailure, Heartbeat, Noise, Status, VerifyReport
 from harness.guests.stress.layout import PRIVATE_START, TABLE_START, StressConfig, command_line, layout
@@ -180,15 +180,15 @@ def test_the_elf_has_a_pvh_entry_and_changes_only_what_the_layout_says():
 
 
 def test_the_committed_elf_is_what_the_sources_give(tmp_path):
-    major = build.compiler_major()
-    if major != build.COMPILER_MAJOR:
-        pytest.skip(f"gcc is {major or 'missing'}, the committed stress.elf is of gcc {build.COMPILER_MAJOR}")
+    major = freestanding.compiler_major()
+    if major != freestanding.COMPILER_MAJOR:
+        pytest.skip(f"gcc is {major or 'missing'}, the committed stress.elf is of gcc {freestanding.COMPILER_MAJOR}")
     build.main([str(tmp_path / "stress.elf")])
     assert (tmp_path / "stress.elf").read_bytes() == stress.kernel_path().read_bytes()
 
 
 def test_a_compiler_error_is_told_in_its_words(tmp_path, monkeypatch):
-    if build.compiler_major() is None:
+    if freestanding.compiler_major() is None:
         pytest.skip("gcc is missing")
     monkeypatch.setattr(build, "_SOURCES", ("nothing.c",))
     with pytest.raises(PageferryError, match=re.escape("nothing.c")):

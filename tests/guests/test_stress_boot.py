@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import MissingError
-from harness.guests import stress
+from harness.guests import freestanding, stress
 from harness.guests.accel import probe_accel
 from harness.guests.console import Consoles
 from harness.guests.stress import Command, Console, GuestFailure, Status, StressConfig, VerifyReport, build
@@ -207,7 +207,7 @@ def test_it_goes_on_after_a_migration_to_a_qemu_without_kernel_and_fill(accel, r
 
 
 def test_an_elf_of_this_machines_compiler_boots(run_dir):
-    if build.compiler_major() is None:
+    if freestanding.compiler_major() is None:
         pytest.skip("gcc is missing")
     build.build(run_dir / "stress.elf")
     with ExitStack() as stack:
