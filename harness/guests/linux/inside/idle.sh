@@ -1,0 +1,3 @@
+# Nothing to do.
+say ready
+wait
