@@ -1,24 +1,33 @@
 """A migration stream in a file, and beside it ``FILE.json`` with what was found out once: digest, size, machine.
 
 The digest is what a replay's destination must arrive at. It is trusted while the file's size and time stand; otherwise it
-is taken anew, and a recording that changed is an error. Knows nothing of how streams are made or carried.
+is taken anew, and a stream that changed is an error. A recording is unpacked once, into the folder where generated streams are
+kept too: a feeder that unpacked while it feeds would take the cores that a replay measures. Knows nothing of how streams are
+made or carried.
 """
 
 from __future__ import annotations
 
 import contextlib
-import struct
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import xxhash
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import MissingError, ResultError, UserError
 from harness.results.saving import save_whole
-from harness.wire.qemu.marks import CONFIGURATION, MAGIC
+from harness.streams.memory.cache import ELSEWHERE, cache_dir
+from harness.streams.recording import layout
+from harness.streams.recording.reader import Recording, open_recording
+from harness.units import format_bytes
+from harness.wire.qemu.marks import MAGIC
+from harness.wire.qemu.stream import QStreamParser
 
-__all__ = ["StreamFile", "digest_of", "open_stream", "sidecar_path", "write_sidecar"]
+__all__ = ["StreamFile", "digest_of", "keep_stream", "open_stream", "sidecar_path", "write_sidecar"]
 
 _HEAD_BYTES = 512
 _READ_BYTES = 4 << 20
@@ -43,21 +52,65 @@ _STREAM_FILE: TypeAdapter[StreamFile] = TypeAdapter(StreamFile)
 
 
 def open_stream(path: Path) -> StreamFile:
-    """What is known of the stream in ``path``; found out and kept beside it the first time.
+    """What is known of the stream in ``path``, or in the recording ``path``; found out and kept the first time.
 
-    :raises MissingError: no such file. :raises UserError: it is not a stream, or not the one that was recorded.
+    :raises MissingError: no such file, or no room to unpack it. :raises UserError: it is neither, or not what it was.
     """
     try:
-        status = path.stat()
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except OSError as exc:
         raise MissingError(f"{path}: cannot read the stream: {exc.strerror}; make one with `pageferry record`") from exc
+    if head.startswith(layout.MAGIC):
+        return _unpacked(open_recording(path))
     if not head.startswith(MAGIC[:4]):
-        raise UserError(
-            f"{path}: not a QEMU migration stream (it begins with {head[:4]!r}); make one with `pageferry record`"
-        )
-    known = _read_sidecar(path)
+        words = f"not a QEMU migration stream, nor a recording of one (it begins with {head[:4]!r})"
+        raise UserError(f"{path}: {words}; make one with `pageferry record`")
+    return _plain(path, head)
+
+
+def keep_stream(
+    path: Path, write: Callable[[IO[bytes]], str], *, stream_bytes: int, machine: str | None, origin: str
+) -> StreamFile:
+    """Make ``path`` of what ``write`` writes, whole or not at all; ``write`` gives its digest. Processes may do so at once.
+
+    :raises MissingError: no room for about ``stream_bytes``, or no access.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=".stream-", suffix=".tmp", dir=path.parent, delete=False) as file:
+            temporary = Path(file.name)
+            try:
+                digest = write(file)
+                file.flush()
+                temporary.chmod(0o644)
+                temporary.replace(path)  # the last of several writers wins, with the same bytes
+            finally:
+                temporary.unlink(missing_ok=True)
+        status = path.stat()
+    except OSError as exc:
+        size = f"a stream of about {format_bytes(stream_bytes)}"
+        raise MissingError(f"{path}: cannot keep {size}: {exc.strerror}; {ELSEWHERE}") from exc
+    made = StreamFile(path, status.st_size, status.st_mtime_ns, digest, machine, origin)
+    write_sidecar(made)
+    return made
+
+
+def _unpacked(recording: Recording) -> StreamFile:
+    facts, origin = recording.index.facts, f"recording {recording.path.name}"
+    path = cache_dir() / f"recorded-{facts.digest}.stream"
+
+    def write(file: IO[bytes]) -> str:
+        file.writelines(recording.stream())
+        return facts.digest
+
+    if path.exists():
+        return replace(open_stream(path), origin=origin)
+    return keep_stream(path, write, stream_bytes=facts.stream_bytes, machine=facts.machine, origin=origin)
+
+
+def _plain(path: Path, head: bytes) -> StreamFile:
+    status, known = path.stat(), _read_sidecar(path)
     if known is not None and (known.stream_bytes, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
         return replace(known, path=path)
     digest = digest_of(path)
@@ -106,8 +159,6 @@ def _read_sidecar(path: Path) -> StreamFile | None:
 
 def _machine(head: bytes) -> str | None:
     """The machine type from the stream's CONFIG, which stands first."""
-    with contextlib.suppress(struct.error, UnicodeDecodeError):
-        kind, length = struct.unpack_from(">BI", head, 8)
-        if kind == CONFIGURATION and length < 128:
-            return head[13 : 13 + length].decode()
-    return None
+    parser = QStreamParser()
+    parser.receive_data(head)
+    return parser.machine

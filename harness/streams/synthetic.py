@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import json
 import struct
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,14 +20,12 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from harness.errors import MissingError, UserError
+from harness.errors import UserError
 from harness.streams.memory import memory
-from harness.streams.memory.cache import ELSEWHERE
 from harness.streams.memory.pagegen import PAGE_BYTES
 from harness.streams.memory.settings import PageClass
 from harness.streams.memory.tokens import Bytes, Raw
-from harness.streams.streamfile import StreamFile, open_stream, write_sidecar
-from harness.units import format_bytes
+from harness.streams.streamfile import StreamFile, keep_stream, open_stream
 from harness.wire.qemu import marks
 
 __all__ = ["STREAM_VERSION", "StreamSpec", "passes_of", "synthetic_stream", "write_stream"]
@@ -92,29 +89,8 @@ def synthetic_stream(spec: StreamSpec, cache_dir: Path) -> StreamFile:
     path = cache_dir / f"synthetic-{hashlib.sha256(key).hexdigest()[:20]}.stream"
     if path.exists():
         return open_stream(path)
-    try:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(prefix=".synthetic-", suffix=".tmp", dir=cache_dir, delete=False) as file:
-            return _make(spec, file, path)
-    except OSError as exc:
-        raise MissingError(
-            f"{path}: cannot keep a stream of about {format_bytes(spec.memory_bytes)}: {exc.strerror}; {ELSEWHERE}"
-        ) from exc
-
-
-def _make(spec: StreamSpec, file: IO[bytes], path: Path) -> StreamFile:
-    temporary = Path(file.name)
-    try:
-        digest = write_stream(spec, file)
-        file.flush()
-        temporary.chmod(0o644)
-        temporary.replace(path)  # whole or not at all; the last of several writers wins, with the same bytes
-    finally:
-        temporary.unlink(missing_ok=True)
-    status = path.stat()
-    made = StreamFile(path, status.st_size, status.st_mtime_ns, digest, _MACHINE.decode(), "synthetic")
-    write_sidecar(made)
-    return made
+    words = {"machine": _MACHINE.decode(), "origin": "synthetic"}
+    return keep_stream(path, lambda file: write_stream(spec, file), stream_bytes=spec.memory_bytes, **words)
 
 
 def write_stream(spec: StreamSpec, file: IO[bytes]) -> str:

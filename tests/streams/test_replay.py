@@ -158,5 +158,5 @@ def test_what_is_no_stream_is_an_error(tmp_path):
 
 def test_damaged_facts_are_an_error(stream):
     sidecar_path(stream).write_text("{")
-    with pytest.raises(UserError, match=r"guest\.stream\.json: cannot be read"):
+    with pytest.raises(UserError, match=r"guest\.stream\.json: is not a list of facts"):
         open_stream(stream)

@@ -24,6 +24,8 @@ _CMD_OPEN_RETURN_PATH, _CMD_POSTCOPY_ADVISE, _CMD_POSTCOPY_LISTEN, _CMD_PACKAGED
 _RECOVERY = b"\x08\x00\x0a"
 """A command that asks for a bitmap of pages: how a source begins that recovers a post-copy migration."""
 _SMALLEST_BUFFER_BYTES = 1 << 14
+_MACHINE_BYTES = 128
+"""Names of machines are shorter."""
 
 
 class _Mode(Enum):
@@ -41,7 +43,8 @@ class QStreamParser:
 
     ``batch_bytes`` may be changed at any time and holds from the next batch on. ``return_path``: whether the destination is to
     answer, None while that is not known; False also where it cannot be seen. ``postcopy``: pages now go as they are asked for.
-    ``is_migration``: the stream begins as one does.
+    ``is_migration``: the stream begins as one does. ``machine``: the versioned machine type that it names. ``ending``: the guest
+    stands still, and the pages that now come are the last.
     """
 
     def __init__(self, batch_bytes: int = 256 << 10) -> None:
@@ -54,8 +57,9 @@ class QStreamParser:
         self._tail = Tail()
         self._mode = _Mode.HEADER
         self.is_migration = False
+        self.machine: str | None = None
+        self.ending = False
         self._ram_id: int | None = None
-        self._ending = False
         self._cursor = Cursor(max(batch_bytes, _SMALLEST_BUFFER_BYTES))
 
     def is_whole(self) -> bool:
@@ -189,7 +193,10 @@ class QStreamParser:
         return end
 
     def _config(self, cursor: Cursor, pos: int) -> int:
-        return cursor.take(pos + 5, _bounded(cursor.u32(pos + 1), "the machine's name"))
+        at = pos + 5
+        end = cursor.take(at, _bounded(cursor.u32(pos + 1), "the machine's name"))
+        self.machine = bytes(cursor.view[at : min(end, at + _MACHINE_BYTES)]).decode("ascii", "replace")
+        return end
 
     def _subsection(self, cursor: Cursor, pos: int) -> int:
         name, at = cursor.string(pos + 1)
@@ -240,14 +247,14 @@ class QStreamParser:
         return pos + 5
 
     def _enter_ram(self, *, ending: bool) -> None:
-        self._mode, self._ending = _Mode.RECORDS, ending
+        self._mode, self.ending = _Mode.RECORDS, ending
         self.counts.sections += 1
 
     def _footer(self, cursor: Cursor, pos: int) -> int:
         end = cursor.take(pos, 5)
         if cursor.view[pos] != FOOTER or cursor.u32(pos + 1) != self._ram_id:
             raise Unfamiliar("the ram section has no footer")
-        self._mode = _Mode.OPAQUE if self._ending else _Mode.ITEM
+        self._mode = _Mode.OPAQUE if self.ending else _Mode.ITEM
         return end
 
 
