@@ -27,6 +27,7 @@ from harness.scenario.kinds import GuestSettings
 from harness.scenario.methods import Method, PairMethod
 from harness.scenario.model import Scenario
 from harness.streams.memory.settings import MemorySettings
+from harness.streams.streamfile import open_stream
 from harness.units import MIB, format_bytes
 
 __all__ = ["measure", "slow_batches"]
@@ -128,12 +129,12 @@ def _shortened(part: GuestSettings, most_bytes: int) -> Iterator[GuestSettings]:
         raise UserError(
             f"a guest of kind {part.kind!r} cannot be replayed; name a scenario whose guest we make, or a stream"
         )
-    elif Path(part.path).stat().st_size <= most_bytes:
+    elif (stream := open_stream(Path(part.path))).stream_bytes <= most_bytes:
         yield part
     else:
         with tempfile.TemporaryDirectory(prefix="pageferry-") as temporary:
-            short = Path(temporary, Path(part.path).name)
-            _copy_beginning(Path(part.path), short, most_bytes)
+            short = Path(temporary, stream.path.name)
+            _copy_beginning(stream.path, short, most_bytes)
             yield part.model_copy(update={"path": str(short)})
 
 

@@ -26,7 +26,7 @@ _DEFAULT_DOWNTIME_LIMIT_S = 0.3
 _EPILOG = """\b
 Examples:
   pageferry advise --guest throttled --bandwidth 1Gbit/s
-  pageferry advise --guest guest.stream --bandwidth 100Mbit/s --dirty-rate 20MiB/s --downtime-limit 500ms
+  pageferry advise --guest guest.pfs --bandwidth 100Mbit/s --dirty-rate 20MiB/s --downtime-limit 500ms
   pageferry advise --guest my/scenario.toml --bandwidth 10Gbit/s --cores 4 --repeats 9 --out out/advice
 
 \b

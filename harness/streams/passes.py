@@ -80,18 +80,22 @@ class PassFinder:
 
     def take(self, run: PageRun, at_s: float) -> None:
         """The next pages, which came at ``at_s``."""
-        block = self._place(run.block)
-        back = (np.flatnonzero(np.diff(run.addresses) <= 0) + 1).tolist()
-        if not self._found or (block, int(run.addresses[0])) <= self._last or run.stopped > self._found[-1].stopped:
-            back.insert(0, 0)
-        self._last = block, int(run.addresses[-1])
-        at, ends = 0, [*back, len(run.addresses)]
-        for end in ends:
+        at, begins = 0, self._begins(run)
+        for end in (*begins, len(run.addresses)):
             if end > at:
                 self._found[-1].pages[run.kind] += end - at
                 at = end
             if end < len(run.addresses) and len(self._found) < MAX_PASSES:
                 self._found.append(_Open(run.stream_at + end * run.stride, at_s, run.stopped))
+
+    def _begins(self, run: PageRun) -> list[int]:
+        """Which of its pages begin a pass. With the guest stopped QEMU goes on where it was, and once around."""
+        before, self._last = self._last, (self._place(run.block), int(run.addresses[-1]))
+        if self._found and self._found[-1].stopped:
+            return []
+        first = self._last[0], int(run.addresses[0])
+        begins = [0] if not self._found or first <= before or run.stopped else []
+        return begins if run.stopped else begins + (np.flatnonzero(np.diff(run.addresses) <= 0) + 1).tolist()
 
     def _place(self, block: str) -> int:
         """In the order in which the first walk comes to the blocks."""

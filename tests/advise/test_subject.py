@@ -53,8 +53,8 @@ def test_a_first_pass_is_what_is_not_zero_with_its_record_heads(scenario):
 
 
 def test_a_scenarios_distance_is_said_not_to_be_in_the_model():
-    assert any("without length or losses" in note for note in read_subject("distance", None).notes)
-    assert not any("without length" in note for note in read_subject("adaptive", None).notes)
+    assert any("has no delay, jitter or loss" in note for note in read_subject("distance", None).notes)
+    assert not any("has no delay, jitter or loss" in note for note in read_subject("adaptive", None).notes)
 
 
 def test_a_dirty_rate_that_is_told_goes_before_the_scenarios(scenario):

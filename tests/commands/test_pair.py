@@ -1,4 +1,4 @@
-"""`pageferry send`, `receive` and `record`: the pair's halves as users run them."""
+"""`pageferry send` and `receive`: the pair's halves as users run them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -16,8 +14,7 @@ import sample_streams
 from sample_reports import received, sent
 
 from harness import cli
-from harness.errors import PeerError, ResultError
-from harness.experiment.recorder import record_stream
+from harness.errors import ResultError
 
 SEND = ("send", "--from", "unix:/x", "--to", "tcp:127.0.0.1:1", "--backend", "zlib")
 
@@ -116,52 +113,3 @@ def _take_all(listener: socket.socket, into: bytearray) -> None:
     with connection:
         while data := connection.recv(1 << 16):
             into += data
-
-
-def _feed(path: Path, data: bytes) -> threading.Thread:
-    def feed() -> None:
-        for _ in range(500):
-            with socket.socket(socket.AF_UNIX) as source:
-                try:
-                    source.connect(str(path))
-                except OSError:
-                    time.sleep(0.01)
-                    continue
-                source.sendall(data)
-                return
-
-    thread = threading.Thread(target=feed)
-    thread.start()
-    return thread
-
-
-def test_record_keeps_a_whole_stream(tmp_path, capsys):
-    stream = sample_streams.small_stream()
-    feeder = _feed(tmp_path / "rec", stream)
-    out = tmp_path / "guest.stream"
-    assert cli.main(["record", "--from", f"unix:{tmp_path / 'rec'}", "--out", str(out), "--timeout", "20s"]) == 0
-    feeder.join()
-    assert out.read_bytes() == stream
-    assert f"{out}: " in capsys.readouterr().out
-    assert not (tmp_path / "rec").exists()
-
-
-def test_record_of_a_migration_that_broke_off_leaves_no_file(tmp_path, capsys):
-    feeder = _feed(tmp_path / "rec", sample_streams.small_stream()[:9000])
-    assert (
-        cli.main(["record", "--from", f"unix:{tmp_path / 'rec'}", "--out", str(tmp_path / "x"), "--timeout", "20s"])
-        == 5
-    )
-    feeder.join()
-    assert "before its end" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_record_gives_up_when_nobody_comes(tmp_path):
-    with pytest.raises(PeerError, match=r"no QEMU connected within 0\.05 s"):
-        record_stream(f"unix:{tmp_path}/rec", tmp_path / "x", timeout_s=0.05)
-
-
-def test_record_where_nothing_can_be_written(tmp_path):
-    with pytest.raises(ResultError, match="cannot save the stream"):
-        record_stream(f"unix:{tmp_path}/rec", tmp_path / "no" / "x")
