@@ -127,6 +127,9 @@ def _shown(out: Path) -> Iterator[Callable[[Progress], None]]:
     from harness.units import format_bytes
 
     console = make_console()
+    if not console.is_terminal:
+        yield lambda _: None
+        return
     with console.status(f"{plain(out)}: waiting for the migration") as status:
 
         def on_progress(now: Progress) -> None:
