@@ -36,6 +36,7 @@ _COMMANDS = {
     "send": "harness.commands.send",
     "receive": "harness.commands.receive",
     "record": "harness.commands.record",
+    "info": "harness.commands.info",
     "report": "harness.commands.report",
     "compare": "harness.commands.compare",
     "qualify": "harness.commands.qualify",

@@ -13,7 +13,20 @@ from small_results import small_result, small_run
 from harness import cli
 from harness.results.result import load_result, save_result
 
-COMMANDS = ("run", "advise", "list", "doctor", "send", "receive", "record", "report", "compare", "qualify", "opencl")
+COMMANDS = (
+    "run",
+    "advise",
+    "list",
+    "doctor",
+    "send",
+    "receive",
+    "record",
+    "info",
+    "report",
+    "compare",
+    "qualify",
+    "opencl",
+)
 
 
 SEND = ("send", "--from", "unix:/x", "--to", "tcp:127.0.0.1:1", "--backend", "zlib")
@@ -89,6 +102,7 @@ def test_version(capsys):
         ),
         ([*SEND, "--wait", "60"], "'60' is not a duration"),
         ([*SEND, "--socket-mode", "rw"], "'rw': write a mode as chmod does"),
+        (["info", "/etc/hostname"], "not a QEMU migration stream, nor a recording of one (not a QEMU"),
         (["record", "--from", "unix:x", "--out", "y", "--socket-mode", "1777"], "'1777': write a mode"),
         (
             ["receive", "--listen", "unix:x", "--to", "unix:/x", "--socket-owner", "no-such"],

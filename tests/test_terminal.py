@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import report_samples
+import sample_streams
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -105,6 +106,7 @@ def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("streams")
     save_result(report_samples.live(), out / "a" / "result.json")
     save_result(report_samples.live(), out / "b" / "result.json")
+    (out / "guest.stream").write_bytes(sample_streams.small_stream())
     (out / "mini.toml").write_text(
         'description="x"\nrepeats=1\nwarmups=0\n[guest]\nkind="synthetic"\nmemory="16MiB"\nworking_set="8MiB"\n'
         '[link]\nkind="relay"\n[[method]]\nname="zlib-1"\nengine="pageferry"\nbackend="zlib"\nbaseline=true\n'
@@ -124,6 +126,7 @@ COMMANDS = {
     "send --from unix:x --to y --backend zlib": (2, False),
     "receive --listen tcp:127.0.0.1:0 --to unix:x --timeout 10ms": (5, False),
     "record --from unix:rec --out r --timeout 10ms": (5, False),
+    "info guest.stream": (0, True),
     "advise --guest missing --bandwidth 1Gbit/s": (2, False),
     "opencl build --device nowhere --out x": (2, False),
 }

@@ -6,6 +6,7 @@ begun anew; and the last pass, with the guest stopped, has a section of its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,10 +23,11 @@ _MOST_BLOCKS = 1024
 
 
 class StreamNotes:
-    """Takes a stream, cut anywhere, with the time at which each piece came."""
+    """Takes a stream, cut anywhere, with the time at which each piece came. ``on_run`` hears of each run of pages."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_run: Callable[[PageRun], None] = lambda _: None) -> None:
         self.finder = PassFinder()
+        self._on_run = on_run
         self._walk = StreamWalk(self._took)
         self.parser = self._walk.parser
         self._digest = xxhash.xxh3_128()
@@ -46,6 +48,7 @@ class StreamNotes:
 
     def _took(self, run: PageRun) -> None:
         self.finder.take(run, self._now_s)
+        self._on_run(run)
 
 
 @dataclass(slots=True)
