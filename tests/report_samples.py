@@ -61,6 +61,7 @@ def scenario(methods: Sequence[dict[str, Any]], **over: Any) -> dict[str, Any]:
     guest = {
         "kind": "stress",
         "accel": "auto",
+        "prealloc": True,
         "memory_bytes": 512 * MIB,
         "working_set_bytes": 64 * MIB,
         "dirty_rate_bytes_per_s": 20 * MIB,

@@ -61,7 +61,7 @@ class Frontiers(Plan):
     def concluded(self, result: Result) -> Result:
         """Every frontier, as far as it is known."""
         found = frontiers(self._scenario, result.runs)
-        return replace(result, frontiers=found, doubts=tuple(doubts(found)))
+        return replace(result, frontiers=found, doubts=(*self._scenario.guest.doubts, *doubts(found)))
 
     def _behind_last(self, search: str, runs: Sequence[Run]) -> tuple[Method, ...]:
         methods = self._scenario.methods

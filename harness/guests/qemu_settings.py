@@ -7,6 +7,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from harness.qemu.memory import GuestMemory
+from harness.results.doubt import Doubt
+from harness.results.doubts import NotPreallocated
 from harness.scenario.fault import Fault
 from harness.scenario.kinds import GuestSettings
 from harness.scenario.part import Bytes
@@ -46,6 +48,11 @@ class QemuSettings(GuestSettings):
             reason = f"must be a multiple of numa ({self.numa} nodes), or 1"
             raise Fault(("cpus",), f"{self.cpus}: {reason}", because=("numa",))
         return self
+
+    @property
+    def doubts(self) -> tuple[Doubt, ...]:
+        """Memory that is touched first."""
+        return () if self.prealloc else (NotPreallocated(),)
 
     @property
     def guest_memory(self) -> GuestMemory:

@@ -21,6 +21,7 @@ __all__ = [
     "FewRuns",
     "GuestLimited",
     "Incomplete",
+    "NotPreallocated",
     "Opaque",
     "Outlier",
     "Said",
@@ -232,6 +233,20 @@ class Emulated(Doubt):
 
 
 @dataclass(frozen=True, slots=True)
+class NotPreallocated(Doubt):
+    """QEMU took the guest's memory from the host page by page, as each was first touched."""
+
+    kind = "not_preallocated"
+    subject = "guest"
+
+    def _words(self) -> str:
+        return (
+            "The guest's memory was not preallocated: the destination QEMU asks the host for each page while it receives it, and "
+            "where the host is slow to give, that takes longer, and varies more, than what is compared (guest.prealloc)."
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SteeringEnded(Doubt):
     """The source QEMU was no longer told what to believe of the link."""
 
@@ -276,7 +291,7 @@ class Fallback(Doubt):
 
 _ALL = (
     Incomplete | FewRuns | FewReplays | Unverified | Spread | Outlier | UnequalWork | Unsettled | GuestLimited
-    | ClockStep | SlowResume | Emulated | SteeringEnded | Opaque | Fallback | Said
+    | ClockStep | SlowResume | Emulated | NotPreallocated | SteeringEnded | Opaque | Fallback | Said
 )  # fmt: skip
 KINDS: Mapping[str, type[Doubt]] = {kind.kind: kind for kind in get_args(_ALL)}
 """By the name that files hold."""

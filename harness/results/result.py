@@ -14,7 +14,7 @@ from pydantic import PlainSerializer, PlainValidator, computed_field, model_vali
 from harness.results.document import Document, Scalar
 from harness.results.doubt import Doubt
 from harness.results.doubt_lists import read_doubts, tell_doubts
-from harness.results.doubts import Said
+from harness.results.doubts import NotPreallocated, Said
 from harness.results.search import Attempt, Frontier
 
 __all__ = [
@@ -52,6 +52,20 @@ def _with_doubts(told: object, methods: Sequence[str]) -> object:
         about = max((name for name in methods if text.startswith(f"{name}: ")), key=len, default=None)
         said.append(Said(text if about is None else text.removeprefix(f"{about}: "), about))
     return {**told, "doubts": tell_doubts(tuple(said))}
+
+
+_BEFORE_PREALLOC = {"prealloc": False, "hugepages": False, "cpus": 1, "numa": 1}
+
+
+def _with_first_touches(told: object) -> object:
+    """Of a guest in QEMU, for it has an accelerator, from before it could have been given its memory beforehand."""
+    if not isinstance(told, dict) or not isinstance(told.get("doubts", []), list):
+        return told
+    match told.get("environment"), told.get("scenario"):
+        case {"accel": _}, {"guest": dict(guest), **others} if "prealloc" not in guest:
+            doubts = [*tell_doubts((NotPreallocated(),)), *told.get("doubts", [])]
+            return {**told, "scenario": {**others, "guest": {**_BEFORE_PREALLOC, **guest}}, "doubts": doubts}
+    return told
 
 
 def _method_names(told: object) -> list[str]:
@@ -214,7 +228,7 @@ class Result:
     @model_validator(mode="before")
     @classmethod
     def _of_an_older_file(cls, told: object) -> object:
-        return _with_doubts(told, _method_names(told))
+        return _with_first_touches(_with_doubts(told, _method_names(told)))
 
 
 def conditions(result: Result) -> tuple[str, ...]:

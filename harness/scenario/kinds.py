@@ -15,6 +15,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from harness.errors import UserError
 from harness.kinds import Kinds
 from harness.names import unknown
+from harness.results.doubt import Doubt
 from harness.scenario.fault import Fault, shown
 from harness.scenario.part import Bandwidth, Delay, Part, PositiveBandwidth, Seconds
 from harness.units import format_bandwidth, format_bytes
@@ -50,6 +51,11 @@ class GuestSettings(KindSettings):
 
     has_qemu: ClassVar[bool] = True
     """Whether there are QEMUs to hold capabilities and parameters, or a stream alone."""
+
+    @property
+    def doubts(self) -> tuple[Doubt, ...]:
+        """What of these settings makes every figure other than it seems."""
+        return ()
 
     @classmethod
     def others(cls) -> Mapping[str, type[KindSettings]]:

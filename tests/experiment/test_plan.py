@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from harness.experiment.frontier import Frontiers
 from harness.experiment.plan import Repeats
+from harness.guests.stress.kind import StressSettings
+from harness.results.doubts import NotPreallocated
 from harness.results.result import Result, Run
 from harness.scenario.frontier import FrontierSearch
 from harness.scenario.methods import QemuMethod
@@ -126,3 +128,12 @@ def test_logs_of_different_turns_are_in_different_folders(plan):
     asked = scenario(2, frontier=None if plan is Repeats else sought)
     turns, _ = carried_out(plan(asked), completed if plan is Repeats else converging({"m0": 50 * MIB, "m1": 90 * MIB}))
     assert len({turn.name for turn in turns}) == len(turns)
+
+
+@pytest.mark.parametrize("plan", [Repeats, Frontiers])
+@pytest.mark.parametrize("prealloc", [True, False])
+def test_figures_of_memory_that_is_touched_first_are_doubted(plan, prealloc):
+    search = FrontierSearch.model_validate({"dirty_rate": {"from": MIB, "to": 9 * MIB}})
+    asked = scenario(1, guest=StressSettings(prealloc=prealloc), frontier=search)
+    doubts = plan(asked).concluded(Result({}, {})).doubts
+    assert doubts == (() if prealloc else (NotPreallocated(),))

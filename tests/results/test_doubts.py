@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.errors import ResultError
 from harness.results.doubt_lists import read_doubts, tell_doubts
-from harness.results.doubts import KINDS, FewRuns, Said, Spread
+from harness.results.doubts import KINDS, FewRuns, NotPreallocated, Said, Spread
 from harness.results.result import Result, Run, load_result, save_result
 
 VALUES = {
@@ -59,7 +59,7 @@ def test_a_file_has_a_sentence_for_each_doubt(tmp_path):
 
 def _saved(tmp_path, **told):
     scenario = {"methods": [{"name": "a"}, {"name": "a: b"}]}
-    (tmp_path / "result.json").write_text(json.dumps({"scenario": scenario, "environment": {}, **told}))
+    (tmp_path / "result.json").write_text(json.dumps({"scenario": scenario, "environment": {}} | told))
     return tmp_path
 
 
@@ -109,3 +109,26 @@ def test_what_is_no_doubt_is_one_line_with_its_place(told, words, tmp_path):
 def test_an_older_files_warnings_are_checked_too(warnings, tmp_path):
     with pytest.raises(ResultError, match="not a pageferry result: "):
         load_result(_saved(tmp_path, warnings=warnings))
+
+
+def test_an_older_files_guest_had_its_memory_touched_first_and_that_is_said(tmp_path):
+    environment, scenario = {"accel": "kvm"}, {"guest": {"kind": "stress", "seed": 1}, "methods": []}
+    few = {"kind": "few_runs", "sentence": "", "values": {"method": "a", "runs": 1}}
+    result = load_result(_saved(tmp_path, environment=environment, scenario=scenario, doubts=[few]))
+    assert result.doubts == (NotPreallocated(), FewRuns("a", 1))
+    assert result.scenario["guest"] == {
+        "kind": "stress", "seed": 1, "prealloc": False, "hugepages": False, "cpus": 1, "numa": 1,
+    }  # fmt: skip
+    save_result(result, tmp_path / "result.json")
+    assert load_result(tmp_path) == result
+
+
+@pytest.mark.parametrize(
+    ("environment", "guest"),
+    [({"accel": "kvm"}, {"kind": "stress", "prealloc": True}), ({}, {"kind": "synthetic"})],
+    ids=["newer", "replay"],
+)
+def test_it_is_said_of_no_other(tmp_path, environment, guest):
+    scenario = {"guest": guest, "methods": []}
+    result = load_result(_saved(tmp_path, environment=environment, scenario=scenario))
+    assert (result.doubts, result.scenario) == ((), scenario)
