@@ -21,6 +21,7 @@ from reports.facts import guest_memory_bytes, is_replay
 __all__ = [
     "SIGNIFICANT_P",
     "Tone",
+    "counted_methods",
     "counted_runs",
     "cpu_per_gib",
     "cpu_per_gib_metric",
@@ -49,6 +50,11 @@ def method_names(result: Result) -> tuple[str, ...]:
 def counted_runs(result: Result, method: str) -> tuple[Run, ...]:
     """Completed runs of ``method`` without warm-ups: what a summary is made of."""
     return tuple(r for r in result.runs if r.method == method and r.status == "completed" and not r.warmup)
+
+
+def counted_methods(result: Result) -> list[str]:
+    """Methods with a counted run: what there is to draw."""
+    return [name for name in method_names(result) if counted_runs(result, name)]
 
 
 def cpu_per_gib_metric(result: Result) -> Metric:

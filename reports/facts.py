@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.results.result import Result
 from harness.units import format_bandwidth, format_bytes, format_delay, format_duration, format_round_trip
-from reports.numbers import finite, plural
+from reports.numbers import DASH, finite, plural
 
 __all__ = [
     "baseline_name",
@@ -29,6 +29,7 @@ __all__ = [
     "loss_text",
     "machine_text",
     "method_text",
+    "minute_text",
     "plan_text",
     "scenario_text",
 ]
@@ -173,7 +174,12 @@ def date_text(result: Result) -> str:
     stamps = sorted(run.started_at for run in result.runs if run.started_at)
     if not stamps and result.environment.get("date"):
         stamps = [str(result.environment["date"])]
-    return stamps[0][:16].replace("T", " ") if stamps else "\u2013"
+    return minute_text(stamps[0]) if stamps else DASH
+
+
+def minute_text(stamp: str) -> str:
+    """A recorded time to the minute."""
+    return stamp[:16].replace("T", " ")
 
 
 def machine_text(result: Result) -> str:

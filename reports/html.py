@@ -1,4 +1,4 @@
-"""Views and charts -> one HTML file that needs nothing else: style, script, charts and the raw JSON are inside it.
+"""A template and its values -> one HTML file that needs nothing else: style, script, charts and the raw JSON are inside it.
 
 A content policy forbids every network request and every script but the page's own, by its hash: text from a result is inert
 twice over, escaped and forbidden.
@@ -11,35 +11,18 @@ import functools
 import gzip
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from pydantic import TypeAdapter
 
-from harness.results.result import Result
 from harness.results.saving import save_whole
-from reports.run import view
-from reports.run.charts import build as charts
+from reports.drawing.chart import javascript
 
-__all__ = [
-    "Download",
-    "download",
-    "figures",
-    "page_script",
-    "render",
-    "render_comparison",
-    "render_report",
-    "script_json",
-    "write_comparison",
-    "write_report",
-    "write_whole",
-]
+__all__ = ["Download", "download", "page_script", "render", "script_json", "write_whole"]
 
-_RESULT: TypeAdapter[Result] = TypeAdapter(Result)
 _PLAIN_JSON_BYTES = 1_000_000  # above, the download is gzipped: browsers refuse data: links of more than about 2 MB
 
 
@@ -61,20 +44,22 @@ def script_json(value: object) -> Markup:
 
 @functools.cache
 def _templates() -> Environment:
-    return Environment(
+    made = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["script_json"] = script_json
+    return made
 
 
 @functools.cache
 def page_script() -> str:
     """The page's one script: the bundle, then what replaces static charts. In a function: it leaves no names behind."""
     boot = _source("boot.js")
-    return f"(function(){{\n{charts.javascript()}\n{boot}\n}})();".replace("\r", "")
+    return f"(function(){{\n{javascript()}\n{boot}\n}})();".replace("\r", "")
 
 
 def _source(name: str) -> str:
@@ -93,14 +78,18 @@ def _policy(script: str | None) -> str:
     return f"default-src 'none'; script-src {allowed}; {rest}"
 
 
-def render(template: str, *, script: str | None = None, **values: Any) -> str:  # noqa: ANN401 - a template's own values
-    """A page from one of our templates, with style, content policy and (where given) its script."""
-    page = _templates().get_template(template)
-    return page.render(
-        style=Markup(_source("style.css")),  # noqa: S704 - our own file
-        script=None if script is None else Markup(script),  # noqa: S704 - our own, bundled
-        policy=_policy(script),
-        **values,
+def render(template: str, *, interactive: bool = False, **values: Any) -> str:  # noqa: ANN401 - a template's own values
+    """A page from one of our templates, with style and content policy; ``interactive``: with the script that draws charts."""
+    script = page_script() if interactive else None
+    return (
+        _templates()
+        .get_template(template)
+        .render(
+            style=Markup(_source("style.css")),  # noqa: S704 - our own file
+            script=None if script is None else Markup(script),  # noqa: S704 - our own, bundled
+            policy=_policy(script),
+            **values,
+        )
     )
 
 
@@ -112,49 +101,6 @@ def download(name: str, raw: bytes) -> Download:
     return Download(f"{name}.gz", f"data:application/gzip;base64,{base64.b64encode(packed).decode()}")
 
 
-def figures(shown: Sequence[charts.Chart]) -> list[dict[str, Any]]:
-    """Charts as the templates' ``figure_of`` takes them."""
-    return [
-        {
-            "key": chart.key,
-            "section": chart.section,
-            "title": chart.title,
-            "caption": chart.caption,
-            "svg": Markup(chart.svg),  # noqa: S704 - Vega escapes every text that it draws; a test holds it to that
-            "spec": script_json(chart.spec),
-        }
-        for chart in shown
-    ]
-
-
-def render_report(result: Result) -> str:
-    """One result's page."""
-    drawn = charts.build(result)
-    return render(
-        "report.html",
-        script=page_script() if drawn.shown else None,
-        page=view.page(result),
-        charts=figures(drawn.shown),
-        omitted=drawn.omitted,
-        download=download("result.json", _RESULT.dump_json(result)),
-    )
-
-
-def render_comparison(a: Result, b: Result, labels: tuple[str, str] = ("A", "B")) -> str:
-    """The page that compares ``b`` with ``a``."""
-    return render("compare.html", page=view.compare(a, b, labels))
-
-
 def write_whole(path: Path, text: str) -> None:
     """Write ``path`` whole or not at all. :raises ResultError: disk full, no access."""
     save_whole(text.encode(), path, "page")
-
-
-def write_report(result: Result, path: Path) -> None:
-    """One result as one self-contained page, whole or not at all. :raises ResultError: it cannot be written."""
-    write_whole(path, render_report(result))
-
-
-def write_comparison(a: Result, b: Result, path: Path, labels: tuple[str, str] = ("A", "B")) -> None:
-    """``b`` against ``a`` as one page, whole or not at all. :raises ResultError: it cannot be written."""
-    write_whole(path, render_comparison(a, b, labels))

@@ -6,7 +6,6 @@ Knows metrics and their units, not results. A value that is missing or not finit
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from harness.results.metrics import Metric
 
@@ -14,7 +13,9 @@ __all__ = [
     "DASH",
     "MINUS",
     "amount",
+    "effect_interval",
     "effect_percent",
+    "figure_text",
     "finite",
     "interval_text",
     "p_text",
@@ -26,6 +27,7 @@ __all__ = [
 
 DASH = "\u2013"
 MINUS = "\u2212"
+_MOST_FIGURE = 1e15
 _GROUP = "\u202f"  # a narrow space that does not break: 1 234 567 without commas that half the world reads as a point
 
 
@@ -50,15 +52,11 @@ def scaled(metric: Metric, value: float | None) -> str:
     return amount(shown, _shown_digits(metric, shown))
 
 
-def _range_text(low: float, high: float, show: Callable[[float], str]) -> str | None:
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return None
-    return f"{show(low)} to {show(high)}"
-
-
 def interval_text(metric: Metric, interval: tuple[float, float] | None) -> str | None:
     """``1 380 to 1 431``; None where there is no interval."""
-    return None if interval is None else _range_text(*interval, lambda value: scaled(metric, value))
+    if interval is None or not all(map(math.isfinite, interval)):
+        return None
+    return " to ".join(scaled(metric, end) for end in interval)
 
 
 def percent(change: float) -> str:
@@ -80,6 +78,11 @@ def effect_percent(ratio: float | None) -> str | None:
     return None if ratio is None or not math.isfinite(ratio) else percent((ratio - 1) * 100)
 
 
+def effect_interval(interval: tuple[float, float] | None) -> str | None:
+    """The interval of a ratio as that of a change in percent: ``-60 % to -52 %``; None where there is none."""
+    return None if interval is None else " to ".join(percent((end - 1) * 100) for end in interval)
+
+
 def p_text(p_value: float | None) -> str | None:
     """``p = 0.008``, ``p < 0.001``."""
     if p_value is None or not math.isfinite(p_value):
@@ -92,6 +95,21 @@ def finite(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) else None
+
+
+def figure_text(value: object) -> str:
+    """One raw figure for a reader: four significant digits, or whole above that; a dash for what is missing."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return DASH
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float) or abs(value) >= _MOST_FIGURE:
+        return str(value)
+    if isinstance(value, int):
+        return amount(value)
+    digits = 0 if not value else max(0, 3 - math.floor(math.log10(abs(value))))
+    text = amount(value, min(digits, 9))
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def plural(count: int, noun: str) -> str:

@@ -33,8 +33,8 @@ def command(*, first: Path, second: Path, out: Path | None) -> None:
     """Compare the methods that results A and B have in common: medians, and the change from A to B."""
     from harness.console import make_console, print_warning
     from harness.results.result import load_result
-    from reports.html import write_comparison
     from reports.run.comparison import fallback_warnings
+    from reports.run.page import write_comparison
 
     a, b = load_result(first), load_result(second)
     console = make_console()

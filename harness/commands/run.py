@@ -46,13 +46,14 @@ def command(
     from harness.console import make_console, plain
     from harness.scenario.sweep import load_sweep
     from reports.site.page import write_site
+    from reports.terminal.regrets import print_regrets
 
     plan = _plan([cell for name in scenarios for cell in load_sweep(name, overrides, only)], out)
     console = make_console()
     index = plan[0][1].parent / "index.html"
     stale = [index] if len(plan) > 1 else []
     results = [_run(console, scenario, folder, stale, resume=resume) for scenario, folder in plan]
-    _print_regrets(console, results)
+    print_regrets(console, results)
     if len(plan) > 1:
         write_site([(scenario.name, result) for (scenario, _), result in zip(plan, results, strict=True)], index.parent)
         console.print(f"index: {plain(index)}", soft_wrap=True, highlight=False)
@@ -76,32 +77,6 @@ def _plan(scenarios: list[Scenario], out: Path | None) -> list[tuple[Scenario, P
     return [(scenario, base / scenario.name) for scenario in scenarios]
 
 
-def _print_regrets(console: Console, results: list[Result]) -> None:
-    """Of ``auto`` against every fixed choice, where a scenario has both."""
-    from harness.console import make_table, plain
-    from reports.numbers import percent
-    from reports.sweep.charts.regret import regret_percent
-    from reports.sweep.regret import regrets
-
-    found = regrets(results)
-    if not found:
-        return
-    table = make_table(
-        "auto and the best fixed choice: median total ms", "cell", "auto", "best fixed", "", "regret", "95 %", "none"
-    )
-    for row in found:
-        against_none = "-" if row.against_none is None else percent(row.against_none * 100)
-        table.add_row(
-            plain(row.cell),
-            f"{row.auto_ms:.0f}",
-            f"{row.best_ms:.0f}",
-            plain(row.best),
-            *regret_percent(row),
-            against_none,
-        )
-    console.print(table)
-
-
 def _run(console: Console, scenario: Scenario, folder: Path, stale: list[Path], *, resume: bool) -> Result:
     from harness.console import plain
     from harness.errors import UserError
@@ -110,7 +85,7 @@ def _run(console: Console, scenario: Scenario, folder: Path, stale: list[Path], 
     from harness.experiment.pyperf_export import write_pyperf
     from harness.experiment.runner import run_scenario
     from harness.terminal import tell
-    from reports.html import write_report
+    from reports.run.page import write_report
     from reports.terminal.summary import print_summary
 
     console.print(f"[bold]{plain(scenario.name)}[/]: {plain(scenario.description)}", highlight=False, soft_wrap=True)

@@ -13,8 +13,9 @@ from harness.results.advice_words import bound_text, mb_text
 from harness.units import format_bandwidth, format_bytes, format_duration
 from reports import html
 from reports.drawing import model_curves
+from reports.drawing.chart import Chart, finished
+from reports.facts import minute_text
 from reports.numbers import DASH, amount, plural
-from reports.run.charts import build as charts
 
 __all__ = ["AdviceView", "Row", "advice_view", "render_advice", "write_advice"]
 
@@ -67,7 +68,7 @@ def advice_view(advice: Advice) -> AdviceView:
             "Measured on",
             plural(question.cores, "core") + f" of {advice.environment.get('cpu_model') or 'this machine'}",
         ),
-        ("When", str(advice.environment.get("date", DASH))[:16].replace("T", " ")),
+        ("When", minute_text(str(advice.environment.get("date", DASH)))),
     )
     rows = tuple(_row(method, best=method.method == advice.recommended) for method in advice.methods)
     return AdviceView(f"{advice.recommended} at {link}", facts, rows, tuple(advice.missing.items()))
@@ -104,7 +105,7 @@ def _cell(found: Estimate | Bandwidth | None, show: Callable[[Any], str], nothin
     return show(found.value), "" if low == high else f"{low} to {high}"
 
 
-def _charts(advice: Advice) -> list[charts.Chart]:
+def _charts(advice: Advice) -> list[Chart]:
     costs = {method.method: method.cost for method in advice.methods}
     none = next(method.method for method in advice.methods if method.break_even is None)
     bounds = {
@@ -117,13 +118,13 @@ def _charts(advice: Advice) -> list[charts.Chart]:
     rings += "." if asked is None else ", the dashed line at the link that was asked for."
     against = "The model's total time of each method as a multiple of what no compression takes on the same link: below 1 it pays."
     return [
-        charts.finished(
+        finished(
             "break-even",
             "Time against no compression, by bandwidth",
             f"{against} {rings}",
             model_curves.against_none(costs, none, advice.link.at, break_evens=bounds, asked_bytes_per_s=asked),
         ),
-        charts.finished(
+        finished(
             "total",
             "Total time, by bandwidth",
             f"Of {format_bytes(advice.question.stream_bytes)} of stream that nobody dirties, by the model. {rings}",
@@ -143,12 +144,12 @@ def render_advice(advice: Advice) -> str:
     """The page."""
     return html.render(
         "advice.html",
-        script=html.page_script(),
+        interactive=True,
         advice=advice,
         page=advice_view(advice),
         headings=HEADINGS,
         beyond_s=BEYOND_LIMIT_S,
-        charts=html.figures(_charts(advice)),
+        charts=_charts(advice),
         download=html.download("advice.json", dump_advice(advice)),
     )
 

@@ -6,7 +6,7 @@ One measurement stands against one: there are no statistics here, and a change i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +17,15 @@ from reports.certificate.view import (
     counts_text,
     fact_text,
     facts,
-    limit_text,
+    limits,
     name_text,
     value_text,
     warnings,
 )
 from reports.numbers import percent
+from reports.table import Table
 
-__all__ = ["ComparisonRow", "ComparisonView", "Difference", "SideView", "compare_certificates", "comparison_rows"]
+__all__ = ["ComparisonRow", "ComparisonView", "SideView", "compare_certificates", "comparison_rows"]
 
 _NONE = "-"
 _MUST_AGREE = (("backend_class", "class"), ("profile", "profile"), ("level", "level"))
@@ -65,25 +66,14 @@ class SideView:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """A fact that is not the same in both."""
-
-    name: str
-    a: str
-    b: str
-
-
-@dataclass(frozen=True, slots=True)
 class ComparisonView:
-    """The page. ``changed`` are the rows of checks whose status differs, ``rows`` all others."""
+    """The page. ``changed`` are the rows of checks whose status differs, ``rows`` all others; ``differences`` of all else."""
 
     sides: tuple[SideView, SideView]
     warnings: tuple[str, ...]
     changed: tuple[ComparisonRow, ...]
     rows: tuple[ComparisonRow, ...]
-    identity: tuple[Difference, ...]
-    environment: tuple[Difference, ...]
-    thresholds: tuple[Difference, ...]
+    differences: tuple[Table, ...]
 
 
 def _named(check: CheckResult | None) -> dict[tuple[str, str], Measurement]:
@@ -133,26 +123,30 @@ def _side(label: str, certificate: Certificate) -> SideView:
     )
 
 
-def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Difference, ...]:
-    keys = [key for key in {**a, **b} if a.get(key) != b.get(key)]
-    return tuple(Difference(name_text(key), fact_text(key, a.get(key)), fact_text(key, b.get(key))) for key in keys)
+def _table(title: str, labels: tuple[str, str], rows: Iterable[tuple[str, str, str]], missing: str) -> Table:
+    return Table(title, ("What", *labels), tuple(rows), words=(0, 1, 2), missing=missing)
 
 
-def _identity(a: Certificate, b: Certificate) -> tuple[Difference, ...]:
-    """Every fact of both devices, the same or not: a reader must see what was compared."""
-    keys = [key for key in {**a.identity, **b.identity} if key not in ("backend", "version")]
-    texts = [(fact_text(key, a.identity.get(key)), fact_text(key, b.identity.get(key))) for key in keys]
-    return tuple(Difference(name_text(key), *pair) for key, pair in zip(keys, texts, strict=True))
+def _differences(a: Certificate, b: Certificate, labels: tuple[str, str]) -> tuple[Table, ...]:
+    """Every fact of both devices, the same or not: a reader must see what was compared. Of all else what differs."""
+    devices = [key for key in {**a.identity, **b.identity} if key not in ("backend", "version")]
+    hosts = [k for k in {**a.environment, **b.environment} if a.environment.get(k) != b.environment.get(k)]
+    mine, other = limits(a), limits(b)
+    held = [key for key in {**mine, **other} if mine.get(key) != other.get(key)]
+    return (
+        _table("Devices", labels, _facts(devices, a.identity, b.identity), "Neither says anything about a device."),
+        _table("Environment, where it differs", labels, _facts(hosts, a.environment, b.environment), "No difference."),
+        _table(
+            "Thresholds, where they differ",
+            labels,
+            ((key, mine.get(key) or _NONE, other.get(key) or _NONE) for key in held),
+            "No difference.",
+        ),
+    )
 
 
-def _limits(certificate: Certificate) -> dict[str, str]:
-    return {name: limit_text(held.get("least"), held.get("most")) for name, held in certificate.thresholds.items()}
-
-
-def _thresholds(a: Certificate, b: Certificate) -> tuple[Difference, ...]:
-    left, right = _limits(a), _limits(b)
-    keys = [key for key in {**left, **right} if left.get(key) != right.get(key)]
-    return tuple(Difference(key, left.get(key) or _NONE, right.get(key) or _NONE) for key in keys)
+def _facts(keys: Iterable[str], a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    return ((name_text(key), fact_text(key, a.get(key)), fact_text(key, b.get(key))) for key in keys)
 
 
 def _doubts(a: Certificate, b: Certificate) -> Iterator[str]:
@@ -161,7 +155,7 @@ def _doubts(a: Certificate, b: Certificate) -> Iterator[str]:
             yield f"The {word} is not the same: their figures answer different questions."
     if a.environment.get("cpu_model") != b.environment.get("cpu_model"):
         yield "The hosts are not the same: a change may be the host's."
-    if _limits(a) != _limits(b):
+    if limits(a) != limits(b):
         yield "The thresholds are not the same: a status may differ though the figures do not."
 
 
@@ -173,7 +167,5 @@ def compare_certificates(a: Certificate, b: Certificate, labels: tuple[str, str]
         warnings=tuple(_doubts(a, b)),
         changed=tuple(row for row in rows if row.differs),
         rows=tuple(row for row in rows if not row.differs),
-        identity=_identity(a, b),
-        environment=_differences(a.environment, b.environment),
-        thresholds=_thresholds(a, b),
+        differences=_differences(a, b, labels),
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 from harness.results.certificate import Certificate, CheckResult
+from harness.results.saving import save_whole
 from reports.certificate.view import measurement_text
-from reports.html import write_whole
 from reports.printable import printable
 
 __all__ = ["render_junit", "write_junit"]
@@ -111,4 +111,4 @@ def render_junit(certificate: Certificate) -> str:
 
 def write_junit(certificate: Certificate, path: Path) -> None:
     """The XML as a file, whole or not at all. :raises ResultError: it cannot be written."""
-    write_whole(path, render_junit(certificate))
+    save_whole(render_junit(certificate).encode(), path, "JUnit file")

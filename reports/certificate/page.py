@@ -31,9 +31,9 @@ def render_certificate(certificate: Certificate, doubts: Sequence[str] = ()) -> 
     drawn = subjects(shown)
     return html.render(
         "certificate.html",
-        script=html.page_script() if any(subject.charts for subject in drawn) else None,
+        interactive=any(subject.charts for subject in drawn),
         page=certificate_view.page(shown, printable(tuple(doubts))),
-        subjects=[(each.title, html.figures(each.charts), each.tables) for each in drawn],
+        subjects=drawn,
         download=html.download("certificate.json", dump_certificate(certificate)),
     )
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from harness.results.certificate import Certificate, CheckResult, Measurement, Status
 from harness.units import format_bytes
-from reports.certificate.charts.plots import figure_text
-from reports.certificate.charts.subjects import Table, raw_tables
-from reports.numbers import amount, plural
+from reports.certificate.rows import every_table
+from reports.facts import minute_text
+from reports.numbers import amount, figure_text, plural
+from reports.table import Table
 
 __all__ = [
     "STATUS_WORDS",
@@ -20,10 +21,9 @@ __all__ = [
     "PageView",
     "Pairs",
     "counts_text",
-    "date_text",
     "fact_text",
     "facts",
-    "limit_text",
+    "limits",
     "measurement_text",
     "name_text",
     "page",
@@ -112,9 +112,9 @@ class PageView:
     findings: tuple[str, ...]
     groups: tuple[GroupView, ...]
     failures: tuple[CheckView, ...]
-    thresholds: tuple[tuple[str, str], ...]
+    thresholds: Table
     thresholds_from: str
-    environment: Pairs
+    environment: Table
     schema: str
 
 
@@ -134,6 +134,11 @@ def limit_text(least: float | None, most: float | None) -> str:
     if least is not None:
         return f"at least {figure_text(least)}"
     return "" if most is None else f"at most {figure_text(most)}"
+
+
+def limits(certificate: Certificate) -> dict[str, str]:
+    """What each value was held to; empty for no limit."""
+    return {name: limit_text(held.get("least"), held.get("most")) for name, held in certificate.thresholds.items()}
 
 
 def measurement_text(measurement: Measurement) -> str:
@@ -162,7 +167,7 @@ def _check(check: CheckResult) -> CheckView:
         reason=_sentence(check.reason),
         evidence=check.evidence,
         command=check.command,
-        tables=raw_tables(check),
+        tables=every_table(check),
     )
 
 
@@ -203,11 +208,6 @@ def _pairs(facts: Mapping[str, Any]) -> Pairs:
     return tuple((name_text(key), fact_text(key, value)) for key, value in facts.items())
 
 
-def date_text(started_at: str) -> str:
-    """To the minute, as it was recorded."""
-    return started_at[:16].replace("T", " ")
-
-
 def facts(certificate: Certificate) -> Pairs:
     """What was qualified, as what, when."""
     options = ", ".join(f"{key}={figure_text(value)}" for key, value in certificate.options.items())
@@ -219,7 +219,7 @@ def facts(certificate: Certificate) -> Pairs:
         ("Level", level),
         ("Options", options),
         ("Thresholds", "as shipped" if certificate.thresholds_from == "shipped" else certificate.thresholds_from),
-        ("Started", date_text(certificate.started_at)),
+        ("Started", minute_text(certificate.started_at)),
         ("Took", _duration(certificate.duration_s)),
     )
     return tuple((name, text) for name, text in entries if text)
@@ -251,8 +251,20 @@ def page(certificate: Certificate, doubts: Sequence[str] = ()) -> PageView:
         findings=certificate.findings,
         groups=_groups(certificate.checks),
         failures=tuple(_check(check) for check in certificate.checks if check.status == "fail"),
-        thresholds=tuple((n, limit_text(v.get("least"), v.get("most"))) for n, v in certificate.thresholds.items()),
+        thresholds=Table(
+            "Thresholds",
+            ("Value", "Limit"),
+            tuple((name, limit or "no limit") for name, limit in limits(certificate).items()),
+            words=(0, 1),
+            missing="No value was held to a limit.",
+        ),
         thresholds_from=certificate.thresholds_from,
-        environment=_pairs(certificate.environment),
+        environment=Table(
+            "Environment",
+            ("What", "Value"),
+            _pairs(certificate.environment),
+            words=(0, 1),
+            missing="This certificate holds no environment.",
+        ),
         schema=str(certificate.schema),
     )

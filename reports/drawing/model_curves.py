@@ -9,8 +9,8 @@ from typing import Any
 import altair as alt
 
 from harness.results.model import Cost, Link
-from reports.drawing.theme import colour_scale, shape_scale
-from reports.run.charts.runs import Datum, Spec, data, texts
+from reports.drawing.parts import Datum, Spec, colour, data, drawn, log_scale, shape, texts, tooltips
+from reports.drawing.theme import INK
 
 __all__ = ["against_none", "total_times"]
 
@@ -42,49 +42,45 @@ def _decades(low: float, high: float) -> list[float]:
     return [value for step in steps for value in (10.0**step, 3 * 10.0**step) if low <= value <= high]
 
 
-def _tooltip(field: str, title: str, form: str) -> list[alt.Tooltip]:
-    return [alt.Tooltip("series:N", title="method"), alt.Tooltip("mbit:Q", title="Mbit/s", format=",.0f"),
-            alt.Tooltip(f"{field}:Q", title=title, format=form)]  # fmt: skip
-
-
-def _layers(
+def _curves(
     lines: Sequence[Datum],
-    points: Sequence[Datum],
+    measured: Sequence[Datum],
     marks: Sequence[Datum],
     *,
     y: alt.Y,
-    tooltip: Sequence[alt.Tooltip],
+    shown: tuple[str, str],
     none: str,
-) -> list[alt.Chart]:
-    """Curves, measured points in the same colours, and a ring where a method stops paying."""
+    asked_bytes_per_s: float | None,
+) -> Spec:
+    """Curves, measured points in the same colours, a ring where a method stops paying, and a rule at the link asked for.
+
+    ``shown``: title and format of a row's figure, which is ``y``'s.
+    """
     names = texts(lines, "series")
-    mbits = sorted({row["mbit"] for row in lines})
     look: dict[str, Any] = {
-        "x": _x(mbits),
+        "x": _x(sorted({row["mbit"] for row in lines})),
         "y": y,
-        "color": alt.Color("series:N", scale=colour_scale(names, none), legend=alt.Legend(title=None)),
-        "tooltip": list(tooltip),
+        "color": colour("series", names, none),
+        "tooltip": tooltips(("series:N", "method"), ("mbit:Q", "Mbit/s", ",.0f"), (str(y.shorthand), *shown)),
     }
-    shape = alt.Shape("series:N", scale=shape_scale(names), legend=alt.Legend(title=None))
-    found = [alt.Chart(data(lines)).mark_line(clip=True, strokeWidth=1.8).encode(**look)]
-    if points:
-        found.append(
-            alt.Chart(data(points)).mark_point(filled=True, opacity=1, size=60, clip=True).encode(**look, shape=shape)
+    layers = [data(lines).mark_line(clip=True, strokeWidth=1.8).encode(**look)]
+    if measured:
+        layers.append(
+            data(measured)
+            .mark_point(filled=True, opacity=1, size=60, clip=True)
+            .encode(**look, shape=shape("series", names))
         )
     if marks:
-        ring = alt.Chart(data(marks)).mark_point(filled=False, size=150, strokeWidth=2.2, opacity=1, shape="circle")
-        found.append(ring.encode(**look))
-    return found
+        rings = data(marks).mark_point(filled=False, size=150, strokeWidth=2.2, opacity=1, shape="circle")
+        layers.append(rings.encode(**look))
+    if asked := _mbits(asked_bytes_per_s):
+        rule = data([{"mbit": mbit} for mbit in asked]).mark_rule(strokeDash=[5, 4], strokeWidth=1.5, color=INK)
+        layers.append(rule.encode(x="mbit:Q"))
+    return drawn(360, *layers)
 
 
 def _mbits(bandwidth_bytes_per_s: float | None) -> list[float]:
     return [] if bandwidth_bytes_per_s is None else [bandwidth_bytes_per_s / _MBIT]
-
-
-def _rule(bandwidth_bytes_per_s: float | None) -> list[alt.Chart]:
-    rows: list[Datum] = [{"mbit": mbit} for mbit in _mbits(bandwidth_bytes_per_s)]
-    rule = alt.Chart(data(rows)).mark_rule(strokeDash=[5, 4], strokeWidth=1.5, color="var(--ink, #1b2430)")
-    return [rule.encode(x="mbit:Q")] if rows else []
 
 
 def against_none(
@@ -106,13 +102,13 @@ def against_none(
             link = link_at(mbit * _MBIT)
             times = costs[none].delivered_bytes_per_s(link) / cost.delivered_bytes_per_s(link)
             lines.append({"series": name, "mbit": mbit, "times": round(times, 4)})
-    points = [
+    seen_there: list[Datum] = [
         {"series": name, "mbit": bandwidth / _MBIT, "times": round(times, 4)} for name, bandwidth, times in measured
     ]
     marks: list[Datum] = [{"series": name, "mbit": mbit, "times": 1.0} for name, mbit in crossings.items()]
     y = alt.Y("times:Q", title="Time, as a multiple of none's", scale=alt.Scale(domain=[0, _MOST_AGAINST_NONE]))
-    layers = _layers(lines, points, marks, y=y, tooltip=_tooltip("times", "x none", ".2f"), none=none)
-    return alt.layer(*layers, *_rule(asked_bytes_per_s)).properties(height=360).to_dict()
+    shown = ("x none", ".2f")
+    return _curves(lines, seen_there, marks, y=y, shown=shown, none=none, asked_bytes_per_s=asked_bytes_per_s)
 
 
 def total_times(
@@ -136,8 +132,5 @@ def total_times(
         {"series": name, "mbit": value / _MBIT, "s": costs[name].total_time_s(stream_bytes, link_at(value))}
         for name, value in crossings.items()
     ]
-    seconds = [row["s"] for row in lines]
-    scale = alt.Scale(type="log", nice=False, domain=[min(seconds) / _MARGIN, max(seconds) * _MARGIN])
-    y = alt.Y("s:Q", title="Total time (s)", scale=scale)
-    layers = _layers(lines, [], marks, y=y, tooltip=_tooltip("s", "s", ",.3~g"), none=none)
-    return alt.layer(*layers, *_rule(asked_bytes_per_s)).properties(height=360).to_dict()
+    y = alt.Y("s:Q", title="Total time (s)", scale=log_scale([row["s"] for row in lines], _MARGIN))
+    return _curves(lines, [], marks, y=y, shown=("s", ",.3~g"), none=none, asked_bytes_per_s=asked_bytes_per_s)

@@ -10,12 +10,26 @@ from typing import Any
 
 import altair as alt
 
-__all__ = ["CONFIG", "HEAT_INK", "HEAT_RANGE", "NEUTRAL", "colour_scale", "shape_scale", "value_scale"]
+__all__ = [
+    "ACCENT",
+    "CONFIG",
+    "FRAME",
+    "HEAT_INK",
+    "HEAT_RANGE",
+    "INK",
+    "MUTED",
+    "NEUTRAL",
+    "PAPER",
+    "colour_scale",
+    "shape_scale",
+    "value_scale",
+]
 
-NEUTRAL = "var(--c0, #5f6b7a)"
+INK, MUTED, PAPER = "var(--ink, #1b2430)", "var(--muted, #55606e)", "var(--paper, #fff)"
+NEUTRAL, ACCENT, FRAME = "var(--c0, #5f6b7a)", "var(--c1, #0b63c4)", "var(--c2, #b4540a)"
 _PALETTE = (
-    "var(--c1, #0b63c4)",
-    "var(--c2, #b4540a)",
+    ACCENT,
+    FRAME,
     "var(--c3, #1a7f4b)",
     "var(--c4, #7d4fd1)",
     "var(--c5, #b4235f)",
@@ -30,7 +44,7 @@ HEAT_INK = ("#12181f", "#ffffff")  # on the light part of HEAT_RANGE, on the dar
 _LOG_MARGIN = 1.3
 _LOG_SPAN = 20  # a linear axis squeezes what is twenty times smaller than the largest into its first 5 %
 
-_INK, _MUTED, _GRID = "var(--ink, #1b2430)", "var(--muted, #55606e)", "var(--grid, #e3e7ec)"
+_GRID = "var(--grid, #e3e7ec)"
 _FONT = "Arial, Liberation Sans, Helvetica, sans-serif"  # one set of metrics everywhere: labels keep the room measured for them
 
 CONFIG: dict[str, Any] = {
@@ -39,13 +53,13 @@ CONFIG: dict[str, Any] = {
     "font": _FONT,
     "view": {"stroke": None},
     "axis": {
-        "domainColor": _MUTED,
+        "domainColor": MUTED,
         "gridColor": _GRID,
-        "labelColor": _MUTED,
+        "labelColor": MUTED,
         "labelFontSize": 12,
         "labelLimit": 190,
         "tickColor": _GRID,
-        "titleColor": _INK,
+        "titleColor": INK,
         "titleFontSize": 12,
         "titleFontWeight": 500,
         "titlePadding": 8,
@@ -55,7 +69,7 @@ CONFIG: dict[str, Any] = {
     "legend": {
         "columnPadding": 18,  # a reader's font may be wider than the one that the static SVG was measured with
         "columns": 4,
-        "labelColor": _INK,
+        "labelColor": INK,
         "labelFontSize": 12,
         "labelLimit": 230,
         "orient": "bottom",
@@ -64,11 +78,11 @@ CONFIG: dict[str, Any] = {
         "symbolSize": 90,
         "symbolStrokeWidth": 0,
         "title": None,
-        "titleColor": _INK,
+        "titleColor": INK,
     },
     "locale": {"number": {"decimal": ".", "thousands": "\u202f", "grouping": [3], "currency": ["", ""]}},
     "line": {"strokeWidth": 2},
-    "text": {"color": _INK, "font": _FONT, "fontSize": 12},
+    "text": {"color": INK, "font": _FONT, "fontSize": 12},
 }
 
 

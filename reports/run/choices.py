@@ -16,13 +16,12 @@ from reports.effects import counted_runs, medians_run, method_names
 from reports.numbers import DASH, amount, finite, plural, share_percent
 from reports.printable import printable
 from reports.run.fallbacks import counted
+from reports.table import Table
 
 __all__ = [
     "DEFINITIONS",
-    "HEADINGS",
     "Choices",
     "Decision",
-    "Decisions",
     "Followed",
     "choices",
     "decisions_of",
@@ -35,7 +34,8 @@ _LONG = 12  # rows: a longer table is folded away
 _APART = 0.2  # between runs' shares: a median says too little of them
 _NEVER = "not the limit"
 
-HEADINGS = (
+_HEADINGS = (
+    "Time (s)",
     "Choice",
     "Link (MB/s)",
     "Predicted (MB/s)",
@@ -87,22 +87,12 @@ class Followed:
 
 
 @dataclass(frozen=True, slots=True)
-class Decisions:
-    """The table of one method: a row per decision, its time first, then a text for each of ``HEADINGS``."""
-
-    title: str
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
-    folded: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Choices:
-    """The section. ``notes``: where a method's runs did not agree."""
+    """The section. ``notes``: where a method's runs did not agree. ``tables``: of each method, a row per decision."""
 
     sentences: tuple[str, ...]
     notes: tuple[str, ...]
-    headings: tuple[str, ...]
-    tables: tuple[Decisions, ...]
+    tables: tuple[Table, ...]
 
 
 def _mb_per_s(entry: Mapping[str, object], name: str) -> float | None:
@@ -214,15 +204,16 @@ def _rate(value: float | None) -> str:
     return amount(value, 1 if value is not None and value < 99.95 else 0)
 
 
-def _row(decision: Decision) -> tuple[str, tuple[str, ...]]:
+def _row(decision: Decision) -> tuple[str, ...]:
     link = _rate(decision.link_mb_per_s) if decision.link_known else _NEVER
     rates = (decision.predicted_mb_per_s, decision.compress_mb_per_s, decision.decompress_mb_per_s)
-    return amount(decision.t_s, 3), (decision.choice, link, *map(_rate, rates), amount(decision.ratio, 2))
+    return amount(decision.t_s, 3), decision.choice, link, *map(_rate, rates), amount(decision.ratio, 2)
 
 
-def _table(shown: Followed) -> Decisions:
+def _table(shown: Followed) -> Table:
     rows = tuple(_row(decision) for decision in shown.decisions)
-    return Decisions(f"{shown.method}, run {shown.repeat}: {plural(len(rows), 'decision')}", rows, len(rows) > _LONG)
+    title = f"{shown.method}, run {shown.repeat}: {plural(len(rows), 'decision')}"
+    return Table(title, _HEADINGS, rows, words=(0, 1), folded=len(rows) > _LONG)
 
 
 def choices(result: Result) -> Choices | None:
@@ -233,7 +224,6 @@ def choices(result: Result) -> Choices | None:
     section = Choices(
         sentences=tuple(_sentence(result, shown) for shown in every),
         notes=tuple(note for shown in every if (note := _disagreement(result, shown.method))),
-        headings=HEADINGS,
         tables=tuple(_table(shown) for shown in every),
     )
     return printable(section)

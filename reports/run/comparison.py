@@ -5,7 +5,7 @@ Result, Result -> dataclasses of text. Knows no HTML and no terminal; ``Comparis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,10 +14,11 @@ from harness.results.result import Result
 from harness.units import format_bandwidth
 from reports import facts
 from reports.effects import counted_runs, method_names, ratio_interval, summary_of, values
-from reports.numbers import DASH, effect_percent, interval_text, percent, plural, scaled
+from reports.numbers import DASH, effect_interval, effect_percent, interval_text, plural, scaled
 from reports.run.fallbacks import every_sentence, fallbacks_of
+from reports.table import Table
 
-__all__ = ["Comparison", "Difference", "Line", "compare", "fallback_warnings"]
+__all__ = ["Comparison", "Line", "compare", "fallback_warnings"]
 
 _DESCRIBES_ONE_RUN = ("load", "date", "time", "uptime", "started", "free")  # of an environment: different every time
 _SAYS_NOTHING = (DASH, "[]", "False", "0.0", "0 ms each way")  # of a setting: as if it were left out
@@ -46,30 +47,17 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One setting that the two results do not share."""
-
-    where: str
-    a: str
-    b: str
-
-
-@dataclass(frozen=True, slots=True)
 class Comparison:
-    """Everything that a page or a terminal needs to compare ``b`` with ``a``."""
+    """Everything that a page or a terminal needs to compare ``b`` with ``a``. ``differences``: of scenario and environment."""
 
     label_a: str
     label_b: str
-    scenario_a: str
-    scenario_b: str
-    date_a: str
-    date_b: str
+    facts: tuple[tuple[str, str], ...]
     sentences: tuple[str, ...]
     warnings: tuple[str, ...]
     lines: tuple[Line, ...]
     only: tuple[str, ...]
-    scenario_differences: tuple[Difference, ...]
-    environment_differences: tuple[Difference, ...]
+    differences: tuple[Table, Table]
 
     @property
     def headings(self) -> tuple[str, ...]:
@@ -105,7 +93,7 @@ def _line(a: Result, b: Result, method: str, metric: Metric) -> Line | None:
         b_detail=f"{interval_text(metric, new.ci95) or DASH}, n = {new.n}",
         ratio=DASH if ratio is None else f"{ratio:.3f}",
         change=effect_percent(ratio) or DASH,
-        interval=f"{percent((span[0] - 1) * 100)} to {percent((span[1] - 1) * 100)}" if span else DASH,
+        interval=effect_interval(span) or DASH,
         tone=tone,
         meaning=unclear if tone == "unclear" else tone,
         first=False,
@@ -153,31 +141,36 @@ def _unlike(key: str, left: str | None, right: str | None) -> bool:
     return left != right and ("." not in key or {left, right} - {None, *_SAYS_NOTHING} != set())
 
 
-def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Difference, ...]:
+def _differences(
+    title: str, a: Mapping[str, Any], b: Mapping[str, Any], labels: tuple[str, str], leave_out: tuple[str, ...] = ()
+) -> Table:
+    """A row for each setting that the two do not share."""
     left, right = _flat(a), _flat(b)
-    return tuple(
-        Difference(key, left.get(key, "absent"), right.get(key, "absent"))
+    rows = tuple(
+        (key, left.get(key, "absent"), right.get(key, "absent"))
         for key in dict.fromkeys([*left, *right])
-        if _unlike(key, left.get(key), right.get(key))
+        if key not in leave_out and _unlike(key, left.get(key), right.get(key))
     )
+    return Table(title, ("Setting", *labels), rows, words=(0, 1, 2), missing="No difference.")
 
 
-def _notable(differences: tuple[Difference, ...]) -> list[str]:
+def _notable(differences: Table) -> list[str]:
     """Names of environment settings that may explain a difference; load and time always differ."""
-    return [d.where for d in differences if not any(word in d.where.lower() for word in _DESCRIBES_ONE_RUN)]
+    names = [row[0] for row in differences.rows]
+    return [name for name in names if not any(word in name.lower() for word in _DESCRIBES_ONE_RUN)]
 
 
-def _warnings(scenario: tuple[Difference, ...], environment: tuple[Difference, ...]) -> tuple[str, ...]:
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (" and more" if len(names) > 6 else "")
+
+
+def _warnings(scenario: Table, environment: Table) -> tuple[str, ...]:
     lines = []
-    if scenario:
-        names = ", ".join(d.where for d in scenario[:6]) + (" and more" if len(scenario) > 6 else "")
-        lines.append(
-            f"The scenarios differ in {plural(len(scenario), 'setting')} ({names}): this is not one experiment made twice."
-        )
-    notable = _notable(environment)
-    if notable:
-        names = ", ".join(notable[:6]) + (" and more" if len(notable) > 6 else "")
-        lines.append(f"The environments differ ({names}): the change may come from them.")
+    if scenario.rows:
+        many, names = plural(len(scenario.rows), "setting"), _listed([row[0] for row in scenario.rows])
+        lines.append(f"The scenarios differ in {many} ({names}): this is not one experiment made twice.")
+    if notable := _notable(environment):
+        lines.append(f"The environments differ ({_listed(notable)}): the change may come from them.")
     return tuple(lines)
 
 
@@ -213,19 +206,16 @@ def compare(a: Result, b: Result, labels: tuple[str, str] = ("A", "B")) -> Compa
     """``b`` against ``a``: a ratio of 0.5 means that ``b`` took half."""
     methods = [name for name in method_names(a) if name in method_names(b)]
     lines = tuple(line for method in methods for line in _lines(a, b, method, labels))
-    scenario = tuple(d for d in _differences(_settings(a), _settings(b)) if d.where not in ("name", "description"))
-    environment = _differences(a.environment, b.environment)
+    scenario = _differences("Scenario", _settings(a), _settings(b), labels, ("name", "description"))
+    environment = _differences("Environment", a.environment, b.environment, labels)
+    named = [f"{facts.scenario_text(each, 'name', 'unnamed')}, {facts.date_text(each)}" for each in (a, b)]
     return Comparison(
         label_a=labels[0],
         label_b=labels[1],
-        scenario_a=facts.scenario_text(a, "name", "unnamed"),
-        scenario_b=facts.scenario_text(b, "name", "unnamed"),
-        date_a=facts.date_text(a),
-        date_b=facts.date_text(b),
+        facts=tuple(zip(labels, named, strict=True)),
         sentences=_sentences(lines, labels[1]),
         warnings=(*fallback_warnings(a, b, labels), *_warnings(scenario, environment)),
         lines=lines,
         only=_only(a, b, labels),
-        scenario_differences=scenario,
-        environment_differences=environment,
+        differences=(scenario, environment),
     )

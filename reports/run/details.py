@@ -13,9 +13,9 @@ from harness.results.result import MetricSummary, Result, Run, Sample
 from reports.effects import cpu_per_gib, cpu_per_gib_metric, method_names, summary_of
 from reports.numbers import DASH, amount, effect_percent, interval_text, p_text, plural, scaled
 from reports.run.faults import fault_text
+from reports.table import Table
 
 __all__ = [
-    "Figure",
     "MethodRuns",
     "Parameters",
     "RunDetail",
@@ -27,6 +27,7 @@ __all__ = [
     "warnings",
 ]
 
+_FIGURES = ("Method", "Metric", "Median", "95\u00a0% interval", "n", "Ratio to baseline", "Change", "p")
 Scalar = str | int | float | bool | None
 
 
@@ -36,20 +37,6 @@ class Warned:
 
     about: str
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One summarised metric of one method, with all that is known of it."""
-
-    method: str
-    metric: str
-    median: str
-    interval: str
-    n: str
-    ratio: str
-    change: str
-    p: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +58,26 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class RunDetail:
-    """One run: its raw figures in the columns of ``RUN_HEADINGS`` and the words that belong to it."""
+    """One run in words."""
 
     title: str
-    warmup: bool
     status: str
-    figures: tuple[str, ...]
     reason: str
     error: str
     started_at: str
     verification: tuple[str, ...]
     warnings: tuple[str, ...]
-    faults: str
     counters: tuple[tuple[str, str], ...]
     samples: str
 
 
 @dataclass(frozen=True, slots=True)
 class MethodRuns:
-    """All runs of one method, warm-ups too."""
+    """All runs of one method, warm-ups too: their raw figures in ``table``, in words in ``runs``."""
 
     method: str
     title: str
-    headings: tuple[str, ...]
+    table: Table
     runs: tuple[RunDetail, ...]
 
 
@@ -129,14 +113,15 @@ def warnings(result: Result) -> tuple[Warned, ...]:
     return tuple(found)
 
 
-def every_figure(result: Result) -> tuple[Figure, ...]:
+def every_figure(result: Result) -> Table:
     """Every metric of every method's summary, in the table's order: what a mail to a list quotes."""
-    return tuple(
+    rows = tuple(
         _figure(method, metric, summary)
         for method in method_names(result)
         for metric, summary in _summaries(result, method)
         if summary is not None
     )
+    return Table("Every median with its interval, n, ratio and p-value", _FIGURES, rows, words=(0, 1), folded=True)
 
 
 def _summaries(result: Result, method: str) -> list[tuple[Metric, MetricSummary | None]]:
@@ -144,22 +129,23 @@ def _summaries(result: Result, method: str) -> list[tuple[Metric, MetricSummary 
     return [*known, (cpu_per_gib_metric(result), cpu_per_gib(result, method))]
 
 
-def _figure(method: str, metric: Metric, summary: MetricSummary) -> Figure:
-    return Figure(
-        method=method,
-        metric=metric.heading,
-        median=scaled(metric, summary.median),
-        interval=interval_text(metric, summary.ci95) or DASH,
-        n=str(summary.n),
-        ratio=DASH if summary.vs_baseline is None else amount(summary.vs_baseline, 3),
-        change=effect_percent(summary.vs_baseline) or DASH,
-        p=p_text(summary.p_value) or DASH,
+def _figure(method: str, metric: Metric, summary: MetricSummary) -> tuple[str, ...]:
+    return (
+        method,
+        metric.heading,
+        scaled(metric, summary.median),
+        interval_text(metric, summary.ci95) or DASH,
+        str(summary.n),
+        amount(summary.vs_baseline, 3),
+        effect_percent(summary.vs_baseline) or DASH,
+        p_text(summary.p_value) or DASH,
     )
 
 
-def environment(result: Result) -> tuple[tuple[str, str], ...]:
+def environment(result: Result) -> Table:
     """The flat environment, names spelled with spaces."""
-    return tuple((key.replace("_", " "), _raw(value)) for key, value in result.environment.items())
+    rows = tuple((key.replace("_", " "), _raw(value)) for key, value in result.environment.items())
+    return Table("Environment", ("What", "Value"), rows, words=(0, 1), missing="This result holds no environment.")
 
 
 def _setting(runs: list[Run], name: str) -> Setting:
@@ -224,15 +210,12 @@ def _title(run: Run) -> str:
 def _detail(run: Run) -> RunDetail:
     return RunDetail(
         title=_title(run),
-        warmup=run.warmup,
         status=run.status,
-        figures=tuple(_figures(run).values()),
         reason=run.reason or "",
         error=run.error or "",
         started_at=run.started_at or "",
         verification=run.verification,
-        warnings=run.warnings,
-        faults=fault_text(run),
+        warnings=(*run.warnings, *filter(None, [fault_text(run)])),
         counters=tuple((name, _raw(value)) for name, value in run.counters.items()),
         samples=_samples_text(run.samples),
     )
@@ -240,9 +223,16 @@ def _detail(run: Run) -> RunDetail:
 
 def every_run(result: Result) -> tuple[MethodRuns, ...]:
     """All runs, by method in the scenario's order, each method's in the order in which they were made."""
-    headings = tuple(_figures(Run("", 0, warmup=False, status="skipped")))
-    groups = []
-    for method in method_names(result):
-        runs = tuple(_detail(run) for run in result.runs if run.method == method)
-        groups.append(MethodRuns(method, plural(len(runs), "run"), headings, runs))
-    return tuple(groups)
+    return tuple(_runs_of(method, [r for r in result.runs if r.method == method]) for method in method_names(result))
+
+
+def _runs_of(method: str, runs: list[Run]) -> MethodRuns:
+    table = Table(
+        f"Runs of {method}",
+        ("Run", "Status", *_figures(Run("", 0, warmup=False, status="skipped"))),
+        tuple((_title(run), run.status, *_figures(run).values()) for run in runs),
+        words=(0, 1),
+        missing="No run of it was made.",
+        marks=tuple("warmup" if run.warmup else "" for run in runs),
+    )
+    return MethodRuns(method, plural(len(runs), "run"), table, tuple(map(_detail, runs)))

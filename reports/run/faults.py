@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from harness.results.result import Result, Run
 from reports.effects import counted_runs, method_names
 from reports.numbers import DASH, amount, plural, share_percent
 from reports.run.fallbacks import count, stand_in
+from reports.table import Table
 
-__all__ = ["QAT_HEADINGS", "Faults", "QatRow", "fault_text", "faults", "qat_rows"]
+__all__ = ["fault_text", "faults", "qat_calls"]
 
-QAT_HEADINGS = ("Runs", "In hardware", "In software", "Software's share", "Submissions", "Errors")
+_QAT = ("Method", "Runs", "In hardware", "In software", "Software's share", "Submissions", "Errors")
+_FAULTS = ("Method", "Run", "Fell back, batches", "MiB", "Compressed by", "Errors", "Time-outs", "Worker deaths", "Wrong answers",
+           "Refused batches", "Restarts")  # fmt: skip
 _MIB = 1 << 20
 _KINDS = (
     ("errors", "error"),
@@ -21,34 +22,6 @@ _KINDS = (
     ("refused", "refused batch"),
     ("restarts", "restart"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class FaultRow:
-    """One run in which batches fell back or the device failed. ``warmup`` as in every list of runs."""
-
-    method: str
-    run: str
-    warmup: bool
-    cells: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """All such runs, warm-ups and failed ones too, in columns of ``headings``; ``clean`` is what to say of none."""
-
-    headings: tuple[str, ...]
-    rows: tuple[FaultRow, ...]
-    clean: str
-
-
-@dataclass(frozen=True, slots=True)
-class QatRow:
-    """QATzip's own counts, summed over one method's counted runs. ``trouble``: software did a part of the work."""
-
-    method: str
-    cells: tuple[str, ...]
-    trouble: bool
 
 
 def _of_device(run: Run) -> dict[str, int]:
@@ -81,29 +54,28 @@ def _cells(run: Run) -> tuple[str, ...]:
     fallen_bytes = run.counters.get("sender_fallback_bytes")
     fallen = DASH if fallen_bytes is None else amount(fallen_bytes / _MIB, 1)
     kinds = (amount(device[word]) if word in device else DASH for _, word in _KINDS)
-    return (_fell_back(run), fallen, stand_in(run) if count(run, "fallbacks") else DASH, *kinds)
+    label = "warm-up" if run.warmup else f"run {run.repeat}"
+    return (run.method, label, _fell_back(run), fallen, stand_in(run) if count(run, "fallbacks") else DASH, *kinds)
 
 
-def faults(result: Result) -> Faults:
-    """Every run in which something other than the device did its work, or the device failed."""
-    rows = tuple(
-        FaultRow(run.method, "warm-up" if run.warmup else f"run {run.repeat}", run.warmup, _cells(run))
-        for method in method_names(result)
-        for run in result.runs
-        if run.method == method and _wrong(run)
+def faults(result: Result) -> Table:
+    """Every run in which something other than the device did its work, or the device failed; warm-ups and failed ones too."""
+    wrong = [run for method in method_names(result) for run in result.runs if run.method == method and _wrong(run)]
+    return Table(
+        "Fallbacks and faults, run by run",
+        _FAULTS,
+        tuple(map(_cells, wrong)),
+        words=(0, 1),
+        missing="No batch fell back and no device failed, in any run.",
+        marks=tuple("warmup" if run.warmup else "" for run in wrong),
     )
-    headings = ("Fell back, batches", "MiB", "Compressed by", "Errors", "Time-outs", "Worker deaths", "Wrong answers",
-                "Refused batches", "Restarts")  # fmt: skip
-    return Faults(headings, rows, "No batch fell back and no device failed, in any run.")
 
 
-def qat_rows(result: Result) -> tuple[QatRow, ...]:
-    """Calls in hardware and in software, of each method that went through QATzip."""
-    rows = []
+def qat_calls(result: Result) -> Table:
+    """Calls in hardware and in software, of each method that went through QATzip; marked where software did a part of the work."""
+    rows, marks = [], []
     for method in method_names(result):
-        runs = [
-            run for run in counted_runs(result, method) if any(key.startswith("sender_qat_") for key in run.counters)
-        ]
+        runs = [run for run in counted_runs(result, method) if any(k.startswith("sender_qat_") for k in run.counters)]
         if not runs:
             continue
         hardware, software, submissions, errors = (
@@ -112,6 +84,7 @@ def qat_rows(result: Result) -> tuple[QatRow, ...]:
         )
         calls = hardware + software
         share = share_percent(software / calls if calls else None)
-        cells = (str(len(runs)), amount(hardware), amount(software), share, amount(submissions), amount(errors))
-        rows.append(QatRow(method, cells, software > 0))
-    return tuple(rows)
+        numbers = (len(runs), hardware, software)
+        rows.append((method, *map(amount, numbers), share, amount(submissions), amount(errors)))
+        marks.append("differs" if software else "")
+    return Table("QATzip's calls, all counted runs together", _QAT, tuple(rows), marks=tuple(marks))

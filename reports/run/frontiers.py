@@ -13,8 +13,9 @@ from harness.results.search import Frontier, value_text
 from reports.facts import baseline_name
 from reports.numbers import DASH, amount, plural
 from reports.printable import printable
+from reports.table import Table
 
-__all__ = ["DEFINITIONS", "FrontierTable", "Frontiers", "frontiers", "of_search", "searches"]
+__all__ = ["DEFINITIONS", "Frontiers", "frontiers", "times_text"]
 
 _MIB = 1 << 20
 _TITLES = {
@@ -36,46 +37,28 @@ DEFINITIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class FrontierTable:
-    """One search: a row per method, its name first, then a text for each of ``headings``."""
-
-    title: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Frontiers:
     """The section."""
 
     sentences: tuple[str, ...]
-    tables: tuple[FrontierTable, ...]
-
-
-def searches(result: Result) -> tuple[str, ...]:
-    """What the result has frontiers of, in order."""
-    return tuple(dict.fromkeys(each.search for each in result.frontiers if each.search in _TITLES))
-
-
-def of_search(result: Result, search: str) -> tuple[Frontier, ...]:
-    """Every method's frontier of one search."""
-    return tuple(each for each in result.frontiers if each.search == search)
+    tables: tuple[Table, ...]
 
 
 def frontiers(result: Result) -> Frontiers | None:
     """The section; None where the scenario does not search."""
     if not result.scenario.get("frontier"):
         return None
-    found = searches(result)
-    sentences = [sentence for search in found if (sentence := _sentence(result, search))]
+    found = {search: tuple(each for each in result.frontiers if each.search == search) for search in _TITLES}
+    tables = tuple(_table(result, search, each) for search, each in found.items() if each)
+    sentences = [sentence for search, each in found.items() if (sentence := _sentence(result, search, each))]
     sentences.append(_trust(result))
-    return printable(Frontiers(tuple(sentences), tuple(_table(result, search) for search in found)))
+    return printable(Frontiers(tuple(sentences), tables))
 
 
-def _sentence(result: Result, search: str) -> str | None:
+def _sentence(result: Result, search: str, found: tuple[Frontier, ...]) -> str | None:
     """The methods whose frontier lies farthest, beside the baseline's, with the shortest downtime among them."""
-    base = next((each for each in of_search(result, search) if each.method == baseline_name(result)), None)
-    others = [each for each in of_search(result, search) if each is not base and each.converged_at is not None]
+    base = next((each for each in found if each.method == baseline_name(result)), None)
+    others = [each for each in found if each is not base and each.converged_at is not None]
     if not others:
         return None
     highest = search == "dirty_rate"
@@ -117,30 +100,31 @@ def _trust(result: Result) -> str:
     return f"{plural(len(result.runs), 'run')}; {checked} of the {len(ended)} that ended had their memory verified."
 
 
-def _table(result: Result, search: str) -> FrontierTable:
-    base = baseline_name(result) or "the baseline"
+def _table(result: Result, search: str, found: tuple[Frontier, ...]) -> Table:
+    against = f"Against {baseline_name(result) or 'the baseline'}"
     headings = (
+        "Method",
         "Converged at",
         "Did not at",
-        f"Against {base}",
+        against,
         "STOP to RESUME (ms)",
-        f"Against {base}",
+        against,
         "Guest wrote (MiB/s)",
         "Runs",
     )
-    rows = tuple((each.method, _cells(each)) for each in of_search(result, search))
-    return FrontierTable(_TITLES[search], headings, rows)
+    return Table(_TITLES[search], headings, tuple(map(_cells, found)))
 
 
 def _cells(frontier: Frontier) -> tuple[str, ...]:
     failed = _end(frontier.search, frontier.failed_at, frontier.failed_runs)
     wrote = frontier.dirty_rates_bytes_per_s
     return (
+        frontier.method,
         _end(frontier.search, frontier.converged_at, frontier.converged_runs),
         f"{failed}: the guest was too slow" if frontier.guest_limited else failed,
-        _times(frontier.vs_baseline, *frontier.vs_baseline_range),
+        times_text(frontier.vs_baseline, *frontier.vs_baseline_range) or DASH,
         _range_ms(frontier.downtimes_s),
-        _times(frontier.downtime_vs_baseline),
+        times_text(frontier.downtime_vs_baseline) or DASH,
         amount(median(wrote) / _MIB, 1) if wrote else DASH,
         str(frontier.runs),
     )
@@ -151,11 +135,11 @@ def _end(search: str, value: float | None, votes: tuple[int, int]) -> str:
     return DASH if value is None else f"{value_text(search, value)} ({votes[0]} of {votes[1]})"
 
 
-def _times(ratio: float | None, low: float | None = None, high: float | None = None) -> str:
-    """``2.8 x (over 2.6, under 3.1)``; an end that was not found is open."""
+def times_text(ratio: float | None, low: float | None = None, high: float | None = None) -> str:
+    """``2.8 x (over 2.6, under 3.1)``; an end that was not found is open. Empty where nothing is known."""
     bounds = [f"{word} {amount(end, 2)}" for word, end in (("over", low), ("under", high)) if end is not None]
     figure = [] if ratio is None else [f"{amount(ratio, 2)} x"]
-    return " ".join([*figure, *([f"({', '.join(bounds)})"] if bounds else [])]) or DASH
+    return " ".join([*figure, *([f"({', '.join(bounds)})"] if bounds else [])])
 
 
 def _range_ms(downtimes_s: tuple[float, ...]) -> str:

@@ -13,7 +13,8 @@ from harness.results.result import Result, Run
 from reports.effects import counted_runs, method_names
 from reports.numbers import DASH, amount, share_percent
 from reports.run.fallbacks import count, counted, every_sentence
-from reports.run.faults import QAT_HEADINGS, Faults, QatRow, faults, qat_rows
+from reports.run.faults import faults, qat_calls
+from reports.table import Table
 
 __all__ = ["DEFINITIONS", "PHASES", "Group", "Offload", "Phase", "offload", "phases"]
 
@@ -67,9 +68,8 @@ class Offload:
     fallbacks: tuple[str, ...]
     methods: tuple[str, ...]
     groups: tuple[Group, ...]
-    qat_headings: tuple[str, ...]
-    qat: tuple[QatRow, ...]
-    faults: Faults
+    qat: Table
+    faults: Table
     notes: tuple[str, ...]
 
 
@@ -231,15 +231,14 @@ def offload(result: Result) -> Offload | None:
         for name in method_names(result)
         if any(key.startswith(_PREFIX) for run in counted_runs(result, name) for key in run.counters)
     )
-    calls, wrong, fallen = qat_rows(result), faults(result), every_sentence(result)
-    if not (methods or calls or wrong.rows or fallen):
+    calls, wrong, fallen = qat_calls(result), faults(result), every_sentence(result)
+    if not (methods or calls.rows or wrong.rows or fallen):
         return None
     return Offload(
         sentences=tuple(_sentence(result, method) for method in methods),
         fallbacks=fallen,
         methods=methods,
         groups=_groups(result, methods) if methods else (),
-        qat_headings=QAT_HEADINGS,
         qat=calls,
         faults=wrong,
         notes=_notes(result, methods),

@@ -9,7 +9,7 @@ from harness.results.metrics import METRICS
 from harness.results.result import Result
 from reports import facts
 from reports.effects import SIGNIFICANT_P, counted_runs, method_names, ratio_interval, summary_of, tone_of, values
-from reports.numbers import effect_percent, p_text, percent, plural, scaled
+from reports.numbers import effect_interval, effect_percent, p_text, plural, scaled
 from reports.run.fallbacks import doubted_name, fallbacks_of
 
 __all__ = ["fastest", "sentences"]
@@ -40,7 +40,7 @@ def _against_baseline(result: Result, best: str, base: str) -> str:
     span = ratio_interval(
         values(counted_runs(result, best), "total_time_s"), values(counted_runs(result, base), "total_time_s")
     )
-    known = [f"95\u00a0% interval {percent((span[0] - 1) * 100)} to {percent((span[1] - 1) * 100)}"] if span else []
+    known = [f"95\u00a0% interval {effect_interval(span)}"] if span else []
     known += [text for text in (p_text(summary.p_value),) if text]
     known.append(f"n\u00a0=\u00a0{summary.n} and {reference.n}")
     effect = f"{effect_percent(summary.vs_baseline)} ({', '.join(known)})"

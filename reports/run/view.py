@@ -17,7 +17,6 @@ from reports.run.choices import DEFINITIONS as CHOICES_DEFINITIONS
 from reports.run.choices import Choices, choices
 from reports.run.comparison import Comparison, compare
 from reports.run.details import (
-    Figure,
     MethodRuns,
     Parameters,
     Warned,
@@ -33,6 +32,7 @@ from reports.run.frontiers import Frontiers, frontiers
 from reports.run.offload import DEFINITIONS as OFFLOAD_DEFINITIONS
 from reports.run.offload import Offload, offload
 from reports.run.verdict import Verdict, verdict
+from reports.table import Table
 
 __all__ = ["DEFINITIONS", "Card", "Comparison", "PageView", "card", "compare", "index_summary", "page"]
 
@@ -56,11 +56,11 @@ class PageView:
     facts: tuple[tuple[str, str], ...]
     verdict: Verdict
     frontiers: Frontiers | None
-    figures: tuple[Figure, ...]
+    figures: Table
     offload: Offload | None
     choices: Choices | None
     warnings: tuple[Warned, ...]
-    environment: tuple[tuple[str, str], ...]
+    environment: Table
     parameters: Parameters
     runs: tuple[MethodRuns, ...]
     definitions: tuple[tuple[str, str], ...]
@@ -74,21 +74,16 @@ class Card:
     label: str
     name: str
     question: str
-    date: str
-    machine: str
-    link: str
-    guest: str
+    facts: tuple[tuple[str, str], ...]
     alerts: tuple[str, ...]
     sentences: tuple[str, ...]
-    counts: str
-    warnings: str
 
 
-def _facts(result: Result) -> tuple[tuple[str, str], ...]:
+def _facts(result: Result, runs: str) -> tuple[tuple[str, str], ...]:
     entries = (
         ("Guest", facts.guest_text(result)),
         ("Link", facts.link_text(result)),
-        ("Runs", facts.plan_text(result)),
+        ("Runs", runs),
         ("Machine", facts.machine_text(result)),
         ("Started", facts.date_text(result)),
     )
@@ -102,7 +97,7 @@ def page(result: Result) -> PageView:
     return PageView(
         name=facts.scenario_text(result, "name", "unnamed scenario"),
         question=facts.scenario_text(result, "description", ""),
-        facts=_facts(result),
+        facts=_facts(result, facts.plan_text(result)),
         verdict=verdict(result),
         frontiers=searched,
         figures=every_figure(result),
@@ -123,21 +118,15 @@ def _definitions() -> tuple[tuple[str, str], ...]:
 
 def card(label: str, result: Result) -> Card:
     """One result's entry in an index."""
-    methods = method_names(result)
-    found = len(warnings(result))
-    searched = frontiers(result)
+    searched, doubts = frontiers(result), len(warnings(result))
+    counts = [plural(len(method_names(result)), "method"), _counts(result)] + [plural(doubts, "warning")] * (doubts > 0)
     return Card(
         label=label,
         name=facts.scenario_text(result, "name", "unnamed scenario"),
         question=facts.scenario_text(result, "description", ""),
-        date=facts.date_text(result),
-        machine=facts.machine_text(result),
-        link=facts.link_text(result),
-        guest=facts.guest_text(result),
+        facts=_facts(result, ", ".join(counts)),
         alerts=alerts(result),
         sentences=searched.sentences if searched else verdict(result).sentences,
-        counts=f"{plural(len(methods), 'method')}, {_counts(result)}",
-        warnings=plural(found, "warning") if found else "",
     )
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from harness.results.result import Result, save_result
 from reports import html
-from reports.run import view
-from reports.run.charts import build as charts
-from reports.sweep.charts import break_even, distance, regret
+from reports.run import page, view
+from reports.sweep.page import across, sections
 
 __all__ = ["write_site"]
 
@@ -49,25 +48,16 @@ def write_site(results: Sequence[tuple[str, Result]], out: Path) -> None:
     entries = []
     for (label, result), folder in zip(results, _folders(label for label, _ in results), strict=True):
         save_result(result, out / folder / "result.json")
-        html.write_report(result, out / folder / "report.html")
+        page.write_report(result, out / folder / "report.html")
         entries.append(Entry(view.card(label, result), f"{folder}/report.html", f"{folder}/result.json"))
-    summary = view.index_summary([entry.card for entry in entries])
     found = [result for _, result in results]
-    sections = break_even.sections(found)
-    distances = distance.sections(found)
-    beside_fixed = regret.section(found)
-    drawn = [*([beside_fixed.chart] if beside_fixed else []), *charts.across(found)]
-    page = html.render(
+    shown, charts = sections(found), across(found)
+    index = html.render(
         "index.html",
-        script=html.page_script() if sections or distances or drawn else None,
+        interactive=bool(shown or charts),
         entries=entries,
-        summary=summary,
-        sections=sections,
-        distances=list(zip(distances, html.figures([each.chart for each in distances]), strict=True)),
-        beside_fixed=beside_fixed,
-        regret_headings=regret.HEADINGS,
-        charts=html.figures([*(section.chart for section in sections), *drawn]),
-        method_headings=break_even.METHOD_HEADINGS,
-        point_headings=break_even.POINT_HEADINGS,
+        summary=view.index_summary([entry.card for entry in entries]),
+        sections=shown,
+        charts=charts,
     )
-    html.write_whole(out / "index.html", page)
+    html.write_whole(out / "index.html", index)

@@ -1,4 +1,4 @@
-"""Sweeps over link.delay: what the length of a link costs each method, as data, sentences and a table. No HTML, no charts.
+"""Sweeps over link.delay: what the length of a link costs each method, as data, sentences and a table.
 
 A group is the cells that differ in the delay alone.
 """
@@ -14,8 +14,10 @@ from harness.units import format_bandwidth
 from reports.effects import method_names, summary_of
 from reports.facts import baseline_name, delay_of, link_kind, loss_text, scenario_text
 from reports.numbers import DASH, percent, plural, scaled
+from reports.sweep.article import Article
+from reports.table import Table
 
-__all__ = ["Group", "groups", "headings", "rows", "sentences"]
+__all__ = ["Group", "article", "groups"]
 
 _TOLD_BY_LINK = ("link.bandwidth", "link.delay", "link.jitter", "link.loss")
 _HOW = {
@@ -88,23 +90,20 @@ def _label(result: Result) -> str:
     return ", ".join(words) or scenario_text(result, "name", "unnamed scenario")
 
 
-def headings(group: Group) -> tuple[str, ...]:
-    """A column for each method."""
-    return tuple(f"{name} (ms)" for name in group.times)
-
-
-def rows(group: Group) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """A row for each round trip: median total times."""
-    return tuple(
-        (f"{ms:g} ms", tuple(_cell(found.get(ms)) for found in group.times.values())) for ms in group.round_trips_ms
+def article(group: Group) -> Article:
+    """What one group says: a row of median total times for each round trip, a column for each method."""
+    headings = ("Round trip", *(f"{name} (ms)" for name in group.times))
+    rows = tuple(
+        (f"{ms:g} ms", *(_cell(found.get(ms)) for found in group.times.values())) for ms in group.round_trips_ms
     )
+    return Article(group.label, _sentences(group), (Table(f"Total time by round trip: {group.label}", headings, rows),))
 
 
 def _cell(summary: MetricSummary | None) -> str:
     return DASH if summary is None else scaled(_TIME, summary.median)
 
 
-def sentences(group: Group) -> tuple[str, ...]:
+def _sentences(group: Group) -> tuple[str, ...]:
     """How much longer each method takes over the longest link than over the shortest."""
     short, long = group.round_trips_ms[0], group.round_trips_ms[-1]
     counts = sorted(summary.n for found in group.times.values() for summary in found.values())

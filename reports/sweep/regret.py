@@ -1,26 +1,31 @@
-"""What ``auto`` lost against the best fixed choice, cell by cell. Results in, rows out."""
+"""What ``auto`` lost against the best fixed choice, cell by cell, as data, sentences and a table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 from harness.results.result import Result
 from harness.units import format_bandwidth
 from reports.effects import counted_runs, ratio_interval, summary_of, values
 from reports.facts import declared_methods, distance_text
+from reports.numbers import DASH, amount, effect_interval, percent, plural
+from reports.sweep.article import Article
+from reports.table import Table
 
-__all__ = ["Regret", "regrets"]
+__all__ = ["Regret", "article", "regret_percent", "regrets"]
 
+_HEADINGS = ("Cell", "auto (ms)", "Best fixed (ms)", "Which", "Regret", "95\u00a0% interval", "Against none", "n")
 _BANDWIDTH = "link.bandwidth"
 _LENGTH = ("link.delay", "link.jitter", "link.loss")  # told as the distance that they make
 
 
 @dataclass(frozen=True, slots=True)
 class Regret:
-    """Medians of total times; ``fixed_ms`` by method. ``regret``: the share that auto took more than the best of them, with its
-    95 % ``interval`` (None of too few runs). ``against_none``: likewise, more than no compression through the same pair; None
-    where that was not run."""
+    """Medians of total times; ``fixed_ms`` by method. ``interval``: 95 %, of the ratio of auto's to the best of them; None of too
+    few runs. ``against_none``: the share that auto took more than no compression through the same pair; None where that was
+    not run."""
 
     cell: str
     auto_ms: float
@@ -41,7 +46,7 @@ class Regret:
 
     @property
     def regret(self) -> float:
-        """0.07: auto took 7 % more."""
+        """The share that auto took more than the best fixed choice. 0.07: 7 % more."""
         return self.auto_ms / self.best_ms - 1
 
 
@@ -73,7 +78,7 @@ def _regret(result: Result) -> Regret | None:
         _cell(result),
         ms[auto],
         fixed,
-        _interval(times, best),
+        ratio_interval(times, best),
         None if none is None else ms[auto] / none - 1,
         len(times),
     )
@@ -89,6 +94,38 @@ def _cell(result: Result) -> str:
     return ", ".join([*words, *([distance_text(result)] if distance_text(result) else [])])
 
 
-def _interval(auto: Sequence[float], best: Sequence[float]) -> tuple[float, float] | None:
-    ratio = ratio_interval(auto, best)
-    return None if ratio is None else (ratio[0] - 1, ratio[1] - 1)
+def article(rows: Sequence[Regret]) -> Article:
+    """What all cells say."""
+    table = Table("auto beside the best fixed choice", _HEADINGS, tuple(map(_cells, rows)))
+    return Article("", _sentences(rows), (table,))
+
+
+def regret_percent(row: Regret) -> tuple[str, str]:
+    """The regret and its interval."""
+    return percent(row.regret * 100), effect_interval(row.interval) or DASH
+
+
+def _cells(row: Regret) -> tuple[str, ...]:
+    against_none = DASH if row.against_none is None else percent(row.against_none * 100)
+    times = (amount(row.auto_ms), amount(row.best_ms))
+    return row.cell, *times, row.best, *regret_percent(row), against_none, str(row.n)
+
+
+def _sentences(rows: Sequence[Regret]) -> tuple[str, ...]:
+    worst = max(rows, key=lambda row: row.regret)
+    middle = median(row.regret for row in rows)
+    beside_none = [(row.against_none, row.cell) for row in rows if row.against_none is not None]
+    first = (
+        f"Total time of auto against the best fixed choice: {percent(worst.regret * 100)} at worst ({worst.cell}), and "
+        f"{percent(middle * 100)} in the median of {plural(len(rows), 'cell')}."
+    )
+    if beside_none:
+        best, least = min(beside_none), max(beside_none)
+        first += (
+            f" Against no compression: {percent(best[0] * 100)} ({best[1]}) to {percent(least[0] * 100)} ({least[1]})."
+        )
+    return (
+        first,
+        "Which choice was best is known only afterwards, and the fastest of several is by chance a little faster than it will be "
+        "again: a regret whose interval reaches zero shows nothing.",
+    )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
 from harness.console import make_table, plain, print_note, print_warning
-from harness.results.metrics import Unit, shown_in
-from harness.results.result import MetricSummary, Result, Run, conditions
+from harness.results.metrics import Metric, shown_in
+from harness.results.result import MetricSummary, Result, conditions
 from harness.results.search import Frontier, value_text
+from reports.effects import counted_runs, method_names, summary_of
+from reports.facts import baseline_name
+from reports.run.fallbacks import count, every_sentence, fallbacks_of
+from reports.run.frontiers import times_text
 
 __all__ = ["print_summary", "summary_table"]
 
@@ -23,15 +27,13 @@ def print_summary(console: Console, result: Result) -> None:
     """The table, why runs are missing, the result's warnings, and what was not compressed by the backend that a row names."""
     for table in frontier_tables(result) if result.scenario.get("frontier") else [summary_table(result)]:
         console.print(table)
-    for method in _methods(result):
+    for method in method_names(result):
         if note := _note(result, method):
             console.print(f"{plain(method)}: {plain(note)}", highlight=False, soft_wrap=True)
     for sentence in conditions(result):
         print_note(console, sentence)
-    for warning in result.warnings:
+    for warning in (*result.warnings, *every_sentence(result)):
         print_warning(console, warning)
-    for sentence in _fallbacks(result):
-        print_warning(console, sentence)
 
 
 def summary_table(result: Result) -> Table:
@@ -40,7 +42,7 @@ def summary_table(result: Result) -> Table:
     heads = [metric.short_heading for metric in shown_in("terminal")]
     columns = ("method", *heads[:_EFFECT_AFTER], "effect", *heads[_EFFECT_AFTER:], "verified", "n")
     table = make_table(f"{name}: medians \\[95 % interval]", *columns, numbers=True)
-    methods = _methods(result)
+    methods = method_names(result)
     fallen = [_fell_back(result, method) for method in methods]
     if any(fallen):
         table.add_column("fell back", justify="right", no_wrap=True)
@@ -53,7 +55,6 @@ def summary_table(result: Result) -> Table:
 def frontier_tables(result: Result) -> list[Table]:
     """One for each search: both ends of each method's bracket with their votes, and the downtime observed at the first."""
     name = plain(result.scenario.get("name", ""))
-    base = next((str(m["name"]) for m in result.scenario.get("methods", ()) if m.get("baseline")), "the baseline")
     tables = []
     for search in dict.fromkeys(each.search for each in result.frontiers):
         what = "highest dirty rate" if search == "dirty_rate" else "lowest downtime limit"
@@ -61,7 +62,7 @@ def frontier_tables(result: Result) -> list[Table]:
             "method",
             "converged at",
             "failed at",
-            f"against {plain(base)}",
+            f"against {plain(baseline_name(result) or 'the baseline')}",
             "downtime ms",
             "against it",
             "runs",
@@ -79,21 +80,15 @@ def _frontier_cells(frontier: Frontier) -> list[str]:
     return [
         _end(frontier, frontier.converged_at, frontier.converged_runs),
         f"{failed} guest" if frontier.guest_limited else failed,
-        _times(frontier.vs_baseline, *frontier.vs_baseline_range),
+        times_text(frontier.vs_baseline, *frontier.vs_baseline_range) or "-",
         _milliseconds(frontier.downtimes_s),
-        _times(frontier.downtime_vs_baseline),
+        times_text(frontier.downtime_vs_baseline) or "-",
         str(frontier.runs),
     ]
 
 
 def _end(frontier: Frontier, value: float | None, votes: tuple[int, int]) -> str:
     return "-" if value is None else f"{value_text(frontier.search, value)} \\[{votes[0]}/{votes[1]}]"
-
-
-def _times(ratio: float | None, low: float | None = None, high: float | None = None) -> str:
-    """``2.8 x (2.6 to 3.1)``; an end that was not found is open."""
-    bounds = [f"{word} {end:.2f}" for word, end in (("over", low), ("under", high)) if end is not None]
-    return "-" if ratio is None else f"{ratio:.2f} x" + (f" ({', '.join(bounds)})" if bounds else "")
 
 
 def _milliseconds(downtimes_s: Sequence[float]) -> str:
@@ -104,64 +99,34 @@ def _milliseconds(downtimes_s: Sequence[float]) -> str:
     return middle if len(downtimes_s) < 2 else f"{middle} \\[{low}, {high}]"
 
 
-def _methods(result: Result) -> list[str]:
-    declared = [str(method["name"]) for method in result.scenario.get("methods", ())]
-    return list(dict.fromkeys([*declared, *(run.method for run in result.runs)]))
-
-
 def _cells(result: Result, method: str) -> list[str]:
-    metrics: Mapping[str, MetricSummary] = result.summary.get(method, {})
-    numbers = [_number(metrics.get(metric.key), metric.unit) for metric in shown_in("terminal")]
-    completed = _completed(result, method)
+    numbers = [_number(metric, summary_of(result, method, metric.key)) for metric in shown_in("terminal")]
+    completed = counted_runs(result, method)
     checked = [run.verified for run in completed if run.verified is not None]
     return [
         *numbers[:_EFFECT_AFTER],
-        effect(metrics.get("total_time_s")),
+        effect(summary_of(result, method, "total_time_s")),
         *numbers[_EFFECT_AFTER:],
         f"{sum(checked)}/{len(checked)}" if checked else "-",
         str(len(completed)),
     ]
 
 
-def _completed(result: Result, method: str) -> list[Run]:
-    return [run for run in result.runs if run.method == method and not run.warmup and run.status == "completed"]
-
-
-def _counted(result: Result, method: str, counter: str) -> int:
-    return int(sum(run.counters.get(counter, 0) for run in _completed(result, method)))
-
-
-def _stand_ins(result: Result, method: str) -> Iterator[tuple[int, int, str, str]]:
-    """What the row's backend did not compress itself: how many, of how many, of what, and who did it instead."""
-    if fallen := _counted(result, method, "fallbacks"):
-        used = (run.parameters.get("sender.fallback") for run in _completed(result, method))
-        by = next((str(name).replace(":", " ") for name in used if name), "another codec")
-        yield fallen, _counted(result, method, "sender_batches"), "batches", by
-    if software := _counted(result, method, "sender_qat_software_calls"):
-        yield software, software + _counted(result, method, "sender_qat_hardware_calls"), "calls", "QATzip's software"
-
-
 def _fell_back(result: Result, method: str) -> str:
     """``12/340``; ``0/340`` for a device that did all; empty for what is no device and has nothing to fall back from."""
-    found = [f"{fallen}/{total}" for fallen, total, _, _ in _stand_ins(result, method)]
-    if not found and any(key.startswith(_DEVICE_COUNTERS) for r in _completed(result, method) for key in r.counters):
-        return f"0/{_counted(result, method, 'sender_batches')}"
+    found = [f"{each.fallen}/{each.total}" for each in fallbacks_of(result, method)]
+    runs = counted_runs(result, method)
+    if not found and any(name.startswith(_DEVICE_COUNTERS) for run in runs for name in run.counters):
+        return f"0/{sum(count(run, 'sender_batches') for run in runs)}"
     return " ".join(found)
 
 
-def _fallbacks(result: Result) -> Iterator[str]:
-    """A sentence for each row whose figures are not all its backend's."""
-    for method in _methods(result):
-        for fallen, total, units, by in _stand_ins(result, method):
-            words = f"{method}: {fallen} of {total} {units} fell back to {by}"
-            yield f"{words}; this is no offload result" if fallen >= total else words
-
-
-def _number(metric: MetricSummary | None, unit: Unit) -> str:
-    if metric is None:
+def _number(metric: Metric, summary: MetricSummary | None) -> str:
+    if summary is None:
         return "-"
-    median, low, high = (f"{value * unit.factor:.{unit.digits}f}" for value in (metric.median, *metric.ci95))
-    return median if metric.n < 2 else f"{median} \\[{low}, {high}]"
+    unit = metric.unit
+    middle, low, high = (f"{value * unit.factor:.{unit.digits}f}" for value in (summary.median, *summary.ci95))
+    return middle if summary.n < 2 else f"{middle} \\[{low}, {high}]"
 
 
 def effect(metric: MetricSummary | None) -> str:

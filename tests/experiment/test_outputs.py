@@ -136,7 +136,7 @@ def test_a_full_disk_at_the_report_is_one_line_and_leaves_a_valid_result(run, tm
     def full(*_):
         raise ResultError("report.html: cannot save the page: No space left on device; free space")
 
-    monkeypatch.setattr("reports.html.write_report", full)
+    monkeypatch.setattr("reports.run.page.write_report", full)
     assert run(None, None) == 7
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1

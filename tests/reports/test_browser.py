@@ -9,8 +9,8 @@ import pytest
 import report_samples as samples
 from every_sample import SAMPLES
 
-from reports import html
 from reports.advice import page as advice
+from reports.run import page as report
 from reports.site import page as site
 
 pytestmark = pytest.mark.browser
@@ -45,9 +45,9 @@ CONTRAST = """
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("pages")
     for name in ("live", "codecs", "threads", "offload", "adaptive", "empty", "hostile"):
-        html.write_report(SAMPLES[name](), out / f"{name}.html")
-    html.write_comparison(samples.live(), offload_samples.offload(), out / "compare.html", ("before", "after"))
-    html.write_report(frontier_samples.convergence(), out / "convergence.html")
+        report.write_report(SAMPLES[name](), out / f"{name}.html")
+    report.write_comparison(samples.live(), offload_samples.offload(), out / "compare.html", ("before", "after"))
+    report.write_report(frontier_samples.convergence(), out / "convergence.html")
     links = [(f"link {n}", frontier_samples.convergence(bandwidth)) for n, bandwidth in enumerate((37_500_000, None))]
     site.write_site(links, out / "links")
     site.write_site([("a", samples.live()), ("b", samples.empty())], out / "site")

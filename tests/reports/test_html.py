@@ -13,6 +13,7 @@ from every_sample import SAMPLES
 from harness.errors import ResultError
 from harness.results.result import load_result
 from reports import html
+from reports.run import page as report
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
@@ -60,7 +61,7 @@ CASES = ["live", "empty", "all_failed", "one_method", "codecs", "threads", "offl
 
 @pytest.fixture(scope="module")
 def pages():
-    return {name: html.render_report(SAMPLES[name]()) for name in CASES}
+    return {name: report.render_report(SAMPLES[name]()) for name in CASES}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -103,14 +104,14 @@ def test_the_raw_result_can_be_taken_from_the_page(pages, tmp_path):
 def test_a_large_raw_result_is_packed(tmp_path):
     result = samples.live(extras=False)
     big = replace(result, environment={"note": "x" * 1_100_000})
-    link = next(a for tag, a in Page(html.render_report(big)).tags if tag == "a" and "download" in a)
+    link = next(a for tag, a in Page(report.render_report(big)).tags if tag == "a" and "download" in a)
     assert link["download"] == "result.json.gz"
     (tmp_path / "result.json").write_bytes(gzip.decompress(base64.b64decode(link["href"].split(";base64,")[1])))
     assert load_result(tmp_path) == big
 
 
 def test_hostile_text_is_inert_everywhere():
-    page = Page(html.render_report(samples.hostile()))
+    page = Page(report.render_report(samples.hostile()))
     assert [kind for kind, _ in page.scripts] == ["application/json"] * 6 + [None]
     assert not [tag for tag, _ in page.tags if tag in ("img", "iframe", "object")]
     assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
@@ -120,7 +121,7 @@ def test_hostile_text_is_inert_everywhere():
 
 
 def test_hostile_text_is_inert_in_a_comparison():
-    page = Page(html.render_comparison(samples.hostile(), samples.hostile(), (samples.HOSTILE, "b")))
+    page = Page(report.render_comparison(samples.hostile(), samples.hostile(), (samples.HOSTILE, "b")))
     assert page.scripts == []
     assert samples.HOSTILE in page.words()
 
@@ -135,14 +136,14 @@ def test_a_method_that_fell_back_is_marked_wherever_it_is_shown(pages, tmp_path)
     assert words.count("all 1 700 of its batches fell back to isal 1. Nothing was offloaded") == 2
     assert "opencl-late ( not offloaded )" in words
     assert "Device: 2 errors, 1 time-out, 1 worker death, 8 refused batches, 1 restart" in words
-    compared = Page(html.render_comparison(samples.live(), offload_samples.offload(), ("a", "b"))).words()
+    compared = Page(report.render_comparison(samples.live(), offload_samples.offload(), ("a", "b"))).words()
     assert "b: opencl-late is not a result of opencl" in compared
 
 
 def test_hostile_text_is_inert_in_the_offload_section():
     result = samples.renamed(offload_samples.offload(), "opencl-4k", samples.HOSTILE)
     runs = tuple(replace(r, parameters={"sender.fallback": samples.HOSTILE}) for r in result.runs)
-    page = Page(html.render_report(replace(result, runs=runs)))
+    page = Page(report.render_report(replace(result, runs=runs)))
     assert f"{samples.HOSTILE}: 24 of 1 700 batches fell back to" in page.words()
     assert not [tag for tag, _ in page.tags if tag in ("img", "iframe", "object")]
     assert [kind for kind, _ in page.scripts].count(None) == 1
@@ -164,8 +165,8 @@ def test_tables_have_scoped_headers_and_charts_a_description(pages):
 
 def test_a_report_is_written_whole(tmp_path):
     path = tmp_path / "new" / "report.html"
-    html.write_report(samples.empty(), path)
-    assert path.read_text(encoding="utf-8") == html.render_report(samples.empty())
+    report.write_report(samples.empty(), path)
+    assert path.read_text(encoding="utf-8") == report.render_report(samples.empty())
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
 
 
@@ -178,13 +179,13 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
 
     monkeypatch.setattr("harness.results.saving.os.fsync", full)
     with pytest.raises(ResultError, match=r"report\.html: cannot save the page: No space left on device; free space"):
-        html.write_report(samples.empty(), path)
+        report.write_report(samples.empty(), path)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_a_comparison_shows_both_labels_and_warns(tmp_path):
-    html.write_comparison(samples.live(), samples.live(bandwidth=None), tmp_path / "c.html", ("before", "after"))
+    report.write_comparison(samples.live(), samples.live(bandwidth=None), tmp_path / "c.html", ("before", "after"))
     words = Page((tmp_path / "c.html").read_text(encoding="utf-8")).words()
     assert "after against before" in words
     assert "this is not one experiment made twice" in words

@@ -10,9 +10,9 @@ import pytest
 import report_samples as samples
 from every_sample import SAMPLES
 
-from reports import html
 from reports.advice import page as advice
 from reports.certificate.page import render_certificate, render_certificate_comparison
+from reports.run import page as report
 from reports.site import page as site
 
 BLOCKS = {"td", "th", "p", "li", "dt", "dd", "h1", "h2", "h3", "h4", "summary", "nav", "pre", "figcaption", "div"}
@@ -56,9 +56,9 @@ def _part_of_a_word(char):
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    found = {name: html.render_report(SAMPLES[name]()) for name in ("live", "offload", "adaptive", "all_failed")}
-    found["convergence"] = html.render_report(frontier_samples.convergence())
-    found["compare"] = html.render_comparison(samples.live(), offload_samples.offload(), ("before", "after"))
+    found = {name: report.render_report(SAMPLES[name]()) for name in ("live", "offload", "adaptive", "all_failed")}
+    found["convergence"] = report.render_report(frontier_samples.convergence())
+    found["compare"] = report.render_comparison(samples.live(), offload_samples.offload(), ("before", "after"))
     for name in ("passing", "failing", "stand_in"):
         found[name] = render_certificate(getattr(certificate_samples, name)())
     found["certificates"] = render_certificate_comparison(certificate_samples.passing(), certificate_samples.failing())

@@ -40,8 +40,8 @@ def test_a_new_metric_is_in_every_table_of_a_page_and_in_its_definitions(result)
     page = view.page(result)
     assert "Toy time (s)" in page.verdict.headings
     assert "6.50" in {cell.value for cell in page.verdict.rows[1].cells}
-    assert ("b", "Toy time (s)", "6.50") in {(each.method, each.metric, each.median) for each in page.figures}
-    shown = dict(zip(page.runs[1].headings, page.runs[1].runs[0].figures, strict=True))
+    assert ("b", "Toy time (s)", "6.50") in {row[:3] for row in page.figures.rows}
+    shown = dict(zip(page.runs[1].table.headings, page.runs[1].table.rows[0], strict=True))
     assert shown["Toy time (s)"] == "3.250"
     assert ("Toy time", "How long toys took.") in page.definitions
 

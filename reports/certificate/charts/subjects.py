@@ -1,40 +1,28 @@
-"""What a certificate's raw rows look like drawn: charts and tables by subject. A subject without rows is left out.
+"""A certificate's rows by subject: what is drawn of them and what stands in tables. A subject without rows is left out.
 
-Rows are what a check wrote down and may lack fields: a row that cannot be drawn is not. Knows no HTML.
+A row that cannot be drawn is not.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from harness.results.certificate import Certificate, CheckResult
+from harness.results.certificate import Certificate
 from harness.units import format_bytes
 from reports.certificate.charts import plots
-from reports.certificate.charts.plots import figure_text
-from reports.numbers import amount, share_percent
-from reports.run.charts.build import Chart, finished
-from reports.run.charts.runs import Datum, texts
+from reports.certificate.rows import is_number, rows_of, tables_of
+from reports.drawing.chart import Chart, finished
+from reports.drawing.parts import Datum, texts
+from reports.numbers import amount, figure_text, share_percent
+from reports.table import Table
 
-__all__ = ["Subject", "Table", "raw_tables", "subjects"]
+__all__ = ["Subject", "subjects"]
 
 _DIRECTIONS = ("compress", "decompress")
 _THIS_BACKEND = "this backend"  # as the check of a migration may call it
-_LARGEST = 1e15
-_MOST_ROWS = 200  # of a raw table on a page; the raw JSON holds them all
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Texts in columns; ``numeric`` says which columns are."""
-
-    title: str
-    headings: tuple[str, ...]
-    numeric: tuple[bool, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,38 +34,20 @@ class Subject:
     tables: tuple[Table, ...]
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
-
-
-def _drawable(row: Mapping[str, object]) -> Datum:
-    return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()}
-
-
-def _rows(certificate: Certificate, check_id: str, name: str, *numbers: str, above: float = -math.inf) -> list[Datum]:
-    """The rows ``name`` of a check in which every field of ``numbers`` is a number above ``above``."""
-    found = [_drawable(row) for check in certificate.checks if check.id == check_id for row in check.data.get(name, ())]
-    return [row for row in found if all(_is_number(row.get(field)) and row[field] > above for field in numbers)]
-
-
 def _facing(rows: Sequence[Datum], direction: str) -> list[Datum]:
     return [row for row in rows if row.get("direction") == direction]
 
 
-def _text(row: Datum, field: str) -> str:
-    return figure_text(row.get(field))
-
-
 def _knee_text(knee: Datum) -> str:
-    share = f" ({share_percent(knee['share_of_best'])} of the best)" if _is_number(knee.get("share_of_best")) else ""
-    where = f"{format_bytes(knee['unit_bytes'])}, threads {_text(knee, 'threads')}"
+    share = f" ({share_percent(knee['share_of_best'])} of the best)" if is_number(knee.get("share_of_best")) else ""
+    where = f"{format_bytes(knee['unit_bytes'])}, threads {figure_text(knee.get('threads'))}"
     return f" The knee: {where}, {amount(knee['mb_per_s'])}\u00a0MB/s{share}."
 
 
 def _throughput(certificate: Certificate) -> Subject:
     fields = ("unit_bytes", "threads", "mb_per_s")
-    every = _rows(certificate, "speed.surface", "surface", *fields, above=0)
-    knees = _rows(certificate, "speed.surface", "knee", *fields, above=0)
+    every = rows_of(certificate, "speed.surface", "surface", *fields, above=0)
+    knees = rows_of(certificate, "speed.surface", "knee", *fields, above=0)
     shown = []
     for direction in _DIRECTIONS:
         rows, mine = _facing(every, direction), _facing(knees, direction)
@@ -92,24 +62,20 @@ def _throughput(certificate: Certificate) -> Subject:
 
 
 def _latency(certificate: Certificate) -> Subject:
-    curve = _rows(certificate, "speed.latency", "curve", "unit_bytes", "percentile", "ms", above=-1e-9)
+    curve = rows_of(certificate, "speed.latency", "curve", "unit_bytes", "percentile", "ms", above=-1e-9)
     curve = [row for row in curve if row["percentile"] < 100]
     caption = "The axis is stretched towards the slowest requests. Marks at 50, 95, 99 and 99.9\u00a0%."
     shown = (finished("latency", "Latency by percentile", caption, plots.tail(curve)),) if curve else ()
-    rows = _rows(certificate, "speed.latency", "percentiles", "unit_bytes")
-    fields = ("n", "p50_ms", "p95_ms", "p99_ms", "p999_ms", "worst_ms")
-    table = Table(
-        "Latency in milliseconds",
-        ("Direction", "Unit", "Requests", "50\u00a0%", "95\u00a0%", "99\u00a0%", "99.9\u00a0%", "Worst"),
-        (False, *(True,) * 7),
-        tuple((str(r.get("direction")), format_bytes(r["unit_bytes"]), *(_text(r, f) for f in fields)) for r in rows),
-    )
-    return Subject("Latency", shown, (table,) if rows else ())
+    rows = rows_of(certificate, "speed.latency", "percentiles", "unit_bytes")
+    named = [{**row, "direction": str(row.get("direction")), "unit": format_bytes(row["unit_bytes"])} for row in rows]
+    headings = ("Direction", "Unit", "Requests", "50\u00a0%", "95\u00a0%", "99\u00a0%", "99.9\u00a0%", "Worst")
+    fields = ("direction", "unit", "n", "p50_ms", "p95_ms", "p99_ms", "p999_ms", "worst_ms")
+    return Subject("Latency", shown, tables_of("Latency in milliseconds", headings, fields, named, words=(0,)))
 
 
 def _cost(certificate: Certificate) -> Subject:
-    codecs = _rows(certificate, "cost.cpu", "cpu", "cpu_s_per_gib")
-    parts = _rows(certificate, "cost.offload", "parts", "ms")
+    codecs = rows_of(certificate, "cost.cpu", "cpu", "cpu_s_per_gib")
+    parts = rows_of(certificate, "cost.offload", "parts", "ms")
     shown = []
     if codecs:
         bars = [{"bar": str(r.get("codec")), "start": 0, "end": r["cpu_s_per_gib"]} for r in codecs]
@@ -123,10 +89,12 @@ def _cost(certificate: Certificate) -> Subject:
         shown.append(finished("offload", "Parts of a request", caption, spec))
     headings = ("Codec", "CPU (s per GiB)", "Rate (MB/s)", "Ratio")
     fields = ("codec", "cpu_s_per_gib", "mb_per_s", "ratio")
-    beside = _tables("Codecs side by side", headings, fields, codecs, words=(0,))
+    beside = tables_of("Codecs side by side", headings, fields, codecs, words=(0,))
     whole = sum(row["ms"] for row in parts) or 1.0
     shares = [{**row, "share": share_percent(row["ms"] / whole)} for row in parts]
-    within = _tables("Parts of a request", ("Part", "Time (ms)", "Share"), ("part", "ms", "share"), shares, words=(0,))
+    within = tables_of(
+        "Parts of a request", ("Part", "Time (ms)", "Share"), ("part", "ms", "share"), shares, words=(0,)
+    )
     return Subject("Cost", tuple(shown), (*beside, *within))
 
 
@@ -134,7 +102,7 @@ def _waterfall(rows: Sequence[Datum]) -> list[Datum]:
     """Each part's bar begins where the one before it ended."""
     ends = [sum(row["ms"] for row in rows[:count]) for count in range(len(rows) + 1)]
     return [
-        {"bar": str(row.get("part")), "start": start, "end": end, "label": f"{_text(row, 'ms')} ms"}
+        {"bar": str(row.get("part")), "start": start, "end": end, "label": f"{figure_text(row['ms'])} ms"}
         for row, (start, end) in zip(rows, pairwise(ends), strict=True)
     ]
 
@@ -146,14 +114,14 @@ def _soak(certificate: Certificate) -> Subject:
     )  # fmt: skip
     drawn = []
     for field, axis, title, caption in panels:
-        if rows := _rows(certificate, "endurance.soak", "windows", "t_s", field):
+        if rows := rows_of(certificate, "endurance.soak", "windows", "t_s", field):
             drawn.append(finished(f"soak-{field}", title, caption, plots.over_time(rows, field, axis)))
     return Subject("Endurance", tuple(drawn), ())
 
 
 def _migration(certificate: Certificate) -> Subject:
-    rows = _rows(certificate, "migration.throttled", "runs")
-    timed = _rows(certificate, "migration.throttled", "runs", "total_ms")
+    rows = rows_of(certificate, "migration.throttled", "runs")
+    timed = rows_of(certificate, "migration.throttled", "runs", "total_ms")
     methods = texts(timed, "method") if all("method" in row for row in timed) else []
     middle = {m: median(float(row["total_ms"]) for row in timed if str(row["method"]) == m) for m in methods}
     bars = [{"bar": m, "start": 0, "end": ms, "label": f"{amount(ms)} ms"} for m, ms in middle.items()]
@@ -163,35 +131,14 @@ def _migration(certificate: Certificate) -> Subject:
     shown = (finished("migration", "Time of a migration", caption, spec),) if spec else ()
     headings = ("Method", "Total (ms)", "Downtime (ms)", "Wire (bytes)", "CPU, source (s)", "Verified")
     fields = ("method", "total_ms", "downtime_ms", "wire_bytes", "cpu_source_s", "verified")
-    return Subject("Live migration", shown, _tables("Every migration", headings, fields, rows, words=(0, 5)))
+    return Subject("Live migration", shown, tables_of("Every migration", headings, fields, rows, words=(0, 5)))
 
 
 def _faults(certificate: Certificate) -> Subject:
     headings = ("Fault", "Check", "Detected after (ms)", "Fallback after (ms)", "Pages lost")
     fields = ("fault", "check", "detected_ms", "fallback_ms", "pages_lost")
     rows = [{"check": check.id, **row} for check in certificate.checks for row in check.data.get("faults", ())]
-    return Subject("Faults", (), _tables("Faults that were planted", headings, fields, rows, words=(0, 1)))
-
-
-def _tables(
-    title: str, headings: tuple[str, ...], fields: tuple[str, ...], rows: Sequence[Datum], *, words: tuple[int, ...]
-) -> tuple[Table, ...]:
-    """One table of ``fields``, or none where there are no rows. ``words``: the columns that hold no numbers."""
-    if not rows:
-        return ()
-    numeric = tuple(index not in words for index in range(len(fields)))
-    return (Table(title, headings, numeric, tuple(tuple(_text(row, field) for field in fields) for row in rows)),)
-
-
-def raw_tables(check: CheckResult) -> tuple[Table, ...]:
-    """Every row that a check wrote down, as it is; of many the first."""
-    tables: list[Table] = []
-    for name, rows in check.data.items():
-        fields = tuple(dict.fromkeys(field for row in rows for field in row))
-        words = tuple(i for i, field in enumerate(fields) if not any(_is_number(row.get(field)) for row in rows))
-        more = f" (the first {_MOST_ROWS} of {len(rows)} rows)" if len(rows) > _MOST_ROWS else ""
-        tables += _tables(f"{name}{more}", fields, fields, rows[:_MOST_ROWS], words=words)
-    return tuple(tables)
+    return Subject("Faults", (), tables_of("Faults that were planted", headings, fields, rows, words=(0, 1)))
 
 
 _SUBJECTS: tuple[Callable[[Certificate], Subject], ...] = (_throughput, _latency, _cost, _soak, _migration, _faults)

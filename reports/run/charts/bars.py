@@ -1,20 +1,16 @@
-"""Altair charts of stacked bars, one per method: CPU time, CPU time per GiB, and what an offloaded batch waited for.
-
-Siblings of ``runs``, with the same rules.
-"""
+"""Stacked bars, one per method: CPU time, CPU time per GiB, and what an offloaded batch waited for. As ``runs`` says."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
-from typing import Any
 
 import altair as alt
 
 from harness.results.result import Result
-from reports.drawing.theme import colour_scale
-from reports.effects import counted_runs, cpu_per_gib_metric, gib_carried
-from reports.run.charts.runs import Datum, Spec, band_height, counted_methods, data, texts
+from reports.drawing.parts import Datum, Spec, band_height, bands, colour, data, drawn, texts, tooltips
+from reports.drawing.theme import INK, PAPER
+from reports.effects import counted_methods, counted_runs, cpu_per_gib_metric, gib_carried
 from reports.run.offload import PHASES, phases
 
 __all__ = ["cpu", "cpu_per_gib", "offload"]
@@ -28,29 +24,22 @@ _CPU = (
 _SOURCE = _CPU[:2]
 
 
-def _bars(result: Result, rows: Sequence[Datum], labels: Sequence[str], title: str, unit: str) -> alt.Chart:
-    """``rows``: method, series, order and the ``value``. ``labels``: the series in their stacked order."""
-    shown = [label for label in labels if any(row["series"] == label for row in rows)]
-    bars: alt.Chart = (
-        alt.Chart(data(rows))
-        .mark_bar(stroke="var(--paper, #fff)", strokeWidth=1)
-        .encode(
-            y=alt.Y("method:N", title=None, sort=counted_methods(result), scale=alt.Scale(padding=0.35)),
-            x=alt.X("value:Q", title=title, stack="zero"),
-            color=alt.Color("series:N", scale=colour_scale(shown), legend=alt.Legend(title=None)),
-            order=alt.Order("order:Q"),
-            tooltip=[
-                alt.Tooltip("method:N"),
-                alt.Tooltip("series:N", title="part"),
-                alt.Tooltip("value:Q", title=unit, format=".3~g"),
-            ],
-        )
+def _stacked(
+    result: Result, rows: Sequence[Datum], parts: Sequence[tuple[str, str]], title: str, unit: str, *above: alt.Chart
+) -> Spec | None:
+    """``rows``: method, series, order and the ``value``. ``parts``: the series' labels in their stacked order, last of each."""
+    if not rows:
+        return None
+    shown = [label for _, label in parts if any(row["series"] == label for row in rows)]
+    bars = data(rows).mark_bar(stroke=PAPER, strokeWidth=1)
+    stacked = bars.encode(
+        y=bands("method", counted_methods(result), 0.35),
+        x=alt.X("value:Q", title=title, stack="zero"),
+        color=colour("series", shown),
+        order=alt.Order("order:Q"),
+        tooltip=tooltips(("method:N",), ("series:N", "part"), ("value:Q", unit, ".3~g")),
     )
-    return bars
-
-
-def _height(rows: Sequence[Datum]) -> dict[str, Any]:
-    return {"height": band_height(texts(rows, "method"), 44)}
+    return drawn(band_height(texts(rows, "method"), 44), stacked, *above)
 
 
 def cpu(result: Result) -> Spec | None:
@@ -61,12 +50,7 @@ def cpu(result: Result) -> Spec | None:
             seconds = [v for r in counted_runs(result, method) if (v := getattr(r.cpu_s, field)) is not None]
             if seconds:
                 rows.append({"method": method, "series": label, "order": order, "value": round(median(seconds), 4)})
-    if not rows:
-        return None
-    labels = [label for _, label in _CPU]
-    bars = _bars(result, rows, labels, "CPU time (s), median per process", "CPU s")
-    spec: Spec = bars.properties(**_height(rows)).to_dict()
-    return spec
+    return _stacked(result, rows, _CPU, "CPU time (s), median per process", "CPU s")
 
 
 def cpu_per_gib(result: Result) -> Spec | None:
@@ -84,24 +68,14 @@ def cpu_per_gib(result: Result) -> Spec | None:
             known = [value for value in seconds.values() if value is not None]
             if known:
                 dots.append({"method": method, "repeat": run.repeat, "value": round(sum(known) / gib, 4)})
-    if not rows:
-        return None
-    title = cpu_per_gib_metric(result).heading
-    bars = _bars(result, rows, [label for _, label in _SOURCE], title, "CPU s per GiB")
-    points = (
-        alt.Chart(data(dots))
-        .mark_point(filled=True, opacity=0.75, size=32, color="var(--ink, #1b2430)", stroke="var(--paper, #fff)")
-        .encode(
-            y=alt.Y("method:N", sort=counted_methods(result)),
-            x=alt.X("value:Q"),
-            tooltip=[
-                alt.Tooltip("method:N"),
-                alt.Tooltip("repeat:Q"),
-                alt.Tooltip("value:Q", title="CPU s per GiB", format=".3~g"),
-            ],
-        )
+    unit = "CPU s per GiB"
+    each_run = data(dots).mark_point(filled=True, opacity=0.75, size=32, color=INK, stroke=PAPER)
+    sums = each_run.encode(
+        y=alt.Y("method:N", sort=counted_methods(result)),
+        x=alt.X("value:Q"),
+        tooltip=tooltips(("method:N",), ("repeat:Q",), ("value:Q", unit, ".3~g")),
     )
-    return alt.layer(bars, points).properties(**_height(rows)).to_dict()
+    return _stacked(result, rows, _SOURCE, cpu_per_gib_metric(result).heading, unit, sums)
 
 
 def offload(result: Result) -> Spec | None:
@@ -111,9 +85,4 @@ def offload(result: Result) -> Spec | None:
         for method in counted_methods(result)
         for order, phase in enumerate(phases(result, method))
     ]
-    if not rows:
-        return None
-    labels = [label for _, label in PHASES]
-    bars = _bars(result, rows, labels, "Time of one batch (ms)", "ms")
-    spec: Spec = bars.properties(**_height(rows)).to_dict()
-    return spec
+    return _stacked(result, rows, PHASES, "Time of one batch (ms)", "ms")

@@ -1,51 +1,22 @@
-"""Which charts a result gets, each as a Vega-Lite spec and as a static SVG, both without a network.
-
-The SVG is what a page shows first, prints, and keeps where JavaScript is off. Charts that do not apply are named, with why.
-"""
+"""Which charts a result gets, and which do not apply to it, and why."""
 
 from __future__ import annotations
 
-import functools
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import altair as alt
-import vl_convert
+from functools import partial
 
 from harness.results.result import Result
-from reports.drawing.theme import CONFIG
+from reports.drawing.chart import Chart, Section, finished
+from reports.drawing.parts import Spec
 from reports.effects import cpu_per_gib_metric
 from reports.facts import is_replay
-from reports.printable import printable
 from reports.run.charts import bars, choices, frontiers, runs, steering, sweeps
 from reports.run.choices import Followed, followed
-from reports.run.grid import grids, rule_sentence
+from reports.run.grid import Grid, grids, rule_sentence
 from reports.run.offload import offload
 
-__all__ = ["Chart", "Charts", "Section", "across", "build", "finished", "javascript"]
-
-STATIC_WIDTH = 640
-_VEGALITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
-
-
-Section = Literal["charts", "offload", "choices"]
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """One chart. ``spec`` is for a container of any width, ``svg`` is drawn ``STATIC_WIDTH`` wide.
-
-    ``section``: the part of the page that it stands in.
-    """
-
-    key: str
-    title: str
-    caption: str
-    spec: dict[str, Any]
-    svg: str
-    section: Section
+__all__ = ["Charts", "build"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +32,7 @@ class _Plan:
     key: str
     title: str
     caption: str
-    draw: Callable[[Result], runs.Spec | None]
+    draw: Callable[[Result], Spec | None]
     missing: str
     section: Section = "charts"
 
@@ -129,7 +100,7 @@ _ATTEMPTS = (
         "The highest dirty rate that converges",
         "Large marks: the highest rate at which most runs converged. The line ends at the lowest at which most did not. Small "
         "marks are single runs. Further right is better.",
-        functools.partial(frontiers.attempts, search="dirty_rate"),
+        partial(frontiers.attempts, search="dirty_rate"),
         "No chart of the highest dirty rate: it was not looked for.",
     ),
     _Plan(
@@ -137,39 +108,10 @@ _ATTEMPTS = (
         "The lowest downtime limit that converges, and the downtime then",
         "Above: the limit that QEMU was given, with the lowest that converged large, and a line to the highest that did not. "
         "Below: how long the guest then stood still, with the median large. Further left is better.",
-        functools.partial(frontiers.attempts, search="downtime_limit"),
+        partial(frontiers.attempts, search="downtime_limit"),
         "No chart of the lowest downtime limit: it was not looked for.",
     ),
 )
-_ACROSS: tuple[tuple[str, str, str, Callable[[Sequence[Result]], runs.Spec | None]], ...] = (
-    (
-        "dirty-rate-by-link",
-        "The highest dirty rate that converges, by link",
-        "Where most runs of each method converged; the line ends where most did not. Higher is better.",
-        functools.partial(frontiers.by_bandwidth, search="dirty_rate"),
-    ),
-    (
-        "downtime-limit-by-link",
-        "The lowest downtime limit that converges, by link",
-        "Where most runs of each method converged; the line ends where most did not. Lower is better.",
-        functools.partial(frontiers.by_bandwidth, search="downtime_limit"),
-    ),
-    (
-        "downtime-by-link",
-        "Downtime at the lowest limit that converges, by link",
-        "Median of the runs at that limit, from the source's STOP to the destination's RESUME; lines are their range.",
-        frontiers.observed_by_bandwidth,
-    ),
-)
-
-
-def across(results: Sequence[Result]) -> tuple[Chart, ...]:
-    """What several results show together: their frontiers against the link's bandwidth."""
-    searching = [result for result in results if result.frontiers]
-    if len(searching) < 2:
-        return ()
-    drawn = [(key, title, caption, draw(searching)) for key, title, caption, draw in _ACROSS]
-    return tuple(finished(key, title, caption, spec) for key, title, caption, spec in drawn if spec is not None)
 
 
 def _cpu_per_gib_plan(result: Result) -> _Plan:
@@ -198,13 +140,17 @@ def _plans(result: Result) -> tuple[list[_Plan], list[str]]:
     return [_CODECS, _TIME, _PROGRESS, _CPU, cost, _CLASSES], [stopped]
 
 
+def _heat_map(_: Result, grid: Grid) -> Spec:
+    return sweeps.heat_map(grid)
+
+
 def _heat_plans(result: Result) -> list[_Plan]:
     return [
         _Plan(
             f"threads-{number}",
             f"Threads on both sides: {grid.title}",
             f"{rule_sentence(grid)} Cells are stream throughput in MB/s; a frame marks those counts.",
-            functools.partial(lambda _, grid: sweeps.heat(grid), grid=grid),
+            partial(_heat_map, grid=grid),
             "",
         )
         for number, grid in enumerate(grids(result), 1)
@@ -222,7 +168,7 @@ def _steering_plans(result: Result) -> list[_Plan]:
             f"What the source QEMU was told: {parameter}",
             "Each method's median run, of those that were steered. A mark is a change, made of what was delivered and what was "
             "under way then; at the end QEMU got its own value back.",
-            functools.partial(steering.steered, parameter=parameter),
+            partial(steering.steered, parameter=parameter),
             f"No chart of {parameter} over time: no counted run was steered by it.",
         )
         for number, parameter in enumerate(steering.PARAMETERS, 1)
@@ -269,22 +215,3 @@ def build(result: Result) -> Charts:
         else:
             shown.append(finished(plan.key, plan.title, plan.caption, drawn, plan.section))
     return Charts(tuple(shown), tuple(omitted))
-
-
-def finished(key: str, title: str, caption: str, drawn: runs.Spec, section: Section = "charts") -> Chart:
-    """A chart of ``drawn``, a spec without width or theme. ``key`` is the page's own and unique on it."""
-    spec = {**printable(drawn), "config": CONFIG, "width": "container"}
-    return Chart(key, title, caption, spec, _static(key, spec), section)
-
-
-def _static(key: str, spec: dict[str, Any]) -> str:
-    """The SVG of ``spec``. Identifiers get the chart's key: several SVGs share one page."""
-    svg = vl_convert.vegalite_to_svg({**spec, "width": STATIC_WIDTH}, vl_version=_VEGALITE)
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{key}-\1"', svg)
-    return re.sub(r"url\(#([^)]+)\)", rf"url(#{key}-\1)", svg)
-
-
-@functools.cache
-def javascript() -> str:
-    """Vega, Vega-Lite and vega-embed in one script of about 0.9 MB without imports (2 s to bundle, once per process)."""
-    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_VEGALITE))

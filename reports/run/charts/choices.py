@@ -1,7 +1,4 @@
-"""Altair charts of what ``auto`` chose over time in one run, and of the estimates that it chose by.
-
-Siblings of ``runs``, with the same rules.
-"""
+"""What ``auto`` chose over time in one run, and the estimates that it chose by. As ``runs`` says."""
 
 from __future__ import annotations
 
@@ -10,8 +7,20 @@ from typing import Any
 
 import altair as alt
 
-from reports.drawing.theme import colour_scale, shape_scale
-from reports.run.charts.runs import Datum, Spec, band_height, data, texts
+from reports.drawing.parts import (
+    Datum,
+    Spec,
+    band_height,
+    colour,
+    data,
+    drawn,
+    log_scale,
+    points,
+    shape,
+    texts,
+    tooltips,
+)
+from reports.drawing.theme import PAPER, colour_scale
 from reports.run.choices import Decision, Followed
 
 __all__ = ["chosen", "estimates"]
@@ -47,15 +56,11 @@ def chosen(shown: Followed) -> Spec:
         "x": _time_axis(shown, "s"),
         "y": alt.Y("choice:N", title=None, sort=names, scale=alt.Scale(padding=0.35), axis=alt.Axis(grid=True)),
         "color": alt.Color("choice:N", scale=colour_scale(names), legend=None),
-        "tooltip": [
-            alt.Tooltip("choice:N"),
-            alt.Tooltip("s:Q", title="from s", format=".3f"),
-            alt.Tooltip("until:Q", title="until s", format=".3f"),
-        ],
+        "tooltip": tooltips(("choice:N",), ("s:Q", "from s", ".3f"), ("until:Q", "until s", ".3f")),
     }
-    bars = alt.Chart(data(rows)).mark_bar().encode(**look, x2="until:Q")
-    marks = alt.Chart(data(rows)).mark_point(filled=True, opacity=1, size=55, stroke="var(--paper, #fff)")
-    return alt.layer(bars, marks.encode(**look)).properties(height=band_height(names, 34)).to_dict()
+    bars = data(rows).mark_bar().encode(**look, x2="until:Q")
+    marks = data(rows).mark_point(filled=True, opacity=1, size=55, stroke=PAPER)
+    return drawn(band_height(names, 34), bars, marks.encode(**look))
 
 
 def _estimate_rows(shown: Followed) -> list[Datum]:
@@ -82,27 +87,16 @@ def estimates(shown: Followed) -> Spec | None:
     if not rows:
         return None
     known = texts(rows, "series")
-    values = [row["mb_s"] for row in rows]
-    scale = alt.Scale(type="log", nice=False, domain=[min(values) / _LOG_MARGIN, max(values) * _LOG_MARGIN])
     look: dict[str, Any] = {
         "x": _time_axis(shown, "s"),
-        "y": alt.Y("mb_s:Q", title="MB/s", scale=scale),
-        "color": alt.Color("series:N", scale=colour_scale(known), legend=alt.Legend(title=None)),
+        "y": alt.Y("mb_s:Q", title="MB/s", scale=log_scale([row["mb_s"] for row in rows], _LOG_MARGIN)),
+        "color": colour("series", known),
     }
-    points = alt.Chart(data([row for row in rows if not row["end"]])).mark_point(filled=True, opacity=1, size=60)
-    line = alt.Chart(data(rows)).mark_line(interpolate="step-after", strokeWidth=1.5, opacity=0.75)
-    tooltip = [
-        alt.Tooltip("series:N", title="estimate"),
-        alt.Tooltip("mb_s:Q", title="MB/s", format=",.4~g"),
-        alt.Tooltip("choice:N"),
-        alt.Tooltip("s:Q", format=".3f"),
-    ]
-    shape = alt.Shape("series:N", scale=shape_scale(known), legend=alt.Legend(title=None))
-    return (
-        alt.layer(
-            line.encode(**look, detail="stretch:N"),
-            points.encode(**look, shape=shape, tooltip=tooltip),
-        )
-        .properties(height=300)
-        .to_dict()
+    tooltip = tooltips(("series:N", "estimate"), ("mb_s:Q", "MB/s", ",.4~g"), ("choice:N",), ("s:Q", "", ".3f"))
+    line = data(rows).mark_line(interpolate="step-after", strokeWidth=1.5, opacity=0.75)
+    marks = points([row for row in rows if not row["end"]], 60)
+    return drawn(
+        300,
+        line.encode(**look, detail="stretch:N"),
+        marks.encode(**look, shape=shape("series", known), tooltip=tooltip),
     )

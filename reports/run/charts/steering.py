@@ -1,4 +1,4 @@
-"""Altair charts of what the source QEMU was told about its downtime over time. Siblings of ``runs``, with the same rules.
+"""What the source QEMU was told about its downtime over time. As ``runs`` says.
 
 Entries come from a file: one without a time or a value is passed over.
 """
@@ -10,10 +10,9 @@ from typing import Any
 import altair as alt
 
 from harness.results.result import Result, Run
-from reports.drawing.theme import colour_scale, shape_scale
-from reports.effects import counted_runs, medians_run
+from reports.drawing.parts import Datum, Spec, colour, data, drawn, points, shape, texts, tooltips
+from reports.effects import counted_methods, counted_runs, medians_run
 from reports.numbers import finite
-from reports.run.charts.runs import Datum, Spec, counted_methods, data, texts
 
 __all__ = ["PARAMETERS", "steered"]
 
@@ -50,21 +49,16 @@ def steered(result: Result, parameter: str) -> Spec | None:
     look: dict[str, Any] = {
         "x": alt.X("s:Q", title="Time since QEMU connected (s)"),
         "y": alt.Y("value:Q", title=f"{parameter} ({PARAMETERS[parameter][0]})", scale=alt.Scale(zero=True, nice=True)),
-        "color": alt.Color("method:N", scale=colour_scale(names), legend=alt.Legend(title=None)),
+        "color": colour("method", names),
     }
-    known = [
-        alt.Tooltip("method:N"),
-        alt.Tooltip("s:Q", format=".2f"),
-        alt.Tooltip("value:Q", title=parameter, format=",.4~g"),
-        alt.Tooltip("delivered:Q", title="delivered MB/s", format=",.4~g"),
-        alt.Tooltip("in_flight:Q", title="under way MB", format=",.3~g"),
-        alt.Tooltip("left:Q", title="may be left MB", format=",.3~g"),
-    ]
-    line = alt.Chart(data(rows)).mark_line(interpolate="step-after", strokeWidth=1.5, opacity=0.75)
-    points = alt.Chart(data([row for row in rows if "end" not in row])).mark_point(filled=True, opacity=1, size=60)
-    shape = alt.Shape("method:N", scale=shape_scale(names), legend=alt.Legend(title=None))
-    return (
-        alt.layer(line.encode(**look), points.encode(**look, shape=shape, tooltip=known))
-        .properties(height=260)
-        .to_dict()
+    known = tooltips(
+        ("method:N",),
+        ("s:Q", "", ".2f"),
+        ("value:Q", parameter, ",.4~g"),
+        ("delivered:Q", "delivered MB/s", ",.4~g"),
+        ("in_flight:Q", "under way MB", ",.3~g"),
+        ("left:Q", "may be left MB", ",.3~g"),
     )
+    line = data(rows).mark_line(interpolate="step-after", strokeWidth=1.5, opacity=0.75)
+    changes = points([row for row in rows if "end" not in row], 60)
+    return drawn(260, line.encode(**look), changes.encode(**look, shape=shape("method", names), tooltip=known))

@@ -1,49 +1,29 @@
-"""The section of an index on links of several lengths: a group's chart, its sentences, and its table. No HTML."""
+"""A group's total times over the length of its links, drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 
-from harness.results.result import Result
-from reports.drawing.theme import colour_scale, shape_scale, value_scale
-from reports.run.charts import build as charts
-from reports.run.charts.runs import Datum, Spec, data
-from reports.sweep.distance import Group, groups, headings, rows, sentences
+from reports.drawing.chart import Chart, finished
+from reports.drawing.parts import Datum, Spec, colour, data, drawn, points, shape, tooltips
+from reports.drawing.theme import value_scale
+from reports.sweep.distance import Group
 
-__all__ = ["Section", "sections"]
-
-_LOGARITHMIC = " The axis of round trips is logarithmic."
+__all__ = ["chart"]
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """Rows begin with the round trip."""
-
-    label: str
-    sentences: tuple[str, ...]
-    chart: charts.Chart
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
-
-
-def sections(results: Sequence[Result]) -> tuple[Section, ...]:
-    """One for each group that the results have."""
-    return tuple(_section(number, group) for number, group in enumerate(groups(results), 1) if group.times)
-
-
-def _section(number: int, group: Group) -> Section:
-    chart = charts.finished(
+def chart(number: int, group: Group) -> Chart:
+    """``number``: of the group on its page."""
+    logarithmic = " The axis of round trips is logarithmic." if _far(group) else ""
+    return finished(
         f"distance-{number}",
         f"Total time by round trip: {group.label}",
         "Median total time; upright lines are 95\u00a0% intervals. Lower is better; a level line is a method that distance does "
-        f"not slow.{_LOGARITHMIC if _far(group) else ''}",
+        f"not slow.{logarithmic}",
         _drawn(group),
     )
-    return Section(group.label, sentences(group), chart, headings(group), rows(group))
 
 
 def _far(group: Group) -> bool:
@@ -52,43 +32,32 @@ def _far(group: Group) -> bool:
 
 
 def _drawn(group: Group) -> Spec:
-    points: list[Datum] = [
-        {
-            "method": name,
-            "round_trip": ms,
-            "ms": round(summary.median * 1e3, 1),
-            "low": round(summary.ci95[0] * 1e3, 1),
-            "high": round(summary.ci95[1] * 1e3, 1),
-        }
+    rows: list[Datum] = [
+        {"method": name, "round_trip": ms, "ms": _ms(time.median), "low": _ms(time.ci95[0]), "high": _ms(time.ci95[1])}
         for name, found in group.times.items()
-        for ms, summary in found.items()
+        for ms, time in found.items()
     ]
     names = list(group.times)
-    x = alt.X(
-        "round_trip:Q",
-        title="Round trip (ms)",
-        scale=alt.Scale(type="log", nice=False, padding=18) if _far(group) else alt.Scale(zero=True, padding=18),
-        axis=alt.Axis(values=list(group.round_trips_ms), format="~g", labelOverlap=False),
-    )
-    scale = value_scale([row[end] for row in points for end in ("low", "high")])
+    scale = value_scale([row[end] for row in rows for end in ("low", "high")])
     look: dict[str, Any] = {
-        "x": x,
-        "color": alt.Color("method:N", scale=colour_scale(names, group.baseline), legend=alt.Legend(title=None)),
+        "x": alt.X(
+            "round_trip:Q",
+            title="Round trip (ms)",
+            scale=alt.Scale(type="log", nice=False, padding=18) if _far(group) else alt.Scale(zero=True, padding=18),
+            axis=alt.Axis(values=list(group.round_trips_ms), format="~g", labelOverlap=False),
+        ),
+        "color": colour("method", names, group.baseline),
     }
     y = alt.Y("ms:Q", title="Total time (ms)", scale=scale)
-    shape = alt.Shape("method:N", scale=shape_scale(names), legend=alt.Legend(title=None))
-    known = [
-        alt.Tooltip("method:N"),
-        alt.Tooltip("round_trip:Q", title="round trip (ms)"),
-        alt.Tooltip("ms:Q", title="total ms", format=",.0f"),
-    ]
-    base = alt.Chart(data(points))
-    return (
-        alt.layer(
-            base.mark_line(strokeWidth=1.5, opacity=0.6).encode(**look, y=y),
-            base.mark_rule(strokeWidth=2, opacity=0.7).encode(**look, y=alt.Y("low:Q", scale=scale), y2="high:Q"),
-            base.mark_point(filled=True, opacity=1, size=90).encode(**look, y=y, shape=shape, tooltip=known),
-        )
-        .properties(height=330)
-        .to_dict()
+    known = tooltips(("method:N",), ("round_trip:Q", "round trip (ms)"), ("ms:Q", "total ms", ",.0f"))
+    intervals = data(rows).mark_rule(strokeWidth=2, opacity=0.7)
+    return drawn(
+        330,
+        data(rows).mark_line(strokeWidth=1.5, opacity=0.6).encode(**look, y=y),
+        intervals.encode(**look, y=alt.Y("low:Q", scale=scale), y2="high:Q"),
+        points(rows, 90).encode(**look, y=y, shape=shape("method", names), tooltip=known),
     )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1e3, 1)

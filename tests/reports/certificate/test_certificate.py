@@ -17,7 +17,7 @@ from harness.errors import ResultError
 from harness.results.certificate import Measurement, load_certificate, verdict_of
 from reports.certificate import page as certificate
 from reports.certificate import view as certificate_view
-from reports.certificate.charts import subjects as certificate_charts
+from reports.certificate.charts.subjects import subjects
 from reports.printable import printable
 
 CASES = ["passing", "failing", "stand_in", "hostile", "empty", "nothing"]
@@ -162,10 +162,10 @@ def test_the_certificate_can_be_taken_from_its_page(pages, tmp_path):
 
 
 def test_every_kind_of_rows_is_drawn_and_no_other_chart():
-    drawn = certificate_charts.subjects(samples.passing())
+    drawn = subjects(samples.passing())
     assert [chart.key for subject in drawn for chart in subject.charts] == CHARTS
     assert [subject.title for subject in drawn if subject.tables] == ["Latency", "Cost", "Live migration", "Faults"]
-    assert certificate_charts.subjects(samples.empty()) == ()
+    assert subjects(samples.empty()) == ()
 
 
 def test_rows_that_cannot_be_drawn_are_left_out():
@@ -173,14 +173,14 @@ def test_rows_that_cannot_be_drawn_are_left_out():
             for value in (None, float("nan"), float("inf"), "fast", True, -1.0, 0, 10**400)]  # fmt: skip
     broken = samples.check("speed.surface", "it is fast", data={"surface": rows, "knee": [{}]})
     made = replace(samples.empty(), checks=(broken,))
-    assert certificate_charts.subjects(made) == ()
+    assert subjects(made) == ()
     assert "it is fast".capitalize() in certificate.render_certificate(made)
 
 
 def test_a_chart_holds_the_level_that_is_qualified():
     rows = samples.surface()["surface"] + [{**row, "level": 9, "mb_per_s": 9e6} for row in samples.surface()["surface"]]
     made = samples.certificate((samples.check("speed.surface", "it is fast", data={"surface": rows}),))
-    (subject,) = certificate_charts.subjects(made)
+    (subject,) = subjects(made)
     for chart in subject.charts:
         assert {row["level"] for values in chart.spec["datasets"].values() for row in values} == {1}
 

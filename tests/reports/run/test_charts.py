@@ -8,12 +8,13 @@ import pytest
 import replay_samples
 import report_samples as samples
 
+from reports.drawing.chart import javascript
 from reports.run.charts import bars, runs, steering
-from reports.run.charts import build as charts
+from reports.run.charts.build import build
 
 
 def keys(result):
-    return [chart.key for chart in charts.build(result).shown]
+    return [chart.key for chart in build(result).shown]
 
 
 def rows(spec):
@@ -21,46 +22,46 @@ def rows(spec):
 
 
 def test_a_live_result_gets_the_six_charts():
-    built = charts.build(samples.live())
+    built = build(samples.live())
     assert [c.key for c in built.shown] == ["time", "progress", "downtime", "cpu", "cpu-per-gib", "classes"]
     assert built.omitted == ()
 
 
 def test_a_replay_leaves_downtime_out_and_says_so():
-    built = charts.build(replay_samples.codecs())
+    built = build(replay_samples.codecs())
     assert [c.key for c in built.shown] == ["codecs", "time", "progress", "cpu", "cpu-per-gib"]
     assert any("No chart of downtime: a stream was replayed" in sentence for sentence in built.omitted)
 
 
 def test_a_grid_of_threads_gets_a_heat_map_per_backend():
-    built = charts.build(replay_samples.threads())
+    built = build(replay_samples.threads())
     assert [c.key for c in built.shown][:2] == ["threads-1", "threads-2"]
     assert "One for every four" in built.shown[0].caption
 
 
 @pytest.mark.parametrize("make", [samples.empty, samples.all_failed])
 def test_results_without_figures_name_every_missing_chart(make):
-    built = charts.build(make())
+    built = build(make())
     assert {c.key for c in built.shown} <= {"classes"}
     assert len(built.omitted) >= 4
 
 
 def test_every_static_chart_is_well_formed_and_refers_to_nothing_outside():
-    for chart in charts.build(samples.live()).shown:
+    for chart in build(samples.live()).shown:
         ElementTree.fromstring(chart.svg)
         assert not re.search(r"(href|src)=", chart.svg)
         assert all(found.startswith(f"{chart.key}-") for found in re.findall(r'\bid="([^"]+)"', chart.svg))
 
 
 def test_charts_take_their_colours_from_the_page():
-    svg = next(c.svg for c in charts.build(samples.live()).shown if c.key == "cpu")
+    svg = next(c.svg for c in build(samples.live()).shown if c.key == "cpu")
     assert "var(--c1," in svg
     assert "var(--muted," in svg
     assert "background-color" not in svg
 
 
 def test_hostile_names_are_escaped_in_a_static_chart():
-    built = charts.build(samples.renamed(samples.live(), "isal-1", samples.HOSTILE))
+    built = build(samples.renamed(samples.live(), "isal-1", samples.HOSTILE))
     text = " ".join(c.svg for c in built.shown)
     assert "<script" not in text
     assert "<img" not in text
@@ -113,7 +114,7 @@ def test_without_what_was_carried_there_is_no_cpu_per_gib():
     result = samples.live()
     silent = replace(result, scenario={**result.scenario, "guest": {"kind": "stress"}})
     assert bars.cpu_per_gib(silent) is None
-    assert any(sentence.startswith("No chart of CPU time per GiB") for sentence in charts.build(silent).omitted)
+    assert any(sentence.startswith("No chart of CPU time per GiB") for sentence in build(silent).omitted)
 
 
 def test_an_offloaded_batchs_parts_are_stacked_in_the_order_of_time():
@@ -131,7 +132,7 @@ def test_an_offloaded_batchs_parts_are_stacked_in_the_order_of_time():
 
 
 def test_the_offload_chart_has_its_own_section_and_only_where_a_device_was_used():
-    assert [c.key for c in charts.build(offload_samples.offload()).shown if c.section == "offload"] == ["offload"]
+    assert [c.key for c in build(offload_samples.offload()).shown if c.section == "offload"] == ["offload"]
     assert "offload" not in keys(samples.live())
 
 
@@ -151,7 +152,7 @@ def test_many_samples_are_thinned_but_keep_their_end():
 
 
 def test_the_script_needs_nothing_from_elsewhere():
-    script = charts.javascript()
+    script = javascript()
     assert "import(" not in script
     assert "</script" not in script.lower()
     assert 500_000 < len(script) < 1_500_000

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.results.result import Run, load_result, save_result
-from reports import html
 from reports.numbers import DASH
+from reports.run import page as report
 from reports.run import view
-from reports.run.charts import build as charts
 from reports.run.charts import choices as choice_charts
-from reports.run.choices import DEFINITIONS, HEADINGS, choices, decisions_of, followed
+from reports.run.charts.build import build
+from reports.run.choices import DEFINITIONS, choices, decisions_of, followed
 
 SCALARS = st.one_of(st.none(), st.booleans(), st.text(max_size=5), st.integers(-5, 10**12), st.floats())
 BASE = choice_samples.adaptive()
@@ -121,7 +121,7 @@ def test_the_links_estimate_is_drawn_exactly_where_it_was_known(timed):
 def test_the_table_has_a_row_per_decision_and_a_cell_per_heading(timed):
     (table,) = choices(only(entry(*each) for each in timed)).tables
     assert len(table.rows) == len(timed)
-    assert all(len(cells) == len(HEADINGS) for _, cells in table.rows)
+    assert all(len(row) == len(table.headings) for row in table.rows)
 
 
 def test_a_sentence_says_what_it_settled_on_how_often_it_changed_and_when_last():
@@ -181,7 +181,7 @@ def test_each_method_that_decides_has_its_sentence_charts_and_table():
     both = replace(first, scenario={**first.scenario, "methods": declared}, runs=runs)
     assert [s.split(":")[0] for s in choices(both).sentences] == ["auto", "auto, 8 threads"]
     assert len(choices(both).tables) == 2
-    keys = [c.key for c in charts.build(both).shown if c.section == "choices"]
+    keys = [c.key for c in build(both).shown if c.section == "choices"]
     assert keys == ["choices-1", "estimates-1", "choices-2", "estimates-2"]
 
 
@@ -201,12 +201,12 @@ def test_a_decision_after_the_total_time_is_not_cut_off():
 def test_the_table_tells_a_link_that_was_never_the_limit_from_one_that_is_not_in_the_file():
     missing = {key: value for key, value in entry(0.5, "zstd:1").items() if key != "link_bytes_per_s"}
     (table,) = choices(only([entry(0.0, "none"), entry(0.2, "lz4:0", 2.99e6), missing])).tables
-    assert [(time, cells[:2]) for time, cells in table.rows] == [
-        ("0.000", ("none", "not the limit")),
-        ("0.200", ("lz4:0", "3.0")),
-        ("0.500", ("zstd:1", DASH)),
+    assert [row[:3] for row in table.rows] == [
+        ("0.000", "none", "not the limit"),
+        ("0.200", "lz4:0", "3.0"),
+        ("0.500", "zstd:1", DASH),
     ]
-    assert table.rows[0][1][2:] == ("500", "500", "500", "2.00")
+    assert table.rows[0][3:] == ("500", "500", "500", "2.00")
 
 
 def test_a_long_table_is_folded():
@@ -215,7 +215,7 @@ def test_a_long_table_is_folded():
 
     assert not many(12).folded
     assert many(13).folded
-    page = html.render_report(only(entry(n / 10, f"zstd:{n % 2}") for n in range(13)))
+    page = report.render_report(only(entry(n / 10, f"zstd:{n % 2}") for n in range(13)))
     assert re.search(r"<summary>auto, run \d: 13 decisions</summary>", page)
 
 
@@ -254,7 +254,7 @@ def test_candidates_stand_in_the_order_of_their_first_use():
 
 def test_rates_that_a_logarithm_has_no_place_for_leave_the_chart_out_and_say_so():
     nothing = {"t_s": 0.0, "choice": "none", "link_bytes_per_s": None, "predicted_bytes_per_s": 0, "ratio": 1.0}
-    built = charts.build(only([nothing]))
+    built = build(only([nothing]))
     assert [c.key for c in built.shown if c.section == "choices"] == ["choices-1"]
     assert any("No chart of the estimates behind what auto chose" in sentence for sentence in built.omitted)
 
@@ -262,14 +262,14 @@ def test_rates_that_a_logarithm_has_no_place_for_leave_the_chart_out_and_say_so(
 @pytest.mark.parametrize("name", ["live", "empty", "all_failed", "codecs", "offload"])
 def test_a_page_without_decisions_has_no_word_of_choices(name):
     result = SAMPLES[name]()
-    page = html.render_report(result)
+    page = report.render_report(result)
     assert sections(page) == []
     assert 'href="#choices"' not in page
     assert not set(DEFINITIONS) & set(view.page(result).definitions)
 
 
 def test_a_page_with_decisions_has_the_section_its_link_its_charts_and_how_it_was_made():
-    page = html.render_report(choice_samples.adaptive())
+    page = report.render_report(choice_samples.adaptive())
     assert len(sections(page)) == 1
     section = page.split('<section id="choices"')[1].split("</section>")[0]
     assert re.findall(r'<figure class="chart" id="chart-([^"]+)"', section) == ["choices-1", "estimates-1"]
@@ -287,11 +287,11 @@ def test_markup_in_a_choice_is_inert():
     hostile = shared(
         only([entry(0.0, samples.HOSTILE), entry(0.1, "zstd:\x00\u202e1", 1e8)]), *([{samples.HOSTILE: 0.9}] * 6)
     )
-    page = html.render_report(hostile)
+    page = report.render_report(hostile)
     assert samples.HOSTILE not in page
     section = page.split('<section id="choices"')[1].split("</section>")[0]
     assert f"auto: {samples.HOSTILE} for 90" in unescape(section)
     assert not re.search(r"<(img|iframe|object)\b|<script>", section)
     assert not set("\x00\u202e") & set(section)
-    for chart in charts.build(hostile).shown:
+    for chart in build(hostile).shown:
         ElementTree.fromstring(chart.svg)

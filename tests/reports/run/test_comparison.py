@@ -21,7 +21,7 @@ def line(view, method, metric):
 def test_a_result_against_itself_shows_no_difference():
     view = compare(samples.live(), samples.live())
     assert {x.tone for x in view.lines} == {"unclear"}
-    assert (view.warnings, view.scenario_differences, view.environment_differences) == ((), (), ())
+    assert (view.warnings, [table.rows for table in view.differences]) == ((), [(), ()])
     assert line(view, "isal-1", "Total time (ms)").ratio == "1.000"
 
 
@@ -51,9 +51,7 @@ def test_two_runs_are_too_few_to_tell():
 def test_another_scenario_and_machine_are_warned_of():
     a, b = samples.live(), samples.live(bandwidth=None)
     view = compare(a, replace(b, environment={**b.environment, "cpu_model": "Other", "load_1min": 9.0}))
-    assert [(d.where, d.a, d.b) for d in view.scenario_differences] == [
-        ("link.bandwidth_bytes_per_s", "1 Gbit/s", "unlimited")
-    ]
+    assert list(view.differences[0].rows) == [("link.bandwidth_bytes_per_s", "1 Gbit/s", "unlimited")]
     assert view.warnings[0].startswith("The scenarios differ in 1 setting (link.bandwidth_bytes_per_s)")
     assert view.warnings[1] == "The environments differ (cpu_model): the change may come from them."
 
@@ -63,9 +61,7 @@ def test_links_of_two_lengths_are_warned_of():
     far = {**a.scenario, "link": {**a.scenario["link"], "delay_s": 0.05, "jitter_s": 0.0}}
     near = {**a.scenario, "link": {**a.scenario["link"], "delay_s": 0.0, "jitter_s": 0.0}}
     view = compare(replace(a, scenario=near), replace(a, scenario=far))
-    assert [(d.where, d.a, d.b) for d in view.scenario_differences] == [
-        ("link.delay_s", "0 ms each way", "50 ms each way")
-    ]
+    assert list(view.differences[0].rows) == [("link.delay_s", "0 ms each way", "50 ms each way")]
 
 
 FLAT = {"accel": "auto", "qemu": "qemu-system-x86_64", "memory_bytes": 1 << 29, "seed": 1, "path": None}
@@ -87,14 +83,14 @@ def test_keys_that_older_results_have_of_other_kinds_are_no_difference(older, ne
     old, new = samples.live(), samples.live()
     old = replace(old, scenario={**old.scenario, "guest": older, "link": {**old.scenario["link"], "loss": 0.0}})
     view = compare(old, replace(new, scenario={**new.scenario, "guest": newer}))
-    assert [d.where for d in view.scenario_differences] == [f"guest.{key}" for key in differing]
+    assert [row[0] for row in view.differences[0].rows] == [f"guest.{key}" for key in differing]
 
 
 def test_a_switch_at_the_top_that_only_one_result_has_is_a_difference():
     old, new = samples.live(), samples.live()
     without = {key: value for key, value in old.scenario.items() if key != "return_path"}
     view = compare(replace(old, scenario=without), replace(new, scenario={**without, "return_path": False}))
-    assert [d.where for d in view.scenario_differences] == ["return_path"]
+    assert [row[0] for row in view.differences[0].rows] == ["return_path"]
 
 
 def test_methods_in_one_result_only_are_named():

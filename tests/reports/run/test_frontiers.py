@@ -15,13 +15,15 @@ from rich.console import Console
 
 from harness import cli
 from harness.results.result import load_result, save_result
-from reports import html
 from reports.numbers import DASH
+from reports.run import page as report
 from reports.run import view
-from reports.run.charts import build as charts
-from reports.run.charts import frontiers as frontier_charts
+from reports.run.charts.build import build
+from reports.run.charts.frontiers import attempts
 from reports.run.frontiers import DEFINITIONS, frontiers
 from reports.site import page as site
+from reports.sweep.charts.frontiers import by_bandwidth, observed_by_bandwidth
+from reports.sweep.page import across
 from reports.terminal.summary import print_summary
 
 BASE = samples.convergence()
@@ -34,7 +36,11 @@ def rows(spec):
 
 def row_of(result, search, method):
     table = frontiers(result).tables[search]
-    return dict(zip(["Method", *table.headings], [method, *dict(table.rows)[method]], strict=True))
+    return dict(zip(table.headings, rows_by_name(table)[method], strict=True))
+
+
+def rows_by_name(table):
+    return {row[0]: row for row in table.rows}
 
 
 def section(page):
@@ -54,9 +60,9 @@ def test_each_row_has_both_ends_with_their_votes():
 def test_a_ratio_stands_with_what_both_brackets_allow():
     each = next(f for f in SLOW.frontiers if (f.search, f.method) == ("dirty_rate", "zstd-1"))
     low, high = each.vs_baseline_range
-    table = frontiers(SLOW).tables[0]
-    assert dict(table.rows)["zstd-1"][2] == f"{each.vs_baseline:.2f} x (over {low:.2f}, under {high:.2f})"
-    assert dict(table.rows)["original"][2] == DASH
+    found = rows_by_name(frontiers(SLOW).tables[0])
+    assert found["zstd-1"][3] == f"{each.vs_baseline:.2f} x (over {low:.2f}, under {high:.2f})"
+    assert found["original"][3] == DASH
 
 
 def test_where_the_guest_was_too_slow_the_row_and_the_sentence_and_a_warning_say_so():
@@ -90,14 +96,14 @@ def test_methods_that_got_equally_far_are_named_together():
 def test_a_search_that_was_interrupted_anywhere_has_its_page_without_a_word_that_is_none(count):
     result = samples.interrupted(count)
     said = frontiers(result)
-    words = " ".join(said.sentences) + " ".join(cell for t in said.tables for _, cells in t.rows for cell in cells)
+    words = " ".join(said.sentences) + " ".join(cell for t in said.tables for row in t.rows for cell in row)
     assert not re.search(r"\b(nan|None|inf)\b", words)
     assert all(spec is None or rows(spec) for s in ("dirty_rate", "downtime_limit")
-               for spec in [frontier_charts.attempts(result, s)])  # fmt: skip
+               for spec in [attempts(result, s)])  # fmt: skip
 
 
 def test_nothing_tried_yet_is_a_page_that_says_so():
-    page = html.render_report(samples.interrupted(0))
+    page = report.render_report(samples.interrupted(0))
     assert "No run was made, so no frontier is known." in section(page)
 
 
@@ -107,7 +113,7 @@ def test_wrong_memory_is_told_before_anything_is_believed():
 
 
 def test_the_page_has_frontiers_in_the_place_of_medians_over_unequal_runs():
-    page = html.render_report(BASE)
+    page = report.render_report(BASE)
     assert section(page).count("<h3>") == 2
     assert 'class="verdict"' not in page
     assert re.findall(r'<figure class="chart" id="chart-([^"]+)"', page) == ["dirty-rate", "downtime-limit"]
@@ -118,7 +124,7 @@ def test_a_page_without_a_search_has_no_word_of_it():
     result = report_samples.live()
     assert frontiers(result) is None
     assert not set(DEFINITIONS) & set(view.page(result).definitions)
-    assert charts.across([result, result]) == ()
+    assert across([result, result]) == ()
 
 
 def test_every_run_says_what_it_tried_and_how_it_ended():
@@ -128,7 +134,7 @@ def test_every_run_says_what_it_tried_and_how_it_ended():
 
 
 def test_the_chart_shows_every_attempt_and_one_large_mark_for_each_frontier():
-    drawn = rows(frontier_charts.attempts(BASE, "dirty_rate"))
+    drawn = rows(attempts(BASE, "dirty_rate"))
     tried = [r for r in BASE.runs if r.attempt.search == "dirty_rate"]
     assert len([row for row in drawn if row.get("big") is False]) == len(tried)
     large = {row["method"]: row["value"] for row in drawn if row.get("big")}
@@ -141,19 +147,19 @@ def test_an_index_of_several_links_has_the_frontiers_across_them(tmp_path):
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     found = re.findall(r'<figure class="chart" id="chart-([^"]+)"', text)
     assert found == ["dirty-rate-by-link", "downtime-limit-by-link", "downtime-by-link"]
-    drawn = rows(frontier_charts.by_bandwidth([BASE, SLOW], "dirty_rate"))
+    drawn = rows(by_bandwidth([BASE, SLOW], "dirty_rate"))
     assert list(dict.fromkeys(row["link"] for row in drawn)) == ["300 Mbit/s", "1 Gbit/s"]
 
 
 def test_links_of_two_lengths_stand_apart_across_links():
     far = replace(BASE, scenario={**BASE.scenario, "link": {**BASE.scenario["link"], "delay_s": 0.05}})
-    drawn = rows(frontier_charts.by_bandwidth([far, BASE], "dirty_rate"))
+    drawn = rows(by_bandwidth([far, BASE], "dirty_rate"))
     assert list(dict.fromkeys(row["link"] for row in drawn)) == ["1 Gbit/s", "1 Gbit/s, 100 ms round trip"]
 
 
 def test_a_method_has_one_colour_in_every_chart_across_links():
-    specs = [frontier_charts.by_bandwidth([BASE, SLOW], s) for s in ("dirty_rate", "downtime_limit")]
-    specs.append(frontier_charts.observed_by_bandwidth([BASE, SLOW]))
+    specs = [by_bandwidth([BASE, SLOW], s) for s in ("dirty_rate", "downtime_limit")]
+    specs.append(observed_by_bandwidth([BASE, SLOW]))
     scales = [spec["layer"][1]["encoding"]["color"]["scale"] for spec in specs]
     assert scales[0] == scales[1] == scales[2]
 
@@ -165,15 +171,15 @@ def test_one_link_alone_has_no_chart_across_links(tmp_path):
 
 def test_frontiers_survive_their_file(tmp_path):
     save_result(BASE, tmp_path / "result.json")
-    assert html.render_report(load_result(tmp_path)) == html.render_report(BASE)
+    assert report.render_report(load_result(tmp_path)) == report.render_report(BASE)
 
 
 def test_markup_in_a_frontier_is_inert():
     hostile = samples.hostile()
-    page = html.render_report(hostile)
+    page = report.render_report(hostile)
     assert report_samples.HOSTILE not in page
     assert not re.search(r"<(img|iframe|object)\b|<script>", page.split('<section id="verdict"')[1].split("<nav")[0])
-    for chart in (*charts.build(hostile).shown, *charts.across([hostile, hostile])):
+    for chart in (*build(hostile).shown, *across([hostile, hostile])):
         ElementTree.fromstring(chart.svg)
 
 

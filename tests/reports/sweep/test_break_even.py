@@ -10,7 +10,8 @@ from harness.results.model import Cost, Link
 from harness.results.result import MetricSummary, Result
 from reports.site.page import write_site
 from reports.sweep.break_even import groups
-from reports.sweep.charts.break_even import sections
+from reports.sweep.break_even_article import article
+from reports.sweep.charts.break_even import chart
 
 MBIT = 125_000
 STREAM_BYTES = 200_000_000
@@ -135,13 +136,15 @@ def test_auto_and_qemu_are_no_curves():
 
 
 def test_the_section_says_how_far_the_model_is_off():
-    (section,) = sections([cell(None), cell(25), cell(300, off=1.25), cell(1000)])
-    assert "over 9 points" in section.sentences[0]
-    assert "8 of them are within 10" in section.sentences[0]
-    assert "zstd-3 at 300 Mbit/s" in section.sentences[0]
-    assert [name for name, _ in section.methods] == ["lz4", "zstd-3"]
-    assert len(section.points) == 9
-    assert "break-even-1" in section.chart.svg or section.chart.key == "break-even-1"
+    (group,) = groups([cell(None), cell(25), cell(300, off=1.25), cell(1000)])
+    said = article(group)
+    assert "over 9 points" in said.sentences[0]
+    assert "8 of them are within 10" in said.sentences[0]
+    assert "zstd-3 at 300 Mbit/s" in said.sentences[0]
+    methods, points = said.tables
+    assert [row[0] for row in methods.rows] == ["lz4", "zstd-3"]
+    assert len(points.rows) == 9
+    assert chart(1, group).key == "break-even-1"
 
 
 def test_the_index_of_a_sweep_has_the_section_and_others_have_not(tmp_path):

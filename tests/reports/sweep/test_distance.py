@@ -7,8 +7,8 @@ import pytest
 from harness.results.result import MetricSummary, Result
 from reports.facts import link_text
 from reports.site.page import write_site
-from reports.sweep.charts.distance import sections
-from reports.sweep.distance import groups, headings, rows, sentences
+from reports.sweep.charts.distance import chart
+from reports.sweep.distance import article, groups
 
 
 def result(delay_s: float | None, *, bandwidth: int | None = 125_000_000, seed: int = 1, **total_s: float) -> Result:
@@ -34,13 +34,14 @@ def test_a_group_is_what_differs_in_the_delay_alone_and_goes_from_near_to_far():
     )
     (group,) = found
     assert group.round_trips_ms == (1, 50, 200)
-    assert headings(group) == ("original (ms)", "zstd (ms)")
-    assert rows(group) == (
-        ("1 ms", ("2\u202f000", "1\u202f000")),
-        ("50 ms", ("2\u202f000", "\u2013")),
-        ("200 ms", ("4\u202f000", "3\u202f000")),
+    (table,) = article(group).tables
+    assert table.headings == ("Round trip", "original (ms)", "zstd (ms)")
+    assert table.rows == (
+        ("1 ms", "2\u202f000", "1\u202f000"),
+        ("50 ms", "2\u202f000", "\u2013"),
+        ("200 ms", "4\u202f000", "3\u202f000"),
     )
-    said, how = sentences(group)
+    said, how = article(group).sentences
     assert how == "A relay held each byte back: TCP's own windows and losses over a distance are not in these times."
     assert said.startswith("Total time at 200 ms round trip against 1 ms, medians of 3 runs: original +100")
     assert "zstd +200" in said
@@ -50,13 +51,13 @@ def test_a_group_is_what_differs_in_the_delay_alone_and_goes_from_near_to_far():
 def test_an_older_result_without_a_delay_is_one_of_no_length():
     (group,) = groups([result(None, original=1.0), result(0.05, original=1.5)])
     assert group.round_trips_ms == (0, 100)
-    assert sections([result(None, original=1.0), result(0.05, original=1.5)])[0].chart.svg
+    assert chart(1, group).svg
 
 
 def test_one_length_is_no_group_and_no_figures_are_said_to_be_none():
     assert groups([result(0.05, original=1.0), result(0.05, original=1.1)]) == ()
     (group,) = groups([result(0.05, original=1.0), result(0.1, zstd=1.1)])
-    assert sentences(group) == ("No method has figures at both 100 and 200 ms round trip.",)
+    assert article(group).sentences == ("No method has figures at both 100 and 200 ms round trip.",)
 
 
 def test_an_index_shows_a_chart_and_a_table_for_each_link(tmp_path):

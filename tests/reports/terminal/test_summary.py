@@ -43,9 +43,9 @@ def test_each_row_says_how_many_batches_fell_back(method, end):
 
 def test_fallbacks_are_sentences_below_the_table():
     text = printed(offload_samples.offload())
-    assert "warning: opencl-4k: 24 of 1700 batches fell back to isal 1\n" in text
-    assert "warning: opencl-late: 1700 of 1700 batches fell back to isal 1; this is no offload result\n" in text
-    assert "warning: qatzip-1: 90 of 1700 calls fell back to QATzip's software\n" in text
+    assert "warning: opencl-4k: 24 of 1 700 batches fell back to isal 1, in 2 of 5 runs.\n" in text
+    assert "warning: opencl-late is not a result of opencl: all 1 700 of its batches fell back to isal 1." in text
+    assert "warning: qatzip-1: 90 of 1 700 calls fell back to QATzip's software.\n" in text
 
 
 def test_without_a_device_there_is_no_such_column():

@@ -1,0 +1,44 @@
+"""One result as a page, and two results beside each other, as HTML files that need nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from harness.results.result import Result
+from reports import html
+from reports.run import view
+from reports.run.charts.build import build
+
+__all__ = ["render_comparison", "render_report", "write_comparison", "write_report"]
+
+_RESULT: TypeAdapter[Result] = TypeAdapter(Result)
+
+
+def render_report(result: Result) -> str:
+    """One result's page."""
+    drawn = build(result)
+    return html.render(
+        "report.html",
+        interactive=bool(drawn.shown),
+        page=view.page(result),
+        charts=drawn.shown,
+        omitted=drawn.omitted,
+        download=html.download("result.json", _RESULT.dump_json(result)),
+    )
+
+
+def render_comparison(a: Result, b: Result, labels: tuple[str, str] = ("A", "B")) -> str:
+    """The page that compares ``b`` with ``a``."""
+    return html.render("compare.html", page=view.compare(a, b, labels))
+
+
+def write_report(result: Result, path: Path) -> None:
+    """One result as one self-contained page, whole or not at all. :raises ResultError: it cannot be written."""
+    html.write_whole(path, render_report(result))
+
+
+def write_comparison(a: Result, b: Result, path: Path, labels: tuple[str, str] = ("A", "B")) -> None:
+    """``b`` against ``a`` as one page, whole or not at all. :raises ResultError: it cannot be written."""
+    html.write_whole(path, render_comparison(a, b, labels))
