@@ -162,7 +162,7 @@ def test_a_processor_model_that_fails_is_named_in_words_and_qemus_own_are_only_l
     monkeypatch.setattr(accel, "QemuProcess", Fails)
     monkeypatch.setattr(accel, "_silence", lambda *_: None)
     with caplog.at_level("DEBUG"):
-        found = accel._probe_kvm.__wrapped__("qemu", usual_kind())
+        found = accel._probe_kvm.__wrapped__("qemu", usual_kind(), accel.CPU_MODELS)
     assert (
         found.reason == "a probe guest ran with -cpu host,-arch-capabilities (not with -cpu host: QEMU ended by itself)"
     )

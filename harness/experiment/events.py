@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 from harness.results.result import Run
 
-__all__ = ["Event", "LabOpened", "RunFinished", "RunProgress", "RunStarted"]
+__all__ = ["Event", "LabOpened", "Preparing", "RunFinished", "RunProgress", "RunStarted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """Something that takes long before the first run begins, ``what`` in a sentence."""
+
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +57,4 @@ class RunFinished:
     run: Run
 
 
-Event = LabOpened | RunStarted | RunProgress | RunFinished
+Event = Preparing | LabOpened | RunStarted | RunProgress | RunFinished

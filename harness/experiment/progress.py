@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.console import plain, print_note
-from harness.experiment.events import Event, LabOpened, RunFinished, RunProgress, RunStarted
+from harness.experiment.events import Event, LabOpened, Preparing, RunFinished, RunProgress, RunStarted
 from harness.results.result import Run
 from harness.terminal import one_line
 from harness.units import format_bytes, format_duration
@@ -43,6 +43,8 @@ def progress(
 
     def on_event(event: Event) -> None:
         board.take(event)
+        if isinstance(event, Preparing):
+            console.print(plain(event.what), highlight=False, soft_wrap=True)
         if isinstance(event, LabOpened):
             for sentence in event.conditions:
                 print_note(console, sentence)

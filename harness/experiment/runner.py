@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.errors import MissingError, PageferryError, ResultError, UserError
 from harness.experiment import environment
-from harness.experiment.events import Event, LabOpened, RunFinished, RunStarted
+from harness.experiment.events import Event, LabOpened, Preparing, RunFinished, RunStarted
 from harness.experiment.frontier import Frontiers
 from harness.experiment.outputs import RUN_FILES, replacing
 from harness.experiment.plan import Plan, Repeats, Turn
@@ -37,7 +37,7 @@ def run_scenario(scenario: Scenario, out: Path, on_event: OnEvent, *, resume: bo
     """
     path, plan = out / "result.json", _plan(scenario)
     resume = resume and path.exists()
-    with replacing(out, RUN_FILES, resume=resume) as settle, _Labs() as labs:
+    with replacing(out, RUN_FILES, resume=resume) as settle, _Labs(on_event) as labs:
         if resume:
             result = _saved(scenario, path)
         else:
@@ -73,7 +73,8 @@ def run_turn(lab: Lab, turn: Turn, logs: Path, on_event: OnEvent) -> Run:
 class _Labs:
     """The lab that is open: another is opened where a search tries what is the lab's."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_event: OnEvent) -> None:
+        self._on_event = on_event
         self._open = ExitStack()
         self._scenario: Scenario | None = None
         self._lab: Lab
@@ -88,7 +89,9 @@ class _Labs:
         if scenario != self._scenario:
             self._scenario = None
             self._open.close()
-            self._lab = self._open.enter_context(Lab(scenario))
+            lab = Lab(scenario)
+            lab.tell = lambda what: self._on_event(Preparing(what))
+            self._lab = self._open.enter_context(lab)
             self._scenario = scenario
         return self._lab
 

@@ -40,9 +40,13 @@ OnProgress = Callable[[RunProgress], None]
 
 
 class Lab:
-    """A scenario's guest and link, found once for all of its trials. A trial leaves nothing behind, however it ends."""
+    """A scenario's guest and link, found once for all of its trials. A trial leaves nothing behind, however it ends.
+
+    ``tell``: is told what takes long while it is opened, in a sentence.
+    """
 
     def __init__(self, scenario: Scenario) -> None:
+        self.tell: Callable[[str], None] = lambda _: None
         self._scenario = scenario
         self._pin = scenario.pin or Pin()
         self._guest = make_guest(scenario)
@@ -53,6 +57,7 @@ class Lab:
         """:raises MissingError: something that the guest needs is not here, or no link, room or processor."""
         self._pin.check()
         self._scratch = scratch_base(self._folder_bytes)
+        self._guest.tell = self.tell
         self._guest.open()
         self._link = choose_link(self._scenario.link)
         return self

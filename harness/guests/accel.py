@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import MissingError, QemuError
-from harness.guests.console import Beat, Feed, GuestFailure
+from harness.guests.console import Beat, GuestFailure
 from harness.guests.qemu_kind import CONSOLE, Beating
 from harness.hosts.rundir import open_scratch
 from harness.qemu.process import QemuProcess
@@ -25,7 +25,6 @@ __all__ = ["Accel", "probe_accel"]
 
 KVM = Path("/dev/kvm")
 _LOGGER = logging.getLogger(__name__)
-PATIENCE_S = 3.0  # the first heartbeat comes after 0.1 s under KVM (2-core AMD EPYC, 2026-11-22, n=10)
 # The host's own processor first, as operators run it; hosts that refuse one of its registers get it without those, and
 # the last is QEMU's smallest 64-bit model.
 CPU_MODELS = ("host", "host,-arch-capabilities", "qemu64")
@@ -45,14 +44,19 @@ class Accel:
         return ("-cpu", self.cpu)
 
 
-def probe_accel(qemu: str, kind: type[Beating], wanted: Literal["auto", "kvm", "tcg"] = "auto") -> Accel:
-    """The accelerator for ``kind`` of guest in ``qemu`` on this machine; probes once per process.
+def probe_accel(
+    qemu: str,
+    kind: type[Beating],
+    wanted: Literal["auto", "kvm", "tcg"] = "auto",
+    cpus: tuple[str, ...] = CPU_MODELS,
+) -> Accel:
+    """The accelerator for ``kind`` of guest in ``qemu`` on this machine, one of ``cpus`` its processor; probes once per process.
 
     :raises MissingError: KVM was asked for and does not work; says why.
     """
     if wanted == "tcg":
         return Accel("tcg", "qemu64", "asked for")
-    found = _probe_kvm(qemu, kind)
+    found = _probe_kvm(qemu, kind, cpus)
     if isinstance(found, Accel):
         return found
     if wanted == "kvm":
@@ -61,7 +65,7 @@ def probe_accel(qemu: str, kind: type[Beating], wanted: Literal["auto", "kvm", "
 
 
 @cache
-def _probe_kvm(qemu: str, kind: type[Beating]) -> Accel | str:
+def _probe_kvm(qemu: str, kind: type[Beating], cpus: tuple[str, ...]) -> Accel | str:
     """KVM with the first processor model that works, or why none does."""
     if not KVM.exists():
         return (
@@ -70,7 +74,7 @@ def _probe_kvm(qemu: str, kind: type[Beating]) -> Accel | str:
     if not os.access(KVM, os.R_OK | os.W_OK):
         return f"no permission to open {KVM} (join the group kvm, or run as root)"
     failures: list[str] = []
-    for cpu in CPU_MODELS:
+    for cpu in cpus:
         failure = _boot_failure(qemu, cpu, kind)
         if failure is None:
             tried = f" (not with {', '.join(failures)})" if failures else ""
@@ -85,16 +89,16 @@ def _boot_failure(qemu: str, cpu: str, kind: type[Beating]) -> str | None:
         argv = [qemu, "-machine", "pc,accel=kvm", "-cpu", cpu, "-S", *kind.probe_arguments(folder)]
         try:
             with QemuProcess("probe", argv, run_dir=folder, chardevs=[CONSOLE]) as guest:
-                return _silence(guest, guest.chardev_path(CONSOLE), kind.feed())
+                return _silence(guest, kind)
         except QemuError as exc:
             _LOGGER.debug("-cpu %s: %s", cpu, exc)
             return "QEMU ended by itself"
 
 
-def _silence(guest: QemuProcess, path: Path, feed: Feed) -> str | None:
-    deadline_s = time.monotonic() + PATIENCE_S
+def _silence(guest: QemuProcess, kind: type[Beating]) -> str | None:
+    feed, deadline_s = kind.feed(), time.monotonic() + kind.first_beat_s
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(path))
+        connection.connect(str(guest.chardev_path(CONSOLE)))
         connection.settimeout(0.1)
         guest.qmp.execute("cont")
         while time.monotonic() < deadline_s and (ended := guest.ended()) is None:
@@ -108,4 +112,4 @@ def _silence(guest: QemuProcess, path: Path, feed: Feed) -> str | None:
                 if isinstance(event, GuestFailure):
                     return f"the guest said: {event.message}"
     _LOGGER.debug("no heartbeat; %s", ended or f"QEMU's last words: {guest.last_words()!r}")
-    return "QEMU ended by itself" if ended else f"no heartbeat within {PATIENCE_S:g} s"
+    return "QEMU ended by itself" if ended else f"no heartbeat within {kind.first_beat_s:g} s"

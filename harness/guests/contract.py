@@ -105,12 +105,15 @@ class Ends(abc.ABC):
 
 
 class Guest(GuestKind, abc.ABC):
-    """One scenario's. ``folder_bytes``: the most that a migration keeps in its folder beside logs."""
+    """One scenario's. ``folder_bytes``: the most that a migration keeps in its folder beside logs. ``tell``: is to be told what
+    takes long while it is opened, in a sentence.
+    """
 
     folder_bytes: int = 0
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
+        self.tell: Callable[[str], None] = lambda _: None
 
     @staticmethod
     def given_by(scenario: Scenario, settings: type[Settings]) -> Settings:

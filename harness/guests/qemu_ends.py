@@ -99,6 +99,8 @@ class QemuEnds(Ends):
     def examine(self, crossing: Crossing) -> Crossing:
         """How long the guest stood still, what it wrote, and whether all of its memory arrived."""
         outcome = self._outcome
+        told = {**crossing.counters, **self.kind.told(self.sides, outcome.began_monotonic_s)}
+        crossing = replace(crossing, counters=told)
         if crossing.gave_up is not None:
             rate = self._dirty_rate("source", 0.0) if outcome.source_runs else None
             return replace(crossing, guest_dirty_rate_bytes_per_s=rate, doubts=_doubts(outcome, None))

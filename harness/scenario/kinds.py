@@ -135,6 +135,7 @@ GUESTS = Kinds(
     GuestKind,
     {
         "stress": "harness.guests.stress.kind:Stress",
+        "linux": "harness.guests.linux.kind:Linux",
         "stream": "harness.guests.streamed:Recorded",
         "synthetic": "harness.guests.streamed:Synthetic",
     },

@@ -46,8 +46,8 @@ def load(tmp_path):
         ("", "[guest]\nfill = {zeros = 1.0}", ["guest.fill.zeros", "'zero'"]),
         (
             "",
-            "[guest]\nkind = 'linux'",
-            ["guest.kind: 'linux': unknown guest kind", "known: stress, stream, synthetic"],
+            "[guest]\nkind = 'windows'",
+            ["guest.kind: 'windows': unknown guest kind", "known: stress, "],
         ),
         ("", "[guest]\npath = 'x'", ["guest.path: 'x'", 'kind = "stream"']),
         ("", "[guest]\nkind = 'stream'", ["guest.path", "is missing"]),

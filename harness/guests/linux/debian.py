@@ -33,13 +33,11 @@ class Package:
     def __init__(self, file: Path) -> None:
         self.name, version, _ = file.name.split("_", 2)
         self.version = version.replace("%3a", ":")
-        contents = file.with_suffix(".tar")
-        with contents.open("wb") as out:
+        self._contents = file.with_suffix(".tar")
+        with self._contents.open("wb") as out:
             _run(["dpkg-deb", "--fsys-tarfile", str(file)], file.parent, out=out)
-        self._tar = tarfile.open(contents)  # noqa: SIM115 - read as long as the package is
-        self._members = {
-            merged(member.name.removeprefix("./")): member for member in self._tar if member.type in _TYPES
-        }
+        with tarfile.open(self._contents) as tar:
+            self._members = {_path(member.name): member for member in tar if member.type in _TYPES}
         self.paths = tuple(self._members)
 
     def read(self, path: str) -> Entry:
@@ -47,8 +45,15 @@ class Package:
         member = self._members[path]
         if member.issym():
             return Entry(_TYPES[member.type] | 0o777, member.linkname.encode())
-        file = self._tar.extractfile(member)  # of a hard link: what it is linked to
-        return Entry(_TYPES[member.type] | (member.mode & 0o777), file.read() if file else b"")
+        if member.islnk():
+            return self.read(_path(member.linkname))
+        with self._contents.open("rb") as tar:
+            tar.seek(member.offset_data)
+            return Entry(_TYPES[member.type] | (member.mode & 0o777), tar.read(member.size))
+
+
+def _path(name: str) -> str:
+    return merged(name.removeprefix("./"))
 
 
 def merged(path: str) -> str:

@@ -14,6 +14,7 @@ _HEAP_TEXT_BYTES = 16 << 20
 @dataclass(frozen=True, slots=True)
 class Workload:
     """``operation``: what it counts, one of them. ``rate``: how many a second, if a scenario does not say; None: as many as it can.
+    ``least_memory_bytes``: of the guest.
 
     ``packages``: Debian's; ``wanted``: which files of them, as patterns. ``data``: path in the guest -> what makes its contents of
     Debian's catalogue of packages, a text of 50 MB.
@@ -22,6 +23,7 @@ class Workload:
     summary: str
     operation: str
     rate: int | None = None
+    least_memory_bytes: int = 256 << 20
     packages: tuple[str, ...] = ()
     wanted: tuple[str, ...] = ()
     data: Mapping[str, Callable[[bytes], bytes]] = field(default_factory=dict)
@@ -42,11 +44,12 @@ def _beginning(catalogue: bytes) -> bytes:
 _PYTHON = ("usr/bin/python3", "usr/lib/python3.*/*")
 
 WORKLOADS: Mapping[str, Workload] = {
-    "idle": Workload("a Linux that has started and has nothing to do", "nothing"),
+    "idle": Workload("a Linux that has started and has nothing to do", "nothing", least_memory_bytes=128 << 20),
     "filecache": Workload(
         "files in memory, read and written anew",
         "file",
         rate=20,
+        least_memory_bytes=512 << 20,
         packages=("linux-image-cloud-amd64", "python3-minimal"),
         wanted=("usr/lib/modules/*/kernel/*", *_PYTHON),
     ),
@@ -54,6 +57,7 @@ WORKLOADS: Mapping[str, Workload] = {
         "redis-server with Debian's catalogue of packages in it, read and written by a client",
         "read",
         rate=200,
+        least_memory_bytes=384 << 20,
         packages=("redis-server", "redis-tools", "python3-minimal"),
         wanted=("usr/bin/redis-server", "usr/bin/redis-cli", *_PYTHON),
         data={"data/catalogue": _commands},
@@ -69,13 +73,14 @@ WORKLOADS: Mapping[str, Workload] = {
         "a Python program with a large heap of records, some replaced",
         "record",
         rate=500,
+        least_memory_bytes=384 << 20,
         packages=("python3-minimal",),
         wanted=_PYTHON,
         data={"data/catalogue": _beginning},
     ),
     "stress-ng": Workload(
         "stress-ng filling a buffer with 64-bit words over and over, KubeVirt's load for migrations",
-        "100 operations of stress-ng's",
+        "operation of stress-ng",
         packages=("stress-ng",),
         wanted=("usr/bin/stress-ng",),
     ),

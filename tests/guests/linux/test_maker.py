@@ -1,6 +1,8 @@
 """The guest's files: made once, kept, made anew where they were changed; and what apt's refusals come to. No network."""
 
 import hashlib
+import shutil
+import subprocess
 import threading
 
 import pytest
@@ -8,8 +10,8 @@ import pytest
 from harness.errors import MissingError
 from harness.guests import freestanding
 from harness.guests.linux import heart, maker
-from harness.guests.linux.cpio import data_file
-from harness.guests.linux.debian import Debian
+from harness.guests.linux.cpio import data_file, symlink
+from harness.guests.linux.debian import Debian, Package
 from harness.guests.linux.gather import Gathered
 from harness.guests.linux.maker import make
 from harness.guests.linux.recipe import KERNEL, Recipe, initrd
@@ -129,6 +131,27 @@ def test_lists_that_are_too_old_are_fetched_into_a_folder_of_our_own(tools, pack
     assert (debian.fetch(["one"]), debian.fetch(["two"])) == ([], [])
     words = [line.split()[-1] for line in (packages / "calls").read_text().splitlines()]
     assert words == ["one", "update", "one", "two"]
+
+
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not here: no Debian")
+def test_a_package_s_files_are_read_through_links_and_where_they_are_since_usr_was_merged(packages):
+    root = packages / "root"
+    (root / "DEBIAN").mkdir(parents=True)
+    (root / "DEBIAN/control").write_text(
+        "Package: tool\nVersion: 1:2.0-1\nArchitecture: all\nMaintainer: a <a@b.c>\nDescription: a\n"
+    )
+    (root / "lib").mkdir()
+    (root / "lib/one").write_bytes(b"contents")
+    (root / "lib/two").hardlink_to(root / "lib/one")
+    (root / "usr/bin").mkdir(parents=True)
+    (root / "usr/bin/three").symlink_to("/lib/one")
+    file = packages / "tool_1%3a2.0-1_all.deb"
+    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", root, file], check=True, capture_output=True)
+    package = Package(file)
+    assert (package.name, package.version) == ("tool", "1:2.0-1")
+    assert sorted(package.paths) == ["usr/bin/three", "usr/lib/one", "usr/lib/two"]
+    assert package.read("usr/lib/one") == package.read("usr/lib/two") == data_file(b"contents")
+    assert package.read("usr/bin/three") == symlink("/lib/one")
 
 
 def test_what_packages_depend_on_leaves_out_names_that_stand_for_several(tools, packages):

@@ -1,0 +1,151 @@
+"""Linux as a kind of guest: its files, its arguments for QEMU, how it is seen to work, and how much it did meanwhile."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from harness.errors import QemuError
+from harness.guests.accel import probe_accel
+from harness.guests.compare import Verdict
+from harness.guests.console import ConsoleEvent, Feed, GuestFailure
+from harness.guests.held import compare_held
+from harness.guests.linux.console import Console, Ready, Tick, Work
+from harness.guests.linux.maker import Made, make
+from harness.guests.linux.recipe import KERNEL, initrd
+from harness.guests.linux.settings import LinuxSettings
+from harness.guests.linux.workloads import WORKLOADS
+from harness.guests.qemu_guest import QemuGuest
+from harness.guests.qemu_kind import CONSOLE, Beating, Pulse, Sides
+from harness.qemu.memory import GuestMemory
+from harness.qemu.survey import survey
+from harness.results.document import Scalar
+from harness.scenario.model import Scenario
+from harness.streams.memory.cache import cache_dir
+from harness.units import MIB
+
+__all__ = ["Linux"]
+
+_PROBE_BYTES = 256 * MIB
+_PROBED = "idle"
+_ALIVE_TIMEOUT_S = 20.0
+_FEWEST_BEATS = 50
+"""Work is told of at every tenth beat."""
+
+
+class Linux(QemuGuest, Beating):
+    """Nothing in it keeps still, so all of its memory is compared while it stands still."""
+
+    settings = LinuxSettings
+    summary = "a Linux with a real program on it, made from Debian's packages"
+    pulse = Pulse(before=100, after=10)  # of 10 ms each: a second shows its pace undisturbed
+    holds = True
+    ready_timeout_s = 180.0  # under TCG on a loaded machine; undisturbed it takes 3 to 12 s there
+    first_beat_s = 8.0
+
+    def __init__(self, scenario: Scenario) -> None:
+        given = self.given_by(scenario, LinuxSettings)
+        super().__init__(scenario, given)
+        self._given = given
+        self._workload = WORKLOADS[given.workload]
+        self._kernel: Made
+        self._initrd: Made
+
+    def open(self) -> None:
+        """Makes its files, or finds them. :raises MissingError: as every QEMU's guest, or Debian's packages cannot be had."""
+        survey(self.given.qemu)
+        cache = cache_dir()
+        self._kernel = make(KERNEL, cache, self.tell)
+        self._initrd = make(initrd(self._given.workload), cache, self.tell)
+        super().open()
+        if self.accel.name == "kvm":  # hosts that run a small guest may still fail at a kernel
+            self.accel = probe_accel(self.given.qemu, Linux, self.given.accel, (self.accel.cpu,))
+
+    def describe(self) -> dict[str, Scalar]:
+        """The packages too, with their versions."""
+        packages = {**self._kernel.packages, **self._initrd.packages}
+        return {
+            **super().describe(),
+            "guest_packages": ", ".join(f"{name} {version}" for name, version in sorted(packages.items())),
+            "guest_kernel_sha256": self._kernel.sha256,
+            "guest_initrd_sha256": self._initrd.sha256,
+        }
+
+    @classmethod
+    def probe_arguments(cls, folder: Path) -> list[str]:  # noqa: ARG003 - all that it needs is kept elsewhere
+        """Idle."""
+        files = [make(recipe, cache_dir()) for recipe in (KERNEL, initrd(_PROBED))]
+        return [*GuestMemory(_PROBE_BYTES).arguments(), *_devices(), *_boot(files, seed=1, rate=1)]
+
+    def arguments(self, *, boots: bool) -> list[str]:
+        """Only the source gets a kernel: its memory comes to the destination with the migration."""
+        rate = self._given.rate or self._workload.rate or 0
+        files = [self._kernel, self._initrd]
+        return [*_devices(), *(_boot(files, self._given.seed, rate) if boots else ())]
+
+    @staticmethod
+    def feed() -> Feed:
+        """Its language."""
+        return Console().feed
+
+    def wait_ready(self, sides: Sides, since_s: float, timeout_s: float) -> None:
+        """Until its workload says so."""
+        said = sides.consoles.wait_said("source", _is_ready, timeout_s, since_s=since_s)
+        if isinstance(said, GuestFailure):
+            raise QemuError(
+                f'source: the guest does not get ready: {said.message}; look into source.log, or write more "memory"'
+            )
+
+    def compare(self, sides: Sides) -> Sequence[Verdict]:
+        """Every RAM block."""
+        return compare_held(sides.qemus["source"], sides.qemus["destination"])
+
+    def wait_alive(self, sides: Sides) -> None:
+        """Until it has done more than it had at the source; one that has nothing to do is known by its heart."""
+        if self._given.workload == "idle":
+            return
+        more = _has_done_more(_done(sides.consoles.beats("source")))
+        said = sides.consoles.wait_said("destination", more, _ALIVE_TIMEOUT_S, since_s=0.0)
+        if isinstance(said, GuestFailure):
+            raise QemuError(f"destination: the guest came over and failed: {said.message}")
+
+    def told(self, sides: Sides, began_s: float) -> Mapping[str, float]:
+        """How many operations a second it did before the migration, and at the source during it."""
+        beats = sides.consoles.beats("source")
+        began = bisect_left(beats, began_s, key=lambda beat: beat.at_s)
+        before, during = _pace(beats[max(0, began - self.pulse.before) : began]), _pace(beats[began:])
+        if self._given.workload == "idle" or before is None or during is None:
+            return {}
+        return {"guest_operations_per_s_before": before, "guest_operations_per_s_during": during}
+
+
+def _devices() -> list[str]:
+    return ["-nodefaults", "-no-user-config", "-display", "none", "-bios", "qboot.rom", "-serial", f"chardev:{CONSOLE}"]
+
+
+def _boot(files: Sequence[Made], seed: int, rate: int) -> list[str]:
+    kernel, first_files = (str(made.path) for made in files)
+    told = f"console=ttyS0 quiet panic=-1 pageferry.SEED={seed} pageferry.RATE={rate}"
+    return ["-kernel", kernel, "-initrd", first_files, "-append", told]
+
+
+def _is_ready(event: object) -> bool:
+    return isinstance(event, Ready | GuestFailure)
+
+
+def _has_done_more(than: int) -> Callable[[object], bool]:
+    return lambda event: isinstance(event, GuestFailure) or (isinstance(event, Work) and event.done > than)
+
+
+def _pace(beats: Sequence[ConsoleEvent]) -> float | None:
+    """Operations a second; None: too few beats to tell."""
+    if len(beats) < _FEWEST_BEATS:
+        return None
+    return (_done(beats) - _done(beats[:1])) / (beats[-1].at_s - beats[0].at_s)
+
+
+def _done(beats: Sequence[ConsoleEvent]) -> int:
+    """By the last of them."""
+    last = beats[-1].event if beats else None
+    return last.done if isinstance(last, Tick) else 0

@@ -1,0 +1,148 @@
+"""The Linux guest without QEMU: its words, its settings, its arguments, and how its pace is told."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_scenario import load_minimal, message_of
+
+from harness.errors import QemuError
+from harness.guests.console import ConsoleEvent, GuestFailure
+from harness.guests.linux.console import Console, Line, Ready, Tick, Work
+from harness.guests.linux.kind import Linux
+from harness.guests.linux.maker import Made
+from harness.guests.qemu_kind import Sides
+
+SPEECH = (
+    b"[    1.5] some driver: no such device\n\xffat=1500 done=0\n\xff\xffready\nat=1600 done=12\n"
+    b"\xffreading caf\xc3\xa9\n\xfffailed: the workload ended with status 1\n\xff"
+)
+EVENTS = [
+    Line("[    1.5] some driver: no such device"),
+    Tick(0),
+    Work(1500, 0),
+    Tick(0),
+    Tick(0),
+    Ready(),
+    Work(1600, 12),
+    Tick(12),
+    Line("reading café"),
+    Tick(12),
+    GuestFailure("failed: the workload ended with status 1"),
+    Tick(12),
+]
+
+
+@given(st.lists(st.integers(0, len(SPEECH))))
+def test_the_guest_is_understood_wherever_its_words_are_cut(cuts):
+    console, events, at = Console(), [], 0
+    for cut in [*sorted(cuts), len(SPEECH)]:
+        events += console.feed(SPEECH[at:cut])
+        at = max(at, cut)
+    assert events == EVENTS
+
+
+@given(st.integers(0, len(SPEECH)))
+def test_a_reader_that_joins_late_misreads_no_beat_and_no_whole_line(start):
+    """What was cut off is lost, with its count; all behind the next line's end is as it would have been."""
+    behind = SPEECH.find(b"\n", start)
+    late = Console().feed(SPEECH[start:])
+    assert sum(isinstance(event, Tick) for event in late) == SPEECH[start:].count(b"\xff")
+    whole = [event for event in Console().feed(SPEECH[behind + 1 :]) if not isinstance(event, Tick)]
+    assert behind < 0 or [event for event in late if not isinstance(event, Tick)][-len(whole) :] == whole or not whole
+
+
+@given(st.binary(max_size=200))
+def test_noise_is_never_work(noise):
+    events = Console().feed(noise.replace(b"at=", b"") + b"\n")
+    assert not any(isinstance(event, Work) for event in events)
+
+
+@pytest.mark.parametrize(
+    "words", ["[ 4.2] Kernel panic - not syncing: x", "[ 9.1] Out of memory: Killed process 87 (python3)"]
+)
+def test_a_kernel_that_gives_up_is_heard(words):
+    assert Console().feed(words.encode() + b"\r\n") == [GuestFailure(words)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("workload = 'reddis'", ["guest.workload: 'reddis': unknown workload", "did you mean 'redis'", "known: idle"]),
+        ("workload = 'build'\nrate = 5", ["guest.rate: 5", '"build" has no rate', '"redis"']),
+        ("workload = 'redis'\nrate = 0", ["guest.rate: 0", "greater than or equal to 1"]),
+        ("workload = 'redis'\nmemory = '256MiB'", ["guest.memory: 256 MiB", '"redis" needs 384 MiB or more']),
+        ("dirty_rate = '1MiB/s'", ["guest.dirty_rate", 'kind = "linux" has no such key', 'kind = "stress"']),
+    ],
+)
+def test_impossible_settings_are_named(keys, words, tmp_path):
+    tables = f"[guest]\nkind = 'linux'\n{keys}\n"
+    text = message_of(lambda: load_minimal(tmp_path, tables=tables))
+    assert all(word in text for word in words), text
+
+
+def guest(tmp_path, keys=""):
+    made = Linux(load_minimal(tmp_path, tables=f"[guest]\nkind = 'linux'\n{keys}\n"))
+    made._kernel, made._initrd = (Made(tmp_path / name, "0", {}) for name in ("vmlinuz", "redis.cpio"))
+    return made
+
+
+def test_only_the_source_gets_a_kernel_with_the_seed_and_the_rate(tmp_path):
+    redis = guest(tmp_path, "workload = 'redis'\nseed = 7")
+    source, destination = redis.arguments(boots=True), redis.arguments(boots=False)
+    assert source[: len(destination)] == destination
+    assert "-kernel" not in destination
+    assert source[-1].endswith(" pageferry.SEED=7 pageferry.RATE=200")
+    assert guest(tmp_path, "workload = 'redis'\nrate = 9").arguments(boots=True)[-1].endswith("RATE=9")
+
+
+class Heard:
+    """Consoles on which this was heard."""
+
+    def __init__(self, source=(), destination=()):
+        self._beats = {"source": list(source), "destination": list(destination)}
+
+    def beats(self, console):
+        return self._beats[console]
+
+    def wait_said(self, console, wanted, timeout_s, *, since_s):
+        for beat in self._beats[console]:
+            if wanted(beat.event):
+                return beat.event
+        raise QemuError("the guest did not answer")
+
+
+def ticks(per_s, begin_s, end_s, done=0):
+    count = round((end_s - begin_s) * 100)
+    return [ConsoleEvent("source", begin_s + i / 100, Tick(done + round(i / 100 * per_s))) for i in range(count + 1)]
+
+
+def test_its_pace_is_told_for_the_second_before_a_migration_and_for_the_migration(tmp_path):
+    loading, before, during = ticks(0, 0, 9), ticks(500, 9, 10), ticks(100, 10.01, 12, done=500)
+    sides = Sides({}, Heard([*loading, *before, *during]), None)
+    told = guest(tmp_path, "workload = 'redis'").told(sides, 10.005)
+    assert told["guest_operations_per_s_before"] == pytest.approx(500, rel=0.02)
+    assert told["guest_operations_per_s_during"] == pytest.approx(100, rel=0.02)
+
+
+def test_nothing_is_told_of_what_has_no_work_or_was_too_short_to_tell(tmp_path):
+    heard = Heard([*ticks(500, 9, 10), *ticks(500, 10.01, 10.1)])
+    assert guest(tmp_path, "workload = 'redis'").told(Sides({}, heard, None), 10.005) == {}
+    assert guest(tmp_path).told(Sides({}, Heard(ticks(0, 0, 20)), None), 10) == {}
+
+
+def test_a_guest_lives_when_it_has_done_more_than_at_the_source(tmp_path):
+    def arrived(*events):
+        heard = Heard(ticks(100, 0, 1), [ConsoleEvent("destination", 2.0, event) for event in events])
+        guest(tmp_path, "workload = 'redis'").wait_alive(Sides({}, heard, None))
+
+    arrived(Work(2000, 100), Work(2100, 101))
+    with pytest.raises(QemuError, match="did not answer"):
+        arrived(Work(2000, 100), Ready())
+    with pytest.raises(QemuError, match="came over and failed: failed: x"):
+        arrived(GuestFailure("failed: x"))
+
+
+def test_a_guest_that_fails_before_it_is_ready_is_told_in_its_words(tmp_path):
+    heard = Heard([ConsoleEvent("source", 1.0, GuestFailure("[ 9.1] Out of memory: Killed process 87 (python3)"))])
+    with pytest.raises(QemuError, match=r'does not get ready: .*Killed process 87.*write more "memory"'):
+        guest(tmp_path).wait_ready(Sides({}, heard, None), 0.0, 1.0)

@@ -1,0 +1,41 @@
+"""A real Linux, made from Debian's packages here and now, migrated between two QEMUs and compared byte for byte."""
+
+import shutil
+
+import pytest
+from small_scenario import load_minimal
+
+from harness.errors import MissingError
+from harness.experiment.trial import Lab
+from harness.guests.linux.maker import make
+from harness.guests.linux.recipe import KERNEL, initrd
+
+QEMU = "qemu-system-x86_64"
+pytestmark = [pytest.mark.qemu, pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")]
+# TCG runs everywhere, and to find out whether KVM boots a kernel takes 8 s where it does not.
+SETTINGS = """
+[guest]
+kind = "linux"
+accel = "tcg"
+memory = "128MiB"
+[link]
+kind = "relay"
+"""
+
+
+def test_an_idle_linux_is_made_boots_and_arrives_whole(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    try:
+        for recipe in (KERNEL, initrd("idle")):
+            make(recipe, tmp_path / "cache" / "pageferry")
+    except MissingError as exc:
+        pytest.skip(f"Debian's packages cannot be had: {exc}")
+    scenario = load_minimal(tmp_path, tables=SETTINGS)
+    with Lab(scenario) as lab:
+        facts = lab.describe()
+        run = lab.run(scenario.methods[1], tmp_path / "logs", lambda _: None)
+    assert (run.status, run.verified) == ("completed", True), run
+    assert any(line.startswith("compared 134,217,728 bytes of pc.ram: equal") for line in run.verification)
+    assert 0 < run.downtime_s <= run.heartbeat_gap_s < run.total_time_s
+    assert "linux-image-" in facts["guest_packages"]
+    assert "busybox-static" in facts["guest_packages"]
