@@ -123,7 +123,7 @@ def guest_text(result: Result) -> str:
     kind = guest.get("kind", "unknown")
     memory = format_bytes(guest["memory_bytes"]) if "memory_bytes" in guest else ""
     if kind == "stream":
-        return f"recorded stream {guest.get('path') or ''}".strip()
+        return f"recorded stream {guest.get('stream') or guest.get('path') or ''}".strip()
     if kind == "synthetic":
         return f"generated stream of a {memory} guest".replace("  ", " ")
     words = f"{memory} {kind} guest".strip()

@@ -1,12 +1,13 @@
-"""The scenarios that come with pageferry, and where to find them. Knows their files, not what is in them."""
+"""The scenarios and recordings that come with pageferry, and where to find them. Knows their files, not what is in them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["find", "names"]
+__all__ = ["find", "find_recording", "names", "recordings"]
 
 _FOLDER = Path(__file__).parent
+_RECORDINGS = _FOLDER / "recordings"
 
 
 def names() -> tuple[str, ...]:
@@ -17,3 +18,13 @@ def names() -> tuple[str, ...]:
 def find(name: str) -> Path | None:
     """The file of the shipped scenario ``name`` (without ``.toml``), or None."""
     return _FOLDER / f"{name}.toml" if name in names() else None
+
+
+def recordings() -> tuple[str, ...]:
+    """Names of the shipped recordings, sorted."""
+    return tuple(sorted(path.stem for path in _RECORDINGS.glob("*.pfs")))
+
+
+def find_recording(name: str) -> Path | None:
+    """The file of the shipped recording ``name`` (without ``.pfs``), or None."""
+    return _RECORDINGS / f"{name}.pfs" if name in recordings() else None

@@ -129,13 +129,13 @@ def _shortened(part: GuestSettings, most_bytes: int) -> Iterator[GuestSettings]:
         raise UserError(
             f"a guest of kind {part.kind!r} cannot be replayed; name a scenario whose guest we make, or a stream"
         )
-    elif (stream := open_stream(Path(part.path))).stream_bytes <= most_bytes:
+    elif (stream := open_stream(part.file)).stream_bytes <= most_bytes:
         yield part
     else:
         with tempfile.TemporaryDirectory(prefix="pageferry-") as temporary:
             short = Path(temporary, stream.path.name)
             _copy_beginning(stream.path, short, most_bytes)
-            yield part.model_copy(update={"path": str(short)})
+            yield RecordedSettings(path=str(short))
 
 
 def _copy_beginning(path: Path, short: Path, count: int) -> None:

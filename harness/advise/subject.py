@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import scenarios
 from harness.errors import ScenarioError, UserError
 from harness.guests.streamed import RecordedSettings, SyntheticSettings
 from harness.results.model import Guest
@@ -40,13 +41,16 @@ class Subject:
 
 
 def read_subject(text: str, dirty_bytes_per_s: int | None) -> Subject:
-    """Of a scenario's name, a scenario file, or (any other file) a recorded stream.
+    """Of a scenario's name, a scenario file, (any other file) a recorded stream, or a shipped recording's name.
 
     :raises ScenarioError: no such scenario, or it is wrong. :raises UserError: the file is no stream.
     """
     path = Path(text)
     if path.is_file() and path.suffix != ".toml":
-        return _of_stream(path, dirty_bytes_per_s, None)
+        part = RecordedSettings(path=str(path.absolute()))
+        return _of_stream(part, dirty_bytes_per_s, None)
+    if text in scenarios.recordings() and text not in scenarios.names():
+        return _of_stream(RecordedSettings(stream=text), dirty_bytes_per_s, None)
     try:
         scenario = load_scenario(text)
     except ScenarioError as exc:
@@ -54,7 +58,7 @@ def read_subject(text: str, dirty_bytes_per_s: int | None) -> Subject:
             raise
         raise ScenarioError(f"{exc}; a recorded stream is named by its file, and there is none of this name") from exc
     if isinstance(scenario.guest, RecordedSettings):
-        found = _of_stream(Path(scenario.guest.path), dirty_bytes_per_s, scenario.downtime_limit_s)
+        found = _of_stream(scenario.guest, dirty_bytes_per_s, scenario.downtime_limit_s)
     elif isinstance(scenario.guest, MemorySettings):
         found = _of_guest(text, scenario.guest, scenario.downtime_limit_s, dirty_bytes_per_s)
     else:
@@ -70,10 +74,10 @@ def _of_link(scenario: Scenario) -> Iterator[str]:
         yield "The model's link has no delay, jitter or loss; what this scenario's link has of them is not in it."
 
 
-def _of_stream(path: Path, dirty_bytes_per_s: int | None, downtime_limit_s: float | None) -> Subject:
-    stream = open_stream(path)
+def _of_stream(part: RecordedSettings, dirty_bytes_per_s: int | None, downtime_limit_s: float | None) -> Subject:
+    stream = open_stream(part.file)
     guest = Guest(stream.stream_bytes, stream.stream_bytes, dirty_bytes_per_s or 0)
-    words = f"recorded stream {path.name}, {format_bytes(stream.stream_bytes)}"
+    words = f"recorded stream {part.file.name}, {format_bytes(stream.stream_bytes)}"
     notes = []
     if stream.stream_bytes > MOST_BYTES:
         notes.append(
@@ -81,7 +85,6 @@ def _of_stream(path: Path, dirty_bytes_per_s: int | None, downtime_limit_s: floa
         )
     if dirty_bytes_per_s is not None:
         notes.append("A stream does not tell its guest's working set: all of it is taken to be dirtied in turn.")
-    part = RecordedSettings(path=str(path.absolute()))
     return Subject(words, guest, part, dirty_bytes_per_s, downtime_limit_s, tuple(notes))
 
 

@@ -24,6 +24,7 @@ _EPILOG = """\b
 Examples:
   pageferry info guest.pfs
   pageferry info guest.pfs --json | jq .pages.classes
+FILE may also be the name of a recording that comes with pageferry: see pageferry list recordings.
 
 \b
 All of the stream is read, and a recording's checksums are checked. Page classes, the first that fits:
@@ -41,10 +42,12 @@ All of the stream is read, and a recording's checksums are checked. Page classes
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(*, file: Path, as_json: bool) -> None:
     """Show the guest, the passes and the pages of a stream that pageferry record kept in FILE."""
+    import scenarios
     from harness.console import make_console, plain
     from harness.streams.info import DOCUMENT, read_info
 
-    console = make_console()
+    console, shipped = make_console(), scenarios.find_recording(str(file))
+    file = file if shipped is None or file.exists() else shipped
     if as_json or not console.is_terminal:
         found = read_info(file)
     else:

@@ -1,4 +1,4 @@
-"""``pageferry list``: which backends, scenarios, guests and links there are, and why what is missing is missing."""
+"""``pageferry list``: which backends, scenarios, guests, links and recordings there are, and why what is missing is missing."""
 
 from __future__ import annotations
 
@@ -25,14 +25,20 @@ Examples:
 """
 
 
-@click.command(name="list", epilog=_EPILOG, short_help="List backends, scenarios, guests and links.")
-@click.argument("what", required=False, type=click.Choice(["backends", "scenarios", "guests", "links"]))
+@click.command(name="list", epilog=_EPILOG, short_help="List backends, scenarios, guests, links and recordings.")
+@click.argument("what", required=False, type=click.Choice(["backends", "scenarios", "guests", "links", "recordings"]))
 def command(*, what: str | None) -> None:
-    """List backends, scenarios, guests or links (all when not told), and why what is missing is missing."""
+    """List backends, scenarios, guests, links or recordings (all when not told), and why what is missing is missing."""
     from harness.console import make_console
 
     console = make_console()
-    tables = {"backends": _backends, "scenarios": _scenarios, "guests": _guests, "links": _links}
+    tables = {
+        "backends": _backends,
+        "scenarios": _scenarios,
+        "guests": _guests,
+        "links": _links,
+        "recordings": _recordings,
+    }
     for name, table in tables.items():
         if what in (None, name):
             console.print(table())
@@ -102,6 +108,25 @@ def _links() -> Table:
         return missing is None, missing or "-"
 
     return _kinds("links (link.kind of a scenario)", "why not", LINKS, look)
+
+
+def _recordings() -> Table:
+    import scenarios
+    from harness.console import make_table, plain
+    from harness.streams.recording.reader import open_recording
+    from harness.units import format_bytes
+
+    table = make_table(
+        "recordings (guest.stream of a scenario)", "name", "stream", "file", "passes", "guest", "recorded"
+    )
+    for name in scenarios.recordings():
+        if (path := scenarios.find_recording(name)) is not None:
+            found = open_recording(path)
+            facts, about = found.index.facts, found.about
+            sizes = (format_bytes(facts.stream_bytes), format_bytes(found.file_bytes), str(len(facts.passes)))
+            guest = " ".join(str(about.guest[key]) for key in ("kind", "workload") if key in about.guest)
+            table.add_row(plain(name), *sizes, plain(guest), plain(about.recorded_at))
+    return table
 
 
 def _kinds(title: str, last: str, kinds: Kinds[Kind], look: Callable[[type[Kind]], tuple[bool, str]]) -> Table:

@@ -15,7 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
+import scenarios
 from harness.guests.contract import Crossing, Ends, Glimpse, Guest, OnGlimpse, Place
+from harness.names import unknown
 from harness.results.document import Scalar
 from harness.scenario.fault import Fault, shown
 from harness.scenario.kinds import GuestSettings
@@ -40,11 +42,20 @@ class RecordedSettings(GuestSettings):
     has_qemu: ClassVar[bool] = False
 
     kind: Literal["stream"] = "stream"
-    path: str
-    """The file that `pageferry record` made; in a scenario relative to the scenario's own file."""
+    path: str | None = None
+    """A file that `pageferry record` made; in a scenario relative to the scenario's own file."""
+    stream: str | None = None
+    """Instead of `path`: the name of a recording that comes with pageferry, of `pageferry list recordings`."""
 
     def located(self, folder_of: Callable[[str], Path]) -> Self:
         """A stream that can be opened now, rather than found missing when its first run starts."""
+        if self.stream is not None:
+            self._check_shipped(self.stream)
+            return self
+        if self.path is None:
+            known = ", ".join(scenarios.recordings()) or "none"
+            shipped = f"or write stream = NAME for a recording that comes with pageferry ({known})"
+            raise Fault(("path",), f"is missing: name a file that pageferry record made, {shipped}", because=("kind",))
         path = folder_of("path") / self.path
         if not path.is_file():
             reason = "is not a file" if path.exists() else "there is no such file"
@@ -52,6 +63,20 @@ class RecordedSettings(GuestSettings):
         if not os.access(path, os.R_OK):
             raise Fault(("path",), f"{shown(str(path))}: may not be read: check its permissions")
         return self.model_copy(update={"path": str(path)})
+
+    def _check_shipped(self, name: str) -> None:
+        if self.path is not None:
+            raise Fault(
+                ("stream",), f"{shown(name)}: path names a recording as well: keep one of them", because=("path",)
+            )
+        if scenarios.find_recording(name) is None:
+            raise Fault(("stream",), unknown("recording", name, scenarios.recordings()))
+
+    @property
+    def file(self) -> Path:
+        """Where the stream is, once ``located``."""
+        shipped = scenarios.find_recording(self.stream or "")
+        return shipped if shipped is not None else Path(self.path or "")
 
 
 class SyntheticSettings(MemorySettings):
@@ -106,7 +131,7 @@ class Recorded(Streamed):
 
     def find(self) -> StreamFile:
         """Of ``pageferry record``."""
-        return open_stream(Path(self._given.path))
+        return open_stream(self._given.file)
 
 
 class Synthetic(Streamed):

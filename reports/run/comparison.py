@@ -130,7 +130,7 @@ def _settings(result: Result) -> Mapping[str, Any]:
     had no meaning, and newer ones leave them out."""
     guest = facts.guest_settings(result)
     if guest.get("kind") == "stream":
-        guest = {key: guest[key] for key in ("kind", "path") if key in guest}
+        guest = {key: guest[key] for key in ("kind", "stream", "path") if key in guest}
     elif guest.get("kind") == "synthetic":
         guest = {key: value for key, value in guest.items() if key not in ("accel", "qemu")}
     return {**result.scenario, "guest": guest}

@@ -6,11 +6,10 @@ import json
 
 import pytest
 import sample_streams
+from recorded import save_recording
 
 from harness import cli
-from harness.streams.passes import StreamNotes
 from harness.streams.recording.layout import About
-from harness.streams.recording.writer import RecordingWriter
 
 DATA = sample_streams.small_stream(7, sections=20)
 ABOUT = About(
@@ -26,14 +25,7 @@ ABOUT = About(
 
 @pytest.fixture
 def recording(tmp_path):
-    path, notes = tmp_path / "guest.pfs", StreamNotes()
-    notes.take(DATA, 2.5)
-    with path.open("wb") as file:
-        writer = RecordingWriter(file)
-        writer.begin(ABOUT)
-        writer.write(DATA)
-        writer.finish(notes.facts())
-    return path
+    return save_recording(tmp_path / "guest.pfs", DATA, ABOUT, at_s=2.5)
 
 
 def test_a_recording_is_told_by_its_guest_its_passes_and_its_pages(recording, capsys):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 import sample_streams
+from recorded import save_recording
 
 from harness.errors import MissingError, UserError
-from harness.streams.passes import StreamNotes
-from harness.streams.recording.layout import About
 from harness.streams.recording.reader import Recording
-from harness.streams.recording.writer import RecordingWriter
 from harness.streams.streamfile import digest_of, open_stream
 
 DATA = sample_streams.small_stream(3, sections=20)
@@ -18,14 +16,7 @@ DATA = sample_streams.small_stream(3, sections=20)
 @pytest.fixture
 def recording(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    path, notes = tmp_path / "guest.pfs", StreamNotes()
-    notes.take(DATA, 0.0)
-    with path.open("wb") as file:
-        writer = RecordingWriter(file, chunk_bytes=50_000)
-        writer.begin(About("2026-11-27T23:00:00+00:00", "0.1.0"))
-        writer.write(DATA)
-        writer.finish(notes.facts())
-    return path
+    return save_recording(tmp_path / "guest.pfs", DATA)
 
 
 def test_a_recording_opens_as_the_stream_that_went_into_it(recording):
