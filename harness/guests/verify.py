@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.errors import QemuError
 from harness.guests.compare import CHUNK_BYTES, Bytes, Finding, Piece, ReadBoth, Verdict, compare
+from harness.qemu.memory import Block
 
 __all__ = ["MemoryLayout", "Monitor", "Range", "dump_bytes", "read_memory", "verify"]
 
@@ -69,9 +70,11 @@ def verify(
     layout: MemoryLayout,
     dump_dir: Path,
     *,
+    blocks: Sequence[Block] = (),
     guest_checks: Iterable[Verdict] = (),
 ) -> list[Verdict]:
     """Stop the destination's guest, compare both RAMs byte for byte, and add that to what the guest found itself.
+    Several ``blocks`` are told of one by one.
 
     The source is paused since its migration completed, so its RAM is what had to arrive. Left to ``guest_checks`` is
     only what the guest goes on writing; they are consumed first, while the guest still runs and can answer.
@@ -83,11 +86,28 @@ def verify(
     outside = [Piece(part.start, part.bytes) for part in layout.compare]
     inside = [Piece(part.start, part.bytes, layout.page_changed_bytes) for part in layout.working_set]
     with _reader(source, destination, dump_dir) as read_both:
-        checks.append(compare(outside, read_both).told("outside the working set"))
-        checks.append(compare(inside, read_both).told("of working-set pages' unwritten parts"))
+        for what, pieces in (("outside the working set", outside), ("of working-set pages' unwritten parts", inside)):
+            checks += [compare(own, read_both).told(what + where) for where, own in _by_block(pieces, blocks)]
         table = layout.private[-1]
         checks.append(_check_counters(read_both(Piece(table.start, table.bytes))))
     return checks
+
+
+def _by_block(pieces: Sequence[Piece], blocks: Sequence[Block]) -> Iterator[tuple[str, Sequence[Piece]]]:
+    """Those of each block, with words for it; all at once where there is one block."""
+    if len(blocks) < 2:
+        yield "", pieces
+        return
+    for block in blocks:
+        own = [part for piece in pieces for seen in block.ranges for part in _within(piece, seen)]
+        if own:
+            yield f" in {block.name}", own
+
+
+def _within(piece: Piece, seen: Range) -> Iterator[Piece]:
+    first, end = max(piece.start, seen.start), min(piece.start + piece.bytes, seen.start + seen.bytes)
+    if first < end:
+        yield Piece(first, end - first, piece.skip_bytes)
 
 
 def dump_bytes(memory_bytes: int) -> int:

@@ -114,8 +114,8 @@ class GuestMemory:
     def read_back(self, qmp: Qmp) -> str:
         """What QEMU made, in words. :raises QemuError: it is not what was asked for."""
         listed: Json = qmp.execute("query-memdev")
-        made = {entry["id"]: (entry["size"], entry["prealloc"]) for entry in listed}
         asked = {block.name: (block.bytes, self.prealloc) for block in self.blocks}
+        made = {entry["id"]: (entry["size"], entry["prealloc"]) for entry in listed if entry["id"] in asked}
         if made != asked:
             raise QemuError(
                 f"{qmp.name}: RAM blocks (size, preallocated): asked for {asked}, QEMU made {made}; "

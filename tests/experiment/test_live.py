@@ -102,6 +102,15 @@ def test_the_relay_carries_a_live_migration_too(tmp_path):
     assert run.ratio > 1.5
 
 
+def test_a_guest_of_two_numa_nodes_arrives_whole_block_by_block(tmp_path):
+    run = one_run(tmp_path, shipped("zstd-1"), "guest.numa=2", "guest.working_set=48MiB")
+    assert (run.status, run.verified) == ("completed", True), run.reason
+    assert run.parameters["destination.memory"] == "ram-node0 48 MiB, ram-node1 48 MiB: preallocated"
+    compared = [line.partition(" bytes ")[2] for line in run.verification if line.endswith(": equal")]
+    parts = ("outside the working set", "of working-set pages' unwritten parts")
+    assert compared == [f"{what} in {name}: equal" for what in parts for name in ("ram-node0", "ram-node1")]
+
+
 def test_each_party_keeps_to_its_processor(tmp_path):
     here, seen = sorted(os.sched_getaffinity(0)), {}
     pins = {"source_qemu": here[0], "destination_qemu": here[-1], "sender": here[-1], "receiver": here[0]}

@@ -8,6 +8,7 @@ import pytest
 from harness.errors import QemuError
 from harness.guests.compare import Finding, Piece, compare
 from harness.guests.verify import read_memory, verify
+from harness.qemu.memory import GuestMemory
 
 
 class Memory:
@@ -89,6 +90,19 @@ def test_a_difference_fails_the_verification_in_words(memory, tmp_path):
     assert [check.ok for check in found] == [False, True, True]
     expected, actual = (data[0x1234:0x123C].tobytes().hex() for data in (memory, other))
     assert found[0].line.endswith(f"1 pages differ, first at address 0x1234: source {expected}, destination {actual}")
+
+
+def test_several_blocks_are_told_of_one_by_one(memory, tmp_path):
+    other = memory.copy()
+    other[0x2FFF8] ^= 1
+    blocks = GuestMemory(1 << 18, nodes=2).blocks
+    found = verify(Memory(memory), Memory(other), Layout(), tmp_path, blocks=blocks)
+    assert [check.ok for check in found] == [True, False, True, True]
+    assert found[0].line == "compared 98,304 bytes outside the working set in ram-node0: equal"
+    assert found[1].line.startswith(
+        "compared 65,536 bytes outside the working set in ram-node1: 1 pages differ, first at"
+    )
+    assert found[2].line == "compared 8,032 bytes of working-set pages' unwritten parts in ram-node1: equal"
 
 
 def test_what_the_guest_writes_is_left_to_the_guest(memory, tmp_path):

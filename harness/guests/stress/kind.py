@@ -138,8 +138,8 @@ class Stress(QemuGuest, Beating):
     def compare(self, sides: Sides) -> Sequence[Verdict]:
         """What it writes is checked by itself, and all else is compared."""
         source, destination = sides.qemus["source"].qmp, sides.qemus["destination"].qmp
-        folder = sides.place.run_dir
-        return verify(source, destination, self.layout, folder, guest_checks=self.check(sides.consoles))
+        blocks, checks = self._given.guest_memory.blocks, self.check(sides.consoles)
+        return verify(source, destination, self.layout, sides.place.run_dir, blocks=blocks, guest_checks=checks)
 
     def check(self, consoles: Consoles) -> Sequence[Verdict]:
         """What it finds of every page of its working set, on the destination by now. Silence is a failed check, too."""
