@@ -3,18 +3,24 @@
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from backends.opencl.devices import DeviceRow
 from backends.opencl.errors import OpenclError, OpenclMissing
 from backends.registry import BackendStatus
-from harness import doctor as doctor_module
-from harness.doctor import Check, doctor, nothing_runs
+from harness.doctor import checks as doctor_module
+from harness.doctor import memory as doctor_memory
+from harness.doctor.check import Check
+from harness.doctor.checks import doctor, nothing_runs
 from harness.errors import MissingError, QemuError
 from harness.experiment import environment
 from harness.guests import accel
 from harness.guests.qemu_kind import usual_kind
 from harness.hosts import limits, rundir
+from harness.hosts.touch import TouchRates, touch_rates
+
+GIB = 1 << 30
 
 
 def test_doctor_looks_at_everything_and_explains_it():
@@ -30,6 +36,7 @@ def test_doctor_looks_at_everything_and_explains_it():
         "smt",
         "load",
         "memory",
+        "touch",
         "processors",
         "scratch",
         "cache",
@@ -180,15 +187,15 @@ def test_doctor_counts_a_quota_of_processor_time(monkeypatch):
 def test_doctor_without_scratch_space(monkeypatch, tmp_path):
     monkeypatch.setattr(rundir, "_IN_MEMORY", tmp_path / "none")
     monkeypatch.setenv("TMPDIR", str(tmp_path / ("d" * 118)))
-    check = _only(doctor_module._scratch, check_id="scratch")
+    check = _only(doctor_memory._scratch, check_id="scratch")
     assert check.status == "missing"
     assert check.mend.startswith("set TMPDIR to a short path")
 
 
 def test_doctor_where_the_cache_cannot_be_written(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere")
-    monkeypatch.setattr(doctor_module.os, "access", lambda *_: False)
-    check = _only(doctor_module._cache, check_id="cache")
+    monkeypatch.setattr(doctor_memory.os, "access", lambda *_: False)
+    check = _only(doctor_memory._cache, check_id="cache")
     assert (check.status, check.found) == ("missing", "/nowhere/pageferry: / cannot be written")
     assert "XDG_CACHE_HOME" in check.mend
 
@@ -237,8 +244,34 @@ def test_doctor_tries_the_opencl_devices(monkeypatch, listed, tried, status, wor
 def test_doctor_judges_load_and_memory(monkeypatch):
     monkeypatch.setattr(doctor_module.os, "getloadavg", lambda: (99.0, 99.0, 99.0))
     assert _only(doctor_module._load, check_id="load").status == "warn"
-    monkeypatch.setattr(doctor_module, "NEEDED_MEMORY_BYTES", 1 << 60)
-    assert _only(doctor_module._memory, check_id="memory").status == "warn"
+    monkeypatch.setattr(doctor_memory, "NEEDED_MEMORY_BYTES", 1 << 60)
+    assert _only(doctor_memory._memory, check_id="memory").status == "warn"
+
+
+@pytest.mark.parametrize(("first", "status", "costs"), [(4.0, "ok", "125 ms"), (0.25, "warn", "2000 ms")])
+def test_doctor_tells_what_memory_costs_that_is_touched_first(monkeypatch, first, status, costs):
+    monkeypatch.setattr(doctor_memory, "touch_rates", lambda _: TouchRates(first * GIB, 64.0 * GIB))
+    check = _only(doctor_memory._touch, check_id="touch")
+    assert check.status == status
+    assert check.found.endswith("/s of new pages, 64 GiB/s of the same again")
+    assert check.means.startswith(f"a guest of 512 MiB costs {costs} of first touches")
+    assert "guest.prealloc, which is on" in check.means + check.mend
+    assert ("prealloc=on" in check.mend) == (status == "warn")
+
+
+def test_doctor_touches_no_memory_where_there_is_little(monkeypatch):
+    monkeypatch.setattr(limits, "available_bytes", lambda: GIB // 4)
+    monkeypatch.setattr(doctor_memory, "touch_rates", lambda _: pytest.fail("touched"))
+    check = _only(doctor_memory._touch, check_id="touch")
+    assert (check.status, check.found) == ("warn", "not measured: 256 MiB available")
+
+
+def test_memory_is_touched_page_by_page_and_given_back():
+    before = psutil.Process().memory_info().rss
+    rates = touch_rates(64 << 20)
+    assert 0 < rates.first_bytes_per_s < float("inf")
+    assert 0 < rates.second_bytes_per_s < float("inf")
+    assert psutil.Process().memory_info().rss < before + (32 << 20)
 
 
 def test_nothing_runs_only_without_the_backend_that_needs_nothing(monkeypatch):

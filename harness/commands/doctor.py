@@ -23,7 +23,7 @@ Exit status 0, whatever is missing, as long as something can run; 3 if nothing c
 @click.option("--json", "as_json", is_flag=True, help="Print the checks and the environment as JSON.")
 def command(*, as_json: bool) -> None:
     """Look at KVM, QEMU, root and namespaces, codecs, OpenCL devices, clock, load and memory; say what each means for results."""
-    from harness.doctor import doctor, nothing_runs
+    from harness.doctor.checks import doctor, nothing_runs
 
     checks = doctor()
     if as_json:

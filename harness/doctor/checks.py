@@ -1,7 +1,4 @@
-"""What this machine can do for a benchmark and what spoils its figures: one Check per subject, with meaning and remedy.
-
-Each check looks for itself and raises nothing. ``missing`` stops something, ``warn`` makes figures doubtful.
-"""
+"""What this machine can do for a benchmark, and what spoils its figures: one check per subject, each of which looks for itself."""
 
 from __future__ import annotations
 
@@ -9,44 +6,25 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Literal
 
 from backends import registry
 from backends.opencl.devices import DeviceConfig
 from backends.opencl.errors import OpenclError, OpenclMissing
 from backends.opencl.probe import probe_in_child
+from harness.doctor.check import Check, told
+from harness.doctor.memory import MEMORY_LOOKS
 from harness.errors import MissingError, PageferryError
 from harness.experiment import environment
 from harness.guests.accel import probe_accel
 from harness.guests.qemu_kind import usual_kind
-from harness.guests.verify import dump_bytes
 from harness.hosts import limits
-from harness.hosts.rundir import LOGS_BYTES, scratch_base
 from harness.links.netns import NetnsLink, NetnsSettings
 from harness.qemu.survey import survey
-from harness.streams.memory.cache import ELSEWHERE, cache_dir
-from harness.units import format_bytes
 
-__all__ = ["Check", "doctor", "nothing_runs"]
+__all__ = ["doctor", "nothing_runs"]
 
 QEMU = "qemu-system-x86_64"
-NEEDED_MEMORY_BYTES = 2 << 30
-"""Two 512 MiB guests, the source's RAM kept for verification, and the two halves of the pair."""
-
 _TRIED_BYTES_PER_S, _TRIED_DELAY_S = 125_000_000, 0.001
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """``found`` is the fact, ``means`` what it does to results, ``mend`` what to do about it (empty when all is well)."""
-
-    id: str
-    title: str
-    status: Literal["ok", "warn", "missing"]
-    found: str
-    means: str
-    mend: str = ""
 
 
 def doctor() -> list[Check]:
@@ -74,7 +52,7 @@ def _kvm() -> list[Check]:
             accel = probe_accel(QEMU, usual_kind())
         except PageferryError as exc:  # not KVM's fault: it could not be tried
             means = "whether guests run at the processor's speed is not known"
-            found, mend = _told(exc)
+            found, mend = told(exc)
             return [Check("kvm", title, "warn", f"not tried: {found}", means, mend)]
         if accel.name == "kvm":
             return [Check("kvm", title, "ok", accel.reason, "guests run at the processor's speed")]
@@ -99,7 +77,7 @@ def _qemu() -> list[Check]:
     try:
         known = survey(QEMU)
     except MissingError as exc:
-        found, mend = _told(exc)
+        found, mend = told(exc)
         return [Check("qemu", "QEMU", "missing", found, "no live guest", mend)]
     except PageferryError as exc:
         return [Check("qemu", "QEMU", "missing", str(exc), "no live guest", f"mend or reinstall it: {mend}")]
@@ -144,12 +122,6 @@ def _link_check(
             return Check(*name, "ok", *works)
     except PageferryError as exc:
         return Check(*name, "warn", _first_words(exc), *fails)
-
-
-def _told(exc: PageferryError) -> tuple[str, str]:
-    """What is wrong, and the remedy behind it."""
-    found, _, mend = str(exc).rpartition("; ")
-    return (found, mend) if found else (mend, "mend that, and look again")
 
 
 def _first_words(exc: PageferryError) -> str:
@@ -244,43 +216,6 @@ def _load() -> list[Check]:
     return [Check("load", "load", "warn", found, means, "stop other programs and wait a minute")]
 
 
-def _memory() -> list[Check]:
-    free = limits.available_bytes()
-    found = f"{format_bytes(free)} available"
-    if free >= NEEDED_MEMORY_BYTES:
-        return [Check("memory", "free memory", "ok", found, "room for two guests and for verification")]
-    means = "two 512 MiB guests and their verification may swap or be killed"
-    return [Check("memory", "free memory", "warn", found, means, "free memory, or --set guest.memory=256MiB")]
-
-
-def _scratch() -> list[Check]:
-    title, needs_bytes = "scratch space", dump_bytes(NEEDED_MEMORY_BYTES) + LOGS_BYTES
-    try:
-        base = scratch_base(needs_bytes)
-    except PageferryError as exc:
-        found, mend = _told(exc)
-        return [
-            Check("scratch", title, "missing", found, "no live guest: its memory cannot be compared after a run", mend)
-        ]
-    free = format_bytes(shutil.disk_usage(base).free)
-    means = (
-        f"up to {format_bytes(needs_bytes)} of guest memory at a time are dumped there, to be compared after each run"
-    )
-    return [Check("scratch", title, "ok", f"{base}, {free} free", means)]
-
-
-def _cache() -> list[Check]:
-    """Where images and streams are kept; nothing is made there."""
-    title, means = "cache", "guest memory and streams are made once, and kept there"
-    folder = cache_dir()
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not os.access(there, os.W_OK | os.X_OK):
-        return [
-            Check("cache", title, "missing", f"{folder}: {there} cannot be written", "no guest can be made", ELSEWHERE)
-        ]
-    return [Check("cache", title, "ok", f"{folder}, {format_bytes(shutil.disk_usage(there).free)} free", means)]
-
-
 _LOOKS: tuple[Callable[[], list[Check]], ...] = (
     _kvm,
     _qemu,
@@ -291,7 +226,5 @@ _LOOKS: tuple[Callable[[], list[Check]], ...] = (
     _smt,
     _processors,
     _load,
-    _memory,
-    _scratch,
-    _cache,
+    *MEMORY_LOOKS,
 )
