@@ -11,6 +11,7 @@ from typing import Any
 import annotated_types
 from pydantic.fields import FieldInfo
 
+from harness.guests.image.settings import ProgressSettings, ReadySettings
 from harness.scenario.frontier import FrontierSearch, LimitRange, RateRange
 from harness.scenario.kinds import GUESTS, LINKS, LinkStep
 from harness.scenario.methods import PairMethod, QemuMethod
@@ -44,6 +45,8 @@ def page() -> str:
                     f"{loaded.summary[0].upper()}{loaded.summary[1:]}.",
                 )
             ]
+    parts += _table('[guest.ready] of kind = "image"', ReadySettings)
+    parts += _table('[guest.progress] of kind = "image"', ProgressSettings)
     parts += _table("[[link.step]]", LinkStep)
     parts += _table('[[method]] engine = "qemu"', QemuMethod)
     parts += _table('[[method]] engine = "pageferry"', PairMethod)

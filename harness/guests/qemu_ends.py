@@ -110,8 +110,7 @@ class QemuEnds(Ends):
         stopped_s = max(0.0, outcome.resume_at_s - outcome.stop_at_s)
         rate = self._dirty_rate("destination", stopped_s + held_s)
         resume_s = wall_to_monotonic_s(outcome.resume_at_s)
-        self.wait_after_resume(resume_s)
-        gap_s = self._silence_s(outcome.began_monotonic_s, resume_s, held_s)
+        gap_s = self._live_again(resume_s, held_s, checks)
         checks = checks if self.kind.holds else self.kind.compare(self.sides)
         arrived = all(check.ok for check in checks)
         lines = tuple(check.line for check in checks)
@@ -146,13 +145,20 @@ class QemuEnds(Ends):
             return self._told_dirty
         return self._before.rate_bytes_per_s(after, stopped_s)
 
-    def _silence_s(self, began_s: float, resume_s: float, held_s: float) -> float | None:
+    def _live_again(self, resume_s: float, held_s: float, held: Sequence[Verdict]) -> float | None:
+        """How long the guest was silent, if it beats. Of no interest where a difference was found while it was held."""
+        if not all(check.ok for check in held):
+            return None
+        try:
+            self.wait_after_resume(resume_s)
+        except QemuError as exc:
+            raise QemuError(f"{exc}, although all of its memory arrived" if held else str(exc)) from exc
         pulse = self.kind.pulse
         if pulse is None:
             return None
         before, after = ([beat.at_s for beat in self.consoles.beats(side)] for side in ("source", "destination"))
         beats_at_s = sorted([*before, *(at_s - held_s for at_s in after)])
-        return longest_silence_s(beats_at_s, began_s, resume_s, pulse.after)
+        return longest_silence_s(beats_at_s, self._outcome.began_monotonic_s, resume_s, pulse.after)
 
 
 @contextmanager

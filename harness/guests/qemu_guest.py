@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from harness.guests.accel import Accel, probe_accel
-from harness.guests.contract import Crossing, Guest, Place
+from harness.guests.contract import Guest, Place
 from harness.guests.native import MethodPlan, plan_method
 from harness.guests.qemu_ends import QemuEnds, start_ends
 from harness.guests.qemu_kind import QemuKind, usual_kind
@@ -15,17 +14,10 @@ from harness.guests.qemu_settings import QemuSettings
 from harness.hosts.limits import cores
 from harness.qemu.survey import QemuSurvey, survey
 from harness.results.document import Scalar
-from harness.results.doubts import Emulated
 from harness.scenario.methods import Method, PairMethod
 from harness.scenario.model import Scenario
 
 __all__ = ["QemuGuest"]
-
-
-class _EmulatedEnds(QemuEnds):
-    def examine(self, crossing: Crossing) -> Crossing:
-        found = super().examine(crossing)
-        return replace(found, doubts=(*found.doubts, Emulated()))
 
 
 class QemuGuest(Guest, QemuKind):
@@ -63,9 +55,14 @@ class QemuGuest(Guest, QemuKind):
     @contextmanager
     def start(self, plan: MethodPlan, place: Place, *, steered: bool = False) -> Iterator[QemuEnds]:
         """Two QEMUs that are the same binary, versioned machine, processor and memory, or the stream would not load."""
-        memory = self.given.guest_memory
-        argv = [self.given.qemu, "-machine", f"{self._survey.machine},accel={self.accel.name}", *self.accel.argv]
-        with start_ends(self, [*argv, *memory.arguments(cores()), "-no-reboot"], plan, place, steered=steered) as ends:
-            made = {f"{side.name}.memory": memory.read_back(side.qmp) for side in (ends.source, ends.destination)}
+        with start_ends(self, self.argv(), plan, place, steered=steered) as ends:
+            read_back = self.given.guest_memory.read_back
+            made = {f"{side.name}.memory": read_back(side.qmp) for side in (ends.source, ends.destination)}
             ends.parameters = {**ends.parameters, **made}
             yield ends
+
+    def argv(self) -> list[str]:
+        """How each of its QEMUs begins, the binary first."""
+        machine = f"{self._survey.machine},accel={self.accel.name}"
+        argv = [self.given.qemu, "-machine", machine, *self.accel.argv]
+        return [*argv, *self.given.guest_memory.arguments(cores()), "-no-reboot"]

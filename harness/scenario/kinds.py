@@ -136,6 +136,7 @@ GUESTS = Kinds(
     {
         "stress": "harness.guests.stress.kind:Stress",
         "linux": "harness.guests.linux.kind:Linux",
+        "image": "harness.guests.image.kind:Image",
         "stream": "harness.guests.streamed:Recorded",
         "synthetic": "harness.guests.streamed:Synthetic",
     },

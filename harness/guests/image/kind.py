@@ -1,0 +1,147 @@
+"""The user's own guest as a kind of guest: booted once to see that it gets ready, then migrated like any other."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from harness.errors import QemuError
+from harness.guests.accel import Accel
+from harness.guests.compare import Verdict
+from harness.guests.console import Consoles, Feed, GuestFailure
+from harness.guests.contract import Place
+from harness.guests.held import compare_held
+from harness.guests.image.console import Line, SerialConsole
+from harness.guests.image.disk import OVERLAY_BYTES, check_written_disks, make_overlay
+from harness.guests.image.ready import AGENT, device_arguments, open_probe, sought
+from harness.guests.image.settings import ImageSettings
+from harness.guests.qemu_guest import QemuGuest
+from harness.guests.qemu_kind import CONSOLE, Pulse, Sides
+from harness.hosts.local import HERE
+from harness.hosts.rundir import open_scratch
+from harness.qemu.process import QemuProcess
+from harness.scenario.model import Scenario
+from harness.terminal import one_line
+
+__all__ = ["Image"]
+
+_LOOK_S = 0.25
+_ALIVE_TIMEOUT_S = 10.0
+_LAST_LINES = 3
+
+
+class Image(QemuGuest):
+    """Nothing is known of what it does, so that all of its memory is compared while it stands still."""
+
+    settings = ImageSettings
+    summary = "your own kernel or disk, all of its memory compared while it stands still"
+
+    def __init__(self, scenario: Scenario) -> None:
+        given = self.given_by(scenario, ImageSettings)
+        super().__init__(scenario, given)
+        self._given = given
+        self.folder_bytes = 0 if given.disk is None else OVERLAY_BYTES
+        self.holds = given.verify
+        self.ready_timeout_s = given.ready.timeout_s
+        self.chardevs = (CONSOLE,) if given.ready.agent is None else (CONSOLE, AGENT)
+        self.pulse = None if given.progress is None else Pulse(before=2, after=1)
+
+    def open(self) -> None:
+        """Boots it once, so that a guest that does not get ready is found before the first run.
+
+        :raises MissingError: as every QEMU's guest. :raises QemuError: it does not get ready. :raises UserError: a disk is wrong.
+        """
+        super().open()
+        if self.accel.name == "kvm" and self._given.accel == "auto":
+            try:
+                self._boot_once()
+            except QemuError as exc:
+                self.accel = Accel(
+                    "tcg", "qemu64", f"under KVM ({self.accel.reason}) this guest does not get ready: {exc}"
+                )
+            else:
+                return
+        self._boot_once()
+
+    def _boot_once(self) -> None:
+        with open_scratch(self.folder_bytes) as folder:
+            argv = [*self.argv(), *self.prepare(folder), *self.arguments(boots=True), "-S"]
+            with QemuProcess("source", argv, run_dir=folder, chardevs=self.chardevs) as qemu:
+                check_written_disks(qemu.qmp, folder)
+                sides = Sides({"source": qemu}, Consoles({"source": self.feed()}), Place(folder, HERE, HERE))
+                with closing(sides.consoles):
+                    sides.consoles.connect({"source": qemu.chardev_path(CONSOLE)})
+                    qemu.qmp.execute("cont")
+                    self.wait_ready(sides, time.monotonic(), self.ready_timeout_s)
+
+    def prepare(self, folder: Path) -> list[str]:
+        """Its disk's overlay."""
+        return [] if self._given.disk is None else make_overlay(Path(self._given.disk), folder)
+
+    def arguments(self, *, boots: bool) -> list[str]:  # noqa: ARG002 - a kernel is no part of memory: both may have it
+        """No devices but those that were asked for."""
+        given = self._given
+        argv = ["-nodefaults", "-no-user-config", "-display", "none", "-serial", f"chardev:{CONSOLE}"]
+        for option in ("kernel", "initrd", "append"):
+            if value := getattr(given, option):
+                argv += [f"-{option}", value]
+        return [*argv, *device_arguments(given.ready), *given.arguments]
+
+    def feed(self) -> Feed:
+        """Lines, and among them those that the scenario names."""
+        ready, progress = self._given.ready.serial, self._given.progress
+        return SerialConsole(
+            None if ready is None else re.compile(ready), None if progress is None else re.compile(progress.serial)
+        ).feed
+
+    def wait_ready(self, sides: Sides, since_s: float, timeout_s: float) -> None:
+        """As the scenario says how to see it."""
+        self._wait_answer(sides, "source", since_s, timeout_s)
+
+    def compare(self, sides: Sides) -> Sequence[Verdict]:
+        """Every RAM block, where the scenario does not do without."""
+        return compare_held(sides.qemus["source"], sides.qemus["destination"]) if self._given.verify else ()
+
+    def wait_alive(self, sides: Sides) -> None:
+        """It answers over its network, or by its agent; what only its console says it says once."""
+        if self._given.ready.serial is None:
+            self._wait_answer(sides, "destination", time.monotonic(), _ALIVE_TIMEOUT_S)
+        else:
+            _check_runs(sides, "destination")
+
+    def _wait_answer(self, sides: Sides, side: str, since_s: float, timeout_s: float) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        with open_probe(self._given.ready, sides, side, since_s) as answered, _with_last_lines(sides.consoles, side):
+            while not answered(_LOOK_S):
+                _check_runs(sides, side)
+                if time.monotonic() > deadline_s:
+                    raise QemuError(
+                        f"{side}: the guest is not ready within {timeout_s:g} s: {sought(self._given.ready)}"
+                    )
+
+
+def _check_runs(sides: Sides, side: str) -> None:
+    """:raises QemuError: the guest said that it does not, QEMU has ended, or has stopped it by itself."""
+    for said in sides.consoles.said(side):
+        if isinstance(said, GuestFailure):
+            raise QemuError(f"{side}: the guest does not run: {said.message}")
+    qemu = sides.qemus[side]
+    if (ended := qemu.ended()) is not None:
+        raise QemuError(f"{side}: {ended}")
+    status = qemu.qmp.execute("query-status")
+    if not status["running"]:
+        raise QemuError(f"{side}: QEMU stopped the guest by itself: {status['status']}")
+
+
+@contextmanager
+def _with_last_lines(consoles: Consoles, side: str) -> Iterator[None]:
+    """Adds to an error what the guest said last."""
+    try:
+        yield
+    except QemuError as exc:
+        lines = [event.text for event in consoles.said(side) if isinstance(event, Line)][-_LAST_LINES:]
+        said = " | ".join(lines) if lines else 'nothing: Linux needs append = "console=ttyS0" to talk there'
+        raise QemuError(f"{exc}; its console's last lines: {one_line(said)}") from exc
