@@ -51,7 +51,8 @@ class ProgressSettings(Part):
     """A line that the guest says again and again while it works: its heartbeat."""
 
     serial: str
-    """A regular expression for such a line on its serial console; its first group is a number, such as a count of work done."""
+    """A regular expression for such a line on its serial console; its first group is a number, such as a count of work done.
+    How fast that grows before and during a migration goes into the run's counters."""
 
     @model_validator(mode="after")
     def _with_a_group(self) -> Self:
