@@ -1,4 +1,5 @@
 ## make demo   both published situations on a real guest: a table and report.html, within ten minutes on two cores
+## make recordings   streams of three Linux guests into scenarios/recordings, for replays (QEMU, and Debian or Ubuntu)
 ## make test   lint, types, layers, tests
 ## Both set up what they need first: see .ci/setup. PYTHON=... chooses the interpreter, REPEATS=... the demo's repeats.
 
@@ -8,7 +9,7 @@ OUT ?= out/demo
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types layers format clean
+.PHONY: help demo recordings test lint types layers format clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -23,6 +24,10 @@ demo:
 	  $(BIN)/pageferry run unlimited throttled --set repeats=$(REPEATS) --set guest.kind=synthetic \
 	    --only original --only zlib-1 --only isal-1 --only zstd-1 --out $(OUT); \
 	fi
+
+recordings:
+	@.ci/setup demo
+	@$(BIN)/python scenarios/recordings/make.py
 
 # All four are run, so that one look shows all that is wrong; pytest comes last. Most tests wait for other processes, so two files
 # are tested at a time; more would disturb those that migrate guests.

@@ -1,10 +1,10 @@
-"""The scenarios and recordings that come with pageferry, and where to find them. Knows their files, not what is in them."""
+"""The scenarios that come with pageferry, recordings made beside them, and where to find both. Knows files, not what is in them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["find", "find_recording", "names", "recordings"]
+__all__ = ["find", "find_recording", "names", "recording_names"]
 
 _FOLDER = Path(__file__).parent
 _RECORDINGS = _FOLDER / "recordings"
@@ -20,11 +20,11 @@ def find(name: str) -> Path | None:
     return _FOLDER / f"{name}.toml" if name in names() else None
 
 
-def recordings() -> tuple[str, ...]:
-    """Names of the shipped recordings, sorted."""
+def recording_names() -> tuple[str, ...]:
+    """Names of the recordings that ``recordings/make.py`` or somebody else put there, sorted."""
     return tuple(sorted(path.stem for path in _RECORDINGS.glob("*.pfs")))
 
 
 def find_recording(name: str) -> Path | None:
-    """The file of the shipped recording ``name`` (without ``.pfs``), or None."""
-    return _RECORDINGS / f"{name}.pfs" if name in recordings() else None
+    """The file of the recording ``name`` (without ``.pfs``), or None."""
+    return _RECORDINGS / f"{name}.pfs" if name in recording_names() else None

@@ -41,7 +41,7 @@ class Subject:
 
 
 def read_subject(text: str, dirty_bytes_per_s: int | None) -> Subject:
-    """Of a scenario's name, a scenario file, (any other file) a recorded stream, or a shipped recording's name.
+    """Of a scenario's name, a scenario file, (any other file) a recorded stream, or the name of one of our recordings.
 
     :raises ScenarioError: no such scenario, or it is wrong. :raises UserError: the file is no stream.
     """
@@ -49,7 +49,7 @@ def read_subject(text: str, dirty_bytes_per_s: int | None) -> Subject:
     if path.is_file() and path.suffix != ".toml":
         part = RecordedSettings(path=str(path.absolute()))
         return _of_stream(part, dirty_bytes_per_s, None)
-    if text in scenarios.recordings() and text not in scenarios.names():
+    if text in scenarios.recording_names() and text not in scenarios.names():
         return _of_stream(RecordedSettings(stream=text), dirty_bytes_per_s, None)
     try:
         scenario = load_scenario(text)

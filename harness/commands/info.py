@@ -24,7 +24,7 @@ _EPILOG = """\b
 Examples:
   pageferry info guest.pfs
   pageferry info guest.pfs --json | jq .pages.classes
-FILE may also be the name of a recording that comes with pageferry: see pageferry list recordings.
+FILE may also be a name of `pageferry list recordings`.
 
 \b
 All of the stream is read, and a recording's checksums are checked. Page classes, the first that fits:

@@ -119,13 +119,15 @@ def _recordings() -> Table:
     table = make_table(
         "recordings (guest.stream of a scenario)", "name", "stream", "file", "passes", "guest", "recorded"
     )
-    for name in scenarios.recordings():
+    for name in scenarios.recording_names():
         if (path := scenarios.find_recording(name)) is not None:
             found = open_recording(path)
             facts, about = found.index.facts, found.about
             sizes = (format_bytes(facts.stream_bytes), format_bytes(found.file_bytes), str(len(facts.passes)))
             guest = " ".join(str(about.guest[key]) for key in ("kind", "workload") if key in about.guest)
             table.add_row(plain(name), *sizes, plain(guest), plain(about.recorded_at))
+    if not table.row_count:
+        table.caption = "none is here; `make recordings` in pageferry's repository makes those of three Linux guests"
     return table
 
 

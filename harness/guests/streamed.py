@@ -45,7 +45,7 @@ class RecordedSettings(GuestSettings):
     path: str | None = None
     """A file that `pageferry record` made; in a scenario relative to the scenario's own file."""
     stream: str | None = None
-    """Instead of `path`: the name of a recording that comes with pageferry, of `pageferry list recordings`."""
+    """Instead of `path`: the name of a recording in pageferry's own folder, of `pageferry list recordings`."""
 
     def located(self, folder_of: Callable[[str], Path]) -> Self:
         """A stream that can be opened now, rather than found missing when its first run starts."""
@@ -53,8 +53,8 @@ class RecordedSettings(GuestSettings):
             self._check_shipped(self.stream)
             return self
         if self.path is None:
-            known = ", ".join(scenarios.recordings()) or "none"
-            shipped = f"or write stream = NAME for a recording that comes with pageferry ({known})"
+            known = ", ".join(scenarios.recording_names()) or "none"
+            shipped = f"or write stream = NAME for a recording in pageferry's own folder ({known})"
             raise Fault(("path",), f"is missing: name a file that pageferry record made, {shipped}", because=("kind",))
         path = folder_of("path") / self.path
         if not path.is_file():
@@ -70,7 +70,7 @@ class RecordedSettings(GuestSettings):
                 ("stream",), f"{shown(name)}: path names a recording as well: keep one of them", because=("path",)
             )
         if scenarios.find_recording(name) is None:
-            raise Fault(("stream",), unknown("recording", name, scenarios.recordings()))
+            raise Fault(("stream",), unknown("recording", name, scenarios.recording_names()))
 
     @property
     def file(self) -> Path:
