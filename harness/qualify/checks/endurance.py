@@ -157,6 +157,8 @@ def _noisy(bench: Bench) -> Found:
         for _ in range(cores()):
             stack.enter_context(Child(code_argv("\nwhile True: pass")))
         noisy = _tolerant(bench, 2 * seconds)
+    if not quiet[0]:
+        raise Failed("every batch was refused or late, with no busy process of ours beside it")
     share, failures = noisy[0] / quiet[0], noisy[1]
     values = (Value("noisy_share", round(share, 3), ""), Value("noisy_failures", round(failures, 4), ""))
     words = f"{quiet[0]:.0f} MB/s alone, {noisy[0]:.0f} MB/s beside {cores()} busy processes"
@@ -226,6 +228,8 @@ def _soak(bench: Bench) -> Found:
     third = _WINDOWS // 3
     # The best window of each: what else the host does makes windows slower, a throttled card has no fast one left.
     first, last = (max(row["mb_per_s"] for row in part) for part in (rows[:third], rows[-third:]))
+    if not first:
+        raise Failed("every batch of the first third was refused or late")
     growth_mib = max(0.0, (rows[-1]["rss_mb"] - rows[third]["rss_mb"]) * 1e6 / _MIB)
     values = (
         Value("soak_drift", round(last / first, 3), ""),
