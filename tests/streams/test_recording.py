@@ -174,6 +174,7 @@ LIES = {
     ),
     "index is no JSON": (made([], b"[" * 100_000), "at byte .*: not what a recording says there: all of it"),
     "about is something else": (made([], index(0, []), about=b"[]"), "at byte 10: not what a recording says there"),
+    "index is large": (made([], bytes(5 << 20)), "a block INDX of 5242880 bytes, and the largest has 4194304"),
     "about is large": (made([], index(0, []), about=bytes(2 << 20)), "a block META of 2097152 bytes, and the largest"),
 }
 

@@ -36,7 +36,9 @@ TRAILER = struct.Struct(">QQ8s")
 META, CHUNK, TABLE = b"META", b"CHNK", b"INDX"
 
 MAX_ABOUT_BYTES = 1 << 20
-MAX_INDEX_BYTES = 16 << 20
+MAX_INDEX_BYTES = 4 << 20
+"""That of more than a terabyte of stream, in chunks of 8 MiB; read, it takes up ten times that at worst."""
+
 MAX_CHUNK_BYTES = 64 << 20
 """Of stream in a chunk: what a reader must have room for, whoever made the file."""
 
