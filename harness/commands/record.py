@@ -23,6 +23,7 @@ _EPILOG = """\b
 Examples, of a guest that a scenario describes:
   pageferry record throttled --out guest.pfs
   pageferry record throttled --set guest.memory=1GiB --set link.bandwidth=unlimited --out guest.pfs
+  pageferry record throttled --set 'guest={kind="linux", workload="redis"}' --out redis.pfs
 It is started, migrated into FILE as fast as the scenario's link, and ended. The slower the link, the more passes.
 
 \b
@@ -77,7 +78,8 @@ def command(
     text = _text_of(licences) if licences is not None else ""
     with _shown(out) as on_progress:
         if source is None:
-            kept = record_guest(load_scenario(scenario or "", overrides), out, licences=text, on_progress=on_progress)
+            loaded = load_scenario(scenario or "", overrides)
+            kept = record_guest(loaded, out, licences=text, say=announce, on_progress=on_progress)
         else:
             kept = record_stream(
                 source,

@@ -95,7 +95,12 @@ def record_stream(
 
 
 def record_guest(
-    scenario: Scenario, path: Path, *, licences: str = "", on_progress: OnProgress = lambda _: None
+    scenario: Scenario,
+    path: Path,
+    *,
+    licences: str = "",
+    say: Say = lambda _: None,
+    on_progress: OnProgress = lambda _: None,
 ) -> Kept:
     """Start the scenario's guest, let it get ready, and keep the stream of its migration in ``path``; then the guest ends.
 
@@ -112,6 +117,7 @@ def record_guest(
         )
     recorded = given.model_copy(update={"prealloc": False})  # no time is measured, and the destination stays idle
     guest = make_guest(scenario.model_copy(update={"guest": recorded, "return_path": False}))  # nobody answers
+    guest.tell = say
     guest.open()
     bandwidth = scenario.link.bandwidth_bytes_per_s
     method = QemuMethod(name="record", baseline=True, source={} if bandwidth is None else {"max-bandwidth": bandwidth})
