@@ -5,7 +5,7 @@ Reads the scenario and environment mappings of any schema-1 result; a key that a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.results.result import Result
@@ -129,10 +129,20 @@ def guest_text(result: Result) -> str:
     words = f"{memory} {kind} guest".strip()
     if result.environment.get("accel"):
         words += f" ({result.environment['accel']})"
+    words = ", ".join([words, *_unusual(guest)])
     if "working_set_bytes" in guest and "dirty_rate_bytes_per_s" in guest:
         rate = format_bytes(guest["dirty_rate_bytes_per_s"])
         words += f", {format_bytes(guest['working_set_bytes'])} working set dirtied at {rate}/s"
     return words
+
+
+def _unusual(guest: Mapping[str, Any]) -> Iterator[str]:
+    """Of a guest in QEMU: what most have one of, or none."""
+    for key, what in (("cpus", "processor"), ("numa", "NUMA node")):
+        if (count := guest.get(key, 1)) != 1:
+            yield plural(count, what)
+    if guest.get("hugepages"):
+        yield f"memory in huge pages of {guest['hugepages']}"
 
 
 def plan_text(result: Result) -> str:
@@ -189,4 +199,6 @@ def machine_text(result: Result) -> str:
     cores = environment.get("cores")
     quota = environment.get("cpu_quota")
     limited = f", limited to the time of {quota:g}" if quota else ""
-    return f"{named}, {cores} cores{limited}" if cores else named
+    pins = [f"{party.replace('_qemu', ' QEMU')} on {cpus}" for party, cpus in _part(result, "pin").items() if cpus]
+    held = f"; {', '.join(pins)}" if pins else ""
+    return f"{named}, {cores} cores{limited}{held}" if cores else named + held

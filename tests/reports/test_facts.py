@@ -1,0 +1,33 @@
+"""What a result says of its set-up: what is unusual of a guest and of the processors is named, what is usual is not."""
+
+from dataclasses import replace
+
+import pytest
+import report_samples as samples
+
+from reports import facts
+
+
+@pytest.mark.parametrize(
+    ("guest", "words"),
+    [
+        ({"cpus": 1, "numa": 1, "hugepages": False}, "512 MiB stress guest (kvm), 64 MiB working set"),
+        ({"numa": 2}, "512 MiB stress guest (kvm), 2 NUMA nodes, 64 MiB working set"),
+        (
+            {"cpus": 4, "hugepages": "2MiB"},
+            "512 MiB stress guest (kvm), 4 processors, memory in huge pages of 2MiB, 64 MiB working set",
+        ),
+    ],
+    ids=["usual", "nodes", "processors and huge pages"],
+)
+def test_what_is_unusual_of_a_guest_is_named(guest, words):
+    result = samples.live()
+    scenario = {**result.scenario, "guest": {**result.scenario["guest"], **guest}}
+    assert facts.guest_text(replace(result, scenario=scenario)).startswith(f"{words} dirtied at")
+
+
+def test_the_processors_that_parties_are_held_to_are_named():
+    result = samples.live()
+    pin = {"source_qemu": "0-3", "destination_qemu": None, "sender": "4", "receiver": None}
+    held = replace(result, scenario={**result.scenario, "pin": pin})
+    assert facts.machine_text(held) == f"{facts.machine_text(result)}; source QEMU on 0-3, sender on 4"
