@@ -1,5 +1,6 @@
 """Two real libvirt daemons with the pair between them, by the commands of docs/libvirt.md."""
 
+import json
 import shutil
 import subprocess
 import tempfile
@@ -29,6 +30,7 @@ DOMAIN = f"""
   <name>{GUEST}</name>
   <uuid>6f0cbb4e-4f3c-4c3c-9f43-6a1ac2a3c8a4</uuid>
   <memory unit='b'>{CONFIG.memory_bytes}</memory>
+  <memoryBacking><allocation mode='immediate'/></memoryBacking>
   <os>
     <type arch='x86_64' machine='pc'>hvm</type>
     <loader readonly='yes' type='rom'>/usr/share/qemu/qboot.rom</loader>
@@ -191,6 +193,8 @@ def test_libvirt_migrates_a_guest_through_the_pair(open_pair, source, destinatio
     pair = open_pair()
     source.virsh(*arguments(destination))
     finished(pair, source, destination)
+    made = destination.virsh("qemu-monitor-command", GUEST, '{"execute": "query-memdev"}').stdout
+    assert [(block["id"], block["prealloc"]) for block in json.loads(made)["return"]] == [("pc.ram", True)]
 
 
 @pytest.mark.skipif(
