@@ -30,6 +30,13 @@ UNLIMITED = 1 << 40
 
 def stress_guest(config: StressConfig, fill: Mapping[str, float]) -> Stress:
     """Opened, as a scenario's would be."""
+    guest = unopened_guest(config, fill)
+    guest.open()
+    return guest
+
+
+def unopened_guest(config: StressConfig, fill: Mapping[str, float]) -> Stress:
+    """A scenario's."""
     given = StressSettings(
         memory=config.memory_bytes,
         working_set=config.working_set_bytes,
@@ -37,9 +44,7 @@ def stress_guest(config: StressConfig, fill: Mapping[str, float]) -> Stress:
         fill=dict(fill),
     )
     method = QemuMethod(name="any", baseline=True)
-    guest = Stress(Scenario(name="two", description="two guests", guest=given, method=(method,)))
-    guest.open()
-    return guest
+    return Stress(Scenario(name="two", description="two guests", guest=given, method=(method,)))
 
 
 @contextmanager

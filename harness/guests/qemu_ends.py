@@ -29,7 +29,7 @@ _INSIDE_QEMU = ("compress", "xbzrle", "multifd")
 
 
 class QemuEnds(Ends):
-    """Both QEMUs and the reader of both consoles; made by ``start_ends``."""
+    """Both QEMUs and the reader of both consoles; made by ``start_ends``. ``doubts``: what of the set-up makes figures doubtful."""
 
     def __init__(self, kind: QemuKind, plan: MethodPlan, place: Place, qemus: Mapping[str, QemuProcess]) -> None:
         self.kind = kind
@@ -37,6 +37,7 @@ class QemuEnds(Ends):
         self.consoles = Consoles({name: kind.feed() for name in qemus})
         self.sides = Sides(qemus, self.consoles, place)
         self.parameters: Mapping[str, Scalar] = {}
+        self.doubts: tuple[Doubt, ...] = ()
         self.cpu_s = {"source_qemu": self.source.cpu_s, "destination_qemu": self.destination.cpu_s}
         self.qmp = self.source.qmp_for_others
         self.confirms = plan.source.capabilities.get("return-path", False)
@@ -103,7 +104,7 @@ class QemuEnds(Ends):
         crossing = replace(crossing, counters=told)
         if crossing.gave_up is not None:
             rate = self._dirty_rate("source", 0.0) if outcome.source_runs else None
-            return replace(crossing, guest_dirty_rate_bytes_per_s=rate, doubts=_doubts(outcome, None))
+            return replace(crossing, guest_dirty_rate_bytes_per_s=rate, doubts=self._doubts(None))
         if outcome.resume_at_s is None or outcome.stop_at_s is None:
             raise QemuError("the guest did not run when it was migrated, so there is no downtime to measure")
         checks, held_s = self._compare_held() if self.kind.holds else ((), 0.0)
@@ -125,7 +126,7 @@ class QemuEnds(Ends):
             guest_dirty_rate_bytes_per_s=rate,
             verified=arrived if checks else None,
             verification=lines,
-            doubts=_doubts(outcome, downtime_s),
+            doubts=self._doubts(downtime_s),
         )
 
     def _compare_held(self) -> tuple[Sequence[Verdict], float]:
@@ -137,6 +138,16 @@ class QemuEnds(Ends):
         held_s = resumed.at_s - (self._outcome.resume_at_s or 0.0)
         line = f"for that comparison the guest was held for {held_s:.2f} s, which no figure counts"
         return (*checks, Finding(ok=True, line=line)), held_s
+
+    def _doubts(self, downtime_s: float | None) -> tuple[Doubt, ...]:
+        """Those of the set-up, and of what happened."""
+        found = list(self.doubts)
+        claimed_s = self._outcome.last.downtime_s
+        if abs(step_s := self._outcome.clock_step_s) > 0.001:
+            found.append(ClockStep(step_s))
+        if downtime_s and claimed_s is not None and downtime_s > claimed_s + 0.1:
+            found.append(SlowResume(downtime_s - claimed_s))
+        return tuple(found)
 
     def _dirty_rate(self, side: str, stopped_s: float) -> float | None:
         """What the guest says of its writes, or else what QEMU said of its dirty pages."""
@@ -215,13 +226,3 @@ def _counters(last: MigrationStatus) -> dict[str, int | float]:
     ram = last.raw.get("ram", {})
     pages = {f"qemu_{key}_pages": ram[key] for key in ("normal", "duplicate") if isinstance(ram, dict) and key in ram}
     return {"qemu_total_time_s": last.total_time_s, **pages}
-
-
-def _doubts(outcome: MigrationOutcome, downtime_s: float | None) -> tuple[Doubt, ...]:
-    found: list[Doubt] = []
-    claimed_s = outcome.last.downtime_s
-    if abs(step_s := outcome.clock_step_s) > 0.001:
-        found.append(ClockStep(step_s))
-    if downtime_s and claimed_s is not None and downtime_s > claimed_s + 0.1:
-        found.append(SlowResume(downtime_s - claimed_s))
-    return tuple(found)

@@ -14,6 +14,8 @@ from harness.guests.qemu_settings import QemuSettings
 from harness.hosts.limits import cores
 from harness.qemu.survey import QemuSurvey, survey
 from harness.results.document import Scalar
+from harness.results.doubt import Doubt
+from harness.results.doubts import Emulated, NotPreallocated
 from harness.scenario.methods import Method, PairMethod
 from harness.scenario.model import Scenario
 
@@ -59,7 +61,15 @@ class QemuGuest(Guest, QemuKind):
             read_back = self.given.guest_memory.read_back
             made = {f"{side.name}.memory": read_back(side.qmp) for side in (ends.source, ends.destination)}
             ends.parameters = {**ends.parameters, **made}
+            ends.doubts = tuple(self.doubts_about(plan))
             yield ends
+
+    def doubts_about(self, plan: MethodPlan) -> Iterator[Doubt]:
+        """What of the processor and of the method makes a run's figures other than they seem."""
+        if self.accel.name == "tcg":
+            yield Emulated()
+        if self.given.prealloc and plan.destination.capabilities.get("postcopy-ram"):
+            yield NotPreallocated("the capability postcopy-ram has QEMU empty the destination's memory first")
 
     def argv(self) -> list[str]:
         """How each of its QEMUs begins, the binary first."""

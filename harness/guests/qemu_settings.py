@@ -52,7 +52,7 @@ class QemuSettings(GuestSettings):
     @property
     def doubts(self) -> tuple[Doubt, ...]:
         """Memory that is touched first."""
-        return () if self.prealloc else (NotPreallocated(),)
+        return () if self.prealloc else (NotPreallocated("guest.prealloc = false"),)
 
     @property
     def guest_memory(self) -> GuestMemory:

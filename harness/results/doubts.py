@@ -234,15 +234,16 @@ class Emulated(Doubt):
 
 @dataclass(frozen=True, slots=True)
 class NotPreallocated(Doubt):
-    """QEMU took the guest's memory from the host page by page, as each was first touched."""
+    """QEMU took the guest's memory from the host page by page, as each was first touched. ``cause``: why."""
 
     kind = "not_preallocated"
     subject = "guest"
+    cause: str
 
     def _words(self) -> str:
         return (
-            "The guest's memory was not preallocated: the destination QEMU asks the host for each page while it receives it, and "
-            "where the host is slow to give, that takes longer, and varies more, than what is compared (guest.prealloc)."
+            f"The guest's memory was not preallocated ({self.cause}): the destination QEMU asks the host for each page while it "
+            "receives it, and where the host is slow to give, that takes longer, and varies more, than what is compared."
         )
 
 

@@ -55,6 +55,7 @@ def _with_doubts(told: object, methods: Sequence[str]) -> object:
 
 
 _BEFORE_PREALLOC = {"prealloc": False, "hugepages": False, "cpus": 1, "numa": 1}
+_TOUCHED_FIRST = NotPreallocated("the result is from before guest.prealloc")
 
 
 def _with_first_touches(told: object) -> object:
@@ -63,7 +64,7 @@ def _with_first_touches(told: object) -> object:
         return told
     match told.get("environment"), told.get("scenario"):
         case {"accel": _}, {"guest": dict(guest), **others} if "prealloc" not in guest:
-            doubts = [*tell_doubts((NotPreallocated(),)), *told.get("doubts", [])]
+            doubts = [*tell_doubts((_TOUCHED_FIRST,)), *told.get("doubts", [])]
             return {**told, "scenario": {**others, "guest": {**_BEFORE_PREALLOC, **guest}}, "doubts": doubts}
     return told
 

@@ -136,4 +136,4 @@ def test_figures_of_memory_that_is_touched_first_are_doubted(plan, prealloc):
     search = FrontierSearch.model_validate({"dirty_rate": {"from": MIB, "to": 9 * MIB}})
     asked = scenario(1, guest=StressSettings(prealloc=prealloc), frontier=search)
     doubts = plan(asked).concluded(Result({}, {})).doubts
-    assert doubts == (() if prealloc else (NotPreallocated(),))
+    assert doubts == (() if prealloc else (NotPreallocated("guest.prealloc = false"),))

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live_guests import stress_guest
+from live_guests import CONFIG, stress_guest, unopened_guest
 
 from harness.errors import QemuError
-from harness.guests.accel import probe_accel
+from harness.guests.accel import Accel, probe_accel
 from harness.guests.contract import Place
 from harness.guests.downtime import longest_silence_s, stop_to_resume_s, wall_to_monotonic_s
-from harness.guests.native import MethodPlan, plan_method
+from harness.guests.native import MethodPlan, SideSettings, plan_method
 from harness.guests.stress import StressConfig
 from harness.guests.stress.kind import Stress
 from harness.hosts.local import HERE
@@ -209,3 +209,13 @@ def test_a_level_over_qmp_alone_is_refused_where_qemu_ignores_it(guest, run_dir)
         started(guest, run_dir, mute),
     ):
         pytest.fail("the pair was handed out although a setting did not take")
+
+
+@pytest.mark.parametrize("capabilities", [(), ("postcopy-ram",)])
+@pytest.mark.parametrize("accel", ["kvm", "tcg"])
+def test_emulation_and_memory_that_is_emptied_first_are_doubted(capabilities, accel):
+    guest = unopened_guest(CONFIG, {"zero": 1.0})
+    guest.accel = Accel(accel, "any", "because")
+    side = SideSettings(dict.fromkeys(capabilities, True))
+    kinds = [doubt.kind for doubt in guest.doubts_about(MethodPlan(side, side))]
+    assert kinds == ["emulated"] * (accel == "tcg") + ["not_preallocated"] * bool(capabilities)

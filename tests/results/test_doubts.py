@@ -115,7 +115,7 @@ def test_an_older_files_guest_had_its_memory_touched_first_and_that_is_said(tmp_
     environment, scenario = {"accel": "kvm"}, {"guest": {"kind": "stress", "seed": 1}, "methods": []}
     few = {"kind": "few_runs", "sentence": "", "values": {"method": "a", "runs": 1}}
     result = load_result(_saved(tmp_path, environment=environment, scenario=scenario, doubts=[few]))
-    assert result.doubts == (NotPreallocated(), FewRuns("a", 1))
+    assert result.doubts == (NotPreallocated("the result is from before guest.prealloc"), FewRuns("a", 1))
     assert result.scenario["guest"] == {
         "kind": "stress", "seed": 1, "prealloc": False, "hugepages": False, "cpus": 1, "numa": 1,
     }  # fmt: skip
