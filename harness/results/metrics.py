@@ -35,6 +35,7 @@ SECONDS = Unit("second", "s", digits=2, run_digits=3)
 # KB is 1024 bytes here: that is what QEMU prints as "kbytes" and what the published tables hold.
 KILOBYTES = Unit("byte", "KB", 1 / 1024)
 COUNT = Unit("integer", "")
+PERCENT = Unit("integer", "%", 1e2, run_digits=1)
 RATIO = Unit("integer", "", digits=2, run_digits=3)  # pyperf has no unit for what has none
 
 
@@ -79,6 +80,11 @@ def _sum(*parts: float | None) -> float | None:
     return sum(measured) if measured else None
 
 
+def _share(run: Run, part: str, whole: str) -> float | None:
+    """Of two counters; None: the guest counts nothing, or did nothing before."""
+    return run.counters[part] / run.counters[whole] if run.counters.get(whole) and part in run.counters else None
+
+
 _ALL = (
     Metric(
         "total_time_s", "Total time", "total", MILLISECONDS, lambda run: run.total_time_s,
@@ -100,6 +106,12 @@ _ALL = (
         "heartbeat_gap_s", "Guest's silence", "silence", MILLISECONDS, lambda run: run.heartbeat_gap_s,
         "The longest gap in the guest's heartbeat: what the guest's users would notice.",
         ("comparison", "runs"), stopped=True,
+    ),
+    Metric(
+        "guest_pace", "Guest's pace", "pace", PERCENT,
+        lambda run: _share(run, "guest_operations_per_s_during", "guest_operations_per_s_before"),
+        "Operations a second of the guest's program at the source while it was migrated, of those in the second before.",
+        ("comparison",), more_is_better=True, stopped=True,
     ),
     Metric(
         "wire_bytes", "Data transferred", "data", KILOBYTES, lambda run: run.wire_bytes,

@@ -25,10 +25,12 @@ def test_every_declared_metric_is_summarised():
     cpu = CpuSeconds(source_qemu=1.0, destination_qemu=2.0, sender=4.0, receiver=8.0)
     fields = dict.fromkeys(("downtime_s", "downtime_reported_s", "heartbeat_gap_s", "ratio"), 0.5)
     counts = dict.fromkeys(("wire_bytes", "stream_bytes", "passes"), 7)
-    found = summarise([run("a", 1.0, cpu_s=cpu, **fields, **counts)], "a")["a"]
+    pace = {"guest_operations_per_s_before": 400.0, "guest_operations_per_s_during": 100.0}
+    found = summarise([run("a", 1.0, cpu_s=cpu, counters=pace, **fields, **counts)], "a")["a"]
     assert set(found) == set(METRICS)
     assert [found[f"cpu_{side}_s"].median for side in ("source", "destination", "total")] == [5.0, 10.0, 15.0]
     assert found["wire_bytes"].median == 7
+    assert found["guest_pace"].median == 0.25
 
 
 def test_warm_ups_and_runs_that_did_not_complete_are_not_counted():
@@ -42,6 +44,11 @@ def test_warm_ups_and_runs_that_did_not_complete_are_not_counted():
 
 def test_a_metric_nobody_measured_is_absent():
     assert "downtime_s" not in summarise([run("a", 1.0)], "a")["a"]
+
+
+@pytest.mark.parametrize("counters", [{"guest_operations_per_s_before": 0.0, "guest_operations_per_s_during": 1.0}, {}])
+def test_a_guest_that_did_nothing_before_has_no_pace(counters):
+    assert "guest_pace" not in summarise([run("a", 1.0, counters=counters)], "a")["a"]
 
 
 def test_the_interval_holds_the_median_and_stays_within_the_runs():
