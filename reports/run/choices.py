@@ -18,15 +18,7 @@ from reports.printable import printable
 from reports.run.fallbacks import counted
 from reports.table import Table
 
-__all__ = [
-    "DEFINITIONS",
-    "Choices",
-    "Decision",
-    "Followed",
-    "choices",
-    "decisions_of",
-    "followed",
-]
+__all__ = ["DEFINITIONS", "Choices", "Decision", "Followed", "choices", "decisions_of", "followed"]
 
 _SHARE = "sender_share_"
 _MB = 1e6

@@ -1,6 +1,6 @@
 """Two results side by side: per method and metric the ratio of medians, its interval, and what else is different.
 
-Result, Result -> dataclasses of text. Knows no HTML and no terminal; ``Comparison.table`` suits both.
+Result, Result -> dataclasses of text. Knows no HTML and no terminal.
 """
 
 from __future__ import annotations
@@ -58,16 +58,6 @@ class Comparison:
     lines: tuple[Line, ...]
     only: tuple[str, ...]
     differences: tuple[Table, Table]
-
-    @property
-    def headings(self) -> tuple[str, ...]:
-        """Headings of ``table``."""
-        return ("Method", "Metric", self.label_a, self.label_b, "Ratio", "Change", "95\u00a0% interval", "Verdict")
-
-    @property
-    def table(self) -> tuple[tuple[str, ...], ...]:
-        """The lines as rows of plain text, for a terminal."""
-        return tuple((x.method, x.metric, x.a, x.b, x.ratio, x.change, x.interval, x.meaning) for x in self.lines)
 
 
 def _tone(metric: Metric, interval: tuple[float, float] | None) -> Literal["better", "worse", "unclear"]:

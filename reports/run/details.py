@@ -17,7 +17,6 @@ from reports.table import Table
 
 __all__ = [
     "MethodRuns",
-    "Parameters",
     "RunDetail",
     "Warned",
     "environment",
@@ -37,23 +36,6 @@ class Warned:
 
     about: str
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One parameter of one method. ``differs``: its runs did not agree, and ``text`` holds every value seen."""
-
-    text: str
-    differs: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """A matrix: a row per parameter, a column per method that read any back."""
-
-    methods: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Setting, ...]], ...]
-    summary: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,29 +130,35 @@ def environment(result: Result) -> Table:
     return Table("Environment", ("What", "Value"), rows, words=(0, 1), missing="This result holds no environment.")
 
 
-def _setting(runs: list[Run], name: str) -> Setting:
-    seen = dict.fromkeys(_raw(run.parameters[name]) if name in run.parameters else "absent" for run in runs)
-    if list(seen) == ["absent"]:
-        return Setting("", differs=False)
-    return Setting(" | ".join(seen), differs=len(seen) > 1)
+def _setting(runs: list[Run], name: str) -> tuple[str, ...]:
+    """Every value that a method's runs read back; empty where none did."""
+    seen = tuple(dict.fromkeys(_raw(run.parameters[name]) if name in run.parameters else "absent" for run in runs))
+    return () if seen == ("absent",) else seen
 
 
-def parameters(result: Result) -> Parameters:
-    """Parameters as read back. Runs that read nothing back (they failed before) are left out."""
-    read = {
-        method: [run for run in result.runs if run.method == method and run.parameters]
-        for method in method_names(result)
-    }
-    read = {method: runs for method, runs in read.items() if runs}
-    names = dict.fromkeys(name for runs in read.values() for run in runs for name in run.parameters)
-    rows = tuple((name, tuple(_setting(runs, name) for runs in read.values())) for name in sorted(names))
-    differing = sum(setting.differs for _, row in rows for setting in row)
-    summary = (
-        f"{plural(differing, 'setting')} differed across the runs of one method."
-        if differing
-        else "The runs of each method agreed on every one."
+def parameters(result: Result) -> tuple[Table, str]:
+    """Parameters as read back, a column per method, and how far its runs agreed. Runs that read nothing back are left out: they
+    failed before."""
+    every = {name: [r for r in result.runs if r.method == name and r.parameters] for name in method_names(result)}
+    read = {method: runs for method, runs in every.items() if runs}
+    names = sorted({name for runs in read.values() for run in runs for name in run.parameters})
+    settings = [[_setting(runs, name) for runs in read.values()] for name in names]
+    differing = [sum(len(seen) > 1 for seen in row) for row in settings]
+    table = Table(
+        "Parameters as read back",
+        ("Parameter", *read),
+        tuple((name, *map(_seen_text, row)) for name, row in zip(names, settings, strict=True)),
+        words=tuple(range(len(read) + 1)),
+        missing="No run read any parameter back.",
+        marks=tuple("differs" if many else "" for many in differing),
     )
-    return Parameters(tuple(read), rows, summary)
+    if not any(differing):
+        return table, "The runs of each method agreed on every one."
+    return table, f"{plural(sum(differing), 'setting')} differed across the runs of one method."
+
+
+def _seen_text(seen: tuple[str, ...]) -> str:
+    return " | ".join(seen) + (" (differs across runs)" if len(seen) > 1 else "")
 
 
 def _raw_figure(metric: Metric, run: Run) -> tuple[str, str]:

@@ -22,16 +22,7 @@ from reports.effects import (
     summary_of,
     tone_of,
 )
-from reports.numbers import (
-    DASH,
-    amount,
-    effect_percent,
-    interval_text,
-    p_text,
-    percent,
-    plural,
-    scaled,
-)
+from reports.numbers import DASH, amount, effect_percent, interval_text, p_text, percent, plural, scaled
 from reports.run.details import doubts_about
 from reports.run.fallbacks import Share, alerts, fallbacks_of, worst
 from reports.run.published import PUBLISHED_SETUP, Published, published_for

@@ -18,7 +18,6 @@ from reports.run.choices import Choices, choices
 from reports.run.comparison import Comparison, compare
 from reports.run.details import (
     MethodRuns,
-    Parameters,
     Warned,
     environment,
     every_figure,
@@ -61,7 +60,7 @@ class PageView:
     choices: Choices | None
     warnings: tuple[Warned, ...]
     environment: Table
-    parameters: Parameters
+    parameters: tuple[Table, str]
     runs: tuple[MethodRuns, ...]
     definitions: tuple[tuple[str, str], ...]
     schema: str

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from browser_page import Opened
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -17,3 +18,17 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def visit(chromium, folder):
+    """Opens a page of the module's ``folder``."""
+    opened = []
+
+    def go(name, *args, **context):
+        opened.append(Opened(chromium, folder / name, *args, **context))
+        return opened[-1]
+
+    yield go
+    for each in opened:
+        each.page.close()

@@ -2,22 +2,16 @@
 
 from html.parser import HTMLParser
 
-import advice_samples
-import certificate_samples
 import frontier_samples
-import offload_samples
 import pytest
+import rendered
 import report_samples as samples
-from every_sample import SAMPLES
+from parsed_page import VOID
 
-from reports.advice import page as advice
-from reports.certificate.page import render_certificate, render_certificate_comparison
-from reports.run import page as report
 from reports.site import page as site
 
 BLOCKS = {"td", "th", "p", "li", "dt", "dd", "h1", "h2", "h3", "h4", "summary", "nav", "pre", "figcaption", "div"}
 SILENT = {"style", "script", "svg", "title"}
-VOID = {"meta", "link", "br", "img", "hr", "input"}
 
 
 class Joined(HTMLParser):
@@ -56,17 +50,13 @@ def _part_of_a_word(char):
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    found = {name: report.render_report(SAMPLES[name]()) for name in ("live", "offload", "adaptive", "all_failed")}
-    found["convergence"] = report.render_report(frontier_samples.convergence())
-    found["compare"] = report.render_comparison(samples.live(), offload_samples.offload(), ("before", "after"))
-    for name in ("passing", "failing", "stand_in"):
-        found[name] = render_certificate(getattr(certificate_samples, name)())
-    found["certificates"] = render_certificate_comparison(certificate_samples.passing(), certificate_samples.failing())
+    found = {name: rendered.report(name) for name in ("live", "offload", "adaptive", "all_failed", "convergence")}
+    found |= {name: rendered.certificate(name) for name in ("passing", "failing", "stand_in")}
+    found |= {"compare": rendered.comparison(), "certificates": rendered.certificates("passing", "failing")}
     out = tmp_path_factory.mktemp("pages")
-    advice.write_advice(advice_samples.advice(), out / "advice.html")
     links = [(f"link {n}", frontier_samples.convergence(rate)) for n, rate in enumerate((37_500_000, None))]
-    site.write_site([("a", samples.live()), *links], out)
-    return found | {path.stem: path.read_text() for path in out.glob("*.html")}
+    site.write_site([("a", samples.one_method()), *links], out)
+    return found | {"advice": rendered.advice(), "index": (out / "index.html").read_text()}
 
 
 def test_no_two_texts_become_one_word(pages):

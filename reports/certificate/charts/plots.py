@@ -12,19 +12,7 @@ from typing import Any
 import altair as alt
 
 from harness.units import format_bytes
-from reports.drawing.parts import (
-    Datum,
-    Spec,
-    band_height,
-    bands,
-    colour,
-    data,
-    drawn,
-    points,
-    shape,
-    texts,
-    tooltips,
-)
+from reports.drawing.parts import Datum, Spec, band_height, bands, colour, data, drawn, points, shape, texts, tooltips
 from reports.drawing.theme import ACCENT, INK, NEUTRAL, PAPER, colour_scale, value_scale
 from reports.numbers import figure_text
 

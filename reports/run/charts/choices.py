@@ -23,7 +23,7 @@ from reports.drawing.parts import (
 from reports.drawing.theme import PAPER, colour_scale
 from reports.run.choices import Decision, Followed
 
-__all__ = ["chosen", "estimates"]
+__all__ = ["chosen", "estimate_rows", "estimates", "stretches"]
 
 _LOG_MARGIN = 1.3
 _SERIES = (
@@ -45,12 +45,17 @@ def _time_axis(shown: Followed, field: str) -> alt.X:
     return alt.X(f"{field}:Q", title="Time since the first batch (s)", scale=scale)
 
 
-def chosen(shown: Followed) -> Spec:
-    """A bar per stretch with one choice, in a band per candidate in the order of their first use; a mark at each decision."""
-    rows: list[Datum] = [
+def stretches(shown: Followed) -> list[Datum]:
+    """Which choice held from when until when."""
+    return [
         {"choice": decision.choice, "s": round(decision.t_s, 4), "until": round(until_s, 4)}
         for decision, until_s in _times(shown)
     ]
+
+
+def chosen(shown: Followed) -> Spec:
+    """A bar per stretch with one choice, in a band per candidate in the order of their first use; a mark at each decision."""
+    rows = stretches(shown)
     names = texts(rows, "choice")
     look: dict[str, Any] = {
         "x": _time_axis(shown, "s"),
@@ -63,7 +68,7 @@ def chosen(shown: Followed) -> Spec:
     return drawn(band_height(names, 34), bars, marks.encode(**look))
 
 
-def _estimate_rows(shown: Followed) -> list[Datum]:
+def estimate_rows(shown: Followed) -> list[Datum]:
     """A point per decision and series, and one where it ended. What a series did not know parts its line: ``stretch``."""
     rows: list[Datum] = []
     for field, label in _SERIES:
@@ -74,16 +79,13 @@ def _estimate_rows(shown: Followed) -> list[Datum]:
                 stretch += 1
                 continue
             row = {"series": label, "choice": decision.choice, "mb_s": float(f"{value:.4g}"), "stretch": stretch}
-            rows += [
-                {**row, "s": round(decision.t_s, 4), "end": False},
-                {**row, "s": round(until_s, 4), "end": True},
-            ]
+            rows += [{**row, "s": round(decision.t_s, 4), "end": False}, {**row, "s": round(until_s, 4), "end": True}]
     return rows
 
 
 def estimates(shown: Followed) -> Spec | None:
     """What each choice was made of, in MB/s on a logarithmic axis: a point at each decision, held until the next."""
-    rows = _estimate_rows(shown)
+    rows = estimate_rows(shown)
     if not rows:
         return None
     known = texts(rows, "series")

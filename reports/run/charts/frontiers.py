@@ -12,19 +12,7 @@ import altair as alt
 
 from harness.results.result import Result
 from harness.results.search import Attempt, Frontier
-from reports.drawing.parts import (
-    Datum,
-    Spec,
-    band_height,
-    bands,
-    colour,
-    data,
-    drawn,
-    points,
-    shape,
-    texts,
-    tooltips,
-)
+from reports.drawing.parts import Datum, Spec, band_height, bands, colour, data, drawn, points, shape, texts, tooltips
 from reports.drawing.searches import AXIS, scaled
 from reports.drawing.theme import PAPER, value_scale
 

@@ -11,19 +11,7 @@ from typing import Any
 import altair as alt
 
 from harness.results.result import Result, Sample
-from reports.drawing.parts import (
-    Datum,
-    Spec,
-    band_height,
-    bands,
-    colour,
-    data,
-    drawn,
-    points,
-    shape,
-    texts,
-    tooltips,
-)
+from reports.drawing.parts import Datum, Spec, band_height, bands, colour, data, drawn, points, shape, texts, tooltips
 from reports.drawing.theme import value_scale
 from reports.effects import counted_methods, counted_runs, medians_run, summary_of
 from reports.facts import baseline_name, declared_methods, family

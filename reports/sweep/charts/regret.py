@@ -52,19 +52,13 @@ def _drawn(rows: Sequence[Regret]) -> Spec:
     names = [_AUTO, *texts(fixed, "series")]
     ends = [row[end] for row in [*fixed, *auto] for end in ("share", "low", "high") if end in row]
     scale = log_scale(ends, _MARGIN)
-    look: dict[str, Any] = {
-        "y": bands("cell", [row.cell for row in rows], 0.5),
-        "color": colour("series", names),
-    }
+    look: dict[str, Any] = {"y": bands("cell", [row.cell for row in rows], 0.5), "color": colour("series", names)}
     marks: dict[str, Any] = {
         **look,
         "x": alt.X("share:Q", title="Time, best fixed = 1", scale=scale, axis=alt.Axis(format="~g")),
         "shape": shape("series", names),
         "tooltip": tooltips(
-            ("cell:N",),
-            ("series:N", "method"),
-            ("ms:Q", "total ms", ",.0f"),
-            ("share:Q", "of the best fixed", ".3f"),
+            ("cell:N",), ("series:N", "method"), ("ms:Q", "total ms", ",.0f"), ("share:Q", "of the best fixed", ".3f")
         ),
     }
     one = data([{"one": 1}]).mark_rule(strokeDash=[4, 3], color=MUTED)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import advice_samples as samples
 
-from reports.advice.page import HEADINGS, advice_view, render_advice, write_advice
+from reports.advice.page import render_advice, write_advice
+from reports.advice.view import HEADINGS, advice_view
 
 MBIT = 125_000
 

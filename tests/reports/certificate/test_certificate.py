@@ -3,15 +3,15 @@
 import base64
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
-from pathlib import Path
 from xml.etree import ElementTree
 
 import certificate_samples as samples
 import pytest
+import rendered
 from certificate_charts import CHARTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from parsed_page import Page
 
 from harness.errors import ResultError
 from harness.results.certificate import Measurement, load_certificate, verdict_of
@@ -21,48 +21,11 @@ from reports.certificate.charts.subjects import subjects
 from reports.printable import printable
 
 CASES = ["passing", "failing", "stand_in", "hostile", "empty", "nothing"]
-VOID = {"meta", "link", "br", "img", "hr", "input"}
-CHROMIUM = Path("/usr/bin/chromium")
-
-
-class Page(HTMLParser):
-    """Balanced elements, what they are, and the text outside of style and script, spaces as they are."""
-
-    def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.open, self.tags, self.text, self.scripts = [], [], "", []
-        self.feed(text)
-        self.close()
-        assert self.open == [], f"unclosed: {self.open}"
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag == "script":
-            self.scripts.append(dict(attrs).get("type"))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] not in ("script", "style"):
-            self.text += data
-
-    def words(self):
-        return " ".join(self.text.split())
-
-    def count(self, name, value):
-        return sum(value in str(attrs.get(name, "")).split() for _, attrs in self.tags)
 
 
 @pytest.fixture(scope="module")
 def pages():
-    return {name: Page(certificate.render_certificate(getattr(samples, name)())) for name in CASES}
+    return {name: Page(rendered.certificate(name)) for name in CASES}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -80,7 +43,7 @@ def test_every_check_stands_on_the_page_with_its_evidence_and_command(pages, nam
 def test_every_failed_check_has_its_own_box_before_the_charts(pages, name):
     made = getattr(samples, name)()
     failed = [check for check in made.checks if check.status == "fail"]
-    assert pages[name].count("class", "failure") == len(failed)
+    assert sum("failure" in attrs.get("class", "").split() for _, attrs in pages[name].tags) == len(failed)
     ids = [attrs.get("id") for _, attrs in pages[name].tags]
     assert ("failures" in ids) == bool(failed)
     if failed:
@@ -99,11 +62,8 @@ def test_the_verdict_comes_first_in_words(pages, name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_page_asks_for_nothing_of_the_network(pages, name):
-    for tag, attrs in pages[name].tags:
-        for key in ("src", "href", "action", "data", "srcset", "xlink:href"):
-            assert str(attrs.get(key, "#")).startswith(("#", "data:")), (tag, attrs)
-    policy = next(a["content"] for _, a in pages[name].tags if a.get("http-equiv") == "Content-Security-Policy")
-    assert policy.startswith("default-src 'none'; script-src '")
+    assert pages[name].foreign() == []
+    assert pages[name].policy().startswith("default-src 'none'; script-src '")
 
 
 @pytest.mark.parametrize("name", ["passing", "empty"])
@@ -113,9 +73,8 @@ def test_a_page_reads_without_nothing_or_nan(pages, name):
 
 def test_hostile_text_is_inert(pages):
     page = pages["hostile"]
-    assert page.scripts == ["application/json"] * len(CHARTS) + [None]
-    assert not [tag for tag, _ in page.tags if tag in ("img", "iframe", "object", "embed", "base")]
-    assert not [attrs for _, attrs in page.tags if any(name.startswith("on") for name in attrs)]
+    assert page.kinds() == ["application/json"] * len(CHARTS) + [None]
+    assert page.active() == []
     assert printable(samples.HOSTILE) in page.text
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f]", page.text)
 
@@ -123,7 +82,7 @@ def test_hostile_text_is_inert(pages):
 def test_hostile_text_is_inert_in_a_comparison():
     page = Page(certificate.render_certificate_comparison(samples.hostile(), samples.failing(), (samples.HOSTILE, "b")))
     assert page.scripts == []
-    assert not [tag for tag, _ in page.tags if tag in ("img", "iframe", "object", "embed", "base")]
+    assert page.active() == []
     assert printable(samples.HOSTILE) in page.text
 
 
@@ -154,7 +113,7 @@ def test_a_page_says_on_what_it_was_made(pages):
 
 
 def test_the_certificate_can_be_taken_from_its_page(pages, tmp_path):
-    link = next(a for tag, a in pages["failing"].tags if tag == "a" and "download" in a)
+    link = pages["failing"].download()
     kind, packed = link["href"].split(";base64,")
     assert (link["download"], kind) == ("certificate.json", "data:application/json")
     (tmp_path / "certificate.json").write_bytes(base64.b64decode(packed))
@@ -258,8 +217,3 @@ def test_samples_bear_their_verdicts(name):
     made = getattr(samples, name)()
     assert made.verdict == verdict_of(made.checks)
     assert all(each.ok for check in made.checks if check.status == "pass" for each in check.measurements)
-
-
-# In a browser.
-
-# The contrast of each element's text with the first opaque background behind it, by WCAG 2's formula.

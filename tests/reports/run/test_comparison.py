@@ -113,11 +113,5 @@ def test_each_method_is_named_once_even_without_a_total_time():
     ]
 
 
-def test_the_table_is_as_wide_as_its_headings():
-    view = compare(samples.live(), samples.live(), ("one", "two"))
-    assert {len(row) for row in view.table} == {len(view.headings)}
-    assert view.headings[2:4] == ("one", "two")
-
-
 def test_nothing_in_common_is_a_sentence():
     assert compare(samples.live(), samples.empty()).sentences == ("The results share no method with figures in both.",)
