@@ -26,10 +26,12 @@ __all__ = [
     "cpu_per_gib",
     "cpu_per_gib_metric",
     "gib_carried",
+    "median_of",
     "medians_run",
     "method_names",
     "ratio_interval",
     "summary_of",
+    "throughput_bytes_per_s",
     "tone_of",
     "values",
 ]
@@ -77,6 +79,18 @@ def gib_carried(result: Result, run: Run) -> float | None:
 def summary_of(result: Result, method: str, metric: str) -> MetricSummary | None:
     """The summary of one metric, if the result has it."""
     return result.summary.get(method, {}).get(metric)
+
+
+def median_of(result: Result, method: str, metric: str) -> float | None:
+    """Its median, if the result has it."""
+    summary = summary_of(result, method, metric)
+    return None if summary is None else summary.median
+
+
+def throughput_bytes_per_s(result: Result, method: str) -> float | None:
+    """Median stream bytes over median total time."""
+    stream_bytes, total_s = median_of(result, method, "stream_bytes"), median_of(result, method, "total_time_s")
+    return stream_bytes / total_s if stream_bytes and total_s else None
 
 
 def cpu_per_gib(result: Result, method: str) -> MetricSummary | None:

@@ -13,6 +13,7 @@ from harness.units import format_bandwidth, format_bytes, format_delay, format_d
 from reports.numbers import DASH, finite, plural
 
 __all__ = [
+    "bandwidth_text",
     "baseline_name",
     "date_text",
     "declared_methods",
@@ -23,6 +24,7 @@ __all__ = [
     "guest_settings",
     "guest_text",
     "is_replay",
+    "joined",
     "limited",
     "link_kind",
     "link_text",
@@ -73,18 +75,24 @@ def limited(result: Result) -> bool:
     return _part(result, "link").get("bandwidth_bytes_per_s") is not None
 
 
+def bandwidth_text(result: Result) -> str:
+    """``1 Gbit/s``; nothing where the result does not say."""
+    link = _part(result, "link")
+    return format_bandwidth(link["bandwidth_bytes_per_s"]) if "bandwidth_bytes_per_s" in link else ""
+
+
 def link_text(result: Result) -> str:
     """``1 Gbit/s (netns)``, ``1 Gbit/s, 50 ms each way, 100 ms round trip (relay)``."""
-    link = _part(result, "link")
-    if "bandwidth_bytes_per_s" not in link:
+    if not bandwidth_text(result):
         return "not recorded"
-    words = format_bandwidth(link["bandwidth_bytes_per_s"])
-    if any(delay_of(result)):
-        words += f", {format_delay(*delay_of(result))}"
-    if loss_text(result):
-        words += f", {loss_text(result)}"
-    kind = link_kind(result)
+    delay = format_delay(*delay_of(result)) if any(delay_of(result)) else ""
+    words, kind = joined(bandwidth_text(result), delay, loss_text(result)), link_kind(result)
     return f"{words} ({kind})" if kind else words
+
+
+def joined(*words: str) -> str:
+    """Those that say something, with commas between them."""
+    return ", ".join(filter(None, words))
 
 
 def link_kind(result: Result) -> str:
@@ -101,8 +109,7 @@ def delay_of(result: Result) -> tuple[float, float]:
 
 def distance_text(result: Result) -> str:
     """``100 ms round trip, 1 % of packets lost``; nothing for a link without length or losses."""
-    words = [format_round_trip(*delay_of(result))] if any(delay_of(result)) else []
-    return ", ".join([*words, *([loss_text(result)] if loss_text(result) else [])])
+    return joined(format_round_trip(*delay_of(result)) if any(delay_of(result)) else "", loss_text(result))
 
 
 def loss_text(result: Result) -> str:

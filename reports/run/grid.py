@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.results.result import Result
-from reports.effects import summary_of
+from reports.effects import median_of, throughput_bytes_per_s
 from reports.facts import declared_methods
 
-__all__ = ["Grid", "Point", "grids", "rule_sentence", "throughput_mb_per_s"]
+__all__ = ["Grid", "Point", "grids", "rule_sentence"]
 
 ENOUGH = 0.95  # of the best of a row: what a decompression count must reach to count as enough
 
@@ -39,12 +39,6 @@ class Grid:
     points: tuple[Point, ...]
 
 
-def throughput_mb_per_s(result: Result, method: str) -> float | None:
-    """Median stream bytes over median total time, in 10^6 bytes a second."""
-    stream, time = summary_of(result, method, "stream_bytes"), summary_of(result, method, "total_time_s")
-    return stream.median / time.median / 1e6 if stream and time and time.median > 0 else None
-
-
 def _counts(method: Mapping[str, Any]) -> tuple[int, int] | None:
     threads, decompress = method.get("threads"), method.get("decompress_threads")
     return (threads, decompress) if isinstance(threads, int) and isinstance(decompress, int) else None
@@ -62,12 +56,12 @@ def grids(result: Result) -> tuple[Grid, ...]:
     """Every grid in the result, in the scenario's order."""
     found: dict[str, dict[tuple[int, int], tuple[str, float, float]]] = {}
     for name, method in declared_methods(result).items():
-        counts, speed = _counts(method), throughput_mb_per_s(result, name)
-        time = summary_of(result, name, "total_time_s")
-        if method.get("engine") != "pageferry" or counts is None or speed is None or time is None:
+        counts, speed = _counts(method), throughput_bytes_per_s(result, name)
+        total_s = median_of(result, name, "total_time_s")
+        if method.get("engine") != "pageferry" or counts is None or speed is None or total_s is None:
             continue
         level = "" if method.get("level") is None else f" level {method['level']}"
-        found.setdefault(f"{method.get('backend')}{level}", {})[counts] = (name, speed, time.median)
+        found.setdefault(f"{method.get('backend')}{level}", {})[counts] = (name, speed / 1e6, total_s)
     real = {t: c for t, c in found.items() if len({k[0] for k in c}) > 1 and len({k[1] for k in c}) > 1}
     return tuple(_grid(title, cells) for title, cells in real.items())
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.results.model import Cost, Link, break_even
 from harness.results.result import Result
-from reports.effects import summary_of
+from reports.effects import median_of, summary_of, throughput_bytes_per_s
 from reports.facts import declared_methods, distance_text, is_replay, scenario_text
 
 __all__ = ["Group", "Point", "groups"]
@@ -122,20 +122,10 @@ def _costs(whole: Result, slowest: Result) -> Iterator[tuple[str, Cost]]:
     for name, method in declared_methods(whole).items():
         if method.get("engine") != "pageferry" or method.get("backend") == "auto":
             continue
-        ratio, rate = _median(whole, name, "ratio"), _rate(whole, name)
-        slow_ratio, slow_rate = _median(slowest, name, "ratio"), _rate(slowest, name)
+        ratio, rate = median_of(whole, name, "ratio"), throughput_bytes_per_s(whole, name)
+        slow_ratio, slow_rate = median_of(slowest, name, "ratio"), throughput_bytes_per_s(slowest, name)
         if ratio and rate:
             yield name, Cost(ratio, rate, slow_ratio if slow_rate else None, slow_rate or 1.0)
-
-
-def _median(result: Result, method: str, metric: str) -> float | None:
-    summary = summary_of(result, method, metric)
-    return None if summary is None else summary.median
-
-
-def _rate(result: Result, method: str) -> float | None:
-    stream_bytes, total_s = _median(result, method, "stream_bytes"), _median(result, method, "total_time_s")
-    return stream_bytes / total_s if stream_bytes and total_s else None
 
 
 def _busy(cell: Result, whole: Result, none: str) -> float:
@@ -146,13 +136,13 @@ def _busy(cell: Result, whole: Result, none: str) -> float:
 
 
 def _cpu_s_per_wire_byte(result: Result, method: str) -> float:
-    cpu_s, wire_bytes = _median(result, method, "cpu_total_s"), _median(result, method, "wire_bytes")
+    cpu_s, wire_bytes = median_of(result, method, "cpu_total_s"), median_of(result, method, "wire_bytes")
     return cpu_s / wire_bytes if cpu_s and wire_bytes else 0.0
 
 
 def _points(cell: Result, costs: Mapping[str, Cost], link: Link) -> Iterator[Point]:
     for name, cost in costs.items():
-        total, stream_bytes = summary_of(cell, name, "total_time_s"), _median(cell, name, "stream_bytes")
+        total, stream_bytes = summary_of(cell, name, "total_time_s"), median_of(cell, name, "stream_bytes")
         if total is not None and stream_bytes and link.bandwidth_bytes_per_s is not None:
             predicted_s = cost.total_time_s(stream_bytes, link)
             yield Point(name, link.bandwidth_bytes_per_s, total.median, predicted_s, total.n)

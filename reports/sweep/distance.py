@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from harness.results.metrics import METRICS
 from harness.results.result import MetricSummary, Result
-from harness.units import format_bandwidth
 from reports.effects import method_names, summary_of
-from reports.facts import baseline_name, delay_of, link_kind, loss_text, scenario_text
+from reports.facts import bandwidth_text, baseline_name, delay_of, joined, link_kind, loss_text, scenario_text
 from reports.numbers import DASH, percent, plural, scaled
 from reports.sweep.article import Article
 from reports.table import Table
@@ -83,11 +82,10 @@ def _group(cells: Mapping[float, Result]) -> Group:
 
 def _label(result: Result) -> str:
     """What its cells have in common."""
-    link, jitter_s = result.scenario.get("link", {}), delay_of(result)[1]
-    bandwidth = format_bandwidth(link["bandwidth_bytes_per_s"]) if "bandwidth_bytes_per_s" in link else ""
+    jitter_s = delay_of(result)[1]
     jitter = f"jitter up to {jitter_s * 1e3:g} ms each way" if jitter_s else ""
-    words = [word for word in (bandwidth, jitter, loss_text(result), _others(result)) if word]
-    return ", ".join(words) or scenario_text(result, "name", "unnamed scenario")
+    words = joined(bandwidth_text(result), jitter, loss_text(result), _others(result))
+    return words or scenario_text(result, "name", "unnamed scenario")
 
 
 def article(group: Group) -> Article:

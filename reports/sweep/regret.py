@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from harness.results.result import Result
-from harness.units import format_bandwidth
 from reports.effects import counted_runs, ratio_interval, summary_of, values
-from reports.facts import declared_methods, distance_text
+from reports.facts import bandwidth_text, declared_methods, distance_text, joined
 from reports.numbers import DASH, amount, effect_interval, percent, plural
 from reports.sweep.article import Article
 from reports.table import Table
@@ -86,12 +85,11 @@ def _regret(result: Result) -> Regret | None:
 
 def _cell(result: Result) -> str:
     """Its place in the sweep; also the link's, where it was set for all cells."""
-    cell, link = result.scenario.get("cell", {}), result.scenario.get("link", {})
+    cell = result.scenario.get("cell", {})
     if not cell:
         return str(result.scenario.get("name", ""))
-    held = [format_bandwidth(link["bandwidth_bytes_per_s"])] if "bandwidth_bytes_per_s" in link else []
-    words = [*([] if _BANDWIDTH in cell else held), *(value for key, value in cell.items() if key not in _LENGTH)]
-    return ", ".join([*words, *([distance_text(result)] if distance_text(result) else [])])
+    held = "" if _BANDWIDTH in cell else bandwidth_text(result)
+    return joined(held, *(value for key, value in cell.items() if key not in _LENGTH), distance_text(result))
 
 
 def article(rows: Sequence[Regret]) -> Article:

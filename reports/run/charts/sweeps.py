@@ -9,9 +9,9 @@ import altair as alt
 from harness.results.result import Result
 from reports.drawing.parts import Datum, Spec, colour, data, drawn, points, shape, texts, tooltips
 from reports.drawing.theme import FRAME, HEAT_INK, HEAT_RANGE, value_scale
-from reports.effects import summary_of
+from reports.effects import median_of, throughput_bytes_per_s
 from reports.facts import declared_methods, family
-from reports.run.grid import Grid, throughput_mb_per_s
+from reports.run.grid import Grid
 
 __all__ = ["heat_map", "ratio_and_speed"]
 
@@ -52,18 +52,17 @@ def ratio_and_speed(result: Result) -> Spec | None:
     """Throughput against ratio: a line per backend through its levels."""
     rows: list[Datum] = []
     for name, method in declared_methods(result).items():
-        ratio, speed = summary_of(result, name, "ratio"), throughput_mb_per_s(result, name)
-        if ratio and speed is not None:
+        ratio, speed = median_of(result, name, "ratio"), throughput_bytes_per_s(result, name)
+        if ratio is not None and speed is not None:
             level = method.get("level")
-            backend = family(name, method)
             rows.append(
                 {
-                    "series": backend,
+                    "series": family(name, method),
                     "method": name,
                     "level": level or 0,
                     "label": "" if level is None else str(level),
-                    "ratio": round(ratio.median, 4),
-                    "mb_s": round(speed, 2),
+                    "ratio": round(ratio, 4),
+                    "mb_s": round(speed / 1e6, 2),
                 }
             )
     if not rows:

@@ -11,12 +11,11 @@ import altair as alt
 
 from harness.results.result import Result
 from harness.results.search import Frontier
-from harness.units import format_bandwidth
 from reports.drawing.chart import Chart, finished
 from reports.drawing.parts import Datum, Spec, colour, data, drawn, points, shape, tooltips
 from reports.drawing.searches import AXIS, scaled
 from reports.drawing.theme import value_scale
-from reports.facts import baseline_name, delay_of, distance_text
+from reports.facts import bandwidth_text, baseline_name, delay_of, distance_text, joined
 
 __all__ = ["by_bandwidth", "charts", "observed_by_bandwidth"]
 
@@ -87,19 +86,13 @@ def _found(results: Sequence[Result], search: str) -> list[tuple[Datum, Frontier
     ]
 
 
-def _bandwidth(result: Result) -> float:
-    value = (result.scenario.get("link") or {}).get("bandwidth_bytes_per_s")
-    return float(value) if value is not None else float("inf")
-
-
 def _order(result: Result) -> tuple[float, tuple[float, float]]:
-    return _bandwidth(result), delay_of(result)
+    bandwidth = (result.scenario.get("link") or {}).get("bandwidth_bytes_per_s")
+    return float("inf") if bandwidth is None else float(bandwidth), delay_of(result)
 
 
 def _link(result: Result) -> str:
-    value = _bandwidth(result)
-    words = [format_bandwidth(None if value == float("inf") else value), distance_text(result)]
-    return ", ".join(word for word in words if word)
+    return joined(bandwidth_text(result), distance_text(result))
 
 
 def _lines(results: Sequence[Result], rows: Sequence[Datum], title: str) -> Spec | None:
