@@ -7,7 +7,8 @@ A backend is one class in one file and one line in ``backends/registry.py`` (or 
 * Input is any C-contiguous buffer of bytes and is not kept after the call; output is ``bytes`` (or a buffer of bytes
   that the caller owns from then on).
 * ``decompress`` never produces more than ``raw_bytes`` and raises ``BackendError`` on short, trailing or damaged input.
-* Native work releases the GIL. One instance serves one thread; several instances work side by side.
+* Native work releases the GIL: for most of a long call other Python threads run. One instance serves one thread; several
+  instances work side by side.
 * A backend never falls back to another by itself: falling back is the caller's decision, configured and counted.
 * An error is one ``BackendError`` of one line that names the backend and the values. The instance works on after it.
 * ``compress`` may return more bytes than it was given (a stored frame is the caller's business).

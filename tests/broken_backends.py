@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 import zlib
 
@@ -174,6 +175,12 @@ class SharesScratch(Good):
         self.scratch[: len(packed)] = packed
         time.sleep(0.0005)  # lets the others run
         return bytes(self.scratch[: len(packed)])
+
+
+class KeepsTheGil(Good):
+    def compress(self, data):
+        ctypes.PyDLL(None).usleep(len(data) // 40)
+        return zlib.compress(data, 0)
 
 
 class KeepsInput(Good):

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 from backends.api import Backend, BackendError, Buffer
 
-__all__ = ["Rig", "Rule", "Violation", "require_equal", "rule"]
+__all__ = ["Rig", "Rule", "Unjudged", "Violation", "require_equal", "rule"]
 
 
 class Violation(Exception):  # noqa: N818 - a verdict, not a fault of this program
     """The backend broke the rule; the message is the evidence."""
+
+
+class Unjudged(Exception):  # noqa: N818 - a verdict too
+    """There is nothing that the rule could judge; the message says why."""
 
 
 class Rig:
@@ -98,7 +102,7 @@ def require_equal(got: Buffer, data: bytes, what: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``run`` returns what was tried, or raises ``Violation``."""
+    """``run`` returns what was tried, or raises ``Violation`` or ``Unjudged``."""
 
     id: str
     text: str

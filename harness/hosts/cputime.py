@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["thread_queued_s", "tree_cpu_s"]
+__all__ = ["tree_cpu_s"]
 
 
 def tree_cpu_s(pid: int) -> float:
@@ -20,15 +20,6 @@ def tree_cpu_s(pid: int) -> float:
         times = psutil.Process(pid).cpu_times()
         total_s = times.user + times.system + times.children_user + times.children_system
     return total_s + sum(tree_cpu_s(child) for child in _children(pid))
-
-
-def thread_queued_s() -> float:
-    """How long the calling thread has been ready to run without a core so far: ``/proc/thread-self/schedstat``, its second number
-    (Linux, Documentation/scheduler/sched-stats.rst). 0 for ever where the kernel does not count it.
-    """
-    with contextlib.suppress(OSError):
-        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
-    return 0.0
 
 
 def _children(pid: int) -> list[int]:

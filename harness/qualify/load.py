@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from backends.api import Backend, Buffer
-from harness.hosts.cputime import thread_queued_s, tree_cpu_s
+from backends.conformance import thread_queued_s
+from harness.hosts.cputime import tree_cpu_s
 from harness.qualify.check import Bench, Failed, NotApplicable
 from harness.streams.memory.memory import generate
 

@@ -15,6 +15,7 @@ from broken_backends import (
     Good,
     HiddenState,
     KeepsInput,
+    KeepsTheGil,
     LevelBreaks,
     ManyLines,
     Nameless,
@@ -39,6 +40,7 @@ from broken_backends import (
 
 from backends.api import BackendInfo, BackendUnavailable
 from backends.conformance import RULES, check
+from backends.none import NoneBackend
 
 
 @pytest.mark.parametrize("cls", [Good, Stateful])
@@ -66,6 +68,7 @@ def test_a_backend_that_keeps_the_contract_passes_every_rule(cls):
         (Nameless, "damaged", "not one line that names the backend: 'it did not work'"),
         (AllocatesFirst, "absurd-size", "bytes of memory to refuse"),
         (SharesScratch, "threads", ""),
+        (KeepsTheGil, "gil", "which another thread stands still: work that takes so long must release the GIL"),
         (KeepsInput, "ownership", "compress, text: the input is still held after the call"),
         (ReturnsView, "ownership", ""),
         (ChangesInput, "ownership", "decompress, text: the input was changed"),
@@ -95,6 +98,13 @@ def test_a_level_that_only_its_writer_understands_is_caught():
     (finding,) = check(NeedsLevelToDecode, level=9, rules=["plain-receiver"])
     assert not finding.ok
     assert "another level's batch" in finding.evidence
+
+
+def test_calls_too_short_to_keep_anyone_waiting_are_not_judged():
+    (finding,) = check(NoneBackend, rules=["gil"])
+    assert (finding.ok, finding.judged) == (True, False)
+    assert "compress takes 0." in finding.evidence
+    assert "too short to keep another thread waiting" in finding.evidence
 
 
 def test_settings_reach_the_instances():

@@ -45,6 +45,7 @@ def test_backend_keeps_the_contract(name, rule):
     (finding,) = check(available(name), rules=[rule])
     assert finding.ok, f"{finding.rule}: {finding.evidence}"
     assert finding.evidence
+    assert finding.judged == ((name, rule) != ("none", "gil"))
 
 
 @pytest.mark.parametrize(("name", "level"), EXTREMES)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.hosts.cputime import thread_queued_s
+from backends.conformance import thread_queued_s
 
 
 def test_a_thread_that_shares_its_core_is_counted_as_queued_and_one_that_sleeps_is_not():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import tempfile
 import threading
 import time
+import zlib
 from pathlib import Path
 
 from planted_backends.base import Good, flipped, planted
@@ -39,6 +41,26 @@ class FourQueues(Good):
     def close(self):
         if self.taken:
             self.queues.release()
+
+
+@planted("keeps-the-gil", "concurrency.gil", "work that takes so long must release the GIL")
+class KeepsTheGil(Good):
+    """Waits for its card through a binding that holds the GIL."""
+
+    def compress(self, data):
+        ctypes.PyDLL(None).usleep(len(data) // 40)
+        return zlib.compress(data, 0, -15)
+
+
+@planted("keeps-the-gil-restoring", "concurrency.gil", "work that takes so long must release the GIL")
+class KeepsTheGilRestoring(Good):
+    """Adds up what it restored, in native calls that hold the GIL."""
+
+    def decompress(self, data, raw_bytes):
+        raw = super().decompress(data, raw_bytes)
+        for _ in range(4):
+            sum(raw)
+        return raw
 
 
 @planted("one-process", "concurrency.processes", "came back different")

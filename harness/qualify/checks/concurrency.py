@@ -25,6 +25,12 @@ _PATIENCE_S = 60.0
 _FORK_S = 20.0
 
 rule_check(CHECKS, "concurrency.threads", "threads", "the migrator has an instance in each of its threads")
+rule_check(
+    CHECKS,
+    "concurrency.gil",
+    "gil",
+    "the migrator's other threads read, send and compress meanwhile; what holds the GIL stops them all",
+)
 
 
 def round_trips(bench: Bench, batches: int, seed: int) -> None:

@@ -6,8 +6,8 @@ import zlib
 from collections.abc import Callable, Mapping
 
 from backends.api import MAX_BATCH_BYTES
-from backends.conformance import RULES, Rig, Rule, Violation, sample
-from harness.qualify.check import Bench, Check, Failed, Found, Value, check
+from backends.conformance import RULES, Rig, Rule, Unjudged, Violation, sample
+from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Value, check
 
 __all__ = ["CHECKS", "rule_check"]
 
@@ -42,6 +42,8 @@ def _runner(rule: Rule) -> Callable[[Bench], Found]:
                 return Found(rule.run(rig))
             except Violation as exc:
                 raise Failed(str(exc)) from exc
+            except Unjudged as exc:
+                raise NotApplicable(str(exc)) from exc
 
     return run
 
