@@ -18,6 +18,8 @@ SETTINGS = """
 kind = "linux"
 accel = "tcg"
 memory = "128MiB"
+cpus = 2
+numa = 2
 [link]
 kind = "relay"
 """
@@ -35,7 +37,8 @@ def test_an_idle_linux_is_made_boots_and_arrives_whole(tmp_path, monkeypatch):
         facts = lab.describe()
         run = lab.run(scenario.methods[1], tmp_path / "logs", lambda _: None)
     assert (run.status, run.verified) == ("completed", True), run
-    assert any(line.startswith("compared 134,217,728 bytes of pc.ram: equal") for line in run.verification)
+    for node in range(2):
+        assert f"compared 67,108,864 bytes of ram-node{node}: equal" in run.verification
     assert 0 < run.downtime_s <= run.heartbeat_gap_s < run.total_time_s
     assert "linux-image-" in facts["guest_packages"]
     assert "busybox-static" in facts["guest_packages"]
