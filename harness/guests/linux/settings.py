@@ -22,7 +22,7 @@ class LinuxSettings(QemuSettings):
 
     kind: Literal["linux"] = "linux"
     workload: str = "idle"
-    """What runs in the guest: "idle", "filecache", "redis", "build", "heap" or "stress-ng"."""
+    """What runs in the guest: "idle", "filecache", "redis", "build", "heap" or "stress-ng": see [guests.md](../guests.md)."""
     seed: int = Field(default=1, ge=0, lt=1 << 63)
     """The same seed makes a workload choose the same keys, files or records."""
     rate: Rate | None = None
