@@ -1,1 +1,1 @@
-"""Result(s) -> self-contained HTML pages. Works from saved results alone; imports ``harness.results`` and ``harness.units``."""
+"""Results -> self-contained HTML pages, and tables for a terminal. Works from what was saved alone."""
