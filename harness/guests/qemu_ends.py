@@ -113,19 +113,18 @@ class QemuEnds(Ends):
         resume_s = wall_to_monotonic_s(outcome.resume_at_s)
         gap_s = self._live_again(resume_s, held_s, checks)
         checks = checks if self.kind.holds else self.kind.compare(self.sides)
-        arrived = all(check.ok for check in checks)
-        lines = tuple(check.line for check in checks)
+        wrong = [check.line for check in checks if not check.ok]
         downtime_s = stop_to_resume_s(outcome.stop_at_s, outcome.resume_at_s)
         return replace(
             crossing,
-            wrong=None if arrived else "the memory did not arrive whole: " + "; ".join(lines),
+            wrong=None if not wrong else f"the memory did not arrive whole: {'; '.join(wrong)}",
             total_time_s=outcome.total_time_s,
             downtime_s=downtime_s,
             downtime_reported_s=outcome.last.downtime_s,
             heartbeat_gap_s=gap_s,
             guest_dirty_rate_bytes_per_s=rate,
-            verified=arrived if checks else None,
-            verification=lines,
+            verified=not wrong if checks else None,
+            verification=tuple(check.line for check in checks),
             doubts=self._doubts(downtime_s),
         )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from harness.errors import QemuError
@@ -121,13 +121,12 @@ class Image(QemuGuest):
 
     def _wait_answer(self, sides: Sides, side: str, since_s: float, timeout_s: float) -> None:
         deadline_s = time.monotonic() + timeout_s
-        with open_probe(self._given.ready, sides, side, since_s) as answered, _with_last_lines(sides.consoles, side):
+        with open_probe(self._given.ready, sides, side, since_s) as answered:
             while not answered(_LOOK_S):
                 _check_runs(sides, side)
                 if time.monotonic() > deadline_s:
-                    raise QemuError(
-                        f"{side}: the guest is not ready within {timeout_s:g} s: {sought(self._given.ready)}"
-                    )
+                    why = f"the guest is not ready within {timeout_s:g} s: {sought(self._given.ready)}"
+                    raise QemuError(f"{side}: {why}; {_last_words(sides.consoles, side)}")
 
 
 def _pace(beats: Sequence[ConsoleEvent]) -> float | None:
@@ -143,18 +142,14 @@ def _check_runs(sides: Sides, side: str) -> None:
             raise QemuError(f"{side}: the guest does not run: {said.message}")
     qemu = sides.qemus[side]
     if (ended := qemu.ended()) is not None:
-        raise QemuError(f"{side}: {ended}")
-    status = qemu.qmp.execute("query-status")
-    if not status["running"]:
-        raise QemuError(f"{side}: QEMU stopped the guest by itself: {status['status']}")
+        why = f"{ended}: the guest shut down or started anew, perhaps for want of memory"
+    elif not (status := qemu.qmp.execute("query-status"))["running"]:
+        why = f"QEMU stopped the guest by itself: {status['status']}"
+    else:
+        return
+    raise QemuError(f"{side}: {why}; {_last_words(sides.consoles, side)}")
 
 
-@contextmanager
-def _with_last_lines(consoles: Consoles, side: str) -> Iterator[None]:
-    """Adds to an error what the guest said last."""
-    try:
-        yield
-    except QemuError as exc:
-        lines = [event.text for event in consoles.said(side) if isinstance(event, Line)][-_LAST_LINES:]
-        said = " | ".join(lines) if lines else 'nothing: Linux needs append = "console=ttyS0" to talk there'
-        raise QemuError(f"{exc}; its console's last lines: {one_line(said)}") from exc
+def _last_words(consoles: Consoles, side: str) -> str:
+    lines = [event.text for event in consoles.said(side) if isinstance(event, Line)][-_LAST_LINES:]
+    return one_line("its console's last lines: " + " | ".join(lines)) if lines else "its serial console said nothing"

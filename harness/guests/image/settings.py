@@ -22,6 +22,7 @@ _INITRDS = (
     *(b"070701", b"070702", b"\x1f\x8b", b"BZh", b"\x5d\x00\x00", b"\xfd7zXZ\x00", b"\x89LZO", b"\x02\x21\x4c\x18"),
     b"\x28\xb5\x2f\xfd",
 )
+_BZIMAGE_AT, _BZIMAGE = 0x202, b"HdrS"  # Linux, Documentation/arch/x86/boot.rst
 
 
 class ReadySettings(Part):
@@ -99,8 +100,9 @@ class ImageSettings(QemuSettings):
             given = getattr(self, name)
             if given is not None:
                 found[name] = _readable(name, folder_of(name) / given)
-        if "initrd" in found:
-            _check_initrd(found["initrd"])
+        for name, check in (("kernel", _check_kernel), ("initrd", _check_initrd)):
+            if name in found:
+                check(found[name])
         size = sum(found[name].stat().st_size for name in ("kernel", "initrd") if name in found)
         if size >= self.memory_bytes:
             reason = f"too little for kernel and initrd, {format_bytes(size)} packed"
@@ -124,9 +126,19 @@ def _readable(name: str, path: Path) -> Path:
     return path
 
 
+def _check_kernel(path: Path) -> None:
+    head = _head(path, _BZIMAGE_AT + len(_BZIMAGE))
+    if not (head.startswith(b"\x7fELF") or head[_BZIMAGE_AT:] == _BZIMAGE):
+        reason = "is no kernel: neither a Linux bzImage nor an ELF file"
+        raise Fault(("kernel",), f"{shown(str(path))}: {reason}: Linux's is called vmlinuz, and is in /boot")
+
+
 def _check_initrd(path: Path) -> None:
-    with path.open("rb") as file:
-        head = file.read(max(map(len, _INITRDS)))
-    if not head.startswith(_INITRDS):
+    if not _head(path, max(map(len, _INITRDS))).startswith(_INITRDS):
         reason = "is no initrd: it begins neither as a cpio archive does nor as a packed one"
         raise Fault(("initrd",), f"{shown(str(path))}: {reason}: make one with cpio -o -H newc")
+
+
+def _head(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(size)

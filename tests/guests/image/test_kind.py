@@ -16,7 +16,7 @@ TABLES = (
 
 @pytest.fixture
 def guest(tmp_path):
-    (tmp_path / "k").write_bytes(b"kernel")
+    (tmp_path / "k").write_bytes(b"\x7fELF")
     return make_guest(load_minimal(tmp_path, tables=TABLES))
 
 

@@ -11,7 +11,7 @@ READY = '[guest.ready]\nserial = "login:"\n'
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "vmlinuz").write_bytes(bytes(4096))
+    (tmp_path / "vmlinuz").write_bytes(bytes(0x202) + b"HdrS" + bytes(4096))
     (tmp_path / "initrd.gz").write_bytes(gzip.compress(b"070701"))
     (tmp_path / "disk.qcow2").write_bytes(b"QFI\xfb")
     return tmp_path
@@ -30,7 +30,7 @@ def test_files_are_found_beside_the_scenario_and_the_rest_has_defaults(folder):
 
 def test_a_path_given_on_the_command_line_is_relative_to_where_one_is(folder, tmp_path_factory, monkeypatch):
     here = tmp_path_factory.mktemp("here")
-    (here / "mine").write_bytes(b"kernel")
+    (here / "mine").write_bytes(b"\x7fELF")
     monkeypatch.chdir(here)
     assert load(folder, overrides=["guest.kernel=mine"]).guest.kernel == str(here / "mine")
 
@@ -41,6 +41,7 @@ def test_a_path_given_on_the_command_line_is_relative_to_where_one_is(folder, tm
         ("", READY, "guest: nothing to boot: write kernel or disk"),
         ('kernel = "absent"', READY, "guest.kernel: '{folder}/absent': there is no such file"),
         ('kernel = "."', READY, "guest.kernel: '{folder}': is not a file"),
+        ('kernel = "disk.qcow2"', READY, "guest.kernel: '{folder}/disk.qcow2': is no kernel"),
         ('disk = "disk.qcow2"\ninitrd = "initrd.gz"', READY, "guest.initrd: 'initrd.gz': is for a kernel"),
         ('kernel = "vmlinuz"\ninitrd = "vmlinuz"', READY, "guest.initrd: '{folder}/vmlinuz': is no initrd"),
         ('kernel = "vmlinuz"\nmemory = "4KiB"', READY, "guest.memory: 4 KiB: too little for kernel and initrd"),
