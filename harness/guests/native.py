@@ -40,10 +40,14 @@ class SideSettings:
 
 @dataclass(frozen=True, slots=True)
 class MethodPlan:
-    """Both sides' settings. ``argv`` of each side goes on its command line, the rest is set by ``apply_plan``."""
+    """Both sides' settings. ``argv`` of each side goes on its command line, the rest is set by ``apply_plan``.
+
+    ``pause_at_pass``: as the method's.
+    """
 
     source: SideSettings
     destination: SideSettings
+    pause_at_pass: int | None = None
 
 
 def plan_method(method: Method, known: QemuSurvey, *, downtime_limit_s: float, return_path: bool) -> MethodPlan:
@@ -58,7 +62,11 @@ def plan_method(method: Method, known: QemuSurvey, *, downtime_limit_s: float, r
     if capabilities.get("multifd"):
         source.setdefault("multifd-channels", DEFAULT_MULTIFD_CHANNELS)
         destination = {name: source[name] for name in _SHARED_BY_BOTH_SIDES if name in source} | destination
-    return MethodPlan(_plan_side(capabilities, source, known), _plan_side(capabilities, destination, known))
+    return MethodPlan(
+        _plan_side(capabilities, source, known),
+        _plan_side(capabilities, destination, known),
+        method.pause_at_pass,
+    )
 
 
 def _plan_side(capabilities: Mapping[str, bool], asked: Mapping[str, Scalar], known: QemuSurvey) -> SideSettings:

@@ -41,6 +41,7 @@ class QemuEnds(Ends):
         self.cpu_s = {"source_qemu": self.source.cpu_s, "destination_qemu": self.destination.cpu_s}
         self.qmp = self.source.qmp_for_others
         self.confirms = plan.source.capabilities.get("return-path", False)
+        self._pause_at_pass = plan.pause_at_pass
         self._raw = not any(plan.source.capabilities.get(name) for name in _INSIDE_QEMU)
         self._before: Writes | None = None
         self._told_dirty: float | None = None
@@ -86,6 +87,7 @@ class QemuEnds(Ends):
             address,
             timeout_s=timeout_s,
             held=self.kind.holds,
+            pause_at_pass=self._pause_at_pass,
             on_status=seen,
         )
         self._outcome, last = outcome, outcome.last
@@ -144,7 +146,7 @@ class QemuEnds(Ends):
         claimed_s = self._outcome.last.downtime_s
         if abs(step_s := self._outcome.clock_step_s) > 0.001:
             found.append(ClockStep(step_s))
-        if downtime_s and claimed_s is not None and downtime_s > claimed_s + 0.1:
+        if downtime_s and not self._outcome.paused and claimed_s is not None and downtime_s > claimed_s + 0.1:
             found.append(SlowResume(downtime_s - claimed_s))
         return tuple(found)
 

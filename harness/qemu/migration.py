@@ -49,6 +49,7 @@ class MigrationOutcome:
     ``total_time_s``: from the migrate command to the destination's RESUME or the source's "completed", whichever is later.
     ``stop_at_s`` and ``resume_at_s``: the source's STOP and the destination's RESUME, or where the guest was held there, when it
     could have gone on; None where it did not run.
+    ``paused``: whether the guest was paused before QEMU itself stopped it, which QEMU's own downtime does not count.
     ``source_runs``: whether the guest runs on the source after a migration that did not complete.
     """
 
@@ -60,6 +61,7 @@ class MigrationOutcome:
     total_time_s: float | None = None
     stop_at_s: float | None = None
     resume_at_s: float | None = None
+    paused: bool = False
     source_runs: bool = False
     reason: str | None = None
 
@@ -91,17 +93,19 @@ def migrate(
     *,
     timeout_s: float,
     held: bool = False,
+    pause_at_pass: int | None = None,
     interval_s: float = 0.05,
     on_status: StatusCallback | None = None,
 ) -> MigrationOutcome:
     """Migrate to ``uri`` and wait for the end of it on both sides. Both guests are left paused or running as QEMU has them.
 
     ``held``: the destination was started with ``-S``, so that its guest does not go on by itself.
+    ``pause_at_pass``: in which pass the source's guest is paused; it goes on at the destination, unless that is held.
     ``on_status`` gets every snapshot; an exception from it cancels the migration and passes on.
 
     :raises QemuError: it failed: both sides' words, and whether the guest still runs on the source.
     """
-    watch = _Watch(source, destination, interval_s, on_status)
+    watch = _Watch(source, destination, interval_s, on_status, pause_at_pass)
     was_running = bool(source.qmp.execute("query-status")["running"])
     watch.begin()
     try:
@@ -122,18 +126,18 @@ def migrate(
     return _finish(watch, patience_s, was_running=was_running, held=held)
 
 
+@dataclass(slots=True)
 class _Watch:
     """A migration in progress, its start and its snapshots."""
 
-    def __init__(
-        self, source: QemuProcess, destination: QemuProcess, interval_s: float, on_status: StatusCallback | None
-    ) -> None:
-        self.source = source
-        self.destination = destination
-        self.began_at_s = 0.0
-        self.began_monotonic_s = 0.0
-        self._interval_s = interval_s
-        self._on_status = on_status
+    source: QemuProcess
+    destination: QemuProcess
+    interval_s: float
+    on_status: StatusCallback | None
+    pause_at_pass: int | None
+    paused: bool = False
+    began_at_s: float = 0.0
+    began_monotonic_s: float = 0.0
 
     def begin(self) -> None:
         self.began_at_s, self.began_monotonic_s = time.time(), time.monotonic()
@@ -141,8 +145,8 @@ class _Watch:
     def look(self, *, tell: bool = True) -> MigrationStatus:
         raw: Json = self.source.qmp.execute("query-migrate")
         status = _read_status(raw, time.monotonic() - self.began_monotonic_s)
-        if tell and self._on_status is not None:
-            self._on_status(status)
+        if tell and self.on_status is not None:
+            self.on_status(status)
         return status
 
     def until_ended(self, timeout_s: float) -> MigrationStatus:
@@ -150,7 +154,10 @@ class _Watch:
             status = self.look()
             if status.status in ENDED or status.t_s > timeout_s:
                 return status
-            time.sleep(self._interval_s)
+            if not self.paused and self.pause_at_pass is not None and status.passes >= self.pause_at_pass:
+                self.source.qmp.execute("stop")
+                self.paused = True
+            time.sleep(self.interval_s)
 
     def clock_step_s(self) -> float:
         return (time.time() - self.began_at_s) - (time.monotonic() - self.began_monotonic_s)
@@ -180,13 +187,16 @@ def _finish(watch: _Watch, patience_s: float, *, was_running: bool, held: bool) 
     if was_running:
         watch.source.qmp.wait_event("STOP", SETTLE_S, since_s=began_at_s)
         stop_at_s = watch.source.qmp.events("STOP", since_s=began_at_s)[-1].at_s  # an aborted switch-over has its own
-    if was_running and not held:
+    if was_running and not (held or watch.paused):
         resume_at_s = watch.destination.qmp.wait_event("RESUME", patience_s, since_s=began_at_s).at_s
         completed_at_s = _completed_at_s(watch, watch.source)
     else:
         _wait_destination(watch, patience_s)
         resume_at_s = _completed_at_s(watch, watch.destination) if was_running else None
         completed_at_s = _completed_at_s(watch, watch.source, watch.destination)
+    if watch.paused and not held:  # QEMU leaves a guest as it was, so this one would stay paused
+        watch.destination.qmp.execute("cont")
+        resume_at_s = watch.destination.qmp.wait_event("RESUME", patience_s, since_s=began_at_s).at_s
     last = _settled(watch)
     return MigrationOutcome(
         status="completed",
@@ -197,6 +207,7 @@ def _finish(watch: _Watch, patience_s: float, *, was_running: bool, held: bool) 
         total_time_s=max(completed_at_s, resume_at_s or 0.0) - began_at_s,
         stop_at_s=stop_at_s,
         resume_at_s=resume_at_s,
+        paused=watch.paused,
     )
 
 

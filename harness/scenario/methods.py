@@ -36,8 +36,10 @@ class Method(Part):
     """"qemu": QEMU alone, with capabilities and parameters; "pageferry": through the pair."""
     baseline: bool = False
     """Whether the others are compared with this one. Exactly one method is the baseline."""
+    pause_at_pass: int | None = Field(default=None, ge=1)
+    """In which pass over memory the guest is paused, so that it writes no more and the migration ends; 1: at once."""
 
-    needs_qemu: ClassVar[tuple[str, ...]] = ()
+    needs_qemu: ClassVar[tuple[str, ...]] = ("pause_at_pass",)
     """Keys that have no meaning where there is no QEMU."""
 
     @classmethod
@@ -60,7 +62,7 @@ class QemuMethod(Method):
     destination: dict[str, Scalar] = Field(default={})
     """Migration parameters of the destination, as QMP names them."""
 
-    needs_qemu: ClassVar[tuple[str, ...]] = ("capabilities", "source", "destination")
+    needs_qemu: ClassVar[tuple[str, ...]] = (*Method.needs_qemu, "capabilities", "source", "destination")
 
     @model_validator(mode="after")
     def _each_capability_once(self) -> Self:
@@ -93,7 +95,7 @@ class PairMethod(Method):
     options: dict[str, Scalar] = Field(default={})
     """The backend's own options."""
 
-    needs_qemu: ClassVar[tuple[str, ...]] = ("steer",)
+    needs_qemu: ClassVar[tuple[str, ...]] = (*Method.needs_qemu, "steer")
 
     @model_validator(mode="before")
     @classmethod

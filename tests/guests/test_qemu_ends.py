@@ -111,6 +111,21 @@ def test_each_native_method_moves_a_live_guest_whole(name, guest, run_dir):
             assert pair.parameters[f"{side}.capability.{capability}"] is True
 
 
+def test_a_guest_paused_in_a_pass_goes_on_at_the_destination(guest, run_dir):
+    with started(guest, run_dir) as pair:
+        pair.run_guest(20.0)
+        pair.source.qmp.execute("migrate-set-parameters", **{"max-bandwidth": 40 * MIB})
+        heard = listen(pair.destination, "tcp:127.0.0.1:0")
+        outcome = migrate(pair.source, pair.destination, heard, timeout_s=60, pause_at_pass=1)
+        resume_s = wall_to_monotonic_s(outcome.resume_at_s)
+        pair.wait_after_resume(resume_s)
+        found = pair.kind.compare(pair.sides)
+    assert all(check.ok for check in found), found
+    assert (outcome.status, outcome.paused) == ("completed", True)
+    stopped_s = stop_to_resume_s(outcome.stop_at_s, outcome.resume_at_s)
+    assert outcome.last.downtime_s < stopped_s <= outcome.total_time_s
+
+
 def write_memory(qmp, path: Path, address: int, data: bytes) -> None:
     """Through QEMU's gdb server, in guest-physical addresses; the guest runs on afterwards."""
 

@@ -80,6 +80,8 @@ def test_a_guest_without_qemu_takes_the_raw_stream_and_ours_only(load):
         '[[method]]\nname = "x"\nengine = "pageferry"\nbackend = "zlib"\nsteer = true\n[guest]\nkind = "synthetic"\n'
     )
     assert "method.x.steer: needs QEMU" in message_of(load, "", tables)
+    paused = tables.replace("steer = true", "pause_at_pass = 1")
+    assert "method.x.pause_at_pass: needs QEMU" in message_of(load, "", paused)
 
 
 def test_a_stream_is_relative_to_its_file_or_by_set_to_the_working_directory(load, tmp_path, monkeypatch):
