@@ -20,6 +20,7 @@ __all__ = [
     "delay_of",
     "distance_text",
     "family",
+    "file_name",
     "guest_memory_bytes",
     "guest_settings",
     "guest_text",
@@ -48,6 +49,11 @@ def scenario_text(result: Result, key: str, default: str) -> str:
     """A text field of the scenario, such as its name or description."""
     value = result.scenario.get(key)
     return str(value) if value else default
+
+
+def file_name(result: Result) -> str:
+    """The name of the scenario's file: of a sweep's cell without its labels."""
+    return scenario_text(result, "name", "").partition("+")[0]
 
 
 def declared_methods(result: Result) -> dict[str, Mapping[str, Any]]:

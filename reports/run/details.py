@@ -5,12 +5,13 @@ Result -> dataclasses of text. Knows no HTML.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.results.doubt import Doubt
 from harness.results.metrics import METRICS, Metric, shown_in
 from harness.results.result import MetricSummary, Result, Run, Sample
-from reports.effects import cpu_per_gib, cpu_per_gib_metric, method_names, summary_of
+from reports.effects import counted_runs, cpu_per_gib, cpu_per_gib_metric, method_names, summary_of, values
 from reports.numbers import DASH, amount, effect_percent, interval_text, p_text, plural, scaled
 from reports.run.faults import fault_text
 from reports.table import Table
@@ -26,7 +27,17 @@ __all__ = [
     "warnings",
 ]
 
-_FIGURES = ("Method", "Metric", "Median", "95\u00a0% interval", "n", "Ratio to baseline", "Change", "p")
+_FIGURES = (
+    "Method",
+    "Metric",
+    "Median",
+    "95\u00a0% interval",
+    "Best to worst",
+    "n",
+    "Ratio to baseline",
+    "Change",
+    "p",
+)
 Scalar = str | int | float | bool | None
 
 
@@ -98,12 +109,14 @@ def warnings(result: Result) -> tuple[Warned, ...]:
 def every_figure(result: Result) -> Table:
     """Every metric of every method's summary, in the table's order: what a mail to a list quotes."""
     rows = tuple(
-        _figure(method, metric, summary)
+        _figure(method, metric, summary, counted_runs(result, method))
         for method in method_names(result)
         for metric, summary in _summaries(result, method)
         if summary is not None
     )
-    return Table("Every median with its interval, n, ratio and p-value", _FIGURES, rows, words=(0, 1), folded=True)
+    return Table(
+        "Every median with its interval, range, n, ratio and p-value", _FIGURES, rows, words=(0, 1), folded=True
+    )
 
 
 def _summaries(result: Result, method: str) -> list[tuple[Metric, MetricSummary | None]]:
@@ -111,12 +124,19 @@ def _summaries(result: Result, method: str) -> list[tuple[Metric, MetricSummary 
     return [*known, (cpu_per_gib_metric(result), cpu_per_gib(result, method))]
 
 
-def _figure(method: str, metric: Metric, summary: MetricSummary) -> tuple[str, ...]:
+def _range_text(metric: Metric, runs: Sequence[Run]) -> str:
+    """The best run's figure and the worst's; a dash for a metric that no single run is measured by."""
+    found = sorted(values(runs, metric.key), reverse=metric.more_is_better) if metric.key in METRICS else []
+    return interval_text(metric, (found[0], found[-1]) if found else None) or DASH
+
+
+def _figure(method: str, metric: Metric, summary: MetricSummary, runs: Sequence[Run]) -> tuple[str, ...]:
     return (
         method,
         metric.heading,
         scaled(metric, summary.median),
         interval_text(metric, summary.ci95) or DASH,
+        _range_text(metric, runs),
         str(summary.n),
         amount(summary.vs_baseline, 3),
         effect_percent(summary.vs_baseline) or DASH,

@@ -22,10 +22,10 @@ from reports.effects import (
     summary_of,
     tone_of,
 )
-from reports.numbers import DASH, amount, effect_percent, interval_text, p_text, percent, plural, scaled
+from reports.numbers import DASH, effect_percent, interval_text, p_text, percent, plural, scaled
 from reports.run.details import doubts_about
 from reports.run.fallbacks import Share, alerts, fallbacks_of, worst
-from reports.run.published import PUBLISHED_SETUP, Published, published_for
+from reports.run.published import PublishedRow, published_for
 from reports.run.sentences import fastest, sentences
 
 __all__ = ["Cell", "PublishedRows", "Row", "Verdict", "verdict"]
@@ -82,10 +82,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class PublishedRows:
-    """Figures by others, in the columns of the table that they stand in."""
+    """Figures by others, in the columns of the table that they stand in: method, how, cells, n."""
 
     title: str
-    rows: tuple[tuple[str, str, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[str, str, tuple[Cell, ...], str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,30 +174,26 @@ def _row(result: Result, name: str, columns: tuple[Metric, ...], best: str | Non
     )
 
 
-def _published_cells(row: Published, base: Published, columns: tuple[Metric, ...]) -> tuple[Cell, ...]:
-    pairs = {
-        "total_time_s": (row.total_ms, base.total_ms),
-        "downtime_s": (row.downtime_ms, base.downtime_ms),
-        "wire_bytes": (row.transferred_kb, base.transferred_kb),
-    }
+def _published_cells(row: PublishedRow, base: PublishedRow, columns: tuple[Metric, ...]) -> tuple[Cell, ...]:
     cells = []
     for column in columns:
-        value, reference = pairs.get(column.key, (None, None))
+        value, reference, worst = (each.get(column.key) for each in (row.figures, base.figures, row.worst))
         effect = percent((value / reference - 1) * 100) if value and reference and row is not base else ""
-        cells.append(Cell(column.heading, amount(value), effect if column.compared else None))
+        said = None if worst is None else f"worst {scaled(column, worst)}"
+        cells.append(Cell(column.heading, scaled(column, value), effect if column.compared else None, interval=said))
     return tuple(cells)
 
 
 def _published(result: Result, columns: tuple[Metric, ...]) -> PublishedRows | None:
-    if facts.is_replay(result):
+    published = published_for(result)
+    if published is None:
         return None
-    situation, (original, compressed) = published_for(limited=facts.limited(result))
-    rows = (
-        ("original", "QEMU alone", _published_cells(original, original, columns)),
-        ("multi-thread compression", "QEMU, compress", _published_cells(compressed, original, columns)),
+    first = published.rows[0]
+    rows = tuple(
+        (row.method, row.how, _published_cells(row, first, columns), DASH if row.n is None else str(row.n))
+        for row in published.rows
     )
-    title = f"For reference, {situation}: published by others, on other hardware ({PUBLISHED_SETUP})"
-    return PublishedRows(title, rows)
+    return PublishedRows(f"For reference, {published.what} (published by others, on other hardware)", rows)
 
 
 def _notes(result: Result) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 from harness.results.model import Cost, Link, break_even
 from harness.results.result import Result
 from reports.effects import median_of, summary_of, throughput_bytes_per_s
-from reports.facts import declared_methods, distance_text, is_replay, scenario_text
+from reports.facts import declared_methods, distance_text, file_name, is_replay
 
 __all__ = ["Group", "Point", "groups"]
 
@@ -91,7 +91,7 @@ def groups(results: Sequence[Result]) -> tuple[Group, ...]:
 
 def _key(result: Result) -> tuple[object, ...]:
     cell: Mapping[str, Any] = result.scenario.get("cell", {})
-    name = scenario_text(result, "name", "").partition("+")[0]
+    name = file_name(result)
     guest = tuple(sorted((key, str(value)) for key, value in result.scenario.get("guest", {}).items()))
     others = [value for key, value in cell.items() if key not in (_AXIS, "link.delay", "link.jitter", "link.loss")]
     return name, (*others, *([distance_text(result)] if distance_text(result) else [])), guest

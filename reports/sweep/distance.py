@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from harness.results.metrics import METRICS
 from harness.results.result import MetricSummary, Result
 from reports.effects import method_names, summary_of
-from reports.facts import bandwidth_text, baseline_name, delay_of, joined, link_kind, loss_text, scenario_text
+from reports.facts import (
+    bandwidth_text,
+    baseline_name,
+    delay_of,
+    file_name,
+    joined,
+    link_kind,
+    loss_text,
+    scenario_text,
+)
 from reports.numbers import DASH, percent, plural, scaled
 from reports.sweep.article import Article
 from reports.table import Table
@@ -49,7 +58,7 @@ def _key(result: Result) -> tuple[object, ...]:
     """All that is the same in a group; the scenario's own name has the cell behind it."""
     scenario = result.scenario
     link = {key: value for key, value in scenario.get("link", {}).items() if key != "delay_s"}
-    name = scenario_text(result, "name", "").partition("+")[0]
+    name = file_name(result)
     return name, str(sorted(link.items())), str(scenario.get("guest")), _others(result)
 
 

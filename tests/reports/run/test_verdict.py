@@ -150,7 +150,7 @@ def test_published_figures_follow_the_link(bandwidth, situation, figures):
     published = verdict(samples.live(bandwidth=bandwidth)).published
     assert situation in published.title
     assert "published by others, on other hardware" in published.title
-    shown = [tuple(cell.value.replace("\u202f", "") for cell in cells[:3]) for _, _, cells in published.rows]
+    shown = [tuple(cell.value.replace("\u202f", "") for cell in cells[:3]) for _, _, cells, _ in published.rows]
     assert shown == figures
 
 
@@ -161,6 +161,42 @@ def test_published_effects_are_computed():
         "\u221288\u00a0%",
         "\u221255\u00a0%",
     ]
+
+
+def published_with(name):
+    result = samples.live()
+    return verdict(replace(result, scenario={**result.scenario, "name": name})).published
+
+
+@pytest.mark.parametrize("name", ["published+1Gbit-s", "throttled", "unlimited"])
+def test_the_published_situations_are_known_by_their_files(name):
+    assert "12 compression and 3 decompression threads" in published_with(name).title
+
+
+@pytest.mark.parametrize(
+    ("name", "heading", "values", "effect"),
+    [
+        ("kubevirt-246", "Data transferred (KB)", ["12582912", "3460301"], "\u221273\u00a0%"),
+        ("kubevirt-291", "Total time (ms)", ["112400", "92200"], "\u221218\u00a0%"),
+        ("kubevirt-291", "Downtime (ms)", ["451", "611"], "+35\u00a0%"),
+    ],
+)
+def test_kubevirts_figures_stand_beside_its_experiments(name, heading, values, effect):
+    published = published_with(name)
+    cells = [{cell.heading: cell for cell in cells}[heading] for _, _, cells, _ in published.rows]
+    assert [cell.value.replace("\u202f", "") for cell in cells] == values
+    assert cells[1].effect == effect
+
+
+def test_published_figures_have_their_n_and_their_worst():
+    published = published_with("kubevirt-291")
+    assert [n for _, _, _, n in published.rows] == ["10", "10"]
+    assert [cells[0].interval for _, _, cells, _ in published.rows] == ["worst 161\u202f000", "worst 98\u202f000"]
+
+
+@pytest.mark.parametrize("name", ["native", "guestperf-xbzrle+unlimited", "mine"])
+def test_another_experiment_has_nobodys_figures_beside_it(name):
+    assert published_with(name) is None
 
 
 def test_a_replay_has_no_downtime_and_no_published_rows():

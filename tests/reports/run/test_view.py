@@ -88,6 +88,12 @@ def test_every_figure_lists_what_a_mail_quotes():
     figures = {row[:2]: dict(zip(table.headings, row, strict=True)) for row in table.rows}
     total = figures["isal-1", "Total time (ms)"]
     assert (total["n"], total["p"]) == ("5", "p = 0.0079")
+    measured_ms = sorted(
+        run.total_time_s * 1e3 for run in samples.live().runs if run.method == "isal-1" and not run.warmup
+    )
+    assert total["Best to worst"] == f"{measured_ms[0]:,.0f} to {measured_ms[-1]:,.0f}".replace(",", "\u202f")
+    ratios = [float(end) for end in figures["isal-1", "Wire ratio"]["Best to worst"].split(" to ")]
+    assert ratios[0] > ratios[1]
     assert 0.4 < float(total["Ratio to baseline"]) < 0.6
     assert figures["original", "Total time (ms)"]["Ratio to baseline"] == "\u2013"
 
