@@ -140,14 +140,20 @@ def _check_runs(sides: Sides, side: str) -> None:
     for said in sides.consoles.said(side):
         if isinstance(said, GuestFailure):
             raise QemuError(f"{side}: the guest does not run: {said.message}")
-    qemu = sides.qemus[side]
-    if (ended := qemu.ended()) is not None:
-        why = f"{ended}: the guest shut down or started anew, perhaps for want of memory"
-    elif not (status := qemu.qmp.execute("query-status"))["running"]:
-        why = f"QEMU stopped the guest by itself: {status['status']}"
-    else:
-        return
-    raise QemuError(f"{side}: {why}; {_last_words(sides.consoles, side)}")
+    why = _stopped(sides.qemus[side])
+    if why is not None:
+        raise QemuError(f"{side}: {why}; {_last_words(sides.consoles, side)}")
+
+
+def _stopped(qemu: QemuProcess) -> str | None:
+    """Why its guest does not run; None: it does."""
+    try:
+        status = qemu.qmp.execute("query-status")
+    except QemuError:
+        if (ended := qemu.ended(wait_s=1.0)) is None:
+            raise
+        return f"{ended}: the guest shut down or started anew, perhaps for want of memory"
+    return None if status["running"] else f"QEMU stopped the guest by itself: {status['status']}"
 
 
 def _last_words(consoles: Consoles, side: str) -> str:

@@ -1,13 +1,15 @@
 """What is told of a foreign guest that counts its work on its console."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
 from small_scenario import load_minimal
 
-from harness.guests.console import ConsoleEvent
+from harness.errors import QemuError
+from harness.guests.console import ConsoleEvent, GuestFailure
 from harness.guests.contract import make_guest
-from harness.guests.image.console import Progress
+from harness.guests.image.console import Line, Progress
 
 TABLES = (
     '[guest]\nkind = "image"\nkernel = "k"\n[guest.ready]\nserial = "login:"\n[guest.progress]\nserial = "n=(.*)"\n'
@@ -32,3 +34,36 @@ def test_its_pace_before_and_during_a_migration_is_that_of_its_count(guest):
 
 def test_too_few_lines_are_no_pace(guest):
     assert told(guest, (9.0, 1), (11.0, 2)) == {}
+
+
+def waited(guest, said, status=None, ended=None):
+    """What is told of a guest that is waited for, and whose QEMU answers with ``status`` or has ended."""
+
+    def execute(_):
+        if ended is not None:
+            raise QemuError("source: query-status: the connection is closed")
+        return {"running": status == "running", "status": status}
+
+    qemu = SimpleNamespace(qmp=SimpleNamespace(execute=execute), ended=lambda **_: ended)
+    consoles = SimpleNamespace(said=lambda _: said, heard=lambda *_, **__: None)
+    with pytest.raises(QemuError) as caught:
+        guest.wait_ready(SimpleNamespace(qemus={"source": qemu}, consoles=consoles), time.monotonic(), 0.0)
+    return str(caught.value)
+
+
+LINES = [Line("a"), Line("b"), Line("c\x1b"), Line("d")]
+
+
+def test_what_keeps_a_guest_from_getting_ready_is_told_in_a_line(guest):
+    last = "; its console's last lines: b | c\\x1b | d"
+    assert (
+        waited(guest, LINES, "running")
+        == f"source: the guest is not ready within 0 s: nothing like 'login:' on its console{last}"
+    )
+    assert waited(guest, LINES, "io-error") == f"source: QEMU stopped the guest by itself: io-error{last}"
+    assert waited(guest, [], ended="QEMU ended: exit status 0") == (
+        "source: QEMU ended: exit status 0: the guest shut down or started anew, perhaps for want of memory; "
+        "its serial console said nothing"
+    )
+    panic = GuestFailure("Kernel panic - not syncing: VFS")
+    assert waited(guest, [panic], "running") == "source: the guest does not run: Kernel panic - not syncing: VFS"
