@@ -30,6 +30,8 @@ __all__ = ["Linux"]
 _PROBE_BYTES = 256 * MIB
 _PROBED = "idle"
 _ALIVE_TIMEOUT_S = 20.0
+_WARMING_BEATS, _PACE_BEATS = 100, 100
+"""A second for a program that has just begun to get into its stride, and one that shows its pace undisturbed."""
 _FEWEST_BEATS = 50
 """Work is told of at every tenth beat."""
 
@@ -39,7 +41,7 @@ class Linux(QemuGuest, Beating):
 
     settings = LinuxSettings
     summary = "a Linux with a real program on it, made from Debian's packages"
-    pulse = Pulse(before=100, after=10)  # of 10 ms each: a second shows its pace undisturbed
+    pulse = Pulse(before=_WARMING_BEATS + _PACE_BEATS, after=10)  # of 10 ms each
     holds = True
     ready_timeout_s = 180.0  # under TCG on a loaded machine; undisturbed it takes 3 to 12 s there
     first_beat_s = 8.0
@@ -114,7 +116,7 @@ class Linux(QemuGuest, Beating):
         """How many operations a second it did before the migration, and at the source during it."""
         beats = sides.consoles.beats("source")
         began = bisect_left(beats, began_s, key=lambda beat: beat.at_s)
-        before, during = _pace(beats[max(0, began - self.pulse.before) : began]), _pace(beats[began:])
+        before, during = _pace(beats[max(0, began - _PACE_BEATS) : began]), _pace(beats[began:])
         if self._given.workload == "idle" or before is None or during is None:
             return {}
         return {"guest_operations_per_s_before": before, "guest_operations_per_s_during": during}

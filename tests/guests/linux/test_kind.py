@@ -117,8 +117,8 @@ def ticks(per_s, begin_s, end_s, done=0):
 
 
 def test_its_pace_is_told_for_the_second_before_a_migration_and_for_the_migration(tmp_path):
-    loading, before, during = ticks(0, 0, 9), ticks(500, 9, 10), ticks(100, 10.01, 12, done=500)
-    sides = Sides({}, Heard([*loading, *before, *during]), None)
+    warming, before, during = ticks(10, 0, 9), ticks(500, 9, 10, done=90), ticks(100, 10.01, 12, done=590)
+    sides = Sides({}, Heard([*warming, *before, *during]), None)
     told = guest(tmp_path, "workload = 'redis'").told(sides, 10.005)
     assert told["guest_operations_per_s_before"] == pytest.approx(500, rel=0.02)
     assert told["guest_operations_per_s_during"] == pytest.approx(100, rel=0.02)
