@@ -12,6 +12,9 @@ from harness.guests.linux.recipe import KERNEL, initrd
 
 QEMU = "qemu-system-x86_64"
 pytestmark = [pytest.mark.qemu, pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")]
+ATTEMPTS = 3
+"""QEMU 7.2 under TCG does not always send a guest's last writes, with its own methods too (tests/guests/test_qemu_ends.py): here
+in 1 of some 35 migrations, on a loaded machine, 2026-11-28. What goes wrong each time fails the test."""
 # TCG runs everywhere, and to find out whether KVM boots a kernel takes 8 s where it does not.
 SETTINGS = """
 [guest]
@@ -35,7 +38,10 @@ def test_an_idle_linux_is_made_boots_and_arrives_whole(tmp_path, monkeypatch):
     scenario = load_minimal(tmp_path, tables=SETTINGS)
     with Lab(scenario) as lab:
         facts = lab.describe()
-        run = lab.run(scenario.methods[1], tmp_path / "logs", lambda _: None)
+        for _ in range(ATTEMPTS):
+            run = lab.run(scenario.methods[1], tmp_path / "logs", lambda _: None)
+            if not (run.reason or "").startswith("the memory did not arrive whole"):
+                break
     assert (run.status, run.verified) == ("completed", True), run
     for node in range(2):
         assert f"compared 67,108,864 bytes of ram-node{node}: equal" in run.verification
