@@ -19,13 +19,13 @@ from typing import TypeVar
 
 from harness.errors import QemuError
 
-__all__ = ["Beat", "ConsoleEvent", "Consoles", "Feed", "GuestFailure"]
+__all__ = ["Beat", "ConsoleEvent", "Consoles", "Feed", "GuestFailure", "Work"]
 
 Feed = Callable[[bytes], Iterable[object]]
 Found = TypeVar("Found")
 READ_BYTES = 1 << 16
 KEPT = 10_000
-"""A guest may talk for hours, and what it said lately is what is asked for; its heartbeats are all kept."""
+"""A guest may talk for hours, and what it said lately is what is asked for; its heartbeats and its counts of work are all kept."""
 GATHER_S = 0.001
 """A heartbeat's ten bytes come from QEMU one by one. Read together they cost one wake-up, not ten: a thousand a second and
 guest, which the migration under measurement would pay for. Arrivals are stamped that much late, all alike.
@@ -36,6 +36,13 @@ class Beat:
     """A heartbeat, whatever else it says."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """``done``: how much of its work the guest has done so far, by its own count."""
+
+    done: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +64,14 @@ class ConsoleEvent:
 class Consoles:
     """One thread that reads all consoles as soon as bytes arrive, so that arrivals compare.
 
-    ``feeds`` turns each console's bytes into events; heartbeats are kept apart from the rest.
+    ``feeds`` turns each console's bytes into events; heartbeats are kept apart from the rest, counts of work beside it too.
     """
 
     def __init__(self, feeds: Mapping[str, Feed]) -> None:
         self._feeds = dict(feeds)
         self._sockets: dict[str, socket.socket] = {}
         self._beats: dict[str, list[ConsoleEvent]] = {name: [] for name in feeds}
+        self._work: dict[str, list[tuple[float, float]]] = {name: [] for name in feeds}
         self._said: deque[ConsoleEvent] = deque(maxlen=KEPT)
         self._closed: set[str] = set()
         self._changed = threading.Condition()
@@ -88,6 +96,11 @@ class Consoles:
         with self._changed:
             return list(self._beats[console])
 
+    def work(self, console: str) -> list[tuple[float, float]]:
+        """Each count of work that a console told: when it arrived (monotonic), and the count."""
+        with self._changed:
+            return list(self._work[console])
+
     def said(self, console: str) -> list[object]:
         """What else a console said, in its order."""
         with self._changed:
@@ -109,6 +122,11 @@ class Consoles:
 
         if not self._wait(lambda: heard() >= count, console, timeout_s):
             raise QemuError(f"{console}: the guest sent {heard()} of {count} heartbeats within {timeout_s:g} s")
+
+    def wait_work(self, console: str, since_s: float, timeout_s: float) -> bool:
+        """Whether a count of work arrives after ``since_s`` in time."""
+        work = self._work[console]
+        return self._wait(lambda: bool(work) and work[-1][0] >= since_s, console, timeout_s)
 
     def heard(
         self, console: str, wanted: Callable[[object], bool], timeout_s: float, *, since_s: float
@@ -184,6 +202,8 @@ class Consoles:
             for event in self._feeds[name](data) if data else ():
                 kept = self._beats[name] if isinstance(event, Beat) else self._said
                 kept.append(ConsoleEvent(name, at_s, event))
+                if isinstance(event, Work):
+                    self._work[name].append((at_s, event.done))
             self._changed.notify_all()
         return bool(data)
 

@@ -7,11 +7,18 @@ import time
 import pytest
 
 from harness.errors import QemuError
-from harness.guests.console import Beat, Consoles
+from harness.guests.console import Beat, Consoles, Work
 
 
 def words(data: bytes) -> list[object]:
-    return [Beat() if word == "beat" else word for word in data.decode().split()]
+    """``beat``, ``work=NUMBER``, or anything else."""
+    return [_event(word) for word in data.decode().split()]
+
+
+def _event(word: str) -> object:
+    if word == "beat":
+        return Beat()
+    return Work(int(word.removeprefix("work="))) if word.startswith("work=") else word
 
 
 @pytest.fixture
@@ -51,6 +58,19 @@ def test_answers_are_kept_apart_from_beats(consoles):
     assert ends["source"].recv(1) == b"v"
     ends["source"].send(b"beat noise ok ")
     assert reader.wait_said("source", lambda event: event == "ok", 5.0, since_s=since_s) == "ok"
+
+
+def test_counts_of_work_are_kept_with_when_they_were_heard(consoles):
+    reader, ends = consoles
+    began_s = time.monotonic()
+    ends["source"].send(b"work=7 beat ")
+    assert reader.wait_work("source", began_s, 5.0)
+    ends["source"].send(b"work=9 ")
+    assert reader.wait_work("source", time.monotonic(), 5.0)
+    assert not reader.wait_work("destination", began_s, 0.0)
+    (first_s, first), (second_s, second) = reader.work("source")
+    assert (first, second) == (7, 9)
+    assert began_s < first_s < second_s < time.monotonic()
 
 
 def test_an_answer_from_before_is_not_taken_for_the_new_one(consoles):

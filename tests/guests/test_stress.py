@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.errors import PageferryError, UserError
 from harness.guests import freestanding, stress
 from harness.guests.stress import build
-from harness.guests.stress.console import Console, GuestFailure, Heartbeat, Noise, Status, VerifyReport
+from harness.guests.stress.console import Console, GuestFailure, Heartbeat, Noise, Status, VerifyReport, Work
 from harness.guests.stress.layout import PRIVATE_START, TABLE_START, StressConfig, command_line, layout
 from harness.qemu.memory import Range
 
@@ -35,10 +35,19 @@ def told(data, cuts=()):
     return events
 
 
-SPEECH = READY + beat(1, 10 << 10) + beat(2, 20 << 10) + VERIFY + beat(3, 30 << 10) + b"fault vector=13\n"
+SPEECH = (
+    READY
+    + beat(1, 10 << 10)
+    + b"work writes=16400\n"
+    + beat(2, 20 << 10)
+    + VERIFY
+    + beat(3, 30 << 10)
+    + b"fault vector=13\n"
+)
 EVENTS = [
     Status("ready", 16384, 16384, paused=False, dropped_ticks=0),
     Heartbeat(1, 10 << 10),
+    Work(16400),
     Heartbeat(2, 20 << 10),
     VerifyReport("none", 16384, 0, None, 0, 0, 40000, 40000),
     Heartbeat(3, 30 << 10),
@@ -68,11 +77,12 @@ def test_who_joins_late_or_leaves_early_hears_whole_beats_only(start, end):
 
 @given(st.binary(max_size=500))
 def test_any_bytes_are_survived_and_the_next_line_is_read(junk):
-    assert told(junk + b"\n" + VERIFY)[-1] == EVENTS[3]
+    assert told(junk + b"\n" + VERIFY)[-1] == EVENTS[4]
 
 
 def test_a_line_cut_at_its_start_is_noise():
     assert told(b"ecked=16384 bad=0\n") == [Noise("ecked=16384 bad=0")]
+    assert told(b"work wri\nrites=16400\n") == [Noise("work wri"), Noise("rites=16400")]
     assert told(b"verify problem=none checked=1\n") == [Noise("verify problem=none checked=1")]
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness.guests.console import Beat, GuestFailure
+from harness.guests.console import Beat, GuestFailure, Work
 
 __all__ = ["Console", "Line", "Ready", "Tick", "Work"]
 
 _BEAT = 0xFF
 _LONGEST_LINE = 4096
-_WORK = re.compile(r"at=(\d{1,18}) done=(\d{1,18})")
+_WORK = re.compile(r"at=\d{1,18} done=(\d{1,18})")
 _FAILURE = re.compile(r"failed: |.*Kernel panic - not syncing|.*Out of memory: Killed process")
 
 
@@ -23,14 +23,6 @@ _FAILURE = re.compile(r"failed: |.*Kernel panic - not syncing|.*Out of memory: K
 class Tick(Beat):
     """Each 10 ms. ``done``: how many operations, when it was last told."""
 
-    done: int
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Each 100 ms. ``at_ms``: by the guest's monotonic clock. ``done``: how many operations so far."""
-
-    at_ms: int
     done: int
 
 
@@ -71,9 +63,8 @@ class Console:
 
     def _told(self, line: str) -> list[Event]:
         if (work := _WORK.fullmatch(line)) is not None:
-            told = Work(int(work[1]), int(work[2]))
-            self._done = told.done
-            return [told]
+            self._done = int(work[1])
+            return [Work(self._done)]
         if line == "ready":
             return [Ready()]
         if _FAILURE.match(line):

@@ -1,7 +1,8 @@
 """What the stress guest says on COM1, read without I/O: bytes go in, events come out.
 
 Two languages share the line. Heartbeats are ten bytes above 0x7f: 11xxxxxx, then nine times 10xxxxxx, six bits each;
-high to low the tick count (24 bits) and the time-stamp counter divided by 1024 (36 bits). Reports are lines of ASCII.
+high to low the tick count (24 bits) and the time-stamp counter divided by 1024 (36 bits). Reports are lines of ASCII, and so is
+its count of pages written, ten times a second.
 So a reader that joins late finds the next heartbeat and the next line by itself. Knows no clock: who reads the socket
 notes when bytes arrived.
 """
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from harness.guests.console import Beat, GuestFailure
+from harness.guests.console import Beat, GuestFailure, Work
 
-__all__ = ["Command", "Console", "Event", "GuestFailure", "Heartbeat", "Noise", "Status", "VerifyReport"]
+__all__ = ["Command", "Console", "Event", "GuestFailure", "Heartbeat", "Noise", "Status", "VerifyReport", "Work"]
 
 _BEAT_BYTES = 10
 _TSC_BITS = 36
@@ -98,7 +99,7 @@ class Noise:
     text: str
 
 
-Event = Heartbeat | Status | VerifyReport | GuestFailure | Noise
+Event = Heartbeat | Work | Status | VerifyReport | GuestFailure | Noise
 
 _PROBLEMS: dict[str, Literal["none", "corrupt", "misplaced", "stale", "forged"]] = {
     "none": "none",
@@ -167,6 +168,8 @@ def _parse_line(line: str) -> Event:
     try:
         if kind == "verify":
             return _verify(fields)
+        if kind == "work":
+            return Work(int(fields["writes"]))
         if kind in ("ready", "status"):
             return Status(
                 kind="ready" if kind == "ready" else "status",

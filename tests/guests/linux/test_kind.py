@@ -19,11 +19,11 @@ SPEECH = (
 EVENTS = [
     Line("[    1.5] some driver: no such device"),
     Tick(0),
-    Work(1500, 0),
+    Work(0),
     Tick(0),
     Tick(0),
     Ready(),
-    Work(1600, 12),
+    Work(12),
     Tick(12),
     Line("reading café"),
     Tick(12),
@@ -135,9 +135,9 @@ def test_a_guest_lives_when_it_has_done_more_than_at_the_source(tmp_path):
         heard = Heard(ticks(100, 0, 1), [ConsoleEvent("destination", 2.0, event) for event in events])
         guest(tmp_path, "workload = 'redis'").wait_alive(Sides({}, heard, None))
 
-    arrived(Work(2000, 100), Work(2100, 101))
+    arrived(Work(100), Work(101))
     with pytest.raises(QemuError, match="did not answer"):
-        arrived(Work(2000, 100), Ready())
+        arrived(Work(100), Ready())
     with pytest.raises(QemuError, match="came over and failed: failed: x"):
         arrived(GuestFailure("failed: x"))
 
