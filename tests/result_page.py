@@ -17,16 +17,17 @@ from harness.results.doubts import KINDS
 from harness.results.metrics import METRICS
 from harness.results.result import CpuSeconds, MetricSummary, Result, Run, Sample
 from harness.results.search import Attempt, Frontier
+from harness.results.work import GuestWork, WorkPoint
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "result.md"
-PARTS = (Result, Run, CpuSeconds, Sample, Attempt, MetricSummary, Frontier)
+PARTS = (Result, Run, CpuSeconds, GuestWork, WorkPoint, Sample, Attempt, MetricSummary, Frontier)
 HEAD = """# Fields of result.json
 
 `pageferry run` saves one such file, and every page, table and comparison is made of it. This page is made from the models that
 write and read it. Schema 1: fields are added, never renamed. A field that is not there has its default; `null` means that it was
 not measured or does not apply. "Any value" is text, a number, true, false or null.
 """
-_UNITS = {"_bytes_per_s": "bytes/s", "_bytes": "bytes", "_s": "seconds"}
+_UNITS = {"_bytes_per_s": "bytes/s", "_per_s": "1/s", "_bytes": "bytes", "_s": "seconds"}
 _PLAIN = {
     Scalar: "any value",
     int: "whole number",

@@ -204,6 +204,8 @@ def _filled(
         ratio=(stream_bytes or 0) / wire_bytes if told else None,
         passes=crossing.passes,
         guest_dirty_rate_bytes_per_s=crossing.guest_dirty_rate_bytes_per_s,
+        work=crossing.work,
+        vcpu_s=crossing.vcpu_s,
         cpu_s=cpu_s,
         verified=crossing.verified,
         verification=crossing.verification,

@@ -16,6 +16,7 @@ from harness.errors import UserError
 from harness.hosts.contract import Host
 from harness.results.document import Scalar
 from harness.results.doubt import Doubt
+from harness.results.work import GuestWork
 from harness.scenario.kinds import GUESTS, GuestKind, GuestSettings
 from harness.scenario.methods import Method
 from harness.scenario.model import Scenario
@@ -66,6 +67,8 @@ class Crossing:
     downtime_reported_s: float | None = None
     heartbeat_gap_s: float | None = None
     guest_dirty_rate_bytes_per_s: float | None = None
+    work: GuestWork | None = None
+    vcpu_s: float | None = None
     verified: bool | None = None
     verification: tuple[str, ...] = ()
     counters: Mapping[str, int | float] = field(default_factory=dict)

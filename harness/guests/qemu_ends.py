@@ -14,10 +14,13 @@ from harness.guests.contract import Crossing, Ends, Glimpse, OnGlimpse, Place
 from harness.guests.downtime import longest_silence_s, stop_to_resume_s, wall_to_monotonic_s
 from harness.guests.native import MethodPlan, Scalar, apply_plan
 from harness.guests.qemu_kind import CONSOLE, QemuKind, Sides, Writes
+from harness.guests.work import Moments, follow, wait_normal
 from harness.qemu.migration import MigrationOutcome, MigrationStatus, listen, migrate
 from harness.qemu.process import QemuProcess
+from harness.qemu.vcpus import vcpu_s
 from harness.results.doubt import Doubt
 from harness.results.doubts import ClockStep, SlowResume
+from harness.results.work import GuestWork
 
 __all__ = ["QemuEnds", "start_ends"]
 
@@ -45,6 +48,8 @@ class QemuEnds(Ends):
         self._raw = not any(plan.source.capabilities.get(name) for name in _INSIDE_QEMU)
         self._before: Writes | None = None
         self._told_dirty: float | None = None
+        self._ready_s = 0.0
+        self._vcpu_s: float | None = None
         self._outcome: MigrationOutcome
 
     def listen(self, address: str) -> str:
@@ -61,8 +66,10 @@ class QemuEnds(Ends):
         began_s = time.monotonic()
         self.source.qmp.execute("cont")
         self.kind.wait_ready(self.sides, began_s, timeout_s)
+        self._ready_s = time.monotonic()
         if self.kind.pulse is not None:
             self.consoles.wait_beats("source", self.kind.pulse.before, timeout_s, since_s=time.monotonic())
+        wait_normal(self.consoles, self._ready_s)
 
     def wait_after_resume(self, resume_monotonic_s: float, timeout_s: float = _AFTER_TIMEOUT_S) -> None:
         """Wait until the destination's guest does its work, and has beaten often enough for its silence to be measured.
@@ -81,6 +88,7 @@ class QemuEnds(Ends):
             self._told_dirty = status.dirty_rate_bytes_per_s or self._told_dirty
             on_glimpse(_glimpse(status))
 
+        self._vcpu_s = vcpu_s(self.source.qmp)
         outcome = migrate(
             self.source,
             self.destination,
@@ -102,8 +110,6 @@ class QemuEnds(Ends):
     def examine(self, crossing: Crossing) -> Crossing:
         """How long the guest stood still, what it wrote, and whether all of its memory arrived."""
         outcome = self._outcome
-        told = {**crossing.counters, **self.kind.told(self.sides, outcome.began_monotonic_s)}
-        crossing = replace(crossing, counters=told)
         if crossing.gave_up is not None:
             rate = self._dirty_rate("source", 0.0) if outcome.source_runs else None
             return replace(crossing, guest_dirty_rate_bytes_per_s=rate, doubts=self._doubts(None))
@@ -114,6 +120,7 @@ class QemuEnds(Ends):
         rate = self._dirty_rate("destination", stopped_s + held_s)
         resume_s = wall_to_monotonic_s(outcome.resume_at_s)
         gap_s = self._live_again(resume_s, held_s, checks)
+        work, spent_s = self._felt(resume_s, held_s) if all(check.ok for check in checks) else (None, None)
         checks = checks if self.kind.holds else self.kind.compare(self.sides)
         wrong = [check.line for check in checks if not check.ok]
         downtime_s = stop_to_resume_s(outcome.stop_at_s, outcome.resume_at_s)
@@ -125,10 +132,23 @@ class QemuEnds(Ends):
             downtime_reported_s=outcome.last.downtime_s,
             heartbeat_gap_s=gap_s,
             guest_dirty_rate_bytes_per_s=rate,
+            work=work,
+            vcpu_s=spent_s,
             verified=not wrong if checks else None,
             verification=tuple(check.line for check in checks),
             doubts=self._doubts(downtime_s),
         )
+
+    def _felt(self, resume_s: float, held_s: float) -> tuple[GuestWork | None, float | None]:
+        """What the guest did meanwhile, and what its processors took; the destination's have run since they were made for this."""
+        outcome = self._outcome
+        began_s, stop_s = outcome.began_monotonic_s, wall_to_monotonic_s(outcome.stop_at_s or 0.0)
+        moments = Moments(began_s, stop_s, resume_s, began_s + (outcome.total_time_s or 0.0), held_s)
+        work = follow(self.consoles, self.kind.work_unit, self._ready_s, moments)
+        source_s, destination_s = vcpu_s(self.source.qmp), vcpu_s(self.destination.qmp)
+        if self._vcpu_s is None or source_s is None or destination_s is None:
+            return work, None
+        return work, source_s - self._vcpu_s + destination_s
 
     def _compare_held(self) -> tuple[Sequence[Verdict], float]:
         """What was found while both stood still, and for how long the guest was held for it."""

@@ -56,13 +56,14 @@ class QemuKind(abc.ABC):
 
     ``chardevs``: the character devices that its arguments name. ``ready_timeout_s``: how long it may take to get ready. ``pulse``:
     None where it has no heartbeat. ``holds``: at the end of a migration both sides stand still until ``compare`` has looked, and
-    only then the guest goes on.
+    only then the guest goes on. ``work_unit``: what it counts, one of them, where its console tells ``Work``.
     """
 
     chardevs: Sequence[str] = (CONSOLE,)
     ready_timeout_s: float = 60.0
     pulse: Pulse | None = None
     holds: bool = False
+    work_unit: str = "operation"
 
     def prepare(self, folder: Path) -> list[str]:  # noqa: ARG002 - most need nothing there
         """Make in a migration's folder what both QEMUs share; their arguments for it. :raises PageferryError: it cannot be made."""
@@ -88,10 +89,6 @@ class QemuKind(abc.ABC):
     @abc.abstractmethod
     def compare(self, sides: Sides) -> Sequence[Verdict]:
         """Whether all memory arrived; empty: nobody looked. The destination's guest runs, or stands still if the kind ``holds``."""
-
-    def told(self, sides: Sides, began_s: float) -> Mapping[str, int | float]:  # noqa: ARG002 - most guests tell no more
-        """What else the guest told of a migration that began at ``began_s`` (monotonic): goes into the run's counters."""
-        return {}
 
     def wait_alive(self, sides: Sides) -> None:  # noqa: B027 - most are known to live by their heartbeat
         """Until the destination's guest does its work again. :raises QemuError: it does not: it came over dead."""

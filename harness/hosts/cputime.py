@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["tree_cpu_s"]
+__all__ = ["thread_cpu_s", "tree_cpu_s"]
 
 
 def tree_cpu_s(pid: int) -> float:
@@ -20,6 +20,16 @@ def tree_cpu_s(pid: int) -> float:
         times = psutil.Process(pid).cpu_times()
         total_s = times.user + times.system + times.children_user + times.children_system
     return total_s + sum(tree_cpu_s(child) for child in _children(pid))
+
+
+def thread_cpu_s(thread: int) -> float | None:
+    """How long a thread of any process has been on a core so far; None: it has ended, or the kernel does not count it.
+
+    The first number of ``/proc/TID/task/TID/schedstat``, to which time in a guest belongs.
+    """
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{thread}/task/{thread}/schedstat").read_text().split()[0]) / 1e9
+    return None
 
 
 def _children(pid: int) -> list[int]:

@@ -36,6 +36,7 @@ SECONDS = Unit("second", "s", digits=2, run_digits=3)
 KILOBYTES = Unit("byte", "KB", 1 / 1024)
 COUNT = Unit("integer", "")
 PERCENT = Unit("integer", "%", 1e2, run_digits=1)
+PER_SECOND = Unit("integer", "1/s", digits=1, run_digits=1)
 RATIO = Unit("integer", "", digits=2, run_digits=3)  # pyperf has no unit for what has none
 
 
@@ -80,11 +81,6 @@ def _sum(*parts: float | None) -> float | None:
     return sum(measured) if measured else None
 
 
-def _share(run: Run, part: str, whole: str) -> float | None:
-    """Of two counters; None: the guest counts nothing, or did nothing before."""
-    return run.counters[part] / run.counters[whole] if run.counters.get(whole) and part in run.counters else None
-
-
 _ALL = (
     Metric(
         "total_time_s", "Total time", "total", MILLISECONDS, lambda run: run.total_time_s,
@@ -109,9 +105,40 @@ _ALL = (
     ),
     Metric(
         "guest_pace", "Guest's pace", "pace", PERCENT,
-        lambda run: _share(run, "guest_operations_per_s_during", "guest_operations_per_s_before"),
-        "Operations a second of the guest's program at the source while it was migrated, of those in the second before.",
-        ("comparison",), more_is_better=True, stopped=True,
+        lambda run: None if run.work is None else run.work.during_per_s / run.work.before_per_s,
+        "The guest's throughput by its own count while it was migrated, the time in which it stood still included, of that before.",
+        ("comparison", "runs"), more_is_better=True, stopped=True,
+    ),
+    Metric(
+        "work_lost_s", "Work lost", "work lost", SECONDS, lambda run: None if run.work is None else run.work.lost_s,
+        "Seconds of normal work that the guest did not do: what it would have done from the migrate command until a second after "
+        "the migration at its pace from before, less what it did by its own count, over that pace. A guest that only stands still "
+        "loses its downtime; one that is also slowed down loses more.",
+        ("comparison", "runs"), stopped=True,
+    ),
+    Metric(
+        "work_before_per_s", "Work before", "work before", PER_SECOND,
+        lambda run: None if run.work is None else run.work.before_per_s,
+        "The guest's throughput by its own count in the last second before the migrate command.",
+        ("runs",), more_is_better=True, stopped=True,
+    ),
+    Metric(
+        "work_during_per_s", "Work during", "work during", PER_SECOND,
+        lambda run: None if run.work is None else run.work.during_per_s,
+        "The same from the migrate command until the migration was over, the time in which the guest stood still included.",
+        ("runs",), more_is_better=True, stopped=True,
+    ),
+    Metric(
+        "work_after_per_s", "Work after", "work after", PER_SECOND,
+        lambda run: None if run.work is None else run.work.after_per_s,
+        "The same in the second after that.",
+        ("runs",), more_is_better=True, stopped=True,
+    ),
+    Metric(
+        "vcpu_s", "Guest's CPU", "guest's CPU", SECONDS, lambda run: run.vcpu_s,
+        "CPU time of the threads in which both QEMUs run the guest's processors, from the migrate command until a second after the "
+        "migration (where the guest does not count its work: until it ran again). It is part of what the QEMUs take.",
+        ("runs",), stopped=True,
     ),
     Metric(
         "wire_bytes", "Data transferred", "data", KILOBYTES, lambda run: run.wire_bytes,

@@ -16,6 +16,7 @@ from harness.results.doubt import Doubt
 from harness.results.doubt_lists import read_doubts, tell_doubts
 from harness.results.doubts import NotPreallocated, Said
 from harness.results.search import Attempt, Frontier
+from harness.results.work import GuestWork
 
 __all__ = [
     "SCHEMA",
@@ -148,6 +149,10 @@ class Run:
     guest_dirty_rate_bytes_per_s: float | None = None
     """What the guest wrote from the ``migrate`` command on, by its own count, while it ran; where it has none, what QEMU
     said last of pages that became dirty, each once a pass."""
+    work: GuestWork | None = None
+    """What the guest did meanwhile; null: it does not count, or was not heard long enough."""
+    vcpu_s: float | None = None
+    """CPU time of the guest's processors on both sides, from the ``migrate`` command until its work was last counted."""
     cpu_s: CpuSeconds = field(default_factory=CpuSeconds)
     """CPU time by process."""
     verified: bool | None = None
@@ -194,7 +199,7 @@ class MetricSummary:
     n: int
     """Of so many runs."""
     vs_baseline: float | None = None
-    """Ratio of medians; null for the baseline itself, or where its median is 0."""
+    """Ratio of medians; null for the baseline itself, or where its median is not above 0."""
     p_value: float | None = None
     """Of a two-sided rank test against the baseline."""
 

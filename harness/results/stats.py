@@ -54,7 +54,7 @@ def summarise(runs: Sequence[Run], baseline: str) -> dict[str, dict[str, MetricS
 def _metric(numbers: tuple[float, ...], reference: tuple[float, ...] | None) -> MetricSummary:
     median = statistics.median(numbers)
     base = statistics.median(reference) if reference else 0.0
-    if not reference or base == 0:
+    if not reference or base <= 0:  # a guest can make up for more work than it lost
         return MetricSummary(median, _interval(numbers), len(numbers))
     return MetricSummary(median, _interval(numbers), len(numbers), median / base, _p_value(numbers, reference))
 

@@ -91,7 +91,13 @@ def test_every_method_moves_every_byte(tmp_path, name):
     assert run.heartbeat_gap_s >= run.downtime_s * 0.9
     assert run.cpu_s.source_qemu is not None
     assert run.passes >= 2
-    assert (run.guest_dirty_rate_bytes_per_s > 0) == dirty_rate().endswith("=4MiB/s")
+    busy = dirty_rate().endswith("=4MiB/s")
+    assert (run.guest_dirty_rate_bytes_per_s > 0) == busy
+    assert (run.work is not None) == busy
+    if run.work is not None:
+        assert run.work.before_per_s == pytest.approx(1024, rel=0.2)  # 4 MiB/s in pages
+        assert 0 < run.work.stop_s < run.work.resume_s <= run.work.over_s < run.work.points[-1].t_s
+    assert run.vcpu_s > 0
     assert run.samples
     assert run.parameters["source.max-bandwidth"] >= 1 << 40
 

@@ -10,6 +10,7 @@ from scipy import stats
 from harness.results.metrics import METRICS
 from harness.results.result import CpuSeconds, Run
 from harness.results.stats import doubts, summarise
+from harness.results.work import GuestWork
 
 
 def run(method, total, repeat=1, **fields):
@@ -25,12 +26,14 @@ def test_every_declared_metric_is_summarised():
     cpu = CpuSeconds(source_qemu=1.0, destination_qemu=2.0, sender=4.0, receiver=8.0)
     fields = dict.fromkeys(("downtime_s", "downtime_reported_s", "heartbeat_gap_s", "ratio"), 0.5)
     counts = dict.fromkeys(("wire_bytes", "stream_bytes", "passes"), 7)
-    pace = {"guest_operations_per_s_before": 400.0, "guest_operations_per_s_during": 100.0}
-    found = summarise([run("a", 1.0, cpu_s=cpu, counters=pace, **fields, **counts)], "a")["a"]
+    paces = {"before_per_s": 8.0, "during_per_s": 4.0, "after_per_s": 7.0}
+    work = GuestWork("file", 1.0, 1.5, 1.75, 2.75, **paces, lost_s=1.2, lost_within_s=0.1, points=())
+    found = summarise([run("a", 1.0, cpu_s=cpu, work=work, vcpu_s=2.5, **fields, **counts)], "a")["a"]
     assert set(found) == set(METRICS)
     assert [found[f"cpu_{side}_s"].median for side in ("source", "destination", "total")] == [5.0, 10.0, 15.0]
     assert found["wire_bytes"].median == 7
-    assert found["guest_pace"].median == 0.25
+    assert {name: found[f"work_{name}"].median for name in paces} == paces
+    assert [found[name].median for name in ("work_lost_s", "guest_pace", "vcpu_s")] == [1.2, 0.5, 2.5]
 
 
 def test_warm_ups_and_runs_that_did_not_complete_are_not_counted():

@@ -6,7 +6,7 @@ import codecs
 import re
 from dataclasses import dataclass
 
-from harness.guests.console import Beat, GuestFailure
+from harness.guests.console import Beat, GuestFailure, Work
 
 __all__ = ["Line", "Progress", "Ready", "SerialConsole"]
 
@@ -30,10 +30,8 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress(Beat):
-    """``value``: how far it is, by its own count."""
-
-    value: float
+class Progress(Beat, Work):
+    """A line that counts its work."""
 
 
 Event = Line | Ready | Progress | GuestFailure

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from harness.errors import QemuError
 from harness.guests.accel import Accel
 from harness.guests.compare import Verdict
-from harness.guests.console import ConsoleEvent, Consoles, Feed, GuestFailure
+from harness.guests.console import Consoles, Feed, GuestFailure
 from harness.guests.contract import Place
 from harness.guests.held import compare_held
-from harness.guests.image.console import Line, Progress, SerialConsole
+from harness.guests.image.console import Line, SerialConsole
 from harness.guests.image.disk import OVERLAY_BYTES, check_written_disks, make_overlay
 from harness.guests.image.ready import AGENT, device_arguments, open_probe, sought
 from harness.guests.image.settings import ImageSettings
@@ -105,13 +105,6 @@ class Image(QemuGuest):
         """Every RAM block, where the scenario does not do without."""
         return compare_held(sides.qemus["source"], sides.qemus["destination"]) if self._given.verify else ()
 
-    def told(self, sides: Sides, began_s: float) -> Mapping[str, float]:
-        """How fast its count of work grew before the migration, and at the source during it."""
-        beats = sides.consoles.beats("source")
-        parts = {"before": [b for b in beats if b.at_s < began_s], "during": [b for b in beats if b.at_s >= began_s]}
-        paces = {name: _pace(part) for name, part in parts.items()}
-        return {f"guest_operations_per_s_{name}": pace for name, pace in paces.items() if pace is not None}
-
     def wait_alive(self, sides: Sides) -> None:
         """It answers over its network, or by its agent; what only its console says it says once."""
         if self._given.ready.serial is None:
@@ -127,12 +120,6 @@ class Image(QemuGuest):
                 if time.monotonic() > deadline_s:
                     why = f"the guest is not ready within {timeout_s:g} s: {sought(self._given.ready)}"
                     raise QemuError(f"{side}: {why}; {_last_words(sides.consoles, side)}")
-
-
-def _pace(beats: Sequence[ConsoleEvent]) -> float | None:
-    """Per second; None: too few to tell."""
-    counts = [beat.event.value for beat in beats if isinstance(beat.event, Progress)]
-    return (counts[-1] - counts[0]) / (beats[-1].at_s - beats[0].at_s) if len(counts) > 1 else None
 
 
 def _check_runs(sides: Sides, side: str) -> None:

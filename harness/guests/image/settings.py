@@ -53,7 +53,7 @@ class ProgressSettings(Part):
 
     serial: str
     """A regular expression for such a line on its serial console; its first group is a number, such as a count of work done.
-    How fast that grows before and during a migration goes into the run's counters."""
+    Of how that grows before, during and after a migration a result says how much work the guest lost."""
 
     @model_validator(mode="after")
     def _with_a_group(self) -> Self:

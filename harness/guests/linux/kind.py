@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.errors import QemuError
@@ -30,10 +29,6 @@ __all__ = ["Linux"]
 _PROBE_BYTES = 256 * MIB
 _PROBED = "idle"
 _ALIVE_TIMEOUT_S = 20.0
-_WARMING_BEATS, _PACE_BEATS = 100, 100
-"""A second for a program that has just begun to get into its stride, and one that shows its pace undisturbed."""
-_FEWEST_BEATS = 50
-"""Work is told of at every tenth beat."""
 
 
 class Linux(QemuGuest, Beating):
@@ -41,7 +36,7 @@ class Linux(QemuGuest, Beating):
 
     settings = LinuxSettings
     summary = "a Linux with a real program on it, made from Debian's packages"
-    pulse = Pulse(before=_WARMING_BEATS + _PACE_BEATS, after=10)  # of 10 ms each
+    pulse = Pulse(before=200, after=10)  # of 10 ms each: a second to get into its stride, and one to show its pace
     holds = True
     ready_timeout_s = 180.0  # under TCG on a loaded machine; undisturbed it takes 3 to 12 s there
     first_beat_s = 8.0
@@ -51,6 +46,7 @@ class Linux(QemuGuest, Beating):
         super().__init__(scenario, given)
         self._given = given
         self._workload = WORKLOADS[given.workload]
+        self.work_unit = self._workload.operation
         self._kernel: Made
         self._initrd: Made
 
@@ -112,15 +108,6 @@ class Linux(QemuGuest, Beating):
         if isinstance(said, GuestFailure):
             raise QemuError(f"destination: the guest came over and failed: {said.message}")
 
-    def told(self, sides: Sides, began_s: float) -> Mapping[str, float]:
-        """How many operations a second it did before the migration, and at the source during it."""
-        beats = sides.consoles.beats("source")
-        began = bisect_left(beats, began_s, key=lambda beat: beat.at_s)
-        before, during = _pace(beats[max(0, began - _PACE_BEATS) : began]), _pace(beats[began:])
-        if self._given.workload == "idle" or before is None or during is None:
-            return {}
-        return {"guest_operations_per_s_before": before, "guest_operations_per_s_during": during}
-
 
 def _devices() -> list[str]:
     return ["-nodefaults", "-no-user-config", "-display", "none", "-bios", "qboot.rom", "-serial", f"chardev:{CONSOLE}"]
@@ -138,13 +125,6 @@ def _is_ready(event: object) -> bool:
 
 def _has_done_more(than: int) -> Callable[[object], bool]:
     return lambda event: isinstance(event, GuestFailure) or (isinstance(event, Work) and event.done > than)
-
-
-def _pace(beats: Sequence[ConsoleEvent]) -> float | None:
-    """Operations a second; None: too few beats to tell."""
-    if len(beats) < _FEWEST_BEATS:
-        return None
-    return (_done(beats) - _done(beats[:1])) / (beats[-1].at_s - beats[0].at_s)
 
 
 def _done(beats: Sequence[ConsoleEvent]) -> int:

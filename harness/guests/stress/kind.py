@@ -69,7 +69,7 @@ class Stress(QemuGuest, Beating):
     """Lives in two QEMUs; its working set is dirtied at a set rate."""
 
     settings = StressSettings
-    pulse = Pulse(before=100, after=10)  # of 10 ms each: a second shows its pace undisturbed
+    pulse = Pulse(before=20, after=10)  # of 10 ms each
     work_unit = "page write"
     summary = "a bare-metal guest that dirties its memory at a set rate, and checks it"
 

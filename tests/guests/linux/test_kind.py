@@ -116,20 +116,6 @@ def ticks(per_s, begin_s, end_s, done=0):
     return [ConsoleEvent("source", begin_s + i / 100, Tick(done + round(i / 100 * per_s))) for i in range(count + 1)]
 
 
-def test_its_pace_is_told_for_the_second_before_a_migration_and_for_the_migration(tmp_path):
-    warming, before, during = ticks(10, 0, 9), ticks(500, 9, 10, done=90), ticks(100, 10.01, 12, done=590)
-    sides = Sides({}, Heard([*warming, *before, *during]), None)
-    told = guest(tmp_path, "workload = 'redis'").told(sides, 10.005)
-    assert told["guest_operations_per_s_before"] == pytest.approx(500, rel=0.02)
-    assert told["guest_operations_per_s_during"] == pytest.approx(100, rel=0.02)
-
-
-def test_nothing_is_told_of_what_has_no_work_or_was_too_short_to_tell(tmp_path):
-    heard = Heard([*ticks(500, 9, 10), *ticks(500, 10.01, 10.1)])
-    assert guest(tmp_path, "workload = 'redis'").told(Sides({}, heard, None), 10.005) == {}
-    assert guest(tmp_path).told(Sides({}, Heard(ticks(0, 0, 20)), None), 10) == {}
-
-
 def test_a_guest_lives_when_it_has_done_more_than_at_the_source(tmp_path):
     def arrived(*events):
         heard = Heard(ticks(100, 0, 1), [ConsoleEvent("destination", 2.0, event) for event in events])

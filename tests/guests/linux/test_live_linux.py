@@ -46,5 +46,7 @@ def test_an_idle_linux_is_made_boots_and_arrives_whole(tmp_path, monkeypatch):
     for node in range(2):
         assert f"compared 67,108,864 bytes of ram-node{node}: equal" in run.verification
     assert 0 < run.downtime_s <= run.heartbeat_gap_s < run.total_time_s
+    assert run.work is None, "idle"
+    assert run.vcpu_s > 0
     assert "linux-image-" in facts["guest_packages"]
     assert "busybox-static" in facts["guest_packages"]

@@ -1,0 +1,15 @@
+"""CPU time of the threads in which QEMU runs a guest's processors."""
+
+from __future__ import annotations
+
+from harness.hosts.cputime import thread_cpu_s
+from harness.qemu.qmp import Json, Qmp
+
+__all__ = ["vcpu_s"]
+
+
+def vcpu_s(qmp: Qmp) -> float | None:
+    """Of all of them until now; None: the kernel does not count it. Under TCG they may share a thread, which then counts once."""
+    answer: Json = qmp.execute("query-cpus-fast")
+    spent = [thread_cpu_s(thread) for thread in {int(cpu["thread-id"]) for cpu in answer}]
+    return sum(each for each in spent if each is not None) if None not in spent else None
