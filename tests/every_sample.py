@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import choice_samples
+import felt_samples
 import offload_samples
 import replay_samples
 import report_samples
@@ -17,6 +18,7 @@ SAMPLES = {
     "hostile": report_samples.hostile,
     "codecs": replay_samples.codecs,
     "threads": replay_samples.threads,
+    "felt": felt_samples.felt_result,
     "offload": offload_samples.offload,
     "adaptive": choice_samples.adaptive,
 }

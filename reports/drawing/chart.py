@@ -22,7 +22,7 @@ __all__ = ["Chart", "Section", "finished", "javascript"]
 _STATIC_WIDTH = 640
 _VEGALITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
-Section = Literal["charts", "offload", "choices"]
+Section = Literal["charts", "felt", "offload", "choices"]
 
 
 @dataclass(frozen=True, slots=True)

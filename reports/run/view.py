@@ -26,6 +26,7 @@ from reports.run.details import (
     warnings,
 )
 from reports.run.fallbacks import alerts
+from reports.run.felt import Felt, felt
 from reports.run.frontiers import DEFINITIONS as FRONTIER_DEFINITIONS
 from reports.run.frontiers import Frontiers, frontiers
 from reports.run.offload import DEFINITIONS as OFFLOAD_DEFINITIONS
@@ -56,6 +57,7 @@ class PageView:
     verdict: Verdict
     frontiers: Frontiers | None
     figures: Table
+    felt: Felt | None
     offload: Offload | None
     choices: Choices | None
     warnings: tuple[Warned, ...]
@@ -100,6 +102,7 @@ def page(result: Result) -> PageView:
         verdict=verdict(result),
         frontiers=searched,
         figures=every_figure(result),
+        felt=felt(result),
         offload=offloaded,
         choices=chosen,
         warnings=warnings(result),

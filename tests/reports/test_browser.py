@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("pages")
     pages = {name: rendered.report(name)
-             for name in ("live", "codecs", "threads", "offload", "adaptive", "empty", "hostile", "convergence")}  # fmt: skip
+             for name in ("live", "codecs", "threads", "offload", "felt", "adaptive", "empty", "hostile", "convergence")}  # fmt: skip
     for name, text in (pages | {"compare": rendered.comparison(), "advice": rendered.advice()}).items():
         (out / f"{name}.html").write_text(text, encoding="utf-8")
     links = [(f"link {n}", frontier_samples.convergence(bandwidth)) for n, bandwidth in enumerate((37_500_000, None))]
@@ -33,6 +33,7 @@ def folder(tmp_path_factory):
         "codecs.html",
         "threads.html",
         "offload.html",
+        "felt.html",
         "adaptive.html",
         "convergence.html",
         "links/index.html",

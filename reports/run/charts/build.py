@@ -11,8 +11,9 @@ from reports.drawing.chart import Chart, Section, finished
 from reports.drawing.parts import Spec
 from reports.effects import cpu_per_gib_metric
 from reports.facts import is_replay
-from reports.run.charts import bars, choices, frontiers, runs, steering, sweeps
+from reports.run.charts import bars, choices, felt, frontiers, runs, steering, sweeps
 from reports.run.choices import Followed, followed
+from reports.run.felt import felt as guest_felt
 from reports.run.grid import Grid, grids, rule_sentence
 from reports.run.offload import offload
 
@@ -84,6 +85,16 @@ _OFFLOAD = _Plan(
     bars.offload,
     "No chart of what a batch waited for: no device compressed one in a counted run.",
     "offload",
+)
+_FELT = _Plan(
+    "felt",
+    "The guest's throughput around the migration",
+    "By the guest's own count, in each method's median run. The dashed line is its pace before the migration; while the guest stands "
+    "still it does nothing. A circle below a curve stands where QEMU began another pass over memory, triangles above it where the source "
+    "stopped and where the destination went on.",
+    felt.throughput,
+    "No chart of the guest's throughput: its counts of work are not in this result.",
+    "felt",
 )
 _CODECS = _Plan(
     "codecs",
@@ -207,8 +218,16 @@ def build(result: Result) -> Charts:
     """Draw every chart that the result has data for."""
     plans, omitted = _plans(result)
     shown = []
+    felt_plans = [_FELT] if guest_felt(result) else []
     offloaded = [_OFFLOAD] if offload(result) else []
-    for plan in [*_heat_plans(result), *plans, *_steering_plans(result), *offloaded, *_choice_plans(result)]:
+    for plan in [
+        *_heat_plans(result),
+        *plans,
+        *_steering_plans(result),
+        *felt_plans,
+        *offloaded,
+        *_choice_plans(result),
+    ]:
         drawn = plan.draw(result)
         if drawn is None:
             omitted.append(plan.missing)
