@@ -16,8 +16,8 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("pages")
-    pages = {name: rendered.report(name)
-             for name in ("live", "codecs", "threads", "offload", "felt", "adaptive", "empty", "hostile", "convergence")}  # fmt: skip
+    names = ("live", "codecs", "threads", "offload", "felt", "adaptive", "empty", "hostile", "convergence")
+    pages = {name: rendered.report(name) for name in names}
     for name, text in (pages | {"compare": rendered.comparison(), "advice": rendered.advice()}).items():
         (out / f"{name}.html").write_text(text, encoding="utf-8")
     links = [(f"link {n}", frontier_samples.convergence(bandwidth)) for n, bandwidth in enumerate((37_500_000, None))]

@@ -89,9 +89,9 @@ _OFFLOAD = _Plan(
 _FELT = _Plan(
     "felt",
     "The guest's throughput around the migration",
-    "By the guest's own count, in each method's median run. The dashed line is its pace before the migration; while the guest stands "
-    "still it does nothing. A circle below a curve stands where QEMU began another pass over memory, triangles above it where the source "
-    "stopped and where the destination went on.",
+    "By the guest's own count, in each method's median run. The dashed line is its pace before the migration; while the guest "
+    "stands still it does nothing. A circle below a curve stands where QEMU began another pass over memory, triangles above it "
+    "where the source stopped and where the destination went on.",
     felt.throughput,
     "No chart of the guest's throughput: its counts of work are not in this result.",
     "felt",
