@@ -129,14 +129,14 @@ def _status(claim: _Claim, claims: Sequence[_Claim]) -> BackendStatus:
     try:
         cls = _import(claim)
     except BackendError as exc:
-        return _missing(claim, str(exc), f"mend or uninstall {claim.origin}")
+        return _missing(claim, str(exc), f"fix or uninstall {claim.origin}")
     try:
         version: str | None = cls.probe()
         reason = remedy = None
     except BackendUnavailable as exc:
         version, reason, remedy = None, exc.missing, exc.remedy
     except Exception as exc:  # a plug-in's probe may raise anything
-        version, reason, remedy = None, f"its probe failed: {_one_line(exc)}", f"mend or uninstall {claim.origin}"
+        version, reason, remedy = None, f"its probe failed: {_one_line(exc)}", f"fix or uninstall {claim.origin}"
     info = cls.info
     return BackendStatus(
         claim.name, claim.origin, reason is None, version, info.device, info.levels, info.default_level, reason, remedy

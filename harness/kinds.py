@@ -51,7 +51,7 @@ class Kinds(Generic[Kind]):
         except Exception as exc:  # a plug-in's module may raise anything
             why = " ".join(f"{type(exc).__name__}: {exc}".split())
             raise UserError(
-                f"{self.what} kind {name!r} ({points[0].value}) cannot be loaded: {why}; mend or uninstall it"
+                f"{self.what} kind {name!r} ({points[0].value}) cannot be loaded: {why}; fix or uninstall it"
             ) from exc
         if not (isinstance(found, type) and issubclass(found, self._contract)):
             raise UserError(f"{self.what} kind {name!r} ({points[0].value}) is not a {self._contract.__name__}")

@@ -1,4 +1,4 @@
-"""Doctor says for every check what it means, and what mends it."""
+"""Doctor says for every check what it means, and what fixes it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +45,7 @@ def test_doctor_looks_at_everything_and_explains_it():
     for check in checks.values():
         assert check.found
         assert check.means
-        assert check.status == "ok" or check.mend, f"{check.id} says no remedy"
+        assert check.status == "ok" or check.fix, f"{check.id} says no remedy"
     assert not nothing_runs(checks.values())
 
 
@@ -57,13 +57,13 @@ def test_doctor_without_kvm(monkeypatch):
     monkeypatch.setattr(environment, "kvm_problem", lambda: "/dev/kvm: Permission denied")
     check = _only(doctor_module._kvm, check_id="kvm")
     assert check.status == "warn"
-    assert "group kvm" in check.mend
+    assert "group kvm" in check.fix
 
 
 def test_doctor_without_qemu(monkeypatch):
     monkeypatch.setattr(doctor_module.shutil, "which", lambda _: None)
     check = _only(doctor_module._qemu, check_id="qemu")
-    assert (check.status, check.mend) == ("missing", "apt install qemu-system-x86")
+    assert (check.status, check.fix) == ("missing", "apt install qemu-system-x86")
 
 
 def test_doctor_with_a_broken_qemu(monkeypatch):
@@ -95,7 +95,7 @@ def test_doctor_reports_a_refused_namespace(monkeypatch):
     monkeypatch.setattr(doctor_module.NetnsLink, "open", refuse)
     check = _only(doctor_module._links, check_id="netns")
     assert check.found == "ip netns add x: Operation not permitted"
-    assert "--privileged" in check.mend
+    assert "--privileged" in check.fix
 
 
 def test_doctor_names_the_device_that_packet_lines_need(monkeypatch):
@@ -111,7 +111,7 @@ def test_doctor_names_the_device_that_packet_lines_need(monkeypatch):
     found = {check.id: check for check in doctor_module._links()}
     assert [check.status for check in found.values()] == ["ok", "ok", "warn"]
     assert "/dev/net/tun" in found["tun"].found
-    assert "kernel module tun" in found["tun"].mend
+    assert "kernel module tun" in found["tun"].fix
 
 
 def test_doctor_tells_why_kvm_could_not_be_tried_and_what_helps_against_that(monkeypatch):
@@ -125,7 +125,7 @@ def test_doctor_tells_why_kvm_could_not_be_tried_and_what_helps_against_that(mon
     for look, check_id in ((doctor_module._kvm, "kvm"), (doctor_module._qemu, "qemu")):
         check = _only(look, check_id=check_id)
         assert "its path has 118 bytes" in check.found
-        assert check.mend == "set TMPDIR to a short path"
+        assert check.fix == "set TMPDIR to a short path"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_doctors_remedy_for_kvm_fits_the_cause(monkeypatch, problem, words):
     monkeypatch.setattr(doctor_module, "probe_accel", lambda *_: accel.Accel("tcg", "qemu64", problem))
     check = _only(doctor_module._kvm, check_id="kvm")
     assert check.found == problem
-    assert words in check.mend
+    assert words in check.fix
 
 
 def test_a_processor_model_that_fails_is_named_in_words_and_qemus_own_are_only_logged(monkeypatch, tmp_path, caplog):
@@ -189,7 +189,7 @@ def test_doctor_without_scratch_space(monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path / ("d" * 118)))
     check = _only(doctor_memory._scratch, check_id="scratch")
     assert check.status == "missing"
-    assert check.mend.startswith("set TMPDIR to a short path")
+    assert check.fix.startswith("set TMPDIR to a short path")
 
 
 def test_doctor_where_the_cache_cannot_be_written(monkeypatch):
@@ -197,7 +197,7 @@ def test_doctor_where_the_cache_cannot_be_written(monkeypatch):
     monkeypatch.setattr(doctor_memory.os, "access", lambda *_: False)
     check = _only(doctor_memory._cache, check_id="cache")
     assert (check.status, check.found) == ("missing", "/nowhere/pageferry: / cannot be written")
-    assert "XDG_CACHE_HOME" in check.mend
+    assert "XDG_CACHE_HOME" in check.fix
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_doctor_tries_the_opencl_devices(monkeypatch, listed, tried, status, wor
     check = _only(doctor_module._opencl, check_id="opencl")
     assert check.status == status
     assert words in check.means
-    assert bool(check.mend) == (status != "ok")
+    assert bool(check.fix) == (status != "ok")
     if isinstance(listed, list):
         assert all(str(row) in check.found for row in listed)
 
@@ -255,8 +255,8 @@ def test_doctor_tells_what_memory_costs_that_is_touched_first(monkeypatch, first
     assert check.status == status
     assert check.found.endswith("/s of new pages, 64 GiB/s of the same again")
     assert check.means.startswith(f"a guest of 512 MiB costs {costs} of first touches")
-    assert "guest.prealloc, which is on" in check.means + check.mend
-    assert ("prealloc=on" in check.mend) == (status == "warn")
+    assert "guest.prealloc, which is on" in check.means + check.fix
+    assert ("prealloc=on" in check.fix) == (status == "warn")
 
 
 def test_doctor_touches_no_memory_where_there_is_little(monkeypatch):
@@ -279,4 +279,4 @@ def test_nothing_runs_only_without_the_backend_that_needs_nothing(monkeypatch):
     monkeypatch.setattr(doctor_module.registry, "survey", lambda: [gone])
     checks = doctor_module._codecs()
     assert nothing_runs(checks)
-    assert (checks[0].status, checks[0].mend) == ("missing", "reinstall")
+    assert (checks[0].status, checks[0].fix) == ("missing", "reinstall")

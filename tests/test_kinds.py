@@ -44,7 +44,7 @@ def test_loads_an_installed_kind(installed: Path):
         ("cta", r"unknown pet kind 'cta'; did you mean 'cat'\? known: cat, stone, ghost, dog"),
         ("cat", "claimed by tests_pets:Cat and tests_pets:Dog; uninstall all but one"),
         ("stone", "is not a Pet"),
-        ("ghost", r"cannot be loaded: ModuleNotFoundError: .*; mend or uninstall it"),
+        ("ghost", r"cannot be loaded: ModuleNotFoundError: .*; fix or uninstall it"),
     ],
 )
 def test_one_line_says_why_a_kind_cannot_be_had(installed: Path, name: str, words: str):

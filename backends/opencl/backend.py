@@ -83,7 +83,7 @@ class OpenclBackend(Backend):
         except OpenclMissing as exc:
             raise BackendUnavailable(cls.info.name, exc.missing, exc.remedy) from exc
         except OpenclError as exc:
-            raise BackendUnavailable(cls.info.name, str(exc), "mend its driver, or use another backend") from exc
+            raise BackendUnavailable(cls.info.name, str(exc), "fix its driver, or use another backend") from exc
         row = next(row for row in rows if row.chosen)
         on_request = ", only where device = cpu asks for it" if row.type == "CPU" else ""
         return f"{row.version}, driver {row.driver}: {row.name} ({row.type}{on_request})"

@@ -77,7 +77,7 @@ class QatzipBackend(Backend):
             answer = json.loads(done.stdout.splitlines()[-1])
         except (ValueError, IndexError):
             missing = f"the library ended the process that tried it (status {done.returncode})"
-            raise BackendUnavailable(cls.info.name, missing, "mend QATzip and the card's driver") from None
+            raise BackendUnavailable(cls.info.name, missing, "fix QATzip and the card's driver") from None
         if "missing" in answer:
             raise BackendUnavailable(cls.info.name, answer["missing"], answer["remedy"])
         return f"QATzip ({answer['path']}), on a card"
@@ -209,7 +209,7 @@ def try_here() -> None:
     except QatzipMissing as exc:
         answer = {"missing": exc.missing, "remedy": exc.remedy}
     except QatzipError as exc:
-        answer = {"missing": str(exc), "remedy": "mend the card's set-up"}
+        answer = {"missing": str(exc), "remedy": "fix the card's set-up"}
     else:
         answer = {"path": str(library._name)}
     print(json.dumps(answer), flush=True)  # noqa: T201 - the answer

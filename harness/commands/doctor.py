@@ -1,4 +1,4 @@
-"""``pageferry doctor``: what this machine can do, what spoils its figures, and how to mend that."""
+"""``pageferry doctor``: what this machine can do, what spoils its figures, and how to fix that."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def command(*, as_json: bool) -> None:
         for check in checks:
             console.print(f"{_MARKS[check.status]} [bold]{check.title}[/]: {plain(check.found)}", soft_wrap=True)
             console.print(f"        {plain(check.means)}", soft_wrap=True)
-            if check.mend:
-                console.print(f"        [bold]mend:[/] {plain(check.mend)}", soft_wrap=True)
+            if check.fix:
+                console.print(f"        [bold]fix:[/] {plain(check.fix)}", soft_wrap=True)
     if nothing_runs(checks):
         raise MissingError("nothing can run on this machine: install what is missing above")

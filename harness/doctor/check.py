@@ -12,7 +12,7 @@ __all__ = ["Check", "told"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """``found`` is the fact, ``means`` what it does to results, ``mend`` what to do about it (empty when all is well).
+    """``found`` is the fact, ``means`` what it does to results, ``fix`` what to do about it (empty when all is well).
 
     ``missing`` stops something, ``warn`` makes figures doubtful. Whoever makes one raises nothing.
     """
@@ -22,10 +22,10 @@ class Check:
     status: Literal["ok", "warn", "missing"]
     found: str
     means: str
-    mend: str = ""
+    fix: str = ""
 
 
 def told(exc: PageferryError) -> tuple[str, str]:
     """What is wrong, and the remedy behind it."""
-    found, _, mend = str(exc).rpartition("; ")
-    return (found, mend) if found else (mend, "mend that, and look again")
+    found, _, fix = str(exc).rpartition("; ")
+    return (found, fix) if found else (fix, "fix that, and look again")

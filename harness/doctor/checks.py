@@ -40,8 +40,8 @@ def nothing_runs(checks: Iterable[Check]) -> bool:
 def _kvm() -> list[Check]:
     title = "KVM"
     if sys.platform != "linux":
-        mend = "use a Linux host, or replay streams: guest kind synthetic"
-        return [Check("kvm", title, "missing", f"{sys.platform} is not Linux", "no guest runs here", mend)]
+        fix = "use a Linux host, or replay streams: guest kind synthetic"
+        return [Check("kvm", title, "missing", f"{sys.platform} is not Linux", "no guest runs here", fix)]
     problem = environment.kvm_problem()
     if problem is None and shutil.which(QEMU) is None:
         return [
@@ -52,8 +52,8 @@ def _kvm() -> list[Check]:
             accel = probe_accel(QEMU, usual_kind())
         except PageferryError as exc:  # not KVM's fault: it could not be tried
             means = "whether guests run at the processor's speed is not known"
-            found, mend = told(exc)
-            return [Check("kvm", title, "warn", f"not tried: {found}", means, mend)]
+            found, fix = told(exc)
+            return [Check("kvm", title, "warn", f"not tried: {found}", means, fix)]
         if accel.name == "kvm":
             return [Check("kvm", title, "ok", accel.reason, "guests run at the processor's speed")]
         problem = accel.reason
@@ -66,42 +66,42 @@ def _kvm_remedy(problem: str) -> str:
         return "add yourself to the group kvm (usermod -aG kvm USER), then log in again"
     if "No such file" in problem or "absent" in problem:
         return "load kvm_amd or kvm_intel, enable virtualisation in the firmware or nesting in the outer hypervisor"
-    return "`pageferry --debug doctor` shows what QEMU said; mend that, or try another QEMU or kernel"
+    return "`pageferry --debug doctor` shows what QEMU said; fix that, or try another QEMU or kernel"
 
 
 def _qemu() -> list[Check]:
-    mend = "apt install qemu-system-x86"
+    fix = "apt install qemu-system-x86"
     if shutil.which(QEMU) is None:
         means = "no live guest; recorded and synthetic streams still run"
-        return [Check("qemu", "QEMU", "missing", f"{QEMU} is not on PATH", means, mend)]
+        return [Check("qemu", "QEMU", "missing", f"{QEMU} is not on PATH", means, fix)]
     try:
         known = survey(QEMU)
     except MissingError as exc:
-        found, mend = told(exc)
-        return [Check("qemu", "QEMU", "missing", found, "no live guest", mend)]
+        found, fix = told(exc)
+        return [Check("qemu", "QEMU", "missing", found, "no live guest", fix)]
     except PageferryError as exc:
-        return [Check("qemu", "QEMU", "missing", str(exc), "no live guest", f"mend or reinstall it: {mend}")]
+        return [Check("qemu", "QEMU", "missing", str(exc), "no live guest", f"fix or reinstall it: {fix}")]
     has = [name for name, lack in known.methods.items() if lack is None]
     lacks = [name for name, lack in known.methods.items() if lack is not None]
     found = f"{environment.qemu_version(QEMU)}; methods: {', '.join(has)}"
     means = f"methods that need {', '.join(lacks)} are skipped" if lacks else "every native method can be compared"
     if known.lacks_capability("compress"):
-        mend = "for the published comparison use QEMU 2.4 to 9.0, which has the compress capability (guest.qemu)"
-        return [Check("qemu", "QEMU", "warn", found, means, mend)]
+        fix = "for the published comparison use QEMU 2.4 to 9.0, which has the compress capability (guest.qemu)"
+        return [Check("qemu", "QEMU", "warn", found, means, fix)]
     return [Check("qemu", "QEMU", "ok", found, means)]
 
 
 def _links() -> list[Check]:
     relay = "links are the userspace relay: it counts and limits as well, but costs CPU that a real link does not"
     if os.geteuid() != 0:
-        mend = "run as root for two network namespaces with a shaped link between (link.kind = netns)"
-        return [Check("netns", "root and namespaces", "warn", "not root", relay, mend)]
+        fix = "run as root for two network namespaces with a shaped link between (link.kind = netns)"
+        return [Check("netns", "root and namespaces", "warn", "not root", relay, fix)]
     for tool, package in (("ip", "iproute2"), ("tc", "iproute2"), ("nsenter", "util-linux")):
         if shutil.which(tool) is None:
             return [Check("netns", "root and namespaces", "warn", f"no {tool}", relay, f"apt install {package}")]
-    mend = "allow CAP_SYS_ADMIN and CAP_NET_ADMIN (docker run --privileged)"
+    fix = "allow CAP_SYS_ADMIN and CAP_NET_ADMIN (docker run --privileged)"
     works = ("root; ip netns works", "links can be two namespaces and a veth pair")
-    namespaces = _link_check(("netns", "root and namespaces"), {}, works, (relay, mend))
+    namespaces = _link_check(("netns", "root and namespaces"), {}, works, (relay, fix))
     if namespaces.status != "ok":
         return [namespaces]
     works = ("a veth takes a token bucket", "the kernel limits the link's bandwidth")
@@ -155,7 +155,7 @@ def _opencl() -> list[Check]:
         return [Check("opencl", title, "missing", exc.missing, means, exc.remedy)]
     except OpenclError as exc:
         means = "a driver fails when it is only asked for its devices: the backend opencl cannot be used"
-        return [Check("opencl", title, "warn", str(exc), means, "mend or uninstall that driver")]
+        return [Check("opencl", title, "warn", str(exc), means, "fix or uninstall that driver")]
     found = "; ".join(f"{row}, driver {row.driver}" for row in rows)
     try:
         chosen = next(row for row in probe_in_child(DeviceConfig(cpu_allowed=True)) if row.chosen)
@@ -165,7 +165,7 @@ def _opencl() -> list[Check]:
     except OpenclError as exc:
         means = f"no batch can be compressed there: {exc}"
         return [
-            Check("opencl", title, "warn", found, means, "mend the driver, or set PAGEFERRY_OPENCL_DEVICE to another")
+            Check("opencl", title, "warn", found, means, "fix the driver, or set PAGEFERRY_OPENCL_DEVICE to another")
         ]
     if chosen.type == "CPU":
         means = "a stand-in for a card: it shows that offload works, and takes the cores that it should spare"
@@ -203,8 +203,8 @@ def _processors() -> list[Check]:
     means = (
         "whoever has used up its time stands still for the rest of a tenth of a second: times and downtimes show that"
     )
-    mend = "raise the limit (docker run --cpus; systemd: CPUQuota; cgroup: cpu.max)"
-    return [Check("processors", title, "warn", found, means, mend)]
+    fix = "raise the limit (docker run --cpus; systemd: CPUQuota; cgroup: cpu.max)"
+    return [Check("processors", title, "warn", found, means, fix)]
 
 
 def _load() -> list[Check]:

@@ -41,9 +41,9 @@ def _scratch() -> list[Check]:
     try:
         base = scratch_base(needs_bytes)
     except PageferryError as exc:
-        found, mend = told(exc)
+        found, fix = told(exc)
         return [
-            Check("scratch", title, "missing", found, "no live guest: its memory cannot be compared after a run", mend)
+            Check("scratch", title, "missing", found, "no live guest: its memory cannot be compared after a run", fix)
         ]
     free = format_bytes(shutil.disk_usage(base).free)
     means = (
@@ -69,8 +69,8 @@ def _touch() -> list[Check]:
     name, room = ("touch", "memory touched first"), limits.available_bytes()
     if room < 2 * _TOUCHED_BYTES:
         means = "how fast this host gives memory is not known"
-        mend = f"free memory: {format_bytes(2 * _TOUCHED_BYTES)} are needed to measure it"
-        return [Check(*name, "warn", f"not measured: {format_bytes(room)} available", means, mend)]
+        fix = f"free memory: {format_bytes(2 * _TOUCHED_BYTES)} are needed to measure it"
+        return [Check(*name, "warn", f"not measured: {format_bytes(room)} available", means, fix)]
     rates = touch_rates(_TOUCHED_BYTES)
     first, second = rates.first_bytes_per_s, rates.second_bytes_per_s
     found = f"a byte in each page: {format_bytes(first)}/s of new pages, {format_bytes(second)}/s of the same again"
@@ -79,8 +79,8 @@ def _touch() -> list[Check]:
     if first >= SLOW_TOUCH_BYTES_PER_S:
         return [Check(*name, "ok", found, f"{cost}; {before}")]
     means = f"{cost}: without preallocation total time grows by most of it, and downtime by that of its last pages"
-    mend = f"{before}; give QEMUs that you start yourself -object memory-backend-ram,prealloc=on"
-    return [Check(*name, "warn", found, means, mend)]
+    fix = f"{before}; give QEMUs that you start yourself -object memory-backend-ram,prealloc=on"
+    return [Check(*name, "warn", found, means, fix)]
 
 
 MEMORY_LOOKS: tuple[Callable[[], list[Check]], ...] = (_memory, _touch, _scratch, _cache)

@@ -1,6 +1,6 @@
 """What machine a result was made on: a flat mapping that goes into every result. Knows where Linux tells, not what it means.
 
-What a fact means for results, and how to mend it, is ``harness.doctor``'s.
+What a fact means for results, and how to fix it, is ``harness.doctor``'s.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def probe_accel(
     if isinstance(found, Accel):
         return found
     if wanted == "kvm":
-        raise MissingError(f'guest.accel "kvm": {found}; mend that, or set accel = "auto" to run under TCG')
+        raise MissingError(f'guest.accel "kvm": {found}; fix that, or set accel = "auto" to run under TCG')
     return Accel("tcg", "qemu64", found)
 
 

@@ -227,7 +227,7 @@ class NetnsLink(Link):
             self._claim.take()
         except OSError as exc:
             raise MissingError(
-                f"link: netns notes its namespaces in {_CLAIMS}: {exc.strerror}; mend that, or {self._instead}"
+                f"link: netns notes its namespaces in {_CLAIMS}: {exc.strerror}; fix that, or {self._instead}"
             ) from exc
 
     def _set_congestion_control(self, name: str, host: str) -> None:

@@ -84,7 +84,7 @@ def parse_toml(data: bytes, place: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise ScenarioError(one_line(f"{place}: not valid TOML: {exc}: mend that place{_invisible_in(text)}")) from exc
+        raise ScenarioError(one_line(f"{place}: not valid TOML: {exc}: fix that place{_invisible_in(text)}")) from exc
 
 
 def _invisible_in(text: str) -> str:

@@ -150,7 +150,7 @@ def test_a_broken_plug_in_is_a_reason_not_a_crash(install, source, attribute, sa
     assert not status.available
     assert says in status.reason
     assert "\n" not in status.reason
-    assert status.remedy == "mend or uninstall acme-deflate 1.5"
+    assert status.remedy == "fix or uninstall acme-deflate 1.5"
     with pytest.raises(BackendError, match=r"backend 'acme' of acme-deflate 1\.5"):
         registry.load("acme")
     assert len(registry.survey()) == len(registry.names())

@@ -49,7 +49,7 @@ def test_guests_of_others_stand_beside_ours(installed: None, capsys: pytest.Capt
     found = rows("guests", capsys)
     assert {"stress", "stream", "synthetic", "bare"} <= set(found)
     assert "ModuleNotFoundError" in found["ghost"]
-    assert "mend or uninstall it" in found["ghost"]
+    assert "fix or uninstall it" in found["ghost"]
 
 
 def test_links_say_whether_they_are_here_and_why_not(
