@@ -104,9 +104,9 @@ def test_it_beats_at_100_hz_and_dirties_at_its_rate(accel, run_dir):
         began, first = time.monotonic(), guest.ask(Command.STATUS, Status)
         guest.reader.wait_beats("source", 150, 10, since_s=began)
         took_s, last = time.monotonic() - began, guest.ask(Command.STATUS, Status)
-        assert 150 / took_s == pytest.approx(100, rel=0.2)
-        if last.dropped_ticks == first.dropped_ticks:  # a busy test machine may stall the guest; it then says so
-            assert (last.writes - first.writes) / took_s == pytest.approx(10 * MIB / 4096, rel=0.2)
+        assert 25 < 150 / took_s < 120  # a busy test machine takes beats away, and never adds any
+        if last.dropped_ticks == first.dropped_ticks:  # it may stall the guest, which says so
+            assert (last.writes - first.writes) / 150 == pytest.approx(10 * MIB / 4096 / 100, rel=0.2)
 
 
 @pytest.mark.parametrize("machine", ["pc", "q35"])
