@@ -27,6 +27,7 @@ Outcome = dict[str, Any]
 
 _START_S = 30.0
 _STACKS_S = 0.3
+_EXIT_S = 10.0
 _LOOK_S = 0.2
 _LONGEST_LINE_BYTES = 64 << 20
 _NOT_THEIRS = ("/harness/qualify/", "/backends/conformance/", '"<frozen ')
@@ -101,7 +102,7 @@ class _Checks:
         while True:
             event = self._event(deadline_s)
             if event is None:
-                return self._lost(limit_s)
+                return self._lost(limit_s, late=time.monotonic() >= deadline_s)
             if "begin" in event:
                 deadline_s = time.monotonic() + limit_s
             elif event.pop("end", None) == check_id and "status" in event:
@@ -129,9 +130,12 @@ class _Checks:
             return {}  # a backend wrote to a descriptor that is not its own
         return event if isinstance(event, dict) else {}
 
-    def _lost(self, limit_s: float) -> Outcome:
-        how = self._process.ended(0.2)
-        if how is None:
+    def _lost(self, limit_s: float, *, late: bool) -> Outcome:
+        """It has no more to say: its time is over (``late``), or its pipe is at its end, as the process then mostly is."""
+        how = self._process.ended(0.2 if late else _EXIT_S)
+        if how is None and not late:
+            evidence = "it closed or flooded the pipe on which checks report, and went on: it was killed"
+        elif how is None:
             self._process.signal(signal.SIGUSR1)  # its stacks go to the log
             time.sleep(_STACKS_S)
             evidence = f"no end within {limit_s:g} s: it was killed; {self._where()}"
