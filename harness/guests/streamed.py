@@ -59,9 +59,9 @@ class RecordedSettings(GuestSettings):
         path = folder_of("path") / self.path
         if not path.is_file():
             reason = "is not a file" if path.exists() else "there is no such file"
-            raise Fault(("path",), f"{shown(str(path))}: {reason}: record one with pageferry record")
+            raise Fault(("path",), f"{shown(path)}: {reason}: record one with pageferry record")
         if not os.access(path, os.R_OK):
-            raise Fault(("path",), f"{shown(str(path))}: may not be read: check its permissions")
+            raise Fault(("path",), f"{shown(path)}: may not be read: check its permissions")
         return self.model_copy(update={"path": str(path)})
 
     def _check_shipped(self, name: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 __all__ = ["Fault", "dotted", "shown"]
 
 Key = tuple[str, ...]
@@ -30,7 +32,9 @@ def dotted(key: Key) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as an error shows it: short, strings in quotes, TOML's words for true and false."""
+    """A value as an error shows it: short, strings in quotes, TOML's words for true and false; a path whole, to be looked for."""
+    if isinstance(value, Path):
+        return repr(str(value))
     if isinstance(value, bool):
         return str(value).lower()
     try:

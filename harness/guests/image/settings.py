@@ -120,9 +120,9 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def _readable(name: str, path: Path) -> Path:
     if not path.is_file():
         reason = "is not a file" if path.exists() else "there is no such file"
-        raise Fault((name,), f"{shown(str(path))}: {reason}: write its path, relative to the scenario's file")
+        raise Fault((name,), f"{shown(path)}: {reason}: write its path, relative to the scenario's file")
     if not os.access(path, os.R_OK):
-        raise Fault((name,), f"{shown(str(path))}: may not be read: check its permissions")
+        raise Fault((name,), f"{shown(path)}: may not be read: check its permissions")
     return path
 
 
@@ -130,13 +130,13 @@ def _check_kernel(path: Path) -> None:
     head = _head(path, _BZIMAGE_AT + len(_BZIMAGE))
     if not (head.startswith(b"\x7fELF") or head[_BZIMAGE_AT:] == _BZIMAGE):
         reason = "is no kernel: neither a Linux bzImage nor an ELF file"
-        raise Fault(("kernel",), f"{shown(str(path))}: {reason}: Linux's is called vmlinuz, and is in /boot")
+        raise Fault(("kernel",), f"{shown(path)}: {reason}: Linux's is called vmlinuz, and is in /boot")
 
 
 def _check_initrd(path: Path) -> None:
     if not _head(path, max(map(len, _INITRDS))).startswith(_INITRDS):
         reason = "is no initrd: it begins neither as a cpio archive does nor as a packed one"
-        raise Fault(("initrd",), f"{shown(str(path))}: {reason}: make one with cpio -o -H newc")
+        raise Fault(("initrd",), f"{shown(path)}: {reason}: make one with cpio -o -H newc")
 
 
 def _head(path: Path, size: int) -> bytes:
