@@ -6,7 +6,7 @@ is no working set to leave out, and nothing is asked of the guest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.errors import QemuError
@@ -20,15 +20,18 @@ _CHUNK_BYTES = 16 << 20
 Blocks = Mapping[str, RamBlock]
 
 
-def compare_held(source: QemuProcess, destination: QemuProcess) -> Sequence[Verdict]:
-    """A finding for each block, and one for those that this QEMU does not show. :raises QemuError: memory cannot be read."""
+def compare_held(source: QemuProcess, destination: QemuProcess, ram: Collection[str]) -> Sequence[Verdict]:
+    """A finding for each block, and one for those that this QEMU does not show, among which none of ``ram`` may be.
+
+    :raises QemuError: memory cannot be read, or QEMU does not say where ``ram`` is.
+    """
     ours, theirs = ({block.name: block for block in ram_blocks(side.qmp)} for side in (source, destination))
     if _sizes(ours) != _sizes(theirs):
         said = f"RAM blocks in bytes: source {_sizes(ours)}, destination {_sizes(theirs)}"
         return [Finding(ok=False, line=said)]
     known = [name for name in ours if ours[name].address is not None and theirs[name].address is not None]
-    if not known:
-        raise QemuError(f"{source.name}: QEMU does not say where its RAM blocks are; write verify = false")
+    if lost := sorted(set(ram) - set(known)):
+        raise QemuError(f"{source.name}: QEMU does not say where {', '.join(lost)} is; write verify = false")
     hidden = [name for name in ours if name not in known]
     with ThreadPoolExecutor(2, thread_name_prefix="compare") as pool:
         found: list[Verdict] = [

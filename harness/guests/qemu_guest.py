@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from harness.guests.accel import Accel, probe_accel
+from harness.guests.compare import Verdict
 from harness.guests.contract import Guest, Place
+from harness.guests.held import compare_held
 from harness.guests.native import MethodPlan, plan_method
 from harness.guests.qemu_ends import QemuEnds, start_ends
-from harness.guests.qemu_kind import QemuKind, usual_kind
+from harness.guests.qemu_kind import QemuKind, Sides, usual_kind
 from harness.guests.qemu_settings import QemuSettings
 from harness.hosts.limits import cores
 from harness.qemu.survey import QemuSurvey, survey
@@ -63,6 +65,11 @@ class QemuGuest(Guest, QemuKind):
             ends.parameters = {**ends.parameters, **made}
             ends.doubts = tuple(self.doubts_about(plan))
             yield ends
+
+    def compare_all(self, sides: Sides) -> Sequence[Verdict]:
+        """Every RAM block, of a guest that stands still on both sides; what a kind's ``compare`` may be."""
+        ram = [block.name for block in self.given.guest_memory.blocks]
+        return compare_held(sides.qemus["source"], sides.qemus["destination"], ram)
 
     def doubts_about(self, plan: MethodPlan) -> Iterator[Doubt]:
         """What of the processor and of the method makes a run's figures other than they seem."""

@@ -13,7 +13,6 @@ from harness.guests.accel import Accel
 from harness.guests.compare import Verdict
 from harness.guests.console import Consoles, Feed, GuestFailure
 from harness.guests.contract import Place
-from harness.guests.held import compare_held
 from harness.guests.image.console import Line, SerialConsole
 from harness.guests.image.disk import OVERLAY_BYTES, check_written_disks, make_overlay
 from harness.guests.image.ready import AGENT, device_arguments, open_probe, sought
@@ -103,7 +102,7 @@ class Image(QemuGuest):
 
     def compare(self, sides: Sides) -> Sequence[Verdict]:
         """Every RAM block, where the scenario does not do without."""
-        return compare_held(sides.qemus["source"], sides.qemus["destination"]) if self._given.verify else ()
+        return self.compare_all(sides) if self._given.verify else ()
 
     def wait_alive(self, sides: Sides) -> None:
         """It answers over its network, or by its agent; what only its console says it says once."""

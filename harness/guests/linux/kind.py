@@ -9,7 +9,6 @@ from harness.errors import QemuError
 from harness.guests.accel import probe_accel
 from harness.guests.compare import Verdict
 from harness.guests.console import ConsoleEvent, Feed, GuestFailure
-from harness.guests.held import compare_held
 from harness.guests.linux.console import Console, Ready, Tick, Work
 from harness.guests.linux.maker import Made, make
 from harness.guests.linux.recipe import KERNEL, initrd
@@ -97,7 +96,7 @@ class Linux(QemuGuest, Beating):
 
     def compare(self, sides: Sides) -> Sequence[Verdict]:
         """Every RAM block."""
-        return compare_held(sides.qemus["source"], sides.qemus["destination"])
+        return self.compare_all(sides)
 
     def wait_alive(self, sides: Sides) -> None:
         """Until it has done more than it had at the source; one that has nothing to do is known by its heart."""
