@@ -38,10 +38,12 @@ def test_an_idle_linux_is_made_boots_and_arrives_whole(tmp_path, monkeypatch):
     scenario = load_minimal(tmp_path, tables=SETTINGS)
     with Lab(scenario) as lab:
         facts = lab.describe()
-        for _ in range(ATTEMPTS):
+        lost = 0
+        while lost < ATTEMPTS:
             run = lab.run(scenario.methods[1], tmp_path / "logs", lambda _: None)
             if not (run.reason or "").startswith("the memory did not arrive whole"):
                 break
+            lost += 1
     assert (run.status, run.verified) == ("completed", True), run
     for node in range(2):
         assert f"compared 67,108,864 bytes of ram-node{node}: equal" in run.verification
@@ -50,3 +52,5 @@ def test_an_idle_linux_is_made_boots_and_arrives_whole(tmp_path, monkeypatch):
     assert run.vcpu_s > 0
     assert "linux-image-" in facts["guest_packages"]
     assert "busybox-static" in facts["guest_packages"]
+    if lost:
+        pytest.xfail(f"QEMU under TCG did not send a guest's last writes in {lost} of {lost + 1} migrations")
