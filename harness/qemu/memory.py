@@ -138,7 +138,7 @@ class GuestMemory:
             raise MissingError(
                 f"guest.memory {format_bytes(self.bytes)}: {guests} guests and what runs beside them need "
                 f"{format_bytes(needed)}, and {format_bytes(available)} are available (the least of MemAvailable and what "
-                "control groups leave); free memory, write less, or write prealloc = false for a guest that touches less"
+                "control groups leave); free memory, give the guest less, or set prealloc = false for a guest that touches less"
             )
 
     def _check_hugepages(self, guests: int, page_bytes: int) -> None:
