@@ -53,9 +53,9 @@ def frames_of(connection: socket.socket) -> Iterator[bytes]:
     with contextlib.suppress(OSError):
         while data := connection.recv(1 << 16):
             came += data
-            for frame in split_frames(came):
-                del came[: len(frame)]
-                yield frame
+            frames = list(split_frames(came))
+            del came[: sum(map(len, frames))]
+            yield from frames
 
 
 def play_receiver(connection: socket.socket, change: Change = lambda frame: [frame], confirm_at: int = 1 << 60) -> None:

@@ -10,6 +10,8 @@ import time
 import zlib
 from pathlib import Path
 
+import psutil
+
 from planted_backends.base import Good, flipped, planted
 
 
@@ -102,11 +104,16 @@ class HangsAfterFork(Good):
 
 @planted("sulks-in-company", "endurance.noisy-neighbour", "noisy_failures is")
 class SulksInCompany(Good):
-    """Gives up where a batch waited 5 ms for a core."""
+    """Gives up every other batch where its process has more children than it once had: the check's busy ones. How long a batch
+    waited for a core would also tell of what else the machine does."""
+
+    fewest = 1 << 30
+    batches = 0
 
     def compress(self, data):
-        began_s = time.monotonic() - time.thread_time()
-        packed = super().compress(data)
-        if time.monotonic() - time.thread_time() - began_s > 0.005:
-            raise self._error("the batch waited too long")
-        return packed
+        children = len(psutil.Process().children())
+        SulksInCompany.fewest = min(self.fewest, children)
+        self.batches += 1
+        if children > self.fewest and self.batches % 2:
+            raise self._error("too many beside it")
+        return super().compress(data)
