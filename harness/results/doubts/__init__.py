@@ -1,0 +1,44 @@
+"""What makes a figure other than it seems: each kind of doubt once, with its values, what it is about, and its sentence.
+
+Whoever sees a reason makes one; a result keeps it; pages group by its fields. Knows no result, and reads no sentence again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.results.doubt import Doubt
+from harness.results.doubts.of_guests import Emulated, NotPreallocated, SlowResume
+from harness.results.doubts.of_machines import ClockStep
+from harness.results.doubts.of_pairs import Fallback, Opaque, SteeringEnded
+from harness.results.doubts.of_repeats import FewReplays, FewRuns, Incomplete, Outlier, Spread, UnequalWork, Unverified
+from harness.results.doubts.of_searches import GuestLimited, Unsettled
+from harness.results.doubts.untyped import Said
+
+__all__ = [
+    "KINDS",
+    "ClockStep",
+    "Emulated",
+    "Fallback",
+    "FewReplays",
+    "FewRuns",
+    "GuestLimited",
+    "Incomplete",
+    "NotPreallocated",
+    "Opaque",
+    "Outlier",
+    "Said",
+    "SlowResume",
+    "Spread",
+    "SteeringEnded",
+    "UnequalWork",
+    "Unsettled",
+    "Unverified",
+]
+
+_ALL: tuple[type[Doubt], ...] = (
+    Incomplete, FewRuns, FewReplays, Unverified, Spread, Outlier, UnequalWork, Unsettled, GuestLimited,
+    ClockStep, SlowResume, Emulated, NotPreallocated, SteeringEnded, Opaque, Fallback, Said,
+)  # fmt: skip
+KINDS: Mapping[str, type[Doubt]] = {kind.kind: kind for kind in _ALL}
+"""By the name that files hold."""

@@ -1,0 +1,52 @@
+"""Doubts that come of the guest and of the QEMU that runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.results.doubt import Doubt
+
+__all__ = ["Emulated", "NotPreallocated", "SlowResume"]
+
+
+@dataclass(frozen=True, slots=True)
+class SlowResume(Doubt):
+    """``longer_s``: by which the downtime as we see it exceeds QEMU's own figure."""
+
+    kind = "slow_resume"
+    subject = "metric"
+    weight = "explains"
+    longer_s: float
+
+    def _words(self) -> str:
+        return f"STOP to RESUME took {self.longer_s * 1e3:.0f} ms longer than QEMU reported"
+
+
+@dataclass(frozen=True, slots=True)
+class Emulated(Doubt):
+    """QEMU's emulation ran the guest."""
+
+    kind = "emulated"
+    subject = "guest"
+    weight = "invalidates"
+
+    def _words(self) -> str:
+        return (
+            "the guest ran under TCG, so times say nothing of KVM; and QEMU 7.2 itself was seen to lose a busy guest's last "
+            "writes there (compress and multifd-zlib, without our pair), which the verification then reports"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NotPreallocated(Doubt):
+    """QEMU took the guest's memory from the host page by page, as each was first touched. ``cause``: why."""
+
+    kind = "not_preallocated"
+    subject = "guest"
+    cause: str
+
+    def _words(self) -> str:
+        return (
+            f"The guest's memory was not preallocated ({self.cause}): the destination QEMU asks the host for each page while it "
+            "receives it, and where the host is slow to give, that takes longer, and varies more, than what is compared."
+        )

@@ -1,0 +1,22 @@
+"""Doubts that come of the machine beneath."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.results.doubt import Doubt
+
+__all__ = ["ClockStep"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStep(Doubt):
+    """The wall clock, by which two QEMUs date their events, was set meanwhile."""
+
+    kind = "clock_step"
+    subject = "clock"
+    weight = "invalidates"
+    step_s: float
+
+    def _words(self) -> str:
+        return f"the wall clock was moved by {self.step_s * 1e3:.1f} ms during the run: downtime is off by as much"
