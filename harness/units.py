@@ -15,6 +15,7 @@ __all__ = [
     "format_bytes",
     "format_delay",
     "format_duration",
+    "format_rate",
     "format_round_trip",
     "parse_bandwidth",
     "parse_bytes",
@@ -82,6 +83,11 @@ def format_bytes(count: float) -> str:
         if count >= factor:
             return f"{count / factor:.3g} {unit}" if count / factor < 1000 else f"{count / factor:.0f} {unit}"
     return f"{count:.3g} B"
+
+
+def format_rate(bytes_per_s: float) -> str:
+    """The same a second: ``format_rate(20 << 20) == "20 MiB/s"``."""
+    return f"{format_bytes(bytes_per_s)}/s"
 
 
 def format_bandwidth(bytes_per_s: float | None) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.results.result import Result
-from harness.units import format_bandwidth, format_bytes, format_delay, format_duration, format_round_trip
+from harness.units import format_bandwidth, format_bytes, format_delay, format_duration, format_rate, format_round_trip
 from reports.numbers import DASH, finite, plural
 
 __all__ = [
@@ -144,8 +144,8 @@ def guest_text(result: Result) -> str:
         words += f" ({result.environment['accel']})"
     words = ", ".join([words, *_unusual(guest)])
     if "working_set_bytes" in guest and "dirty_rate_bytes_per_s" in guest:
-        rate = format_bytes(guest["dirty_rate_bytes_per_s"])
-        words += f", {format_bytes(guest['working_set_bytes'])} working set dirtied at {rate}/s"
+        rate = format_rate(guest["dirty_rate_bytes_per_s"])
+        words += f", {format_bytes(guest['working_set_bytes'])} working set dirtied at {rate}"
     return words
 
 

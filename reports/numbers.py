@@ -41,7 +41,7 @@ def amount(value: float | None, digits: int = 0) -> str:
 def _shown_digits(metric: Metric, value: float) -> int:
     """Small figures get one more digit: a downtime of 3.4 ms is not 3 ms."""
     unit = metric.unit
-    return unit.digits + 1 if unit.shown == "ms" and 0 < value < 10 else unit.digits
+    return unit.digits + 1 if unit.shown in ("ms", "MiB") and 0 < value < 10 else unit.digits
 
 
 def scaled(metric: Metric, value: float | None) -> str:

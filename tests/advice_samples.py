@@ -11,7 +11,7 @@ from harness.results.result import CpuSeconds, Result, Run
 
 MB, GBIT = 1e6, 125_000_000
 STREAM_BYTES = 200_000_000
-# method: rate without a limit (MB/s), ratio, ratio in small batches, CPU seconds of sender and receiver
+# method: rate without a limit (10^6 bytes/s), ratio, ratio in small batches, CPU seconds of sender and receiver
 FIGURES: dict[str, tuple[float, float, float, float, float]] = {
     "none": (1000, 0.956, 0.955, 0.2, 0.15),
     "lz4": (500, 2.5, 2.4, 0.5, 0.2),

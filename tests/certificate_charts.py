@@ -8,7 +8,7 @@ CHARTS = [
     "latency",
     "cpu",
     "offload",
-    "soak-mb_per_s",
-    "soak-rss_mb",
+    "soak-mib_per_s",
+    "soak-rss_mib",
     "migration",
 ]

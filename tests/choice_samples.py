@@ -11,7 +11,7 @@ from report_samples import ENVIRONMENT, LIVE, run, scenario, summarised
 
 from harness.results.result import Result
 
-# time in s, choice, then MB/s: link (0: never the limit), predicted, compression, decompression; and the ratio
+# time in s, choice, then 10^6 bytes/s: link (0: never the limit), predicted, compression, decompression; and the ratio
 DECISIONS: tuple[tuple[float, str, float, float, float, float, float], ...] = (
     (0.0, "none", 0, 16000, 8000, 8000, 1.0),
     (0.03, "isal:1", 109, 309, 186, 1100, 2.84),
@@ -27,10 +27,10 @@ def decisions(random: np.random.Generator, table: Sequence[tuple[Any, ...]]) -> 
     """As the policy notes them; what was measured differs from run to run, priors do not."""
     rates = ("link", "predicted", "compress", "decompress")
     found = []
-    for t_s, choice, *mb_per_s, ratio in table:
+    for t_s, choice, *mib_per_s, ratio in table:
         noise = random.normal(1, 0.02) if t_s else 1.0
         by_name = {
-            f"{name}_bytes_per_s": rate * 1e6 * noise or None for name, rate in zip(rates, mb_per_s, strict=True)
+            f"{name}_bytes_per_s": rate * 1e6 * noise or None for name, rate in zip(rates, mib_per_s, strict=True)
         }
         found.append({"t_s": t_s * noise, "choice": choice, **by_name, "ratio": ratio})
     return tuple(found)

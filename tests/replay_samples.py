@@ -15,7 +15,7 @@ from harness.results.result import Result
 def _replayed(
     name: str, description: str, methods: Sequence[dict[str, Any]], figures: Sequence[tuple[float, float]]
 ) -> Result:
-    """``figures``: MB/s of the stream and its ratio, for each method."""
+    """``figures``: 10^6 bytes/s of the stream and its ratio, for each method."""
     random = np.random.default_rng(11)
     runs = []
     for method, (speed, ratio) in zip(methods, figures, strict=True):

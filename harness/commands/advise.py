@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands.options import BANDWIDTH, DURATION, RATE
+from harness.units import MIB
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -138,8 +139,8 @@ def _print(console: Console, advice: Advice) -> None:
         "method",
         "n",
         "ratio",
-        "MB/s, no limit",
-        f"MB/s at {link}",
+        "MiB/s, no limit",
+        f"MiB/s at {link}",
         "total",
         "downtime",
         "faster than none up to",
@@ -153,7 +154,7 @@ def _print(console: Console, advice: Advice) -> None:
             str(method.n),
             f"{method.ratio.value:.2f}",
             plain(rate_text(method.pair_bytes_per_s)),
-            f"{method.delivered_bytes_per_s.value / 1e6:.0f}",
+            f"{method.delivered_bytes_per_s.value / MIB:.0f}",
             plain(time_text(method.total_time_s)),
             downtime if method.converges else "-",
             plain(pays_up_to(method.break_even)),

@@ -13,6 +13,7 @@ from harness.commands.options import DURATION, announce
 from harness.commands.settings import settings_of
 from harness.migrator.config import SocketSettings
 from harness.terminal import one_line
+from harness.units import format_rate
 
 if TYPE_CHECKING:
     from harness.experiment.recorder import Kept, Progress
@@ -135,8 +136,8 @@ def _shown(out: Path) -> Iterator[Callable[[Progress], None]]:
     with console.status(f"{plain(out)}: waiting for the migration") as status:
 
         def on_progress(now: Progress) -> None:
-            rate = now.stream_bytes / max(now.elapsed_s, 1e-3) / 1e6
-            words = f"{format_bytes(now.stream_bytes)} of stream, pass {now.passes}, {rate:.0f} MB/s"
+            rate = now.stream_bytes / max(now.elapsed_s, 1e-3)
+            words = f"{format_bytes(now.stream_bytes)} of stream, pass {now.passes}, {format_rate(rate)}"
             status.update(f"{plain(out)}: {words}, {format_bytes(now.file_bytes)} kept")
 
         yield on_progress

@@ -13,7 +13,7 @@ from harness.hosts import limits
 from harness.hosts.rundir import LOGS_BYTES, scratch_base
 from harness.hosts.touch import touch_rates
 from harness.streams.memory.cache import ELSEWHERE, cache_dir
-from harness.units import MIB, format_bytes, format_duration
+from harness.units import MIB, format_bytes, format_duration, format_rate
 
 __all__ = ["MEMORY_LOOKS"]
 
@@ -73,7 +73,7 @@ def _touch() -> list[Check]:
         return [Check(*name, "warn", f"not measured: {format_bytes(room)} available", means, fix)]
     rates = touch_rates(_TOUCHED_BYTES)
     first, second = rates.first_bytes_per_s, rates.second_bytes_per_s
-    found = f"a byte in each page: {format_bytes(first)}/s of new pages, {format_bytes(second)}/s of the same again"
+    found = f"a byte in each page: {format_rate(first)} of new pages, {format_rate(second)} of the same again"
     cost = f"a guest of {format_bytes(_GUEST_BYTES)} costs {format_duration(_GUEST_BYTES / first)} of first touches"
     before = "guest.prealloc, which is on unless a scenario says otherwise, takes them before the migration"
     if first >= SLOW_TOUCH_BYTES_PER_S:

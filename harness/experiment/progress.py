@@ -21,7 +21,7 @@ from harness.console import plain, print_note
 from harness.experiment.events import Event, LabOpened, Preparing, RunFinished, RunProgress, RunStarted
 from harness.results.result import Run
 from harness.terminal import one_line
-from harness.units import format_bytes, format_duration
+from harness.units import format_bytes, format_duration, format_rate
 
 __all__ = ["finished_line", "progress"]
 
@@ -129,7 +129,7 @@ class _Board:
             words.append(f"{look.elapsed_s:.1f} s")
             words += [f"pass {look.passes}"] if look.passes is not None else []
             words += [f"{format_bytes(look.wire_bytes)} sent"] if look.wire_bytes is not None else []
-            words += [f"{look.wire_bytes_per_s / 1e6:.0f} MB/s"] if look.wire_bytes_per_s is not None else []
+            words += [format_rate(look.wire_bytes_per_s)] if look.wire_bytes_per_s is not None else []
         remaining_s = self.remaining_s()
         words += [f"about {_clock_time(remaining_s)} to go"] if remaining_s is not None else []
         return "  ".join(words)

@@ -20,7 +20,7 @@ __all__ = ["audit"]
 _MAY_NOT_APPLY = ("concurrency.fork", "cost.", "crossing.", "faults.", "hostile.pages", "migration.", "speed.")
 # What a check that passed has measured, as far as any class holds it to a limit; by id, or group with a dot.
 _MEASURES: Mapping[str, tuple[str, ...]] = {
-    "speed.surface": ("compress_mb_per_s", "decompress_mb_per_s"),
+    "speed.surface": ("compress_mib_per_s", "decompress_mib_per_s"),
     "speed.latency": ("latency_p99_ms", "latency_p999_ms"),
     "cost.offload-real": ("host_busy_share",),
     "faults.": ("fallback_ms", "pages_lost"),
@@ -33,7 +33,7 @@ _MEASURES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 _OF_ROWS = frozenset({
-    "compress_mb_per_s", "decompress_mb_per_s", "latency_p99_ms", "latency_p999_ms", "fallback_ms", "pages_lost",
+    "compress_mib_per_s", "decompress_mib_per_s", "latency_p99_ms", "latency_p999_ms", "fallback_ms", "pages_lost",
 })  # fmt: skip
 """Values for which ``_raw`` has rows."""
 
@@ -115,9 +115,9 @@ def _raw(check: CheckResult) -> dict[str, float]:
     found: dict[str, object] = {}
     surface = check.data.get("surface", [])
     for row in surface:
-        name = f"{row.get('direction')}_mb_per_s"
+        name = f"{row.get('direction')}_mib_per_s"
         if row.get("level") == surface[0].get("level"):
-            found[name] = max(_number(found.get(name)), _number(row.get("mb_per_s")))
+            found[name] = max(_number(found.get(name)), _number(row.get("mib_per_s")))
     for row in check.data.get("percentiles", []):
         if (row.get("unit_bytes"), row.get("direction")) == (65536, "compress"):
             found |= {f"latency_{name}_ms": row.get(f"{name}_ms") for name in ("p50", "p95", "p99", "p999")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.results.certificate import CheckResult
+from harness.units import MIB, format_bandwidth
 
 __all__ = ["findings"]
 
@@ -12,10 +13,10 @@ __all__ = ["findings"]
 def findings(backend_class: str, results: Sequence[CheckResult]) -> Iterator[str]:
     """A sentence each for rate, CPU, and migration, as far as they were measured."""
     values = {m.name: m.value for result in results for m in result.measurements}
-    if (rate := values.get("compress_mb_per_s")) is not None:
+    if (rate := values.get("compress_mib_per_s")) is not None:
         yield (
-            f"It compresses {rate:.0f} MB/s of guest pages at best on this host, so links faster than "
-            f"{rate * 8 / 1000:.1f} Gbit/s carry pages sooner uncompressed."
+            f"It compresses {rate:.0f} MiB/s of guest pages at best on this host, so links faster than "
+            f"{format_bandwidth(rate * MIB)} carry pages sooner uncompressed."
         )
     if (share := values.get("cpu_vs_isal_1")) is not None:
         yield _against(share, "ISA-L level 1", backend_class)

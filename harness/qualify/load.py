@@ -16,6 +16,7 @@ from backends.conformance import thread_queued_s
 from harness.hosts.cputime import tree_cpu_s
 from harness.qualify.check import Bench, Failed, NotApplicable
 from harness.streams.memory.memory import generate
+from harness.units import MIB
 
 __all__ = ["CORPUS_BYTES", "Rate", "Work", "compress", "corpus", "measure_rate", "require_forgetful", "slices"]
 
@@ -44,9 +45,9 @@ class Rate:
     queued_s: float
 
     @property
-    def mb_per_s(self) -> float:
-        """Of raw data, 10**6 bytes a second."""
-        return self.raw_bytes / self.elapsed_s / 1e6
+    def mib_per_s(self) -> float:
+        """Of raw data."""
+        return self.raw_bytes / self.elapsed_s / MIB
 
 
 @functools.cache

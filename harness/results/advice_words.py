@@ -9,14 +9,14 @@ from harness.results.advice import Bandwidth, Estimate, MethodAdvice, Question
 from harness.results.doubt import Doubt
 from harness.results.doubts import FewReplays
 from harness.results.model import Guest
-from harness.units import format_bandwidth, format_duration
+from harness.units import MIB, format_bandwidth, format_duration
 
 __all__ = [
     "because",
     "bound_text",
     "commands",
     "doubts",
-    "mb_text",
+    "mib_text",
     "pays_up_to",
     "qemu_settings",
     "rate_text",
@@ -37,7 +37,7 @@ def time_text(time_s: Estimate | None) -> str:
 
 def rate_text(rate: Estimate) -> str:
     """In 10^6 bytes a second: ``428 [410, 440]``."""
-    return _with_interval(mb_text(rate.value), mb_text(rate.low), "-" if rate.high is None else mb_text(rate.high))
+    return _with_interval(mib_text(rate.value), mib_text(rate.low), "-" if rate.high is None else mib_text(rate.high))
 
 
 def pays_up_to(bound: Bandwidth | None) -> str:
@@ -81,7 +81,8 @@ def _seconds(method: MethodAdvice) -> float:
 def _times(question: Question, chosen: MethodAdvice, methods: Sequence[MethodAdvice]) -> str:
     link = format_bandwidth(question.bandwidth_bytes_per_s)
     if not chosen.converges:
-        return f"At {link} no method converges; {chosen.method} delivers most, {mb_text(chosen.delivered_bytes_per_s.value)} MB/s."
+        most = mib_text(chosen.delivered_bytes_per_s.value)
+        return f"At {link} no method converges; {chosen.method} delivers most, {most} MiB/s."
     others = sorted((method for method in methods if method is not chosen), key=_seconds)
     shown = [*others[:2], *(method for method in others[2:] if method.backend == "none")]
     beside = "".join(f"; {method.method} {_beside(method)}" for method in shown)
@@ -109,8 +110,8 @@ def _cpu(method: MethodAdvice) -> str:
 def _convergence(question: Question, guest: Guest, chosen: MethodAdvice) -> Iterator[str]:
     if question.dirty_bytes_per_s is None:
         return
-    delivered, dirty = mb_text(chosen.delivered_bytes_per_s.value), mb_text(question.dirty_bytes_per_s)
-    facts = f"the guest dirties {dirty} MB/s, and {chosen.method} delivers {delivered} MB/s"
+    delivered, dirty = mib_text(chosen.delivered_bytes_per_s.value), mib_text(question.dirty_bytes_per_s)
+    facts = f"the guest dirties {dirty} MiB/s, and {chosen.method} delivers {delivered} MiB/s"
     if chosen.converges:
         yield f"It converges, in about {chosen.passes} passes: {facts}."
         return
@@ -123,19 +124,19 @@ def _convergence(question: Question, guest: Guest, chosen: MethodAdvice) -> Iter
 
 def _hosts(question: Question, chosen: MethodAdvice, apart: MethodAdvice) -> str:
     cores = f"{question.cores} core{'s' if question.cores > 1 else ''}"
-    here, most = mb_text(chosen.pair_bytes_per_s.value), mb_text(chosen.apart_bytes_per_s)
+    here, most = mib_text(chosen.pair_bytes_per_s.value), mib_text(chosen.apart_bytes_per_s)
     said = (
-        f"Sender and receiver shared {cores} here: {chosen.method} reached {here} MB/s without a link limit. By its CPU time it "
-        f"could reach at most {most} MB/s on two hosts with {cores} each"
+        f"Sender and receiver shared {cores} here: {chosen.method} reached {here} MiB/s without a link limit. By its CPU time it "
+        f"could reach at most {most} MiB/s on two hosts with {cores} each"
     )
     if apart.method == chosen.method:
         return f"{said}; the advice would be the same."
     return f"{said}; if every method did reach its own most, {apart.method} would be advised."
 
 
-def mb_text(bytes_per_s: float) -> str:
-    """10^6 bytes a second, three digits below a hundred."""
-    return f"{bytes_per_s / 1e6:.0f}" if bytes_per_s >= 1e8 else f"{bytes_per_s / 1e6:.3g}"
+def mib_text(bytes_per_s: float) -> str:
+    """MiB a second, three digits below a hundred."""
+    return f"{bytes_per_s / MIB:.0f}" if bytes_per_s >= 100 * MIB else f"{bytes_per_s / MIB:.3g}"
 
 
 def _limits(question: Question) -> tuple[str, str]:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
+from harness.units import MIB
+
 if TYPE_CHECKING:
     from harness.results.result import Run
 
@@ -32,8 +34,7 @@ class Unit:
 
 MILLISECONDS = Unit("second", "ms", 1e3, run_digits=1)
 SECONDS = Unit("second", "s", digits=2, run_digits=3)
-# KB is 1024 bytes here: that is what QEMU prints as "kbytes" and what the published tables hold.
-KILOBYTES = Unit("byte", "KB", 1 / 1024)
+MEBIBYTES = Unit("byte", "MiB", 1 / MIB, digits=1, run_digits=3)
 COUNT = Unit("integer", "")
 PERCENT = Unit("integer", "%", 1e2, run_digits=1)
 PER_SECOND = Unit("integer", "1/s", digits=1, run_digits=1)
@@ -141,11 +142,11 @@ _ALL = (
         ("runs",), stopped=True,
     ),
     Metric(
-        "wire_bytes", "Data transferred", "data", KILOBYTES, lambda run: run.wire_bytes,
+        "wire_bytes", "Data transferred", "data", MEBIBYTES, lambda run: run.wire_bytes,
         "Bytes from source to destination, counted by the link outside both parties.",
     ),
     Metric(
-        "stream_bytes", "Stream", "stream", KILOBYTES, lambda run: run.stream_bytes,
+        "stream_bytes", "Stream", "stream", MEBIBYTES, lambda run: run.stream_bytes,
         "Bytes that the source produced, before any compression by the pair.",
         ("runs",),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.units import format_bytes, format_duration
+from harness.units import format_duration, format_rate
 
 __all__ = ["Attempt", "Frontier", "value_text"]
 
@@ -32,7 +32,7 @@ class Attempt:
 
 def value_text(search: str, value: float) -> str:
     """A search's value with its unit."""
-    return format_duration(value) if search == "downtime_limit" else f"{format_bytes(value)}/s"
+    return format_duration(value) if search == "downtime_limit" else format_rate(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from harness.scenario.fault import Fault, shown
 from harness.scenario.part import Part, PositiveRate, Seconds
-from harness.units import format_bytes
+from harness.units import format_rate
 
 __all__ = ["MAX_DOWNTIME_LIMIT_S", "FrontierSearch"]
 
@@ -28,9 +28,9 @@ class RateRange(Part):
     @model_validator(mode="after")
     def _a_range(self) -> Self:
         if self.from_bytes_per_s >= self.to_bytes_per_s:
-            to = format_bytes(self.to_bytes_per_s)
+            to = format_rate(self.to_bytes_per_s)
             raise Fault(
-                ("from",), f"{format_bytes(self.from_bytes_per_s)}/s: must be less than to ({to}/s)", because=("to",)
+                ("from",), f"{format_rate(self.from_bytes_per_s)}: must be less than to ({to})", because=("to",)
             )
         return self
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.results.advice import Advice, Bandwidth, Estimate, MethodAdvice
-from harness.results.advice_words import bound_text, mb_text
-from harness.units import format_bandwidth, format_bytes, format_duration
+from harness.results.advice_words import bound_text, mib_text
+from harness.units import MIB, format_bandwidth, format_bytes, format_duration, format_rate
 from reports.facts import minute_text
 from reports.numbers import DASH, amount, plural
 
@@ -17,11 +17,11 @@ __all__ = ["HEADINGS", "AdviceView", "Row", "advice_view"]
 HEADINGS = (
     "Total time",
     "Downtime",
-    "Delivered (MB/s)",
+    "Delivered (MiB/s)",
     "Faster than none up to",
     "Wire ratio",
-    "Without a limit (MB/s)",
-    "On two hosts, at most (MB/s)",
+    "Without a limit (MiB/s)",
+    "On two hosts, at most (MiB/s)",
     "CPU, source / destination (s/GiB)",
 )
 
@@ -57,7 +57,7 @@ def advice_view(advice: Advice) -> AdviceView:
         ("Guest", question.guest),
         ("Link", link),
         ("First pass", f"{format_bytes(question.stream_bytes)} of stream"),
-        ("Dirtied", DASH if dirty is None else f"{format_bytes(dirty)}/s"),
+        ("Dirtied", DASH if dirty is None else format_rate(dirty)),
         ("Downtime limit", format_duration(question.downtime_limit_s)),
         (
             "Measured on",
@@ -81,11 +81,11 @@ def _row(method: MethodAdvice, *, best: bool) -> Row:
         cells=(
             _cell(method.total_time_s, format_duration, "never"),
             (downtime, f"from {format_duration(method.downtime_least_s)}" if method.converges else ""),
-            _cell(method.delivered_bytes_per_s, mb_text),
+            _cell(method.delivered_bytes_per_s, mib_text),
             _cell(method.break_even, bound_text),
             (amount(method.ratio.value, 2), ""),
-            _cell(method.pair_bytes_per_s, mb_text),
-            (amount(method.apart_bytes_per_s / 1e6), ""),
+            _cell(method.pair_bytes_per_s, mib_text),
+            (amount(method.apart_bytes_per_s / MIB), ""),
             (f"{amount(method.sender_cpu_s_per_gib, 1)} / {amount(method.receiver_cpu_s_per_gib, 1)}", ""),
         ),
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from harness.results.result import Result, Run
+from harness.units import MIB
 from reports.effects import counted_runs, medians_run, method_names
 from reports.numbers import DASH, amount, finite, plural, share_percent
 from reports.printable import printable
@@ -21,7 +22,6 @@ from reports.table import Table
 __all__ = ["DEFINITIONS", "Choices", "Decision", "Followed", "choices", "decisions_of", "followed"]
 
 _SHARE = "sender_share_"
-_MB = 1e6
 _LONG = 12  # rows: a longer table is folded away
 _APART = 0.2  # between runs' shares: a median says too little of them
 _NEVER = "not the limit"
@@ -29,10 +29,10 @@ _NEVER = "not the limit"
 _HEADINGS = (
     "Time (s)",
     "Choice",
-    "Link (MB/s)",
-    "Predicted (MB/s)",
-    "Compression per thread (MB/s)",
-    "Decompression per thread (MB/s)",
+    "Link (MiB/s)",
+    "Predicted (MiB/s)",
+    "Compression per thread (MiB/s)",
+    "Decompression per thread (MiB/s)",
     "Ratio",
 )
 
@@ -47,15 +47,15 @@ DEFINITIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A change of choice. Rates in MB/s. ``link_known`` is False where the link was never the limit; None: not in the file."""
+    """A change of choice. Rates in MiB/s. ``link_known`` is False where the link was never the limit; None: not in the file."""
 
     t_s: float
     choice: str
     link_known: bool
-    link_mb_per_s: float | None
-    predicted_mb_per_s: float | None
-    compress_mb_per_s: float | None
-    decompress_mb_per_s: float | None
+    link_mib_per_s: float | None
+    predicted_mib_per_s: float | None
+    compress_mib_per_s: float | None
+    decompress_mib_per_s: float | None
     ratio: float | None
 
 
@@ -87,9 +87,9 @@ class Choices:
     tables: tuple[Table, ...]
 
 
-def _mb_per_s(entry: Mapping[str, object], name: str) -> float | None:
+def _mib_per_s(entry: Mapping[str, object], name: str) -> float | None:
     value = finite(entry.get(f"{name}_bytes_per_s"))
-    return None if value is None else value / _MB
+    return None if value is None else value / MIB
 
 
 def _decision(entry: Mapping[str, object]) -> Decision | None:
@@ -100,10 +100,10 @@ def _decision(entry: Mapping[str, object]) -> Decision | None:
         t_s=t_s,
         choice=choice,
         link_known=entry.get("link_bytes_per_s", DASH) is not None,
-        link_mb_per_s=_mb_per_s(entry, "link"),
-        predicted_mb_per_s=_mb_per_s(entry, "predicted"),
-        compress_mb_per_s=_mb_per_s(entry, "compress"),
-        decompress_mb_per_s=_mb_per_s(entry, "decompress"),
+        link_mib_per_s=_mib_per_s(entry, "link"),
+        predicted_mib_per_s=_mib_per_s(entry, "predicted"),
+        compress_mib_per_s=_mib_per_s(entry, "compress"),
+        decompress_mib_per_s=_mib_per_s(entry, "decompress"),
         ratio=finite(entry.get("ratio")),
     )
 
@@ -197,8 +197,8 @@ def _rate(value: float | None) -> str:
 
 
 def _row(decision: Decision) -> tuple[str, ...]:
-    link = _rate(decision.link_mb_per_s) if decision.link_known else _NEVER
-    rates = (decision.predicted_mb_per_s, decision.compress_mb_per_s, decision.decompress_mb_per_s)
+    link = _rate(decision.link_mib_per_s) if decision.link_known else _NEVER
+    rates = (decision.predicted_mib_per_s, decision.compress_mib_per_s, decision.decompress_mib_per_s)
     return amount(decision.t_s, 3), decision.choice, link, *map(_rate, rates), amount(decision.ratio, 2)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.results.result import Result, Run
+from harness.units import MIB
 from reports.effects import counted_runs, method_names
 from reports.numbers import DASH, amount, plural, share_percent
 from reports.run.fallbacks import count, stand_in
@@ -13,7 +14,6 @@ __all__ = ["fault_text", "faults", "qat_calls"]
 _QAT = ("Method", "Runs", "In hardware", "In software", "Software's share", "Submissions", "Errors")
 _FAULTS = ("Method", "Run", "Fell back, batches", "MiB", "Compressed by", "Errors", "Time-outs", "Worker deaths", "Wrong answers",
            "Refused batches", "Restarts")  # fmt: skip
-_MIB = 1 << 20
 _KINDS = (
     ("errors", "error"),
     ("timeouts", "time-out"),
@@ -52,7 +52,7 @@ def _plural(number: int, word: str) -> str:
 def _cells(run: Run) -> tuple[str, ...]:
     device = _of_device(run)
     fallen_bytes = run.counters.get("sender_fallback_bytes")
-    fallen = DASH if fallen_bytes is None else amount(fallen_bytes / _MIB, 1)
+    fallen = DASH if fallen_bytes is None else amount(fallen_bytes / MIB, 1)
     kinds = (amount(device[word]) if word in device else DASH for _, word in _KINDS)
     label = "warm-up" if run.warmup else f"run {run.repeat}"
     return (run.method, label, _fell_back(run), fallen, stand_in(run) if count(run, "fallbacks") else DASH, *kinds)

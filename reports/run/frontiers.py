@@ -10,6 +10,7 @@ from statistics import median
 
 from harness.results.result import Result
 from harness.results.search import Frontier, value_text
+from harness.units import MIB
 from reports.facts import baseline_name
 from reports.numbers import DASH, amount, plural
 from reports.printable import printable
@@ -17,7 +18,6 @@ from reports.table import Table
 
 __all__ = ["DEFINITIONS", "Frontiers", "frontiers", "times_text"]
 
-_MIB = 1 << 20
 _TITLES = {
     "dirty_rate": "The highest dirty rate at which each method converges",
     "downtime_limit": "The lowest downtime limit at which each method converges",
@@ -125,7 +125,7 @@ def _cells(frontier: Frontier) -> tuple[str, ...]:
         times_text(frontier.vs_baseline, *frontier.vs_baseline_range) or DASH,
         _range_ms(frontier.downtimes_s),
         times_text(frontier.downtime_vs_baseline) or DASH,
-        amount(median(wrote) / _MIB, 1) if wrote else DASH,
+        amount(median(wrote) / MIB, 1) if wrote else DASH,
         str(frontier.runs),
     )
 

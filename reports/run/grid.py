@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.results.result import Result
+from harness.units import MIB
 from reports.effects import median_of, throughput_bytes_per_s
 from reports.facts import declared_methods
 
@@ -26,7 +27,7 @@ class Point:
     method: str
     threads: int
     decompress_threads: int
-    mb_per_s: float
+    mib_per_s: float
     total_time_s: float
     enough: bool
 
@@ -61,7 +62,7 @@ def grids(result: Result) -> tuple[Grid, ...]:
         if method.get("engine") != "pageferry" or counts is None or speed is None or total_s is None:
             continue
         level = "" if method.get("level") is None else f" level {method['level']}"
-        found.setdefault(f"{method.get('backend')}{level}", {})[counts] = (name, speed / 1e6, total_s)
+        found.setdefault(f"{method.get('backend')}{level}", {})[counts] = (name, speed / MIB, total_s)
     real = {t: c for t, c in found.items() if len({k[0] for k in c}) > 1 and len({k[1] for k in c}) > 1}
     return tuple(_grid(title, cells) for title, cells in real.items())
 

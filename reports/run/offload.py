@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from harness.results.result import Result, Run
+from harness.units import MIB
 from reports.effects import counted_runs, method_names
 from reports.numbers import DASH, amount, share_percent
 from reports.run.fallbacks import count, counted, every_sentence
@@ -108,9 +109,9 @@ def _digits(digits: int) -> Callable[[float | None], str]:
     return lambda value: amount(value, digits)
 
 
-_DEVICE_RATE = _Quantity("Device, while a kernel runs (MB/s)", _per("raw_bytes", "kernel_s", 1e-6), amount)
+_DEVICE_RATE = _Quantity("Device, while a kernel runs (MiB/s)", _per("raw_bytes", "kernel_s", 1 / MIB), amount)
 _PIPELINE_RATE = _Quantity(
-    "Pipeline, over the whole migration (MB/s)", _over_total_time(lambda run: run.stream_bytes, 1e-6), amount
+    "Pipeline, over the whole migration (MiB/s)", _over_total_time(lambda run: run.stream_bytes, 1 / MIB), amount
 )
 _QUANTITIES: tuple[tuple[str, tuple[_Quantity, ...]], ...] = (
     (
@@ -206,7 +207,7 @@ def _sentence(result: Result, method: str) -> str:
     device, pipeline = _cell(runs, _DEVICE_RATE), _cell(runs, _PIPELINE_RATE)
     return (
         f"{method}: a batch took {took}\u00a0ms, the largest part {longest.label} ({share_percent(longest.share)}); "
-        f"{device}\u00a0MB/s while a kernel runs, {pipeline}\u00a0MB/s delivered by the pipeline."
+        f"{device}\u00a0MiB/s while a kernel runs, {pipeline}\u00a0MiB/s delivered by the pipeline."
     )
 
 

@@ -6,24 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.results.result import Result
+from harness.units import MIB
 from reports import facts
+from reports.numbers import amount
 
 __all__ = ["Published", "PublishedRow", "published_for"]
 
-_KB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
+_KB, _GIB = 1 << 10, 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
     """``figures``: a metric's name -> what it was, in the unit in which a result stores it. ``worst``: the same, of the worst run.
 
-    ``n``: of so many runs; None: not published.
+    ``said``: how it was published, where that was in another unit than a page's. ``n``: of so many runs; None: not published.
     """
 
     method: str
     how: str
     figures: Mapping[str, float]
     worst: Mapping[str, float] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict)
     n: int | None = None
 
 
@@ -37,7 +40,7 @@ class Published:
 
 def _row(method: str, how: str, total_ms: int, downtime_ms: int, transferred_kb: int) -> PublishedRow:
     figures = {"total_time_s": total_ms / 1e3, "downtime_s": downtime_ms / 1e3, "wire_bytes": transferred_kb * _KB}
-    return PublishedRow(method, how, figures)
+    return PublishedRow(method, how, figures, said={"wire_bytes": f"published as {amount(transferred_kb)}\u00a0KB"})
 
 
 _SETUP = "1 Gbit/s network, 2 GB guest, zlib level 1, 12 compression and 3 decompression threads"
@@ -70,16 +73,16 @@ _KUBEVIRT = {
             PublishedRow(
                 "before",
                 "KubeVirt",
-                {"total_time_s": 112.4, "downtime_s": 0.451, "wire_bytes": 11862 * _MIB},
+                {"total_time_s": 112.4, "downtime_s": 0.451, "wire_bytes": 11862 * MIB},
                 {"total_time_s": 161},
-                10,
+                n=10,
             ),
             PublishedRow(
                 "after",
                 "KubeVirt",
-                {"total_time_s": 92.2, "downtime_s": 0.611, "wire_bytes": 9694 * _MIB},
+                {"total_time_s": 92.2, "downtime_s": 0.611, "wire_bytes": 9694 * MIB},
                 {"total_time_s": 98},
-                10,
+                n=10,
             ),
         ),
     ),

@@ -179,7 +179,7 @@ def _published_cells(row: PublishedRow, base: PublishedRow, columns: tuple[Metri
     for column in columns:
         value, reference, worst = (each.get(column.key) for each in (row.figures, base.figures, row.worst))
         effect = percent((value / reference - 1) * 100) if value and reference and row is not base else ""
-        said = None if worst is None else f"worst {scaled(column, worst)}"
+        said = row.said.get(column.key) if worst is None else f"worst {scaled(column, worst)}"
         cells.append(Cell(column.heading, scaled(column, value), effect if column.compared else None, interval=said))
     return tuple(cells)
 
@@ -199,7 +199,7 @@ def _published(result: Result, columns: tuple[Metric, ...]) -> PublishedRows | N
 def _notes(result: Result) -> tuple[str, ...]:
     notes = [
         "Medians of the counted runs; the change is against the baseline, the small line is the median's 95\u00a0% "
-        f"interval. A change without colour is not significant (p \u2265 {SIGNIFICANT_P}). 1 KB is 1024 bytes, as QEMU prints it."
+        f"interval. A change without colour is not significant (p \u2265 {SIGNIFICANT_P})."
     ]
     if facts.is_replay(result):
         notes.append("A stream was replayed, not a live guest: every method did equal work and there is no downtime.")

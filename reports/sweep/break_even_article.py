@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from harness.results.advice_words import bound_text
-from harness.units import format_bandwidth
+from harness.units import MIB, format_bandwidth
 from reports.numbers import amount, percent, plural, share_percent
 from reports.sweep.article import Article
 from reports.sweep.break_even import Group, Point
@@ -13,7 +13,7 @@ from reports.table import Table
 
 __all__ = ["article"]
 
-_METHODS = ("Method", "Faster than none up to", "Wire ratio", "Ratio on the slowest link", "Without a limit (MB/s)")
+_METHODS = ("Method", "Faster than none up to", "Wire ratio", "Ratio on the slowest link", "Without a limit (MiB/s)")
 _POINTS = ("Method", "Link", "Measured (ms)", "Model (ms)", "Error", "n")
 _HELD = 0.1
 
@@ -47,7 +47,7 @@ def _sentences(group: Group) -> tuple[str, ...]:
 def _method(group: Group, name: str) -> tuple[str, ...]:
     cost, bound = group.costs[name], group.break_even(name)
     ratios = (amount(cost.ratio, 2), amount(cost.slow_ratio, 2))
-    return name, bound_text(None if math.isinf(bound) else bound), *ratios, amount(cost.pair_bytes_per_s / 1e6)
+    return name, bound_text(None if math.isinf(bound) else bound), *ratios, amount(cost.pair_bytes_per_s / MIB)
 
 
 def _point(point: Point) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from reports.certificate.page import render_certificate
 LIMITS = load_thresholds(None, "software")
 LEAKS = ("leak_bytes_per_call", "leak_kib_per_instance", "leaked_descriptors", "leaked_threads", "leaked_processes")
 MEASURED = {
-    "speed.surface": {"compress_mb_per_s": 250.0, "decompress_mb_per_s": 400.0},
+    "speed.surface": {"compress_mib_per_s": 250.0, "decompress_mib_per_s": 400.0},
     "speed.latency": {"latency_p99_ms": 3.0, "latency_p999_ms": 4.0},
     "endurance.noisy-neighbour": {"noisy_share": 0.5, "noisy_failures": 0},
     "endurance.soak": {"soak_drift": 1.0, "soak_growth_mib": 0, "soak_failures": 0},
@@ -26,7 +26,7 @@ MEASURED = {
 }
 ROWS = {
     "surface": [
-        {"direction": direction, "unit_bytes": 65536, "threads": 1, "depth": 1, "level": 1, "mb_per_s": rate}
+        {"direction": direction, "unit_bytes": 65536, "threads": 1, "depth": 1, "level": 1, "mib_per_s": rate}
         for direction, rate in (("compress", 100.0), ("compress", 250.0), ("decompress", 400.0))
     ]
 }
@@ -86,14 +86,14 @@ def _latency(value: float, **limits: float) -> tuple[Measurement, ...]:
         (edited("hostile.bomb", status="n/a"), "hostile.bomb: said not to apply, but it applies to every backend"),
         (edited("speed.surface", status="n/a"), "said not to apply, but it measured something"),
         (edited("hostile.bomb", status="fail"), "the verdict says pass; by its checks it is fail"),
-        (replace(whole(), thresholds={}), "threshold compress_mb_per_s: no limit; shipped: at least 5"),
+        (replace(whole(), thresholds={}), "threshold compress_mib_per_s: no limit; shipped: at least 5"),
         (
             edited("speed.surface", data={"surface": ROWS["surface"][::2]}),
-            "compress_mb_per_s is said to be 250; its rows say 100",
+            "compress_mib_per_s is said to be 250; its rows say 100",
         ),
         (
             edited("speed.surface", data={}),
-            "compress_mb_per_s is said to be 250; the rows that bear it out are left out",
+            "compress_mib_per_s is said to be 250; the rows that bear it out are left out",
         ),
         (
             replace(whole(), backend_class="stand-in", identity={"device": "card"}),
@@ -133,4 +133,4 @@ def test_the_page_says_whose_thresholds_and_what_is_not_as_shipped():
     lab = replace(whole(), thresholds={}, thresholds_from="lab.toml")
     page = render_certificate(lab, audit(lab))
     assert "<dt>Thresholds</dt><dd>lab.toml</dd>" in page
-    assert "Not as shipped: threshold compress_mb_per_s: no limit; shipped: at least 5." in page
+    assert "Not as shipped: threshold compress_mib_per_s: no limit; shipped: at least 5." in page

@@ -25,7 +25,7 @@ from harness.results.certificate import (
 def result(check_id: str = "contract.round-trip", status: str = "pass", *measurements: Measurement) -> CheckResult:
     return CheckResult(
         check_id, check_id.partition(".")[0], "t", "r", status, "e", f"pageferry qualify x --only {check_id}", 0.5,
-        measurements, {"surface": [{"unit_bytes": 4096, "mb_per_s": 1.5, "level": None}]},
+        measurements, {"surface": [{"unit_bytes": 4096, "mib_per_s": 1.5, "level": None}]},
     )  # fmt: skip
 
 
@@ -113,15 +113,15 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_findings_say_what_was_measured_and_what_was_not():
     checks = [
-        result("speed.surface", "pass", Measurement("compress_mb_per_s", 2000, "MB/s")),
+        result("speed.surface", "pass", Measurement("compress_mib_per_s", 2000, "MiB/s")),
         result("cost.cpu", "pass", Measurement("cpu_vs_isal_1", 0.25, ""), Measurement("cpu_vs_zlib_1", 2.0, "")),
         result("migration.throttled", "pass", Measurement("migration_vs_original", 0.4, "")),
         replace(result("faults.stall"), status="n/a"),
     ]
     text = "\n".join(findings("accelerator", checks))
     for words in (
-        "2000 MB/s",
-        "faster than 16.0 Gbit/s carry pages sooner uncompressed",
+        "2000 MiB/s",
+        "faster than 16.8 Gbit/s carry pages sooner uncompressed",
         "75 % less of the host's CPU time than ISA-L level 1",
         "2.00 times the CPU time of zlib level 1.",
         "took 60 % shorter than with QEMU alone",

@@ -18,20 +18,20 @@ from harness.qualify.runner import select
 def row(unit_bytes, threads, rate, *, direction="compress", level=1):
     return {
         "direction": direction, "unit_bytes": unit_bytes, "threads": threads, "level": level,
-        "mb_per_s": rate,
+        "mib_per_s": rate,
     }  # fmt: skip
 
 
 def test_the_knee_is_the_least_under_way_that_is_nearly_best():
     rows = [row(4096, 1, 100), row(65536, 1, 480), row(65536, 2, 905), row(1 << 20, 2, 1000), row(1 << 20, 1, 500)]
     knee = _knee(rows, "compress")
-    assert (knee["unit_bytes"], knee["threads"], knee["best_mb_per_s"]) == (65536, 2, 1000)
+    assert (knee["unit_bytes"], knee["threads"], knee["best_mib_per_s"]) == (65536, 2, 1000)
     assert knee["share_of_best"] == 0.905
 
 
 def test_the_knee_is_of_the_first_level_and_its_own_direction():
     rows = [row(4096, 1, 100), row(4096, 1, 900, level=0), row(4096, 1, 5000, direction="decompress")]
-    assert _knee(rows, "compress")["best_mb_per_s"] == 100
+    assert _knee(rows, "compress")["best_mib_per_s"] == 100
 
 
 @given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=300))

@@ -147,7 +147,7 @@ def test_a_labs_own_threshold_fails_what_the_shipped_one_passes(tmp_path, capsys
         [software]
         rare_batches = {least = 1e12}
         latency_p99_ms = {}
-    """).replace("rare_batches", "compress_mb_per_s")
+    """).replace("rare_batches", "compress_mib_per_s")
     )
     arguments = ["qualify", "zlib", "--only", "speed.surface", "--thresholds", str(lab), "--out", str(tmp_path / "out")]
     assert cli.main(arguments) == 1

@@ -54,16 +54,16 @@ def test_what_no_backend_may_do_is_limited_in_each_class(backend_class):
 
 def test_a_card_is_held_to_more_than_its_stand_in():
     card, stand_in = SHIPPED["accelerator"], SHIPPED["stand-in"]
-    assert card["compress_mb_per_s"]["least"] > stand_in["compress_mb_per_s"]["least"]
+    assert card["compress_mib_per_s"]["least"] > stand_in["compress_mib_per_s"]["least"]
     assert "cpu_vs_isal_1" in card
     assert "cpu_vs_isal_1" not in stand_in
 
 
 def test_an_own_file_changes_what_it_names_and_no_more(tmp_path):
-    path = own(tmp_path, "[accelerator]\ncompress_mb_per_s = {least = 4000}\n")
+    path = own(tmp_path, "[accelerator]\ncompress_mib_per_s = {least = 4000}\n")
     limits = load_thresholds(path, "accelerator")
-    assert limits["compress_mb_per_s"] == {"least": 4000.0}
-    assert {**limits, "compress_mb_per_s": None} == {**SHIPPED["accelerator"], "compress_mb_per_s": None}
+    assert limits["compress_mib_per_s"] == {"least": 4000.0}
+    assert {**limits, "compress_mib_per_s": None} == {**SHIPPED["accelerator"], "compress_mib_per_s": None}
     assert load_thresholds(path, "software") == SHIPPED["software"]
 
 
@@ -101,7 +101,7 @@ def test_the_shipped_file_may_be_given_as_ones_own(tmp_path):
     [
         ("[card]\n", ["[card]", "unknown class", "known: software, accelerator, stand-in"]),
         ("software = 3\n", ["software", "must be a table"]),
-        ("compress_mb_per_s = {least = 3}\n", ["[compress_mb_per_s]", "unknown class", "known: software"]),
+        ("compress_mib_per_s = {least = 3}\n", ["[compress_mib_per_s]", "unknown class", "known: software"]),
         (
             "[software]\nlatency_p99 = {most = 3}\n",
             ["software.latency_p99", "did you mean 'latency_p99_ms'?", "known: "],

@@ -25,7 +25,8 @@ def test_amounts_group_thousands_and_dash_what_is_no_number(value, digits, text)
     [
         ("total_time_s", 2.8324, "2\u202f832"),
         ("downtime_s", 0.0034, "3.4"),
-        ("wire_bytes", 307783 * 1024, "307\u202f783"),
+        ("wire_bytes", 307783 * 1024, "300.6"),
+        ("wire_bytes", 3.14 * (1 << 20), "3.14"),
         ("ratio", 3.4612, "3.46"),
         ("cpu_source_s", 0.617, "0.62"),
         ("downtime_s", math.inf, "\u2013"),

@@ -11,6 +11,7 @@ from backends.api import Backend, BackendError
 from harness.hosts.limits import cores
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Value, check
 from harness.qualify.load import Rate, compress, measure_rate, require_forgetful, slices
+from harness.units import MIB
 
 __all__ = ["CHECKS"]
 
@@ -73,7 +74,7 @@ def _row(name: str, rates: Sequence[Rate]) -> dict[str, Any]:
     return {
         "codec": name,
         "cpu_s_per_gib": round(sum(rate.cpu_s for rate in rates) / raw * (1 << 30), 4),
-        "mb_per_s": round(raw / sum(rate.elapsed_s for rate in rates) / 1e6, 1),
+        "mib_per_s": round(raw / sum(rate.elapsed_s for rate in rates) / MIB, 1),
         "ratio": round(raw / packed, 4) if packed else 0.0,
     }
 

@@ -21,12 +21,12 @@ from harness.hosts.child import Child
 from harness.hosts.limits import cores
 from harness.qualify.check import Bench, Check, Failed, Found, Value, check
 from harness.qualify.load import Work, measure_rate, slices
+from harness.units import MIB
 
 __all__ = ["CHECKS"]
 
 CHECKS: list[Check] = []
 
-_MIB = 1 << 20
 _SETTLE_S = 2.0
 _WINDOWS = 24
 
@@ -161,19 +161,19 @@ def _noisy(bench: Bench) -> Found:
         raise Failed("every batch was refused or late, with no busy process of ours beside it")
     share, failures = noisy[0] / quiet[0], noisy[1]
     values = (Value("noisy_share", round(share, 3), ""), Value("noisy_failures", round(failures, 4), ""))
-    words = f"{quiet[0]:.0f} MB/s alone, {noisy[0]:.0f} MB/s beside {cores()} busy processes"
+    words = f"{quiet[0]:.0f} MiB/s alone, {noisy[0]:.0f} MiB/s beside {cores()} busy processes"
     return Found(f"{words}; {failures * 100:.1f} % of batches refused or late there", values)
 
 
 def _tolerant(bench: Bench, seconds: float) -> tuple[float, float]:
-    """MB/s of all cores' threads, and the share of batches that were refused, as a fallback would have them."""
+    """MiB/s of all cores' threads, and the share of batches that were refused, as a fallback would have them."""
     failures: list[int] = []
     units = slices(bench.info.batch_bytes)
     with ExitStack() as stack:
         instances = [stack.enter_context(bench.opened()) for _ in range(cores())]
         rate = measure_rate(instances, units, _counting(failures), seconds)
     good = rate.calls - len(failures)
-    return rate.mb_per_s * good / max(1, rate.calls), len(failures) / max(1, rate.calls)
+    return rate.mib_per_s * good / max(1, rate.calls), len(failures) / max(1, rate.calls)
 
 
 def _counting(failures: list[int]) -> Work:
@@ -211,12 +211,12 @@ def _soak(bench: Bench) -> Found:
         for number in range(_WINDOWS):
             rate = measure_rate(instances, units, _counting(failures), window_s)
             calls += rate.calls
-            rss_mb = _rss_bytes() / 1e6
+            rss_mib = _rss_bytes() / MIB
             rows.append(
                 {
                     "t_s": round(time.monotonic() - began_s, 3),
-                    "mb_per_s": round(rate.mb_per_s, 1),
-                    "rss_mb": round(rss_mb, 1),
+                    "mib_per_s": round(rate.mib_per_s, 1),
+                    "rss_mib": round(rss_mib, 1),
                 }
             )
             if bench.info.stateful:
@@ -227,17 +227,17 @@ def _soak(bench: Bench) -> Found:
             compared += 1
     third = _WINDOWS // 3
     # The best window of each: what else the host does makes windows slower, a throttled card has no fast one left.
-    first, last = (max(row["mb_per_s"] for row in part) for part in (rows[:third], rows[-third:]))
+    first, last = (max(row["mib_per_s"] for row in part) for part in (rows[:third], rows[-third:]))
     if not first:
         raise Failed("every batch of the first third was refused or late")
-    growth_mib = max(0.0, (rows[-1]["rss_mb"] - rows[third]["rss_mb"]) * 1e6 / _MIB)
+    growth_mib = max(0.0, rows[-1]["rss_mib"] - rows[third]["rss_mib"])
     values = (
         Value("soak_drift", round(last / first, 3), ""),
         Value("soak_growth_mib", round(growth_mib, 2), "MiB"),
         Value("soak_failures", round(len(failures) / max(1, calls), 4), ""),
     )
     evidence = (
-        f"{rows[-1]['t_s']:.0f} s on {cores()} threads: up to {first:.0f} MB/s in the first third, {last:.0f} in the last; memory "
+        f"{rows[-1]['t_s']:.0f} s on {cores()} threads: up to {first:.0f} MiB/s in the first third, {last:.0f} in the last; memory "
         f"grew by {growth_mib:.1f} MiB; {compared} batches compared, {len(failures)} of {calls} "
         "refused or late"
     )

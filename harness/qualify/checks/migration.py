@@ -13,6 +13,7 @@ from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Va
 from harness.results.result import Result, Run
 from harness.scenario.methods import PairMethod
 from harness.scenario.model import Scenario, load_scenario
+from harness.units import format_bytes
 
 __all__ = ["CHECKS"]
 
@@ -83,8 +84,8 @@ def _total_s(runs: list[Run]) -> float:
 
 def _told(runs: list[Run]) -> str:
     downtime_ms = median((run.downtime_s or 0.0) * 1e3 for run in runs)
-    wire_mb = median((run.wire_bytes or 0) / 1e6 for run in runs)
-    return f"{_total_s(runs) * 1e3:.0f} ms, downtime {downtime_ms:.0f} ms, {wire_mb:.0f} MB on the wire"
+    wire_bytes = median(run.wire_bytes or 0 for run in runs)
+    return f"{_total_s(runs) * 1e3:.0f} ms, downtime {downtime_ms:.0f} ms, {format_bytes(wire_bytes)} on the wire"
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from backends.api import MAX_BATCH_BYTES
 from harness.hosts.limits import cores
 from harness.qualify.check import Bench, Check, Found, Value, check
 from harness.qualify.load import compress, measure_rate, require_forgetful, slices
+from harness.units import MIB
 
 __all__ = ["CHECKS"]
 
@@ -48,16 +49,16 @@ def _surface(bench: Bench) -> Found:
     for point in _points(bench):
         rows += [
             {"direction": direction, "unit_bytes": point.unit_bytes, "threads": point.threads, "level": point.level,
-             "mb_per_s": round(rate, 2)}
+             "mib_per_s": round(rate, 2)}
             for direction, rate in _rates(bench, point, seconds)
         ]  # fmt: skip
     knees = [_knee(rows, direction) for direction in ("compress", "decompress")]
     sentences = [
-        f"{knee['direction']} {knee['best_mb_per_s']:.0f} MB/s at best; {knee['share_of_best'] * 100:.0f} % of it from "
+        f"{knee['direction']} {knee['best_mib_per_s']:.0f} MiB/s at best; {knee['share_of_best'] * 100:.0f} % of it from "
         f"{knee['unit_bytes'] >> 10} KiB x {knee['threads']} threads on"
         for knee in knees
     ]
-    values = tuple(Value(f"{knee['direction']}_mb_per_s", knee["best_mb_per_s"], "MB/s") for knee in knees)
+    values = tuple(Value(f"{knee['direction']}_mib_per_s", knee["best_mib_per_s"], "MiB/s") for knee in knees)
     return Found("; ".join(sentences), values, {"surface": rows, "knee": knees})
 
 
@@ -83,23 +84,23 @@ def _rates(bench: Bench, point: _Point, seconds: float) -> Iterator[tuple[str, f
             instance.open()
         units = slices(point.unit_bytes)
         warm = [bytes(one) for one in map(instances[0].compress, units[: min(len(units), 64)])]
-        yield "compress", measure_rate(instances, units, compress, seconds).mb_per_s
+        yield "compress", measure_rate(instances, units, compress, seconds).mib_per_s
         restored = measure_rate(
             instances, warm, lambda instance, packed: len(instance.decompress(packed, point.unit_bytes)), seconds
         )
-        yield "decompress", restored.calls * point.unit_bytes / restored.elapsed_s / 1e6
+        yield "decompress", restored.calls * point.unit_bytes / restored.elapsed_s / MIB
 
 
 def _knee(rows: Sequence[dict[str, Any]], direction: str) -> dict[str, Any]:
     """The least under way that reaches nearly the best rate at the first level."""
     mine = [row for row in rows if row["direction"] == direction and row["level"] == rows[0]["level"]]
-    best = max(row["mb_per_s"] for row in mine)
-    near = [row for row in mine if row["mb_per_s"] >= _KNEE_SHARE * best]
+    best = max(row["mib_per_s"] for row in mine)
+    near = [row for row in mine if row["mib_per_s"] >= _KNEE_SHARE * best]
     first = min(near, key=lambda row: (row["unit_bytes"] * row["threads"], row["threads"]))
     return {
-        **{key: first[key] for key in ("direction", "unit_bytes", "threads", "mb_per_s")},
-        "share_of_best": round(first["mb_per_s"] / best, 3),
-        "best_mb_per_s": best,
+        **{key: first[key] for key in ("direction", "unit_bytes", "threads", "mib_per_s")},
+        "share_of_best": round(first["mib_per_s"] / best, 3),
+        "best_mib_per_s": best,
     }
 
 

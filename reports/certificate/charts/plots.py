@@ -38,15 +38,15 @@ def _size_axis(rows: Sequence[Datum]) -> alt.X:
 
 
 def surface(rows: Sequence[Datum], knees: Sequence[Datum]) -> Spec:
-    """MB/s over unit size: a colour per number of threads, a ring at each knee."""
+    """MiB/s over unit size: a colour per number of threads, a ring at each knee."""
     threads = sorted({row["threads"] for row in rows})
-    rates = value_scale([row["mb_per_s"] for row in rows])
+    rates = value_scale([row["mib_per_s"] for row in rows])
     look: dict[str, Any] = {
         "x": _size_axis(rows),
-        "y": alt.Y("mb_per_s:Q", title="Uncompressed bytes (MB/s)", scale=rates),
+        "y": alt.Y("mib_per_s:Q", title="Uncompressed bytes (MiB/s)", scale=rates),
     }
     by_threads = alt.Color("series:N", title="Threads", scale=colour_scale([figure_text(each) for each in threads]))
-    known = tooltips(("unit_bytes:Q",), ("threads:Q",), ("mb_per_s:Q",))
+    known = tooltips(("unit_bytes:Q",), ("threads:Q",), ("mib_per_s:Q",))
     series = [{**row, "series": figure_text(row["threads"])} for row in rows]
     layers = [
         data(series).mark_line(strokeWidth=1.8).encode(**look, color=by_threads),

@@ -41,11 +41,11 @@ def _facing(rows: Sequence[Datum], direction: str) -> list[Datum]:
 def _knee_text(knee: Datum) -> str:
     share = f" ({share_percent(knee['share_of_best'])} of the best)" if is_number(knee.get("share_of_best")) else ""
     where = f"{format_bytes(knee['unit_bytes'])}, threads {figure_text(knee.get('threads'))}"
-    return f" The knee: {where}, {amount(knee['mb_per_s'])}\u00a0MB/s{share}."
+    return f" The knee: {where}, {amount(knee['mib_per_s'])}\u00a0MiB/s{share}."
 
 
 def _throughput(certificate: Certificate) -> Subject:
-    fields = ("unit_bytes", "threads", "mb_per_s")
+    fields = ("unit_bytes", "threads", "mib_per_s")
     every = rows_of(certificate, "speed.surface", "surface", *fields, above=0)
     knees = rows_of(certificate, "speed.surface", "knee", *fields, above=0)
     shown = []
@@ -87,8 +87,8 @@ def _cost(certificate: Certificate) -> Subject:
         caption = "Where the time of one request goes, part after part."
         spec = plots.labelled_bars(_waterfall(parts), "Time (ms)", "")
         shown.append(finished("offload", "Parts of a request", caption, spec))
-    headings = ("Codec", "CPU (s per GiB)", "Rate (MB/s)", "Ratio")
-    fields = ("codec", "cpu_s_per_gib", "mb_per_s", "ratio")
+    headings = ("Codec", "CPU (s per GiB)", "Rate (MiB/s)", "Ratio")
+    fields = ("codec", "cpu_s_per_gib", "mib_per_s", "ratio")
     beside = tables_of("Codecs side by side", headings, fields, codecs, words=(0,))
     whole = sum(row["ms"] for row in parts) or 1.0
     shares = [{**row, "share": share_percent(row["ms"] / whole)} for row in parts]
@@ -109,8 +109,8 @@ def _waterfall(rows: Sequence[Datum]) -> list[Datum]:
 
 def _soak(certificate: Certificate) -> Subject:
     panels = (
-        ("mb_per_s", "Rate (MB/s)", "Rate during the soak", "Mean of each window. A level line is what is wanted."),
-        ("rss_mb", "Memory (MB)", "Memory during the soak", "Resident memory after each window. A line that climbs is a leak."),
+        ("mib_per_s", "Rate (MiB/s)", "Rate during the soak", "Mean of each window. A level line is what is wanted."),
+        ("rss_mib", "Memory (MiB)", "Memory during the soak", "Resident memory after each window. A line that climbs is a leak."),
     )  # fmt: skip
     drawn = []
     for field, axis, title, caption in panels:

@@ -160,7 +160,7 @@ def _heat_plans(result: Result) -> list[_Plan]:
         _Plan(
             f"threads-{number}",
             f"Threads on both sides: {grid.title}",
-            f"{rule_sentence(grid)} Cells are stream throughput in MB/s; a frame marks those counts.",
+            f"{rule_sentence(grid)} Cells are stream throughput in MiB/s; a frame marks those counts.",
             partial(_heat_map, grid=grid),
             "",
         )

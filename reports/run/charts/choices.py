@@ -74,27 +74,27 @@ def estimate_rows(shown: Followed) -> list[Datum]:
     for field, label in _SERIES:
         stretch = 0
         for decision, until_s in _times(shown):
-            value = getattr(decision, f"{field}_mb_per_s")
+            value = getattr(decision, f"{field}_mib_per_s")
             if value is None or value <= 0:
                 stretch += 1
                 continue
-            row = {"series": label, "choice": decision.choice, "mb_s": float(f"{value:.4g}"), "stretch": stretch}
+            row = {"series": label, "choice": decision.choice, "mib_s": float(f"{value:.4g}"), "stretch": stretch}
             rows += [{**row, "s": round(decision.t_s, 4), "end": False}, {**row, "s": round(until_s, 4), "end": True}]
     return rows
 
 
 def estimates(shown: Followed) -> Spec | None:
-    """What each choice was made of, in MB/s on a logarithmic axis: a point at each decision, held until the next."""
+    """What each choice was made of, in MiB/s on a logarithmic axis: a point at each decision, held until the next."""
     rows = estimate_rows(shown)
     if not rows:
         return None
     known = texts(rows, "series")
     look: dict[str, Any] = {
         "x": _time_axis(shown, "s"),
-        "y": alt.Y("mb_s:Q", title="MB/s", scale=log_scale([row["mb_s"] for row in rows], _LOG_MARGIN)),
+        "y": alt.Y("mib_s:Q", title="MiB/s", scale=log_scale([row["mib_s"] for row in rows], _LOG_MARGIN)),
         "color": colour("series", known),
     }
-    tooltip = tooltips(("series:N", "estimate"), ("mb_s:Q", "MB/s", ",.4~g"), ("choice:N",), ("s:Q", "", ".3f"))
+    tooltip = tooltips(("series:N", "estimate"), ("mib_s:Q", "MiB/s", ",.4~g"), ("choice:N",), ("s:Q", "", ".3f"))
     line = data(rows).mark_line(interpolate="step-after", strokeWidth=1.5, opacity=0.75)
     marks = points([row for row in rows if not row["end"]], 60)
     return drawn(

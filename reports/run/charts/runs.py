@@ -11,6 +11,7 @@ from typing import Any
 import altair as alt
 
 from harness.results.result import Result, Sample
+from harness.units import MIB
 from reports.drawing.parts import Datum, Spec, band_height, bands, colour, data, drawn, points, shape, texts, tooltips
 from reports.drawing.theme import value_scale
 from reports.effects import counted_methods, counted_runs, medians_run, summary_of
@@ -21,7 +22,6 @@ __all__ = ["classes", "downtime", "progress", "time_and_bytes"]
 _MOST_SERIES = 10
 _MOST_POINTS = 240  # of a line: more than half a screen has pixels for
 _ALL_POINTS = 3000  # of all lines: what keeps a page with many methods small
-_MB = 1e6
 _DOWNTIMES = (
     ("downtime_s", "STOP to RESUME"),
     ("downtime_reported_s", "QEMU's own claim"),
@@ -42,7 +42,7 @@ def time_and_bytes(result: Result) -> Spec | None:
     """Every counted run as a small mark, each method's medians as a large one."""
     series = _series(result)
     runs: list[Datum] = [
-        {"series": series[m], "method": m, "repeat": r.repeat, "mb": round(r.wire_bytes / _MB, 3), "ms": _ms(r.total_time_s)}
+        {"series": series[m], "method": m, "repeat": r.repeat, "mib": round(r.wire_bytes / MIB, 3), "ms": _ms(r.total_time_s)}
         for m in series
         for r in counted_runs(result, m)
         if r.wire_bytes is not None and r.total_time_s is not None
@@ -50,7 +50,7 @@ def time_and_bytes(result: Result) -> Spec | None:
     if not runs:
         return None
     medians: list[Datum] = [
-        {"series": series[m], "method": m, "mb": round(wire.median / _MB, 3), "ms": _ms(time.median)}
+        {"series": series[m], "method": m, "mib": round(wire.median / MIB, 3), "ms": _ms(time.median)}
         for m in series
         if (wire := summary_of(result, m, "wire_bytes")) and (time := summary_of(result, m, "total_time_s"))
     ]
@@ -58,10 +58,10 @@ def time_and_bytes(result: Result) -> Spec | None:
     look: dict[str, Any] = {
         "color": colour("series", names, baseline_name(result)),
         "shape": shape("series", names),
-        "x": alt.X("mb:Q", title="Wire (MB)", scale=value_scale([row["mb"] for row in runs])),
+        "x": alt.X("mib:Q", title="Wire (MiB)", scale=value_scale([row["mib"] for row in runs])),
         "y": alt.Y("ms:Q", title="Total time (ms)", scale=value_scale([row["ms"] for row in runs])),
     }
-    known = tooltips(("method:N",), ("ms:Q", "total ms", ",.0f"), ("mb:Q", "MB", ",.1f"))
+    known = tooltips(("method:N",), ("ms:Q", "total ms", ",.0f"), ("mib:Q", "MiB", ",.1f"))
     return drawn(
         330,
         points(runs, 45, 0.45).encode(**look, tooltip=[*known, alt.Tooltip("repeat:Q")]),
@@ -134,18 +134,18 @@ def progress(result: Result) -> Spec | None:
     names = texts(lines, "series")
     look: dict[str, Any] = {
         "x": alt.X("s:Q", title="Time since the start (s)"),
-        "y": alt.Y("mb:Q", title="Wire (MB)"),
+        "y": alt.Y("mib:Q", title="Wire (MiB)"),
         "color": colour("series", names, baseline_name(result)),
     }
     layers = [data(lines).mark_line(interpolate="linear").encode(**look, detail="method:N")]
     if marks:
-        known = tooltips(("method:N",), ("pass:Q", "pass begins"), ("s:Q", "", ".2f"), ("mb:Q", "MB", ",.1f"))
+        known = tooltips(("method:N",), ("pass:Q", "pass begins"), ("s:Q", "", ".2f"), ("mib:Q", "MiB", ",.1f"))
         layers.append(points(marks, 55, edge=1).encode(**look, shape=shape("series", names), tooltip=known))
     return drawn(320, *layers)
 
 
 def _sampled(sample: Sample) -> Datum:
-    return {"s": round(sample.t_s, 4), "mb": round(sample.wire_bytes / _MB, 3)}
+    return {"s": round(sample.t_s, 4), "mib": round(sample.wire_bytes / MIB, 3)}
 
 
 def _figure(entry: Mapping[str, float], word: str) -> float | None:

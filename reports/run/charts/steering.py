@@ -10,13 +10,14 @@ from typing import Any
 import altair as alt
 
 from harness.results.result import Result, Run
+from harness.units import MIB
 from reports.drawing.parts import Datum, Spec, colour, data, drawn, points, shape, texts, tooltips
 from reports.effects import counted_methods, counted_runs, medians_run
 from reports.numbers import finite
 
 __all__ = ["PARAMETERS", "steered"]
 
-PARAMETERS = {"downtime-limit": ("ms", 1.0), "avail-switchover-bandwidth": ("MB/s", 1e-6)}
+PARAMETERS = {"downtime-limit": ("ms", 1.0), "avail-switchover-bandwidth": ("MiB/s", 1 / MIB)}
 """Unit in which each is drawn, and the factor to it."""
 
 
@@ -30,7 +31,7 @@ def _rows(method: str, run: Run, parameter: str) -> list[Datum]:
         row: Datum = {"method": method, "s": round(at_s, 4), "value": float(f"{value * PARAMETERS[parameter][1]:.4g}")}
         for name in ("delivered_bytes_per_s", "in_flight_bytes", "left_bytes"):
             if (known := finite(entry.get(name))) is not None:
-                row[name.partition("_bytes")[0]] = float(f"{known / 1e6:.4g}")
+                row[name.partition("_bytes")[0]] = float(f"{known / MIB:.4g}")
         rows.append(row)
     if rows:
         rows.append({**rows[-1], "s": round(max(run.total_time_s or 0.0, rows[-1]["s"]), 4), "end": True})
@@ -55,9 +56,9 @@ def steered(result: Result, parameter: str) -> Spec | None:
         ("method:N",),
         ("s:Q", "", ".2f"),
         ("value:Q", parameter, ",.4~g"),
-        ("delivered:Q", "delivered MB/s", ",.4~g"),
-        ("in_flight:Q", "under way MB", ",.3~g"),
-        ("left:Q", "may be left MB", ",.3~g"),
+        ("delivered:Q", "delivered MiB/s", ",.4~g"),
+        ("in_flight:Q", "under way MiB", ",.3~g"),
+        ("left:Q", "may be left MiB", ",.3~g"),
     )
     line = data(rows).mark_line(interpolate="step-after", strokeWidth=1.5, opacity=0.75)
     changes = points([row for row in rows if "end" not in row], 60)

@@ -7,6 +7,7 @@ from typing import Any
 import altair as alt
 
 from harness.results.result import Result
+from harness.units import MIB
 from reports.drawing.parts import Datum, Spec, colour, data, drawn, points, shape, texts, tooltips
 from reports.drawing.theme import FRAME, HEAT_INK, HEAT_RANGE, value_scale
 from reports.effects import median_of, throughput_bytes_per_s
@@ -18,15 +19,15 @@ __all__ = ["heat_map", "ratio_and_speed"]
 
 def heat_map(grid: Grid) -> Spec:
     """Throughput by both thread counts; a frame where fewer decompression threads would have cost more than 5 %."""
-    speeds = [point.mb_per_s for point in grid.points]
+    speeds = [point.mib_per_s for point in grid.points]
     low, span = min(speeds), (max(speeds) - min(speeds)) or 1.0
     rows: list[Datum] = [
         {
             "threads": p.threads,
             "decompress": p.decompress_threads,
-            "mb_s": round(p.mb_per_s, 1),
+            "mib_s": round(p.mib_per_s, 1),
             "ms": round(p.total_time_s * 1e3, 1),
-            "ink": HEAT_INK[(p.mb_per_s - low) / span > 0.65],
+            "ink": HEAT_INK[(p.mib_per_s - low) / span > 0.65],
             "enough": p.enough,
         }
         for p in grid.points
@@ -35,8 +36,8 @@ def heat_map(grid: Grid) -> Spec:
         "x": alt.X("decompress:O", title="Decompression threads", axis=alt.Axis(labelAngle=0)),
         "y": alt.Y("threads:O", title="Compression threads", sort="descending"),
     }
-    heat = alt.Color("mb_s:Q", scale=alt.Scale(range=list(HEAT_RANGE)), legend=None)
-    known = tooltips(("threads:O",), ("decompress:O",), ("mb_s:Q", "MB/s"), ("ms:Q", "total ms"))
+    heat = alt.Color("mib_s:Q", scale=alt.Scale(range=list(HEAT_RANGE)), legend=None)
+    known = tooltips(("threads:O",), ("decompress:O",), ("mib_s:Q", "MiB/s"), ("ms:Q", "total ms"))
     framed = data([row for row in rows if row["enough"]]).mark_rect(fillOpacity=0, stroke=FRAME, strokeWidth=3)
     inked = [(ink, mine) for ink in HEAT_INK if (mine := [row for row in rows if row["ink"] == ink])]
     figures = [data(mine).mark_text(fontSize=12, color=ink) for ink, mine in inked]
@@ -44,7 +45,7 @@ def heat_map(grid: Grid) -> Spec:
         40 * len(texts(rows, "threads")),
         data(rows).mark_rect().encode(**look, color=heat, tooltip=known),
         framed.encode(**look),
-        *[each.encode(**look, text=alt.Text("mb_s:Q", format=",.0f")) for each in figures],
+        *[each.encode(**look, text=alt.Text("mib_s:Q", format=",.0f")) for each in figures],
     )
 
 
@@ -62,7 +63,7 @@ def ratio_and_speed(result: Result) -> Spec | None:
                     "level": level or 0,
                     "label": "" if level is None else str(level),
                     "ratio": round(ratio, 4),
-                    "mb_s": round(speed / 1e6, 2),
+                    "mib_s": round(speed / MIB, 2),
                 }
             )
     if not rows:
@@ -70,10 +71,10 @@ def ratio_and_speed(result: Result) -> Spec | None:
     names = texts(rows, "series")
     look: dict[str, Any] = {
         "x": alt.X("ratio:Q", title="Wire ratio", scale=alt.Scale(zero=False, nice=True)),
-        "y": alt.Y("mb_s:Q", title="Stream (MB/s)", scale=value_scale([row["mb_s"] for row in rows])),
+        "y": alt.Y("mib_s:Q", title="Stream (MiB/s)", scale=value_scale([row["mib_s"] for row in rows])),
         "color": colour("series", names),
     }
-    known = tooltips(("method:N",), ("ratio:Q",), ("mb_s:Q", "MB/s", ",.0f"))
+    known = tooltips(("method:N",), ("ratio:Q",), ("mib_s:Q", "MiB/s", ",.0f"))
     base = data(rows)
     return drawn(
         340,

@@ -128,7 +128,7 @@ def test_every_kind_of_rows_is_drawn_and_no_other_chart():
 
 
 def test_rows_that_cannot_be_drawn_are_left_out():
-    rows = [{"direction": "compress", "unit_bytes": 4096, "threads": 1, "mb_per_s": value}
+    rows = [{"direction": "compress", "unit_bytes": 4096, "threads": 1, "mib_per_s": value}
             for value in (None, float("nan"), float("inf"), "fast", True, -1.0, 0, 10**400)]  # fmt: skip
     broken = samples.check("speed.surface", "it is fast", data={"surface": rows, "knee": [{}]})
     made = replace(samples.empty(), checks=(broken,))
@@ -137,7 +137,9 @@ def test_rows_that_cannot_be_drawn_are_left_out():
 
 
 def test_a_chart_holds_the_level_that_is_qualified():
-    rows = samples.surface()["surface"] + [{**row, "level": 9, "mb_per_s": 9e6} for row in samples.surface()["surface"]]
+    rows = samples.surface()["surface"] + [
+        {**row, "level": 9, "mib_per_s": 9e6} for row in samples.surface()["surface"]
+    ]
     made = samples.certificate((samples.check("speed.surface", "it is fast", data={"surface": rows}),))
     (subject,) = subjects(made)
     for chart in subject.charts:
@@ -185,7 +187,7 @@ def test_a_comparison_row_says_both_values_and_the_change():
     gone = rows["endurance.soak", "soak_drift"]
     assert (gone.a, gone.b, gone.change) == ("0.993", "-", "-")
     assert rows["contract.round-trip", "pages_that_differ"].change == "-"
-    assert rows["speed.surface", "compress_mb_per_s"].change == "±0\u00a0%"
+    assert rows["speed.surface", "compress_mib_per_s"].change == "±0\u00a0%"
 
 
 def test_a_check_of_one_side_only_is_said_to_be_missing_in_the_other():

@@ -9,6 +9,7 @@ import rendered
 import replay_samples
 import report_samples as samples
 
+from harness.units import MIB
 from reports.drawing.chart import javascript
 from reports.run.charts import bars, runs, steering
 from reports.run.charts.build import build
@@ -159,7 +160,7 @@ def test_the_script_needs_nothing_from_elsewhere():
 
 
 def told(at_s, value, **more):
-    made_of = {"delivered_bytes_per_s": 3e7, "in_flight_bytes": 1_000_000, "left_bytes": 2_000_000}
+    made_of = {"delivered_bytes_per_s": 3e7, "in_flight_bytes": MIB, "left_bytes": 2_000_000}
     return {"at_s": at_s, "parameter": "downtime-limit", "value": value, **made_of, **more}
 
 
@@ -184,8 +185,8 @@ def test_what_a_steered_qemu_was_told_is_drawn_until_the_runs_end():
     assert ends[0]["s"] >= 0.6
 
 
-def test_a_bandwidth_is_drawn_in_megabytes_a_second():
-    result = steered(told(0.3, 40_000_000, parameter="avail-switchover-bandwidth"))
+def test_a_bandwidth_is_drawn_in_mebibytes_a_second():
+    result = steered(told(0.3, 40 * MIB, parameter="avail-switchover-bandwidth"))
     assert keys(result)[-1:] == ["steering-2"]
     assert {row["value"] for row in rows(steering.steered(result, "avail-switchover-bandwidth"))} == {40.0}
 

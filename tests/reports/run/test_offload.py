@@ -58,10 +58,10 @@ def test_the_table_names_its_units_and_tells_the_devices_rate_from_the_pipelines
     rows = table(offload(offload_samples.offload()))
     assert rows["Kernel (ms)"]["opencl-64k"].startswith("2.4")
     assert rows["Kernel (ms)"]["opencl-64k"].endswith("\u00a0%)")
-    rate = int(rows["Device, while a kernel runs (MB/s)"]["opencl-64k"])
-    assert rate == pytest.approx(offload_samples.BATCH_BYTES / 2.45e-3 / 1e6, rel=0.05)
-    assert int(rows["Pipeline, over the whole migration (MB/s)"]["opencl-64k"]) == pytest.approx(
-        341e6 / 1.361 / 1e6, rel=0.05
+    rate = int(rows["Device, while a kernel runs (MiB/s)"]["opencl-64k"])
+    assert rate == pytest.approx(offload_samples.BATCH_BYTES / 2.45e-3 / (1 << 20), rel=0.05)
+    assert int(rows["Pipeline, over the whole migration (MiB/s)"]["opencl-64k"]) == pytest.approx(
+        341e6 / 1.361 / (1 << 20), rel=0.05
     )
     assert rows["Ratio on the device"]["opencl-64k"] == "3.00"
     assert rows["Blocks of zeros"]["opencl-64k"] == "25\u00a0%"

@@ -30,17 +30,17 @@ def two_methods(vs_baseline, p_value, n=5):
     return Result(shape, {}, runs, summary)
 
 
-def test_cells_hold_the_summarys_figures_in_published_units():
+def test_cells_hold_the_summarys_figures_in_fixed_units():
     result = samples.live()
     summary = result.summary["zstd-1"]
     total, downtime, data = row(result, "zstd-1").cells[:3]
     assert (total.heading, downtime.heading, data.heading) == (
         "Total time (ms)",
         "Downtime (ms)",
-        "Data transferred (KB)",
+        "Data transferred (MiB)",
     )
     assert total.value.replace("\u202f", "") == str(round(summary["total_time_s"].median * 1e3))
-    assert data.value.replace("\u202f", "") == str(round(summary["wire_bytes"].median / 1024))
+    assert data.value.replace("\u202f", "") == f"{summary['wire_bytes'].median / (1 << 20):.1f}"
     assert total.effect == f"\u2212{round((1 - summary['total_time_s'].vs_baseline) * 100)}\u00a0%"
     assert (total.tone, total.p) == ("better", "p = 0.0079")
     assert " to " in total.interval
@@ -142,8 +142,8 @@ def test_a_run_of_an_undeclared_method_still_gets_a_row():
 @pytest.mark.parametrize(
     ("bandwidth", "situation", "figures"),
     [
-        (125_000_000, "bandwidth limited", [("11720", "169", "311554"), ("5652", "21", "140189")]),
-        (None, "bandwidth unlimited", [("9536", "34", "307783"), ("4466", "22", "140445")]),
+        (125_000_000, "bandwidth limited", [("11720", "169", "304.3"), ("5652", "21", "136.9")]),
+        (None, "bandwidth unlimited", [("9536", "34", "300.6"), ("4466", "22", "137.2")]),
     ],
 )
 def test_published_figures_follow_the_link(bandwidth, situation, figures):
@@ -152,6 +152,12 @@ def test_published_figures_follow_the_link(bandwidth, situation, figures):
     assert "published by others, on other hardware" in published.title
     shown = [tuple(cell.value.replace("\u202f", "") for cell in cells[:3]) for _, _, cells, _ in published.rows]
     assert shown == figures
+
+
+def test_kilobytes_are_shown_as_they_were_published():
+    published = verdict(samples.live(bandwidth=None)).published
+    said = [cells[2].interval for _, _, cells, _ in published.rows]
+    assert said == ["published as 307\u202f783\u00a0KB", "published as 140\u202f445\u00a0KB"]
 
 
 def test_published_effects_are_computed():
@@ -176,7 +182,7 @@ def test_the_published_situations_are_known_by_their_files(name):
 @pytest.mark.parametrize(
     ("name", "heading", "values", "effect"),
     [
-        ("kubevirt-246", "Data transferred (KB)", ["12582912", "3460301"], "\u221273\u00a0%"),
+        ("kubevirt-246", "Data transferred (MiB)", ["12288.0", "3379.2"], "\u221273\u00a0%"),
         ("kubevirt-291", "Total time (ms)", ["112400", "92200"], "\u221218\u00a0%"),
         ("kubevirt-291", "Downtime (ms)", ["451", "611"], "+35\u00a0%"),
     ],
