@@ -11,7 +11,13 @@ from harness.results.doubts import KINDS, Said
 
 __all__ = ["read_doubts", "tell_doubts"]
 
-_TYPES = {"str": (str,), "int": (int,), "float": (int, float), "str | None": (str, NoneType)}
+_TYPES = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "str | None": (str, NoneType),
+    "float | None": (int, float, NoneType),
+}
 
 
 def tell_doubts(doubts: tuple[Doubt, ...]) -> list[dict[str, Any]]:

@@ -47,7 +47,8 @@ class Metric:
 
     ``title`` heads a page's column and names it in the definitions, beside ``meaning``; ``short`` heads a terminal's.
     ``places``: where it is shown; it is summarised in any case. ``stopped``: a replay, which stops no guest, has
-    none. ``compared``: whether its change against the baseline is shown beside it.
+    none. ``compared``: whether its change against the baseline is shown beside it. ``rare``: few guests can be measured by it, so
+    that a page has no column for it where no method was.
     """
 
     key: str
@@ -60,6 +61,7 @@ class Metric:
     more_is_better: bool = False
     stopped: bool = False
     compared: bool = True
+    rare: bool = False
 
     @property
     def heading(self) -> str:
@@ -115,7 +117,7 @@ _ALL = (
         "Seconds of normal work that the guest did not do: what it would have done from the migrate command until a second after "
         "the migration at its pace from before, less what it did by its own count, over that pace. A guest that only stands still "
         "loses its downtime; one that is also slowed down loses more.",
-        ("comparison", "runs"), stopped=True,
+        ("page", "comparison", "runs"), stopped=True, rare=True,
     ),
     Metric(
         "work_before_per_s", "Work before", "work before", PER_SECOND,

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.results.doubt import Doubt
-from harness.results.doubts import FewRuns, Incomplete, Outlier, Spread, UnequalWork, Unverified
+from harness.results.doubts import FewRuns, Incomplete, Outlier, Spread, UncertainLoss, UnequalWork, Unverified
 from harness.results.metrics import METRICS
 from harness.results.result import MetricSummary, Run
+from harness.results.work import lost_within_s
 
 __all__ = ["doubts", "summarise"]
 
@@ -29,6 +30,8 @@ _EXACT_SPLITS = 20_000  # 8 against 8; beyond, the normal approximation is good 
 FEW_RUNS = 5
 """Below this many runs even the whole range covers the true median with less than 90 %."""
 WIDE_SPREAD = 0.10
+UNSURE_LOSS = 0.5
+"""Of what a guest lost: from this share on its error is a doubt."""
 _SPREAD_METRICS = ("total_time_s", "downtime_s", "cpu_total_s")
 _OUTLIER_SCORE = 3.5  # Iglewicz and Hoaglin's modified z-score
 _OUTLIER_SHARE = 0.05
@@ -118,6 +121,7 @@ def doubts(runs: Sequence[Run]) -> list[Doubt]:
             found += _unverified(method, completed[method])
             found += _spread(method, completed[method])
             found += _outliers(method, completed[method])
+            found += _uncertain_loss(method, completed[method])
     return [*found, *_unequal_work(completed)]
 
 
@@ -148,6 +152,14 @@ def _spread(method: str, runs: Sequence[Run]) -> Iterator[Doubt]:
         share = statistics.stdev(numbers) / mean
         if share > WIDE_SPREAD:
             yield Spread(method, key, METRICS[key].words, share)
+
+
+def _uncertain_loss(method: str, runs: Sequence[Run]) -> Iterator[Doubt]:
+    works = [run.work for run in runs if run.work is not None]
+    if works:
+        lost_s, within_s = statistics.median(work.lost_s for work in works), lost_within_s(works)
+        if within_s is None or within_s > UNSURE_LOSS * abs(lost_s):
+            yield UncertainLoss(method, lost_s, within_s)
 
 
 def _outliers(method: str, runs: Sequence[Run]) -> Iterator[Doubt]:

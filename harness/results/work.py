@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median
 from typing import Annotated
 
 from pydantic import Field
 
-__all__ = ["GuestWork", "WorkPoint"]
+__all__ = ["GuestWork", "WorkPoint", "lost_within_s"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +49,9 @@ class GuestWork:
     """So far may ``lost_s`` be off, as the pace of before was not even: two standard errors; null: nobody knows, of two counts."""
     points: tuple[WorkPoint, ...]
     """Its count over time, in their order: all from shortly before it stopped on, some of those before."""
+
+
+def lost_within_s(works: Iterable[GuestWork]) -> float | None:
+    """How far ``lost_s`` of one of these runs may be off: the median; None: nobody knows of any."""
+    known = [work.lost_within_s for work in works if work.lost_within_s is not None]
+    return median(known) if known else None

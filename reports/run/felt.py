@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 
 from harness.results.metrics import METRICS
 from harness.results.result import Result, Run
-from harness.results.work import GuestWork
+from harness.results.work import GuestWork, lost_within_s
 from reports.effects import counted_methods, counted_runs, medians_run, summary_of
-from reports.numbers import DASH, amount, scaled, share_percent
+from reports.numbers import amount, scaled, share_percent
 from reports.table import Table
 
 __all__ = ["Curve", "Felt", "Stretch", "curves", "felt", "stretches"]
@@ -86,10 +85,9 @@ def _row(result: Result, method: str, works: Sequence[GuestWork]) -> tuple[str, 
     medians = {key: summary.median for key in METRICS if (summary := summary_of(result, method, key)) is not None}
     before = medians.get(_PACES[0])
     paces = [_pace_text(medians.get(key), before if key != _PACES[0] else None) for key in _PACES]
-    within = [work.lost_within_s for work in works if work.lost_within_s is not None]
     others = (scaled(METRICS[key], medians.get(key)) for key in ("downtime_s", "heartbeat_gap_s", "vcpu_s"))
     lost = scaled(METRICS["work_lost_s"], medians.get("work_lost_s"))
-    return (method, *paces, lost, amount(median(within), 2) if within else DASH, *others)
+    return (method, *paces, lost, amount(lost_within_s(works), 2), *others)
 
 
 def _pace_text(per_s: float | None, before_per_s: float | None) -> str:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from harness.results.metrics import METRICS, Metric, shown_in
 from harness.results.result import MetricSummary, Result, Run
+from harness.results.work import lost_within_s
 from reports import facts
 from reports.effects import (
     SIGNIFICANT_P,
@@ -37,8 +38,8 @@ Mark = Literal["yes", "no", "partly", "unknown"]
 class Cell:
     """One figure: the median, its change against the baseline, what is known about both.
 
-    ``effect`` is empty where a column has effects but this cell has none, and None in columns without. ``rate``: the figure
-    per what was carried, with its words.
+    ``effect`` is empty where a column has effects but this cell has none, and None in columns without. ``beside``: the figure
+    per what was carried, or how far it may be off, with its words.
     """
 
     heading: str
@@ -47,7 +48,7 @@ class Cell:
     tone: Tone = "plain"
     interval: str | None = None
     p: str | None = None
-    rate: str | None = None
+    beside: str | None = None
 
     @property
     def known(self) -> bool:
@@ -103,12 +104,27 @@ class Verdict:
 
 
 def _cells(result: Result, method: str, columns: tuple[Metric, ...]) -> tuple[Cell, ...]:
-    cells = [_cell(column, summary_of(result, method, column.key)) for column in columns]
-    if rate := cpu_per_gib(result, method):
-        words = f"{scaled(cpu_per_gib_metric(result), rate.median)} per GiB of {'stream' if facts.is_replay(result) else 'guest'}"
-        index = columns.index(METRICS["cpu_source_s"])
-        cells[index] = replace(cells[index], rate=words)
-    return tuple(cells)
+    beside = {"cpu_source_s": _rate(result, method), "work_lost_s": _lost_within(result, method)}
+    cells = {column.key: _cell(column, summary_of(result, method, column.key)) for column in columns}
+    return tuple(replace(cell, beside=beside.get(key)) for key, cell in cells.items())
+
+
+def _rate(result: Result, method: str) -> str | None:
+    rate = cpu_per_gib(result, method)
+    what = "stream" if facts.is_replay(result) else "guest"
+    return None if rate is None else f"{scaled(cpu_per_gib_metric(result), rate.median)} per GiB of {what}"
+
+
+def _lost_within(result: Result, method: str) -> str | None:
+    within_s = lost_within_s(run.work for run in counted_runs(result, method) if run.work is not None)
+    return None if within_s is None else f"may be off by {scaled(METRICS['work_lost_s'], within_s)}"
+
+
+def _columns(result: Result) -> tuple[Metric, ...]:
+    """Those that a result of its kind can have; a rare one only where a method has it."""
+    measured = {key for metrics in result.summary.values() for key in metrics}
+    asked = (each for each in shown_in("page") if not (each.stopped and facts.is_replay(result)))
+    return tuple(each for each in asked if not each.rare or each.key in measured)
 
 
 def _cell(metric: Metric, summary: MetricSummary | None) -> Cell:
@@ -208,7 +224,7 @@ def _notes(result: Result) -> tuple[str, ...]:
 
 def verdict(result: Result) -> Verdict:
     """The verdict on one result."""
-    columns = tuple(each for each in shown_in("page") if not (each.stopped and facts.is_replay(result)))
+    columns = _columns(result)
     best = fastest(result)
     total = summary_of(result, best, "total_time_s") if best else None
     winner = best if total and tone_of(METRICS["total_time_s"], total) == "better" else None

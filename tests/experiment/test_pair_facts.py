@@ -47,16 +47,21 @@ FULL = sent(
 
 
 @pytest.mark.parametrize(
-    ("backend", "more"), [("zlib", {"sender_level"}), ("zstd-long", {"sender_level", *PREPARED}), ("auto", set())]
+    ("backend", "more", "maybe"),
+    [
+        ("zlib", {"sender_level"}, set()),
+        ("zstd-long", {"sender_level", *PREPARED}, set()),
+        ("auto", set(), PREPARED),  # where it came to a codec that keeps a history
+    ],
 )
-def test_the_names_of_what_real_halves_count_are_those_of_results(tmp_path, backend, more):
+def test_the_names_of_what_real_halves_count_are_those_of_results(tmp_path, backend, more, maybe):
     data = sample_streams.small_stream()
     with Pair(tmp_path, backend) as pair:
         assert carry(pair, data, []) == data
     reports = {"sender": pair.sender.result, "receiver": pair.receiver.result}
     counters = pair_counters(reports)
     shares = {name for name in counters if name.startswith("sender_share_")}
-    assert set(counters) - shares == ALWAYS | more
+    assert ALWAYS | more <= set(counters) - shares <= ALWAYS | more | maybe
     assert bool(shares) == (backend == "auto")
     assert pair_parameters(reports) == {
         "sender.backend": backend, "sender.level": pair.sender.result.level, "sender.threads": 2, "sender.fallback": None,

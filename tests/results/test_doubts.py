@@ -19,6 +19,7 @@ VALUES = {
     "int": st.integers(0, 9999),
     "float": st.floats(0, 1e9),
     "str | None": st.none() | st.text(max_size=9),
+    "float | None": st.none() | st.floats(-1e9, 1e9),
 }
 
 

@@ -22,17 +22,21 @@ def several(method, totals, **fields):
     return [run(method, total, repeat, **fields) for repeat, total in enumerate(totals, start=1)]
 
 
+def worked(lost_s, within_s):
+    """A second's migration with half a second's stop, at which the guest lost so much, give or take."""
+    paces = {"before_per_s": 8.0, "during_per_s": 4.0, "after_per_s": 7.0}
+    return GuestWork("file", 1.0, 1.5, 1.75, 2.75, **paces, lost_s=lost_s, lost_within_s=within_s, points=())
+
+
 def test_every_declared_metric_is_summarised():
     cpu = CpuSeconds(source_qemu=1.0, destination_qemu=2.0, sender=4.0, receiver=8.0)
     fields = dict.fromkeys(("downtime_s", "downtime_reported_s", "heartbeat_gap_s", "ratio"), 0.5)
     counts = dict.fromkeys(("wire_bytes", "stream_bytes", "passes"), 7)
-    paces = {"before_per_s": 8.0, "during_per_s": 4.0, "after_per_s": 7.0}
-    work = GuestWork("file", 1.0, 1.5, 1.75, 2.75, **paces, lost_s=1.2, lost_within_s=0.1, points=())
-    found = summarise([run("a", 1.0, cpu_s=cpu, work=work, vcpu_s=2.5, **fields, **counts)], "a")["a"]
+    found = summarise([run("a", 1.0, cpu_s=cpu, work=worked(1.2, 0.1), vcpu_s=2.5, **fields, **counts)], "a")["a"]
     assert set(found) == set(METRICS)
     assert [found[f"cpu_{side}_s"].median for side in ("source", "destination", "total")] == [5.0, 10.0, 15.0]
     assert found["wire_bytes"].median == 7
-    assert {name: found[f"work_{name}"].median for name in paces} == paces
+    assert [found[f"work_{when}_per_s"].median for when in ("before", "during", "after")] == [8.0, 4.0, 7.0]
     assert [found[name].median for name in ("work_lost_s", "guest_pace", "vcpu_s")] == [1.2, 0.5, 2.5]
 
 
@@ -107,7 +111,8 @@ def test_no_effect_against_a_baseline_that_is_missing_or_zero():
 
 
 def test_quiet_runs_raise_no_doubts():
-    runs = several("base", [10.0, 10.1, 10.2, 10.1, 10.0], passes=3) + several("x", [5.0, 5.1, 5.0, 5.1, 5.0], passes=3)
+    quiet = {"passes": 3, "work": worked(0.5, 0.2)}
+    runs = several("base", [10.0, 10.1, 10.2, 10.1, 10.0], **quiet) + several("x", [5.0, 5.1, 5.0, 5.1, 5.0], **quiet)
     assert doubts(runs) == []
 
 
@@ -129,6 +134,11 @@ def test_quiet_runs_raise_no_doubts():
             "not do equal work: .* from a 3 to b 9",
             id="passes",
         ),
+        pytest.param(
+            several("a", [1.0] * 5, work=worked(0.5, 0.3)), r"a: the 0.50 s .* off by 0.30 s, .* migrated\.", id="loss"
+        ),
+        pytest.param(several("a", [1.0] * 5, work=worked(-0.1, 0.3)), "a: the -0.10 s .* lost nothing", id="no loss"),
+        pytest.param(several("a", [1.0] * 5, work=worked(0.5, None)), "a: .* off by any amount", id="unknown loss"),
     ],
 )
 def test_each_doubt_has_its_sentence(runs, words):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.results.doubt import Doubt
-from harness.results.doubts.of_guests import Emulated, NotPreallocated, SlowResume
+from harness.results.doubts.of_guests import Emulated, NotPreallocated, SlowResume, UncertainLoss
 from harness.results.doubts.of_machines import ClockStep
 from harness.results.doubts.of_pairs import Fallback, Opaque, SteeringEnded
 from harness.results.doubts.of_repeats import FewReplays, FewRuns, Incomplete, Outlier, Spread, UnequalWork, Unverified
@@ -31,6 +31,7 @@ __all__ = [
     "SlowResume",
     "Spread",
     "SteeringEnded",
+    "UncertainLoss",
     "UnequalWork",
     "Unsettled",
     "Unverified",
@@ -38,7 +39,7 @@ __all__ = [
 
 _ALL: tuple[type[Doubt], ...] = (
     Incomplete, FewRuns, FewReplays, Unverified, Spread, Outlier, UnequalWork, Unsettled, GuestLimited,
-    ClockStep, SlowResume, Emulated, NotPreallocated, SteeringEnded, Opaque, Fallback, Said,
+    ClockStep, SlowResume, Emulated, NotPreallocated, UncertainLoss, SteeringEnded, Opaque, Fallback, Said,
 )  # fmt: skip
 KINDS: Mapping[str, type[Doubt]] = {kind.kind: kind for kind in _ALL}
 """By the name that files hold."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.results.doubt import Doubt
 
-__all__ = ["Emulated", "NotPreallocated", "SlowResume"]
+__all__ = ["Emulated", "NotPreallocated", "SlowResume", "UncertainLoss"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +50,21 @@ class NotPreallocated(Doubt):
             f"The guest's memory was not preallocated ({self.cause}): the destination QEMU asks the host for each page while it "
             "receives it, and where the host is slow to give, that takes longer, and varies more, than what is compared."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class UncertainLoss(Doubt):
+    """The guest worked too unevenly to say well what it lost. ``within_s``: two standard errors; null: unknown."""
+
+    kind = "uncertain_loss"
+    subject = "metric"
+    method: str
+    lost_s: float
+    within_s: float | None
+
+    def _words(self) -> str:
+        lost = f"the {self.lost_s:.2f} s of work lost"
+        if self.within_s is None:
+            return f"{lost} may be off by any amount, as the guest counted only twice before it was migrated."
+        off = f"{lost} may be off by {self.within_s:.2f} s, as the guest did not work evenly before it was migrated"
+        return f"{off}, so it may have lost nothing." if self.within_s >= abs(self.lost_s) else f"{off}."

@@ -2,6 +2,7 @@
 
 import pytest
 import rendered
+import report_samples as samples
 from felt_samples import felt_result
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from harness.results.work import GuestWork, WorkPoint
 from reports.drawing.theme import INK
 from reports.run.charts.felt import throughput
 from reports.run.felt import curves, felt, stretches
+from reports.run.verdict import verdict
 
 METHODS = ["original", "qemu-compress-zlib-1", "zlib-1", "isal-1", "zstd-1"]
 
@@ -86,6 +88,17 @@ def test_the_table_says_what_each_method_cost_the_guest(result):
     lost = {name: float(row["Work lost (s)"]) for name, row in rows.items()}
     assert lost["original"] == pytest.approx(float(rows["original"]["Downtime (ms)"]) / 1e3, abs=0.05)
     assert max(lost, key=lost.get) == METHODS[1]
+
+
+def test_the_verdict_says_what_was_lost_and_how_surely_where_a_guest_counted(result):
+    table = {row[0]: dict(zip(felt(result).table.headings, row, strict=True)) for row in felt(result).table.rows}
+    for row in verdict(result).rows:
+        cell = next(cell for cell in row.cells if cell.heading == "Work lost (s)")
+        assert (cell.value, cell.beside) == (
+            table[row.method]["Work lost (s)"],
+            f"may be off by {table[row.method]['May be off by (s)']}",
+        )
+    assert "Work lost (s)" not in verdict(samples.live()).headings
 
 
 def test_a_page_has_the_section_with_its_chart_and_its_table_in_words():
