@@ -117,7 +117,9 @@ def _rate(result: Result, method: str) -> str | None:
 
 def _lost_within(result: Result, method: str) -> str | None:
     within_s = lost_within_s(run.work for run in counted_runs(result, method) if run.work is not None)
-    return None if within_s is None else f"may be off by {scaled(METRICS['work_lost_s'], within_s)}"
+    return (
+        None if within_s is None else f"\u00b1\u00a0{scaled(METRICS['work_lost_s'], within_s)}\u00a0in\u00a0a\u00a0run"
+    )
 
 
 def _columns(result: Result) -> tuple[Metric, ...]:
@@ -217,6 +219,11 @@ def _notes(result: Result) -> tuple[str, ...]:
         "Medians of the counted runs; the change is against the baseline, the small line is the median's 95\u00a0% "
         f"interval. A change without colour is not significant (p \u2265 {SIGNIFICANT_P})."
     ]
+    if METRICS["work_lost_s"] in _columns(result):
+        notes.append(
+            "Work lost in one run may be off by as much as stands behind \u00b1: two standard errors, as the guest's pace before "
+            "the migration is not known exactly."
+        )
     if facts.is_replay(result):
         notes.append("A stream was replayed, not a live guest: every method did equal work and there is no downtime.")
     return tuple(notes)

@@ -51,6 +51,15 @@ def test_pages_ask_for_nothing_complain_of_nothing_and_do_not_scroll_sideways(vi
     assert (opened.complaints, opened.asked) == ([], [])
 
 
+def test_a_verdict_with_all_columns_is_not_cut_off_at_1200(visit):
+    opened = visit("felt.html", (1200, 900))
+    assert opened.visible("table.verdict td[data-label='Work lost (s)']")
+    shown, whole = opened.page.evaluate(
+        "(box => [box.clientWidth, box.scrollWidth])(document.querySelector('.scroll:has(table.verdict)'))"
+    )
+    assert whole <= shown
+
+
 def test_the_verdict_is_on_the_first_screen(visit):
     page = visit("live.html").page
     box = page.locator("table.verdict").bounding_box()

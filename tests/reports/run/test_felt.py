@@ -96,7 +96,7 @@ def test_the_verdict_says_what_was_lost_and_how_surely_where_a_guest_counted(res
         cell = next(cell for cell in row.cells if cell.heading == "Work lost (s)")
         assert (cell.value, cell.beside) == (
             table[row.method]["Work lost (s)"],
-            f"may be off by {table[row.method]['May be off by (s)']}",
+            f"\u00b1\u00a0{table[row.method]['May be off by (s)']}\u00a0in\u00a0a\u00a0run",
         )
     assert "Work lost (s)" not in verdict(samples.live()).headings
 
