@@ -104,7 +104,7 @@ def _run(console: Console, scenario: Scenario, folder: Path, stale: list[Path], 
             tell(f"pageferry: what finished is in {saved}; `pageferry report` makes its page")
         raise
     print_summary(console, result)
-    write_pyperf(result, folder / "pyperf")
+    write_pyperf(result, folder)
     write_report(result, report)
     console.print(f"result: {plain(saved)}\nreport: {plain(report)}\n", soft_wrap=True, highlight=False)
     return result

@@ -14,7 +14,7 @@ from harness.experiment.events import Event, RunFinished
 
 __all__ = ["CERTIFICATE_FILES", "RUN_FILES", "dropping", "replacing"]
 
-_MADE_OF_RESULTS = ("report.html", "pyperf")
+_MADE_OF_RESULTS = ("report.html", "pyperf.json", "pyperf")
 RUN_FILES = ("result.json", "logs", *_MADE_OF_RESULTS)
 CERTIFICATE_FILES = ("certificate.json", "certificate.xml", "certificate.html", "logs")
 _ASIDE = ".pageferry-previous"

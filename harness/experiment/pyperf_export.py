@@ -1,65 +1,110 @@
-"""A result as pyperf's JSON, one file per method, so that ``pyperf stats``, ``hist`` and ``compare_to`` read it.
+"""A result as pyperf's JSON, so that ``pyperf show``, ``stats``, ``hist``, ``compare_to`` and ``convert --add`` read it.
 
-Each file holds the same benchmarks by name (total_time, downtime, wire_bytes ...), which is how ``compare_to`` pairs two
-files. Warm-ups become pyperf's warm-ups. Knows results, not how they were measured.
+``pyperf.json`` holds all methods, each benchmark under a name of its own, as ``throttled/isal-1/total_time``: two of them compare
+nights, or are merged. ``pyperf/METHOD.json`` holds one method under the metrics' bare names, which is how ``compare_to`` pairs
+two methods. A run of ours is a run of pyperf's with one value. Knows results, not how they were measured.
 """
 
 from __future__ import annotations
 
+import datetime
 import io
-import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import pyperf
 
 from harness.results.metrics import Metric, shown_in
 from harness.results.result import Result, Run
 from harness.results.saving import save_whole
+from harness.units import format_bandwidth
 
 __all__ = ["write_pyperf"]
 
+_Metadata = dict[str, str | int | float]
+
+# pyperf's name -> ours. The first five it knows: it merges no runs in which they differ.
+_FACTS = {
+    "cpu_model_name": "cpu_model",
+    "cpu_count": "cores",
+    "python_version": "python",
+    "load_avg_1min": "load_1min",
+    "cpu_governor": "governor",
+    "kernel": "kernel",
+    "qemu_version": "qemu",
+    "accelerator": "accel",
+    "link": "link",
+    "pageferry_version": "pageferry",
+}
+
 
 def write_pyperf(result: Result, folder: Path) -> list[Path]:
-    """Write ``folder/METHOD.json`` for each method with a completed run.
+    """Write ``folder/pyperf.json`` and ``folder/pyperf/METHOD.json`` for each method with a completed run; nothing without one.
 
     :raises ResultError: they cannot be written.
     """
-    written = []
+    facts = _facts(result)
+    name, whole, written = str(result.scenario.get("name") or "unnamed"), [], []
     for method in dict.fromkeys(run.method for run in result.runs):
-        suite = _suite(result, method)
-        if suite is not None:
-            path = folder / f"{_file_name(method)}.json"
-            text = io.StringIO()
-            suite.dump(text, compact=False)
-            save_whole(text.getvalue().encode(), path, "runs for pyperf")
-            written.append(path)
-    return written
+        completed = [run for run in result.runs if run.method == method and run.status == "completed"]
+        runs = [run for run in completed if run.attempt is None]  # a search's runs differ in what they tried
+        about = facts | {"scenario": name, "method": method}
+        if own := _benchmarks("", runs, about):
+            written.append(_save(own, folder / "pyperf" / f"{_file_name(method)}.json"))
+            whole += _benchmarks(f"{name}/{method}/", runs, about)
+    return [_save(whole, folder / "pyperf.json"), *written] if whole else []
 
 
-def _suite(result: Result, method: str) -> pyperf.BenchmarkSuite | None:
-    completed = [run for run in result.runs if run.method == method and run.status == "completed"]
-    runs = [run for run in completed if run.attempt is None]  # a search's runs differ in what they tried
-    metadata = {"method": method, "scenario": str(result.scenario.get("name") or "unnamed")}
-    benchmarks = [_benchmark(metric, runs, metadata) for metric in shown_in("pyperf")]
-    present = [benchmark for benchmark in benchmarks if benchmark is not None]
-    return pyperf.BenchmarkSuite(present) if present else None
+def _benchmarks(prefix: str, runs: Sequence[Run], about: _Metadata) -> list[pyperf.Benchmark]:
+    """One for each metric that was measured."""
+    counted = [run for run in runs if not run.warmup]
+    metrics = [metric for metric in shown_in("pyperf") if any(metric.of(run) for run in counted)]
+    return [_benchmark(metric, prefix, runs, about, 1 / len(metrics)) for metric in metrics]
 
 
-def _benchmark(metric: Metric, runs: Sequence[Run], metadata: dict[str, str]) -> pyperf.Benchmark | None:
-    """One pyperf run per run of ours; all warm-ups stand before the first, where they were made. pyperf refuses a zero."""
-    counted = [(run, value) for run in runs if not run.warmup and (value := metric.of(run))]
-    if not counted:
-        return None
-    warmups = [(1, value) for run in runs if run.warmup and (value := metric.of(run))]
-    described = metadata | {"name": metric.key.removesuffix("_s"), "unit": metric.unit.stored, "loops": 1}
+def _benchmark(metric: Metric, prefix: str, runs: Sequence[Run], about: _Metadata, share: float) -> pyperf.Benchmark:
+    """One pyperf run per run of ours; all warm-ups stand before the first, where they were made. pyperf refuses a zero.
+
+    ``share``: pyperf adds up what a file's benchmarks took, and here one migration gives a value to each of them.
+    """
+    warm = [run for run in runs if run.warmup]
+    warmups = [(1, value) for run in warm if (value := metric.of(run))]
+    waited_s = sum(run.total_time_s or 0.0 for run in warm)
+    described = about | {"name": prefix + metric.key.removesuffix("_s"), "unit": metric.unit.stored, "loops": 1}
     pyperf_runs = []
-    for run, value in counted:
-        dated = described | ({"date": run.started_at} if run.started_at else {})
-        pyperf_runs.append(pyperf.Run([value], warmups=warmups, metadata=dated, collect_metadata=False))
-        warmups = []
+    for run in runs:
+        if run.warmup or not (value := metric.of(run)):
+            continue
+        # Without it pyperf takes the values' sum for seconds, whatever their unit: years of bytes.
+        own = described | {"duration": share * (waited_s + (run.total_time_s or 0.0))} | _date(run)
+        pyperf_runs.append(pyperf.Run([value], warmups=warmups, metadata=own, collect_metadata=False))
+        warmups, waited_s = [], 0.0
     return pyperf.Benchmark(pyperf_runs)
 
 
+def _facts(result: Result) -> dict[str, str | int | float]:
+    """Of the machine and the link. What is not known is left out."""
+    known = {name: result.environment.get(key) for name, key in _FACTS.items()}
+    link = result.scenario.get("link", {})
+    if "bandwidth_bytes_per_s" in link:
+        known["link_bandwidth"] = format_bandwidth(link["bandwidth_bytes_per_s"])
+    return {name: value for name, value in known.items() if value is not None and value != ""}
+
+
+def _date(run: Run) -> dict[str, str]:
+    """As pyperf writes it: this machine's time, without a zone."""
+    if run.started_at is None:
+        return {}
+    return {"date": datetime.datetime.fromisoformat(run.started_at).astimezone().strftime("%Y-%m-%d %H:%M:%S")}
+
+
+def _save(benchmarks: Sequence[pyperf.Benchmark], path: Path) -> Path:
+    text = io.StringIO()
+    pyperf.BenchmarkSuite(benchmarks).dump(text, compact=False)
+    save_whole(text.getvalue().encode(), path, "runs for pyperf")
+    return path
+
+
 def _file_name(method: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._+-]+", "_", method)
+    return quote(method, safe=" +=,")

@@ -21,7 +21,7 @@ SCENARIO = (
 
 def _older(out: Path) -> dict[str, bytes]:
     save_result(report_samples.live(), out / "result.json")
-    for name in ("report.html", "pyperf/zlib-1.json", "logs/zlib-1-repeat-1/sender.log", "notes.txt"):
+    for name in ("report.html", "pyperf.json", "pyperf/zlib-1.json", "logs/zlib-1-repeat-1/sender.log", "notes.txt"):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_text(f"older {name}")
     return _all(out)
