@@ -14,13 +14,14 @@ from typing import Any
 from harness.results.document import Scalar
 from harness.results.doubt import Doubt
 from harness.results.doubts import KINDS
+from harness.results.identity import Identity
 from harness.results.metrics import METRICS
 from harness.results.result import CpuSeconds, MetricSummary, Result, Run, Sample
 from harness.results.search import Attempt, Frontier
 from harness.results.work import GuestWork, WorkPoint
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "result.md"
-PARTS = (Result, Run, CpuSeconds, GuestWork, WorkPoint, Sample, Attempt, MetricSummary, Frontier)
+PARTS = (Result, Identity, Run, CpuSeconds, GuestWork, WorkPoint, Sample, Attempt, MetricSummary, Frontier)
 HEAD = """# Fields of result.json
 
 `pageferry run` saves one such file, and every page, table and comparison is made of it. This page is made from the models that

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from harness.advise.adviser import Measured
     from harness.advise.subject import Subject
-    from harness.experiment.events import Event
     from harness.results.advice import Advice
 
 __all__ = ["command"]
@@ -70,6 +68,7 @@ def command(
     from harness.advise.subject import read_subject
     from harness.commands.options import check_writable
     from harness.console import make_console, plain
+    from harness.experiment.outputs import ADVICE_FILES, replacing
     from harness.hosts.pinning import on_cores
     from harness.results.advice import Question, save_advice
     from reports.advice.page import write_advice
@@ -77,10 +76,11 @@ def command(
     check_writable(json_file, "advice")
     console, folder = make_console(), out or Path("out", "advise")
     subject = read_subject(guest, dirty_rate)
-    with on_cores(cores) as measured_on:
+    with on_cores(cores) as measured_on, replacing(folder, ADVICE_FILES) as settle:
         measured = _measure(
             console, subject, bandwidth=bandwidth, cores=measured_on, repeats=repeats, folder=folder / "measured"
         )
+        settle()
     question = Question(
         guest=subject.name,
         stream_bytes=round(subject.guest.first_pass_bytes),
@@ -103,14 +103,8 @@ def _measure(
 ) -> Measured:
     from harness.advise.costing import measure
     from harness.console import plain
-    from harness.experiment.outputs import dropping
     from harness.experiment.progress import progress
     from harness.migrator.choose.auto import CANDIDATES
-
-    @contextmanager
-    def shown(title: str) -> Iterator[Callable[[Event], None]]:
-        with progress(console, title) as on_event:
-            yield dropping(on_event, *(folder.parent / name for name in ("advice.json", "advice.html")))
 
     console.print(
         f"{plain(subject.name)}: {len(CANDIDATES)} methods, {repeats} replays each, {cores} cores", soft_wrap=True
@@ -121,7 +115,7 @@ def _measure(
         cores=cores,
         repeats=repeats,
         folder=folder,
-        progress=shown,
+        progress=partial(progress, console),
     )
 
 

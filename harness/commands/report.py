@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +16,10 @@ _RESULT = "result.json"
 
 _EPILOG = """\b
 Examples:
-  pageferry report out/throttled --out out/page
+  pageferry report out/throttled --out out/page           (every run that out/throttled keeps)
+  pageferry report out/throttled/latest --out out/page    (the newest alone)
   pageferry report out/before out/after --out out/page
-  pageferry report out/bench --out out/bench/site     (every result in a folder of out/bench)
+  pageferry report out/bench --out out/bench/site
 """
 
 
@@ -27,21 +29,28 @@ Examples:
 def command(*, folders: tuple[Path, ...], out: Path) -> None:
     """Write a report for each result and an index page over them all.
 
-    DIR is a folder with a result.json, or a folder of such folders; the file itself will do as well.
+    DIR is a folder with a result.json, or one that has such folders in it, however deep; the file itself will do as well.
     """
     from harness.results.result import load_result
     from reports.site.page import write_site
 
-    files = [file for folder in folders for file in _result_files(folder)]
+    files = [file for folder in folders for file in _result_files(folder, out)]
     results = [(file.absolute().parent.name, load_result(file)) for file in files]
     write_site(results, out)
     click.echo(one_line(f"index: {out / 'index.html'}"))
 
 
-def _result_files(path: Path) -> Iterator[Path]:
+def _result_files(path: Path, site: Path) -> Iterator[Path]:
     """What ``path`` stands for; a folder without any result gives the file that is missing, for the error to name."""
     if not path.is_dir() or (path / _RESULT).exists():
         yield path / _RESULT if path.is_dir() else path
         return
-    within = sorted(path.glob(f"*/{_RESULT}"))
+    within = sorted(Path(root, _RESULT) for root, _, files in _walk(path, site.resolve()) if _RESULT in files)
     yield from within or [path / _RESULT]
+
+
+def _walk(path: Path, site: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As ``os.walk``; neither into the site, which has copies of results, nor to what links lead to, such as ``latest``."""
+    for root, folders, files in os.walk(path.resolve() if path.is_symlink() else path):
+        folders[:] = [name for name in folders if Path(root, name).resolve() != site]
+        yield root, folders, files

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.terminal import tell
+
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from harness.experiment.campaign import Campaign, Part
     from harness.results.result import Result
     from harness.scenario.model import Scenario
 
@@ -22,92 +25,126 @@ Examples:
   pageferry run unlimited throttled --only 'zstd-*' --out out/both
   pageferry run my/scenario.toml --set method.isal-1.threads=4
   pageferry run adaptive --set link.bandwidth=100Mbit/s
-  pageferry run convergence --set link.bandwidth=1Gbit/s --only zstd-1
+  pageferry run codecs --tag nightly --out out/nightly
+  pageferry run convergence --resume
 
 \b
-One scenario fills DIR; several fill DIR/NAME each, and DIR/index.html leads to them. An earlier result
-there is replaced as a whole once the first run has finished.
+Every run fills a new folder, OUT/START-ID, and touches no older one; OUT/latest is a link to the newest:
+  OUT/2026-11-28T024107Z-4f2a91/{result.json,report.html,pyperf.json,pyperf,logs}
+  OUT/2026-11-28T024107Z-4f2a91/SCENARIO/...  and index.html above them, of several scenarios or a sweep
+Interrupted (Ctrl-C), it leaves the table, page and files of the runs that finished, and --resume goes on
+with the rest in the same folder.
 Exit status 0: every run completed and verified, or was skipped with its reason. 1: a run failed.
 """
 
 
 @click.command(epilog=_EPILOG, short_help="Run scenarios, measure, and write their reports.")
 @click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for results [out/SCENARIO].")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="OUT",
+    help="Folder for the runs' folders [out/SCENARIO; of several scenarios out].",
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a key of the scenarios.")
 @click.option(
     "--only", multiple=True, metavar="METHOD", help="Run only this method (or shell pattern) and the baseline."
 )
-@click.option("--resume", is_flag=True, help="Continue an interrupted search for frontiers.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Keep this word in the results, such as nightly.")
+@click.option("--resume", is_flag=True, help="Go on with OUT/latest: run what of it has not been run.")
 def command(
-    *, scenarios: tuple[str, ...], out: Path | None, overrides: tuple[str, ...], only: tuple[str, ...], resume: bool
+    *,
+    scenarios: tuple[str, ...],
+    out: Path | None,
+    overrides: tuple[str, ...],
+    only: tuple[str, ...],
+    tags: tuple[str, ...],
+    resume: bool,
 ) -> None:
     """Run each SCENARIO (a shipped one by name, or a TOML file), measure it, and write result.json, report.html and pyperf/."""
-    from harness.console import make_console, plain
+    from harness.console import make_console
+    from harness.experiment.campaign import opened
     from harness.scenario.sweep import load_sweep
-    from reports.site.page import write_site
     from reports.terminal.regrets import print_regrets
 
-    plan = _plan([cell for name in scenarios for cell in load_sweep(name, overrides, only)], out)
+    campaign = _campaign([cell for name in scenarios for cell in load_sweep(name, overrides, only)], out, tags, resume)
     console = make_console()
-    index = plan[0][1].parent / "index.html"
-    stale = [index] if len(plan) > 1 else []
-    results = [_run(console, scenario, folder, stale, resume=resume) for scenario, folder in plan]
-    print_regrets(console, results)
-    if len(plan) > 1:
-        write_site([(scenario.name, result) for (scenario, _), result in zip(plan, results, strict=True)], index.parent)
-        console.print(f"index: {plain(index)}", soft_wrap=True, highlight=False)
-    if any(_went_wrong(result) for result in results):
+    results: dict[str, Result] = {}
+    with opened(campaign):
+        try:
+            for part in campaign.parts:
+                _run(console, campaign, part, results)
+        finally:  # after an interrupt too: of what finished
+            if results:
+                print_regrets(console, list(results.values()))
+            if results and len(campaign.parts) > 1:
+                _write_index(console, campaign, results)
+    if any(_went_wrong(result) for result in results.values()):
         click.get_current_context().exit(1)
 
 
-def _plan(scenarios: list[Scenario], out: Path | None) -> list[tuple[Scenario, Path]]:
-    """A folder for each scenario. :raises UserError: two scenarios of one name would share a folder."""
+def _campaign(scenarios: list[Scenario], out: Path | None, tags: tuple[str, ...], resume: bool) -> Campaign:
+    """:raises UserError: two scenarios of one name would share a folder, or what is to be resumed is of others."""
     from harness.errors import UserError
+    from harness.experiment.campaign import new_campaign, resumed_campaign
 
     names = [scenario.name for scenario in scenarios]
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"{name}: two scenarios of one name would fill one folder; run them apart or rename a file")
-    if len(scenarios) == 1 and out is not None:
-        return [(scenarios[0], out)]
-    base = out or Path("out")
-    if out is None and len(scenarios) > 1 and all(scenario.cell for scenario in scenarios):
-        base /= names[0].partition("+")[0]
-    return [(scenario, base / scenario.name) for scenario in scenarios]
+    files = {name.partition("+")[0] for name in names}  # a sweep's cells are of one
+    base = out or (Path("out") / files.pop() if len(files) == 1 else Path("out"))
+    if resume:
+        if (campaign := resumed_campaign(base, scenarios, tags)) is not None:
+            return campaign
+        tell(f"pageferry: {base}: nothing to go on with: a new run begins")
+    return new_campaign(base, scenarios, tags)
 
 
-def _run(console: Console, scenario: Scenario, folder: Path, stale: list[Path], *, resume: bool) -> Result:
+def _run(console: Console, campaign: Campaign, part: Part, results: dict[str, Result]) -> None:
+    """It and what is made of it; after an interrupt what is made of the runs that finished."""
     from harness.console import plain
-    from harness.errors import UserError
-    from harness.experiment.outputs import dropping
     from harness.experiment.progress import progress
-    from harness.experiment.pyperf_export import write_pyperf
     from harness.experiment.runner import run_scenario
-    from harness.terminal import tell
+    from harness.results.result import load_result
+
+    scenario = part.scenario
+    console.print(f"[bold]{plain(scenario.name)}[/]: {plain(scenario.description)}", highlight=False, soft_wrap=True)
+    try:
+        with progress(console, scenario.name) as shown:
+            on_event, identity = campaign.noting(shown), campaign.identity
+            result = run_scenario(scenario, part.folder, on_event, identity=identity, resume=campaign.resumed)
+    except KeyboardInterrupt:
+        if campaign.has_runs(part):
+            results[scenario.name] = load_result(part.result)
+            _show(console, results[scenario.name], part.folder)
+            tell(f"pageferry: what finished is in {part.folder}; the same command with --resume goes on")
+        elif not campaign.is_used():
+            tell(f"pageferry: no run had finished: {campaign.out} is as it was")
+        raise
+    results[scenario.name] = result
+    _show(console, result, part.folder)
+
+
+def _show(console: Console, result: Result, folder: Path) -> None:
+    from harness.console import plain
+    from harness.experiment.pyperf_export import write_pyperf
     from reports.run.page import write_report
     from reports.terminal.summary import print_summary
 
-    console.print(f"[bold]{plain(scenario.name)}[/]: {plain(scenario.description)}", highlight=False, soft_wrap=True)
-    if resume and scenario.frontier is None:
-        raise UserError(f"--resume: {scenario.name} searches for no frontier, and its repeats begin anew: leave it out")
-    saved, report = folder / "result.json", folder / "report.html"
-    before = saved.stat().st_ino if saved.exists() else None
-    try:
-        with progress(console, scenario.name) as shown:
-            on_event = dropping(shown, *stale)
-            result = run_scenario(scenario, folder, on_event, resume=resume)
-    except KeyboardInterrupt:
-        if saved.exists() and saved.stat().st_ino == before:
-            tell(f"pageferry: no run had finished: {folder} is as it was")
-        elif saved.exists():
-            tell(f"pageferry: what finished is in {saved}; `pageferry report` makes its page")
-        raise
     print_summary(console, result)
     write_pyperf(result, folder)
-    write_report(result, report)
-    console.print(f"result: {plain(saved)}\nreport: {plain(report)}\n", soft_wrap=True, highlight=False)
-    return result
+    write_report(result, folder / "report.html")
+    saved = f"result: {plain(folder / 'result.json')}\nreport: {plain(folder / 'report.html')}\n"
+    console.print(saved, soft_wrap=True, highlight=False)
+
+
+def _write_index(console: Console, campaign: Campaign, results: dict[str, Result]) -> None:
+    from harness.console import plain
+    from reports.site.page import write_index
+
+    write_index(results, campaign.folder)
+    console.print(f"index: {plain(campaign.folder / 'index.html')}", soft_wrap=True, highlight=False)
 
 
 def _went_wrong(result: Result) -> bool:

@@ -18,7 +18,7 @@ import psutil
 from backends import registry
 from harness.hosts import limits
 
-__all__ = ["collect", "cpu_model", "governor", "kvm_problem", "qemu_version", "smt_active", "virtualised"]
+__all__ = ["collect", "cpu_model", "governor", "kvm_problem", "qemu_version", "smt_active", "version_of", "virtualised"]
 
 Scalar = str | int | float | bool | None
 
@@ -48,9 +48,9 @@ def collect(qemu_binary: str = "qemu-system-x86_64") -> dict[str, Scalar]:
         "kvm": kvm_problem() or "can be opened",
         "qemu": qemu_version(qemu_binary),
         "python": platform.python_version(),
-        "pageferry": _version("pageferry"),
+        "pageferry": version_of("pageferry"),
     }
-    facts |= {name.replace(".", "_"): _version(name) for name in _LIBRARIES}
+    facts |= {name.replace(".", "_"): version_of(name) for name in _LIBRARIES}
     for backend in registry.survey():
         facts[f"backend_{backend.name}"] = backend.version if backend.available else f"missing: {backend.reason}"
     return facts
@@ -118,7 +118,8 @@ def _os_name() -> str | None:
         return None
 
 
-def _version(distribution: str) -> str | None:
+def version_of(distribution: str) -> str | None:
+    """Of a distribution that is installed."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:

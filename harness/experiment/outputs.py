@@ -1,4 +1,4 @@
-"""One folder, one experiment: what an older one left stays whole until the new one has something, and goes as a whole then."""
+"""One folder, one advice or certificate: an older one stays whole until the new one has something, and goes as a whole then."""
 
 from __future__ import annotations
 
@@ -10,21 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from harness.errors import ResultError, UserError
-from harness.experiment.events import Event, RunFinished
 
-__all__ = ["CERTIFICATE_FILES", "RUN_FILES", "dropping", "replacing"]
+__all__ = ["ADVICE_FILES", "CERTIFICATE_FILES", "held", "replacing", "told"]
 
-_MADE_OF_RESULTS = ("report.html", "pyperf.json", "pyperf")
-RUN_FILES = ("result.json", "logs", *_MADE_OF_RESULTS)
+ADVICE_FILES = ("advice.json", "advice.html", "measured")
 CERTIFICATE_FILES = ("certificate.json", "certificate.xml", "certificate.html", "logs")
 _ASIDE = ".pageferry-previous"
 
 
 @contextlib.contextmanager
-def replacing(out: Path, names: Sequence[str], *, resume: bool = False) -> Iterator[Callable[[], None]]:
-    """``out`` for a new experiment alone, with those of its files set aside. Gives what to call once the new
-    one has something, and the older one goes; an end before that puts it back. ``resume``: it is the same experiment, and only
-    what was made of its result goes.
+def replacing(out: Path, names: Sequence[str]) -> Iterator[Callable[[], None]]:
+    """``out`` for a new one alone, with those of its files set aside. Gives what to call once the new one has something, and the
+    older one goes; an end before that puts it back.
 
     :raises UserError: another process fills it. :raises ResultError: disk full, no access.
     """
@@ -34,41 +31,27 @@ def replacing(out: Path, names: Sequence[str], *, resume: bool = False) -> Itera
         nonlocal settled
         if not settled:
             settled = True
-            with _told(out):
-                for path in [out / name for name in _MADE_OF_RESULTS] if resume else [aside]:
-                    _remove(path)
+            with told(out):
+                _remove(aside)
 
-    with _held(out):
-        with _told(out):
+    with held(out):
+        with told(out):
             _put_back(aside, out)  # of one that was killed before it had anything
-            if not resume:
-                _set_aside(out, aside, names)
+            _set_aside(out, aside, names)
         try:
             yield settle
         finally:
             if not settled and aside.is_dir():
-                with _told(out):
+                with told(out):
                     for name in names:
                         _remove(out / name)
                     _put_back(aside, out)
 
 
-def dropping(on_event: Callable[[Event], None], *stale: Path) -> Callable[[Event], None]:
-    """``on_event``, and once a run has finished the files ``stale`` are gone: they were made of runs that are replaced."""
-
-    def take(event: Event) -> None:
-        if isinstance(event, RunFinished):
-            for path in stale:
-                path.unlink(missing_ok=True)
-        on_event(event)
-
-    return take
-
-
 @contextlib.contextmanager
-def _held(out: Path) -> Iterator[None]:
-    """The kernel lets go of it however we end."""
-    with _told(out):
+def held(out: Path) -> Iterator[None]:
+    """``out``, made and kept from other processes; the kernel lets go of it however we end. :raises UserError: one has it."""
+    with told(out):
         out.mkdir(parents=True, exist_ok=True)
         folder = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -86,7 +69,8 @@ def _lock(folder: int, out: Path) -> None:
 
 
 @contextlib.contextmanager
-def _told(out: Path) -> Iterator[None]:
+def told(out: Path) -> Iterator[None]:
+    """:raises ResultError: in place of what the system says of ``out``."""
     try:
         yield
     except OSError as exc:

@@ -7,6 +7,7 @@ ends the run in progress, whose parts the lab takes down, and leaves the result 
 from __future__ import annotations
 
 import datetime
+import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,13 +15,15 @@ from pathlib import Path
 
 from harness.errors import MissingError, PageferryError, ResultError, UserError
 from harness.experiment import environment
+from harness.experiment.campaign import saved_result
 from harness.experiment.events import Event, LabOpened, Preparing, RunFinished, RunStarted
 from harness.experiment.frontier import Frontiers
-from harness.experiment.outputs import RUN_FILES, replacing
+from harness.experiment.identity import collect
 from harness.experiment.plan import Plan, Repeats, Turn
 from harness.experiment.trial import Lab
 from harness.hosts.signals import raise_if_arrived
-from harness.results.result import Result, Run, conditions, load_result, save_result
+from harness.results.identity import Identity
+from harness.results.result import Result, Run, conditions, save_result
 from harness.scenario.model import Scenario
 
 __all__ = ["run_scenario", "run_turn"]
@@ -28,20 +31,24 @@ __all__ = ["run_scenario", "run_turn"]
 OnEvent = Callable[[Event], None]
 
 
-def run_scenario(scenario: Scenario, out: Path, on_event: OnEvent, *, resume: bool = False) -> Result:
+def run_scenario(
+    scenario: Scenario, out: Path, on_event: OnEvent, *, identity: Identity | None = None, resume: bool = False
+) -> Result:
     """Run everything; ``out/result.json`` holds what is finished at every moment, ``out/logs`` each run's logs.
-    An older result there stays until the first run has finished. ``resume``: go on from the runs that are there, if any.
+
+    ``identity``: of the command that runs it; None: it is a run of its own. ``resume``: go on from the runs that are there, if any.
 
     :raises MissingError: nothing of it can run here. :raises ResultError: the result cannot be saved.
-    :raises UserError: what is to be resumed is not of this scenario.
+    :raises UserError: there is a result already, or what is to be resumed is not of this scenario.
     """
     path, plan = out / "result.json", _plan(scenario)
-    resume = resume and path.exists()
-    with replacing(out, RUN_FILES, resume=resume) as settle, _Labs(on_event) as labs:
-        if resume:
-            result = _saved(scenario, path)
+    with _Labs(on_event) as labs:
+        if path.is_file():
+            if not resume:
+                raise UserError(f"{path}: is there already, and no result is replaced: choose another folder")
+            result = saved_result(scenario, path)
         else:
-            result = _first_result(scenario, labs.lab_for(scenario))
+            result = _first_result(scenario, labs.lab_for(scenario), identity or collect())
             save_result(result, path)
         on_event(LabOpened(conditions(result)))
         while (turn := plan.next(result.runs)) is not None:
@@ -50,7 +57,6 @@ def run_scenario(scenario: Scenario, out: Path, on_event: OnEvent, *, resume: bo
             run = plan.judged(_one_run(labs, turn, out / "logs", on_event), turn)
             result = plan.concluded(replace(result, runs=(*result.runs, run)))
             save_result(result, path)
-            settle()
             on_event(RunFinished(run))
     return result
 
@@ -58,6 +64,7 @@ def run_scenario(scenario: Scenario, out: Path, on_event: OnEvent, *, resume: bo
 def run_turn(lab: Lab, turn: Turn, logs: Path, on_event: OnEvent) -> Run:
     """A run, whatever becomes of it: what this machine lacks is skipped with its reason, what fails carries its error."""
     raise_if_arrived()
+    shutil.rmtree(logs / turn.name, ignore_errors=True)  # of one that an interrupt ended, which is made anew
     nothing = Run(turn.method.name, turn.repeat, turn.warmup, status="failed", started_at=_now())
     try:
         run = lab.run(turn.method, logs / turn.name, on_event)
@@ -100,17 +107,10 @@ def _plan(scenario: Scenario) -> Plan:
     return Repeats(scenario) if scenario.frontier is None else Frontiers(scenario)
 
 
-def _first_result(scenario: Scenario, lab: Lab) -> Result:
+def _first_result(scenario: Scenario, lab: Lab, identity: Identity) -> Result:
     """What is known before the first run."""
     facts = environment.collect(getattr(scenario.guest, "qemu", "qemu-system-x86_64")) | lab.describe()
-    return Result(scenario.told(), facts, memory_classes=lab.memory_classes())
-
-
-def _saved(scenario: Scenario, path: Path) -> Result:
-    result = load_result(path)
-    if dict(result.scenario) != scenario.told():
-        raise UserError(f"{path}: was run with other settings than these: give those again, or leave --resume out")
-    return result
+    return Result(scenario.told(), facts, memory_classes=lab.memory_classes(), identity=identity)
 
 
 def _one_run(labs: _Labs, turn: Turn, logs: Path, on_event: OnEvent) -> Run:

@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import ResultError
+from harness.results.identity import LATEST
 from harness.results.saving import save_whole
 
 __all__ = ["Document", "Scalar"]
@@ -48,8 +49,11 @@ class Document(Generic[T]):
         save_whole(self.dump(document), path, self._name)
 
     def file_of(self, path: Path) -> Path:
-        """``path``, or the file in it where it is a folder."""
-        return path / f"{self._name}.json" if path.is_dir() else path
+        """``path``; where it is a folder, the file in it, or else in the newest run's folder in it."""
+        own, newest = path / f"{self._name}.json", path / LATEST / f"{self._name}.json"
+        if not path.is_dir():
+            return path
+        return newest if newest.is_file() and not own.exists() else own
 
     def read(self, path: Path) -> T:
         """A file, or a folder that holds one. :raises ResultError: with the file and the first thing wrong."""

@@ -15,6 +15,7 @@ from harness.results.document import Document, Scalar
 from harness.results.doubt import Doubt
 from harness.results.doubt_lists import read_doubts, tell_doubts
 from harness.results.doubts import NotPreallocated, Said
+from harness.results.identity import Identity
 from harness.results.search import Attempt, Frontier
 from harness.results.work import GuestWork
 
@@ -222,6 +223,8 @@ class Result:
     """What makes the summary other than it seems."""
     frontiers: tuple[Frontier, ...] = ()
     """Of a scenario that searches, in place of ``summary``: its runs differ in what they tried."""
+    identity: Identity | None = None
+    """Which run made it; null: a file from before results said so."""
     schema: int = SCHEMA
     """Of this document; fields are added, never renamed."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from reports import html
 from reports.run import page, view
 from reports.sweep.page import across, sections
 
-__all__ = ["write_site"]
+__all__ = ["write_index", "write_site"]
 
 _MOST_CHARACTERS = 60
 
@@ -45,11 +45,23 @@ def write_site(results: Sequence[tuple[str, Result]], out: Path) -> None:
     Each file is whole or absent, and the index comes last: it never links to a page that is not there.
     :raises ResultError: a file cannot be written.
     """
-    entries = []
-    for (label, result), folder in zip(results, _folders(label for label, _ in results), strict=True):
+    folders = _folders(label for label, _ in results)
+    for (_, result), folder in zip(results, folders, strict=True):
         save_result(result, out / folder / "result.json")
         page.write_report(result, out / folder / "report.html")
-        entries.append(Entry(view.card(label, result), f"{folder}/report.html", f"{folder}/result.json"))
+    _write_index(results, folders, out)
+
+
+def write_index(results: Mapping[str, Result], out: Path) -> None:
+    """``out/index.html`` over results by their folders in ``out``, where their pages are. :raises ResultError: no room."""
+    _write_index(list(results.items()), list(results), out)
+
+
+def _write_index(results: Sequence[tuple[str, Result]], folders: Sequence[str], out: Path) -> None:
+    entries = [
+        Entry(view.card(label, result), f"{folder}/report.html", f"{folder}/result.json")
+        for (label, result), folder in zip(results, folders, strict=True)
+    ]
     found = [result for _, result in results]
     shown, charts = sections(found), across(found)
     index = html.render(

@@ -27,7 +27,8 @@ def runner(monkeypatch):
     module = type(sys)("harness.experiment.runner")
     module.runs, module.error, module.seen = (small_run("original"), small_run("isal-1")), None, []
 
-    def run_scenario(scenario, out, on_event, *, resume=False):
+    def run_scenario(scenario, out, on_event, *, identity, resume):
+        assert identity.run_id in out.parts
         module.seen.append((scenario, out))
         for index, run in enumerate(module.runs, 1):
             on_event(RunStarted(run.method, run.repeat, index, len(module.runs), run.warmup))
@@ -78,20 +79,21 @@ def test_run_writes_everything_and_prints_the_table(runner, capsys, tmp_path):
     assert cli.main(["run", "throttled", "--out", str(tmp_path), "--set", "repeats=1"]) == 0
     out = capsys.readouterr().out
     for path in ("result.json", "report.html", "pyperf/original.json", "pyperf/isal-1.json"):
-        assert (tmp_path / path).is_file(), path
-    assert f"report: {tmp_path / 'report.html'}" in out
+        assert (tmp_path / "latest" / path).is_file(), path
+    assert f"report: {(tmp_path / 'latest').resolve() / 'report.html'}" in out
     assert "[2/2] isal-1, repeat 1: ok, 1000 ms, downtime 40 ms" in out
     row = next(line for line in out.splitlines() if line.lstrip().startswith("isal-1 "))
     assert row.split() == ["isal-1", "1000", "[1000,", "1100]", "-", "95.4", "-50", "%", "-", "1/1", "1"]
     ((scenario, folder),) = runner.seen
-    assert (scenario.repeats, folder) == (1, tmp_path)
+    assert (scenario.repeats, folder) == (1, (tmp_path / "latest").resolve())
 
 
 def test_run_of_several_scenarios_fills_a_folder_each_and_an_index(runner, capsys, tmp_path):
     assert cli.main(["run", "unlimited", "throttled", "--out", str(tmp_path)]) == 0
-    assert [folder for _, folder in runner.seen] == [tmp_path / "unlimited", tmp_path / "throttled"]
-    assert (tmp_path / "throttled" / "report.html").is_file()
-    index = tmp_path / "index.html"
+    newest = (tmp_path / "latest").resolve()
+    assert [folder for _, folder in runner.seen] == [newest / "unlimited", newest / "throttled"]
+    assert (newest / "throttled" / "report.html").is_file()
+    index = newest / "index.html"
     assert "throttled/report.html" in index.read_text()
     assert f"index: {index}" in capsys.readouterr().out
 
@@ -124,7 +126,7 @@ def test_the_exit_status_tells_whether_every_run_is_good(runner, run, status, ca
 def test_interrupted_says_where_the_finished_runs_are(runner, capsys, tmp_path):
     runner.error = KeyboardInterrupt()
     assert cli.main(["run", "throttled", "--out", str(tmp_path)]) == 130
-    assert str(tmp_path / "result.json") in capsys.readouterr().err
+    assert f"what finished is in {(tmp_path / 'latest').resolve()}" in capsys.readouterr().err
 
 
 def test_sigterm_ends_like_ctrl_c_and_the_handler_is_put_back(runner, tmp_path, monkeypatch):
@@ -132,7 +134,7 @@ def test_sigterm_ends_like_ctrl_c_and_the_handler_is_put_back(runner, tmp_path, 
     real = runner.run_scenario
 
     def terminated(*args, **settings):
-        real(*args)
+        real(*args, **settings)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(5)
 
