@@ -103,7 +103,9 @@ def _trust(result: Result) -> str:
         return f"Nothing was verified: no run checked that the {what} arrived intact."
     if good < len(runs):
         return f"Only {good} of {plural(len(runs), 'completed run')} had their {what} verified."
-    return f"All {plural(len(runs), 'completed run')} had their {what} verified."
+    lost = sum(run.status in ("failed", "timeout") for run in result.runs if not run.warmup)
+    others = f" {lost} more did not complete." if lost else ""
+    return f"All {plural(len(runs), 'completed run')} had their {what} verified.{others}"
 
 
 def sentences(result: Result, best: str | None) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from reports.run.details import (
     parameters,
     warnings,
 )
+from reports.run.failures import failures
 from reports.run.fallbacks import alerts
 from reports.run.felt import Felt, felt
 from reports.run.frontiers import DEFINITIONS as FRONTIER_DEFINITIONS
@@ -54,6 +55,7 @@ class PageView:
     name: str
     question: str
     facts: tuple[tuple[str, str], ...]
+    failures: tuple[str, ...]
     verdict: Verdict
     frontiers: Frontiers | None
     figures: Table
@@ -76,6 +78,7 @@ class Card:
     name: str
     question: str
     facts: tuple[tuple[str, str], ...]
+    failures: tuple[str, ...]
     alerts: tuple[str, ...]
     sentences: tuple[str, ...]
 
@@ -99,6 +102,7 @@ def page(result: Result) -> PageView:
         name=facts.scenario_text(result, "name", "unnamed scenario"),
         question=facts.scenario_text(result, "description", ""),
         facts=_facts(result, facts.plan_text(result)),
+        failures=failures(result),
         verdict=verdict(result),
         frontiers=searched,
         figures=every_figure(result),
@@ -127,6 +131,7 @@ def card(label: str, result: Result) -> Card:
         name=facts.scenario_text(result, "name", "unnamed scenario"),
         question=facts.scenario_text(result, "description", ""),
         facts=_facts(result, ", ".join(counts)),
+        failures=failures(result),
         alerts=alerts(result),
         sentences=searched.sentences if searched else verdict(result).sentences,
     )
