@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.results.saving import save_whole
-from reports.drawing.chart import javascript
+from reports.drawing.bundle import javascript
 
 __all__ = ["Download", "download", "page_script", "render", "script_json", "write_whole"]
 

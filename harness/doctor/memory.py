@@ -12,7 +12,7 @@ from harness.guests.verify import dump_bytes
 from harness.hosts import limits
 from harness.hosts.rundir import LOGS_BYTES, scratch_base
 from harness.hosts.touch import touch_rates
-from harness.streams.memory.cache import ELSEWHERE, cache_dir
+from harness.results.cache import ELSEWHERE, cache_dir
 from harness.units import MIB, format_bytes, format_duration, format_rate
 
 __all__ = ["MEMORY_LOOKS"]

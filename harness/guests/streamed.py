@@ -18,13 +18,13 @@ from typing import ClassVar, Literal, Self
 import scenarios
 from harness.guests.contract import Crossing, Ends, Glimpse, Guest, OnGlimpse, Place
 from harness.names import unknown
+from harness.results.cache import cache_dir
 from harness.results.document import Scalar
 from harness.scenario.fault import Fault, shown
 from harness.scenario.kinds import GuestSettings
 from harness.scenario.methods import Method
 from harness.scenario.model import Scenario
 from harness.streams.memory import memory
-from harness.streams.memory.cache import cache_dir
 from harness.streams.memory.settings import MemorySettings
 from harness.streams.replay import Player, Report, feed_argv, sink_argv
 from harness.streams.streamfile import StreamFile, open_stream

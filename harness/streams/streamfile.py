@@ -19,8 +19,8 @@ import xxhash
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import MissingError, ResultError, UserError
+from harness.results.cache import ELSEWHERE, cache_dir
 from harness.results.saving import save_whole
-from harness.streams.memory.cache import ELSEWHERE, cache_dir
 from harness.streams.recording import layout
 from harness.streams.recording.reader import Recording, open_recording
 from harness.units import format_bytes

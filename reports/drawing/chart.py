@@ -5,22 +5,20 @@ The SVG is what a page shows first, prints, and keeps where JavaScript is off.
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import altair as alt
 import vl_convert
 
+from reports.drawing.bundle import VEGALITE
 from reports.drawing.parts import Spec
 from reports.drawing.theme import CONFIG
 from reports.printable import printable
 
-__all__ = ["Chart", "Section", "finished", "javascript"]
+__all__ = ["Chart", "Section", "finished"]
 
 _STATIC_WIDTH = 640
-_VEGALITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 Section = Literal["charts", "felt", "offload", "choices"]
 
@@ -48,12 +46,6 @@ def finished(key: str, title: str, caption: str, drawn: Spec, section: Section =
 
 def _static(key: str, spec: dict[str, Any]) -> str:
     """The SVG of ``spec``. Identifiers get the chart's key: several SVGs share one page."""
-    svg = vl_convert.vegalite_to_svg({**spec, "width": _STATIC_WIDTH}, vl_version=_VEGALITE)
+    svg = vl_convert.vegalite_to_svg({**spec, "width": _STATIC_WIDTH}, vl_version=VEGALITE)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{key}-\1"', svg)
     return re.sub(r"url\(#([^)]+)\)", rf"url(#{key}-\1)", svg)
-
-
-@functools.cache
-def javascript() -> str:
-    """Vega, Vega-Lite and vega-embed in one script of about 0.9 MB without imports (2 s to bundle, once per process)."""
-    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_VEGALITE))

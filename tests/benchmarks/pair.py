@@ -23,9 +23,9 @@ from queue import Empty, SimpleQueue
 from backends import registry
 from harness.experiment.trial import Lab
 from harness.migrator.session import keep_freed_memory
+from harness.results.cache import cache_dir
 from harness.scenario.methods import PairMethod
 from harness.scenario.model import load_scenario
-from harness.streams.memory.cache import cache_dir
 from harness.streams.synthetic import StreamSpec, synthetic_stream
 from harness.wire.qemu.stream import QStreamParser
 

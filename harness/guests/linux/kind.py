@@ -18,9 +18,9 @@ from harness.guests.qemu_guest import QemuGuest
 from harness.guests.qemu_kind import CONSOLE, Beating, Pulse, Sides
 from harness.qemu.memory import GuestMemory
 from harness.qemu.survey import survey
+from harness.results.cache import cache_dir
 from harness.results.document import Scalar
 from harness.scenario.model import Scenario
-from harness.streams.memory.cache import cache_dir
 from harness.units import MIB
 
 __all__ = ["Linux"]

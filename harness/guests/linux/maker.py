@@ -21,7 +21,7 @@ from harness.guests.linux.cpio import Tree, archive, data_file
 from harness.guests.linux.debian import Debian
 from harness.guests.linux.gather import Gathered, gather
 from harness.guests.linux.recipe import KERNEL, Recipe
-from harness.streams.memory.cache import ELSEWHERE
+from harness.results.cache import ELSEWHERE
 
 __all__ = ["Made", "make"]
 

@@ -21,11 +21,11 @@ from harness.guests.stress import Command, Console, Status, StressConfig, Verify
 from harness.guests.stress.layout import Layout
 from harness.guests.verify import dump_bytes, verify
 from harness.qemu.memory import GuestMemory
+from harness.results.cache import cache_dir
 from harness.scenario.fault import Fault
 from harness.scenario.model import Scenario
 from harness.scenario.part import Bytes
 from harness.streams.memory import memory
-from harness.streams.memory.cache import cache_dir
 from harness.streams.memory.settings import MemorySettings
 from harness.units import MIB, format_bytes
 

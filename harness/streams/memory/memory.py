@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import MissingError, UserError
-from harness.streams.memory.cache import ELSEWHERE
+from harness.results.cache import ELSEWHERE
 from harness.streams.memory.pagegen import BLOCK_PAGES, PAGE_BYTES, PageStream, blocks
 from harness.streams.memory.settings import PageClass
 from harness.streams.memory.tokens import Bytes, Ids, Raw
