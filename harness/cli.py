@@ -41,6 +41,7 @@ _COMMANDS = {
     "compare": "harness.commands.compare",
     "qualify": "harness.commands.qualify",
     "opencl": "harness.commands.opencl",
+    "tls": "harness.commands.tls",
 }
 
 _EPILOG = """\b

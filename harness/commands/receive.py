@@ -22,6 +22,11 @@ connected to when the migration's first bytes are here. If a sender leaves befor
 A sender can make this process hold 16 GiB of codecs' history, and some 256 MiB besides.
 
 \b
+Reachable from other hosts, encrypted, with certificates by which both halves know each other (`pageferry tls init --help`):
+  pageferry receive --tls pki --listen tcp:node2:4444 --to unix:/run/pf-dst.sock
+DIR has ca-cert.pem, server-cert.pem and server-key.pem. Any client's certificate of that CA will do; or say --tls-peer NAME.
+
+\b
 Settings may stand in a JSON document, with times in seconds. --config there.json, or - and standard input:
   {"listen": "tcp:127.0.0.1:4444", "target": "unix:/run/pf-dst.sock", "threads": 2, "timeout_s": 60}
 

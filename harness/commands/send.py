@@ -28,6 +28,11 @@ this; where QEMU is another one (libvirt):
   pageferry send --from unix:/run/pf-src.sock --socket-owner libvirt-qemu ...
 
 \b
+To another host, encrypted, with certificates by which both halves know each other (`pageferry tls init --help` makes some):
+  pageferry send --tls pki --from unix:/run/pf-src.sock --to tcp:node2:4444 --backend zstd
+DIR has ca-cert.pem, client-cert.pem and client-key.pem. The receiver's certificate must be for node2; or say --tls-peer NAME.
+
+\b
 So that QEMU stops its guest when what is left and what is still under way fit into the downtime (a QMP socket of its own):
   pageferry send --from unix:/run/pf-src.sock --to tcp:127.0.0.1:4444 --backend zstd \\
       --qmp unix:/run/qmp2.sock --downtime 300ms

@@ -8,11 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated
 
-from harness.migrator.transport.contract import Access
+from harness.errors import UserError
+from harness.migrator.transport.contract import Access, Tls
 
-__all__ = ["LEAST_BATCH_BYTES", "MOST_BATCH_BYTES", "ReceiveConfig", "SendConfig", "Setting", "SocketSettings"]
+__all__ = [
+    "LEAST_BATCH_BYTES",
+    "MOST_BATCH_BYTES",
+    "LinkSettings",
+    "ReceiveConfig",
+    "SendConfig",
+    "Setting",
+    "SocketSettings",
+]
 
 _MOST_THREADS = 256
 _SHORTEST_S = 1e-6
@@ -71,11 +81,40 @@ class SocketSettings:
         return Access(int(self.socket_mode or "600", 8), self.socket_owner, self.socket_group)
 
 
-_INSECURE = Setting("--insecure", "Allow unencrypted memory beyond this machine.")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings(SocketSettings):
+    """Who may read what crosses the link, and who may be at its other end."""
+
+    tls: Annotated[
+        str | None,
+        Setting("--tls", "Encrypt the link, with the certificates in this folder; see below.", "DIR"),
+    ] = None
+    tls_peer: Annotated[
+        str | None,
+        Setting(
+            "--tls-peer",
+            "Name that the other half's certificate must have [see below].",
+            "NAME",
+            pattern="[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,252}",
+            words="a host's name or address",
+        ),
+    ] = None
+    insecure: Annotated[bool, Setting("--insecure", "Allow unencrypted memory beyond this machine.")] = False
+
+    @property
+    def certificates(self) -> Tls | None:
+        """None: the link is not to be encrypted. :raises UserError: a name to be checked, and nothing that has one."""
+        if self.tls is not None:
+            return Tls(Path(self.tls), self.tls_peer)
+        if self.tls_peer is not None:
+            raise UserError(
+                f"--tls-peer {self.tls_peer}: only certificates have names; give --tls DIR too, or leave it out"
+            )
+        return None
 
 
 @dataclass(frozen=True, slots=True)
-class SendConfig(SocketSettings):
+class SendConfig(LinkSettings):
     """``source``: where the source QEMU connects, ``unix:PATH`` or ``tcp:HOST:PORT``. ``target``: any transport's address."""
 
     source: Annotated[str, Setting("--from", "Address to listen on for the source QEMU's migrate.", "ADDRESS")]
@@ -120,7 +159,6 @@ class SendConfig(SocketSettings):
     wait_s: Annotated[
         float, Setting("--wait", "How long to try to reach `pageferry receive` [60s].", low=_SHORTEST_S)
     ] = 60.0
-    insecure: Annotated[bool, _INSECURE] = False
     without_return_path: Annotated[
         bool,
         Setting("--without-return-path", "Also carry a migration whose arrival no destination confirms; see below."),
@@ -128,7 +166,7 @@ class SendConfig(SocketSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiveConfig(SocketSettings):
+class ReceiveConfig(LinkSettings):
     """``listen``: any transport's address. ``target``: the destination QEMU's, ``unix:PATH`` or ``tcp:HOST:PORT``."""
 
     listen: Annotated[str, Setting("--listen", "Address to listen on for `pageferry send`.", "ADDRESS")]
@@ -144,4 +182,3 @@ class ReceiveConfig(SocketSettings):
         float,
         Setting("--wait", "How long to try to reach that QEMU once the first bytes are here [60s].", low=_SHORTEST_S),
     ] = 60.0
-    insecure: Annotated[bool, _INSECURE] = False

@@ -46,7 +46,10 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
     """
     keep_freed_memory()
     target = endpoint_for_qemu(config.target, "--to", insecure=config.insecure)
-    with endpoint_for_halves(config.listen, "--listen", insecure=config.insecure).listen(config.access) as listener:
+    place = endpoint_for_halves(config.listen, "--listen", insecure=config.insecure, tls=config.certificates)
+    for warning in filter(None, (place.exposure, target.exposure)):
+        say(warning)
+    with place.listen(config.access) as listener:
         say(f"ready: listening on {listener.address}")
         reception = Reception(listener, say)
         while True:
@@ -213,6 +216,7 @@ class _Receiver:
             batches_digest=self._digest.hexdigest(),
             sender_heard=True,
             confirmed=self._delivery.confirmed,
+            tls=self._link.transport.secured(),
             **asdict(own_usage()),
         )
 

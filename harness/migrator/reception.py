@@ -4,13 +4,13 @@ first that is agreed on. Whoever comes while a sender is served is told so.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import selectors
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TypeVar
 
 from harness.errors import PageferryError, PeerError
@@ -25,6 +25,9 @@ Agreed = TypeVar("Agreed")
 
 _GREETING_S = 10.0
 """For a whole greeting, however its bytes come."""
+
+_HANDSHAKE_S = 2.0
+"""Of that, for the transport's own beginning, where it has one (TLS)."""
 
 _FULL_S = 0.1
 _MOST_GUESTS = 64
@@ -66,7 +69,7 @@ class Reception:
         if None in ready:
             guests += [_Guest(link) for link in self._accepted()]
         for guest in [one for one in guests if one not in ready and one.deadline_s <= time.monotonic()]:
-            self._leave(guest, guests, PeerError(f"no whole greeting within {_GREETING_S:.0f} s"))
+            self._leave(guest, guests, PeerError(f"no whole greeting within {guest.limit_s:g} s"))
         if len(guests) > _MOST_GUESTS:
             self._leave(guests[0], guests, PeerError(f"more than {_MOST_GUESTS} connections greet at once"))
         return [guest for guest in guests if guest in ready]
@@ -106,7 +109,7 @@ class Reception:
         link.close()
         self._say(f"refused a connection: {why}")
 
-    @contextmanager
+    @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
         """Meanwhile others are refused, by a thread of its own, as far as we may open one more file."""
         try:
@@ -129,6 +132,8 @@ class Reception:
         poll.register(end, select.POLLIN)
         while end not in [descriptor for descriptor, _ in poll.poll()]:
             for link in self._accepted():
+                with contextlib.suppress(OSError):
+                    link.transport.open(_HANDSHAKE_S)  # so that it can be told
                 self._refuse(link, PeerError("another sender is being served; try again when it has ended"))
 
 
@@ -137,11 +142,23 @@ class _Guest:
 
     def __init__(self, link: FrameLink) -> None:
         self.link = link
-        self.deadline_s = time.monotonic() + _GREETING_S
+        self._came_s = time.monotonic()
+
+    @property
+    def limit_s(self) -> float:
+        """In which it must have come as far as it is about to."""
+        return _GREETING_S if self.link.transport.is_open else _HANDSHAKE_S
+
+    @property
+    def deadline_s(self) -> float:
+        """By which it must have."""
+        return self._came_s + self.limit_s
 
     def hello(self) -> Hello | None:
         """The greeting, once it is whole. :raises PeerError: it cannot become one."""
-        message = self.link.receive(0.0)
-        if self.link.ended:
-            raise PeerError("it left before its greeting was whole")
-        return message if isinstance(message, Hello) else None
+        while True:
+            message = self.link.receive(0.0)
+            if self.link.ended:
+                raise PeerError("it left before its greeting was whole")
+            if message is not None or not self.link.transport.holds_some():
+                return message if isinstance(message, Hello) else None

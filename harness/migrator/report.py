@@ -12,6 +12,7 @@ from typing import Literal
 from harness.migrator.choose import method_policy
 from harness.migrator.outcome import Outcome
 from harness.migrator.steering import switchover
+from harness.migrator.transport.contract import Secured
 from harness.results.doubt import Doubt
 from harness.results.doubts import Fallback, Opaque, SteeringEnded
 
@@ -46,6 +47,7 @@ class ReceiverReport(Usage):
     batches_digest: str
     sender_heard: bool
     confirmed: bool
+    tls: Secured | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ class SenderReport(Carried):
     prepare_s: float | None
     prepared_histories: int | None
     steering: SteeringReport | None
+    tls: Secured | None = None
 
     def doubts(self) -> Iterator[Doubt]:
         """Whatever makes the figures other than they seem."""

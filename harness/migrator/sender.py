@@ -25,7 +25,7 @@ from harness.migrator.config import SendConfig
 from harness.migrator.entrance import Entrance
 from harness.migrator.report import Carried, SenderReport
 from harness.migrator.session import FrameLink, keep_freed_memory
-from harness.migrator.transport.contract import Endpoint
+from harness.migrator.transport.contract import Endpoint, RefusedError
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
 from harness.units import format_bytes
 from harness.wire.pair.forms import Role
@@ -48,8 +48,10 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
     :raises CodecError: a backend failed here or there. :raises QemuError: its QMP, or more connections than one.
     """
     keep_freed_memory()
-    target = endpoint_for_halves(config.target, "--to", insecure=config.insecure)
+    target = endpoint_for_halves(config.target, "--to", insecure=config.insecure, tls=config.certificates)
     source = endpoint_for_qemu(config.source, "--from", insecure=config.insecure)
+    for warning in filter(None, (target.exposure, source.exposure)):
+        say(warning)
     crew = crew_of(config.backend, config.level, config.options, config.fallback, config.threads)
     with ExitStack() as stack:
         stack.callback(crew.close)
@@ -91,6 +93,7 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
         prepare_s=None if prepared is None else prepared[0],
         prepared_histories=None if prepared is None else prepared[1],
         steering=None if steering is None else steering.report(),
+        tls=link.transport.secured(),
     )
 
 
@@ -175,6 +178,8 @@ def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink,
     """:raises _NobodyError: nobody answers, or who does leaves without a word, as a tunnel does whose other end finds nobody."""
     try:
         link = FrameLink(target.dial(_GREETING_TIMEOUT_S), Role.RECEIVER)
+    except RefusedError as exc:
+        raise PeerError(f"{target}: {exc}") from exc
     except OSError as exc:
         raise _NobodyError(target.why_unreachable(exc, "start `pageferry receive` there")) from exc
     session = secrets.token_hex(8)

@@ -18,7 +18,7 @@ from typing import TypeVar
 from harness.errors import FrameError, PageferryError, PeerError
 from harness.hosts.limits import cores
 from harness.migrator.report import Usage
-from harness.migrator.transport.contract import Transport
+from harness.migrator.transport.contract import RefusedError, Transport
 from harness.wire.pair.decoder import MessageDecoder, encode
 from harness.wire.pair.forms import Message, Role
 from harness.wire.pair.messages import Error
@@ -75,13 +75,15 @@ class FrameLink:
             elif self._deadline_s is not None and time.monotonic() >= self._deadline_s:
                 raise PeerError(f"the link to the {self.other} broke while receiving: timed out")
         if not self._decoder.idle:
-            raise FrameError(f"the link to the {self.other} ended inside a frame")
+            raise FrameError(f"the link to the {self.other} ended inside a frame{self._decoder.hint}")
 
     def receive(self, timeout_s: float | None) -> Message | None:
         """The message that the next bytes complete; None: none yet, or the other half has ``ended``. Raises as ``messages``."""
         began_s = time.monotonic()
         try:
             count = self.transport.recv_into(self._decoder.get_buffer()[:_PIECE_BYTES], timeout_s)
+        except RefusedError as exc:
+            raise PeerError(f"the {self.other}: {exc}") from exc
         except OSError as exc:
             self.ended = not isinstance(exc, TimeoutError)
             raise PeerError(f"the link to the {self.other} broke while receiving: {exc.strerror or exc}") from exc

@@ -1,7 +1,8 @@
 """What the halves' link is to be, whatever it is made of: a stream of bytes both ways. Knows no frames, no sockets.
 
 A kind is one class that extends ``Endpoint``, and one line in ``registry.py``, or one entry point in the group
-``pageferry.transports``, under the name with which its addresses begin. Encryption, or several connections at once, is such a kind.
+``pageferry.transports``, under the name with which its addresses begin. Several connections at once are such a kind. What encrypts
+is none: it is laid over any of them (``tls.py``).
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
 from harness.errors import UserError
 
-__all__ = ["Access", "Endpoint", "Listener", "PathLook", "Transport"]
+__all__ = ["Access", "Endpoint", "Listener", "PathLook", "RefusedError", "Secured", "Tls", "Transport"]
+
+
+class RefusedError(OSError):
+    """Who is at the other end is not to be spoken to, or will not speak to us; no other try helps. Its text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +40,30 @@ class PathLook:
     bytes_per_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """With whose certificates a link is encrypted. ``folder``: as QEMU has it. ``peer``: the name that the other half's certificate
+    must have; None: the host that is dialled, and whoever the CA knows where we listen."""
+
+    folder: Path
+    peer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """What the two ends agreed on. ``tls_peer``: the names in the other end's certificate."""
+
+    tls_version: str
+    tls_cipher: str
+    tls_handshake_s: float
+    tls_peer: tuple[str, ...]
+
+
 class Transport(abc.ABC):
     """One link. One thread at a time sends, one receives; any may ask and close. Whatever breaks it is an ``OSError``."""
+
+    is_open = True
+    """Whether both ends know each other: False while they are still about to, which is what ``recv_into`` then does first."""
 
     dead_after_s: ClassVar[float] = 30.0
     """Of silence. As long as libvirt waits by default (keepalive_interval 5, keepalive_count 5)."""
@@ -53,7 +81,22 @@ class Transport(abc.ABC):
 
     @abc.abstractmethod
     def fileno(self) -> int:
-        """For poll: readable when there is something to receive, or the peer's end."""
+        """For poll: readable when there is something to receive that we do not hold already, or the peer's end."""
+
+    def holds_some(self) -> bool:
+        """Whether something came that poll does not show any more: receive it before you wait."""
+        return False
+
+    def open(self, timeout_s: float) -> bool:  # noqa: ARG002 - most are from the beginning
+        """Get to know each other, as far as that goes in this time; whether it is done.
+
+        :raises RefusedError: we do not want to, or the other end does not.
+        """
+        return True
+
+    def secured(self) -> Secured | None:
+        """None: nothing is encrypted here."""
+        return None
 
     @abc.abstractmethod
     def has_hung_up(self) -> bool:
@@ -114,6 +157,16 @@ class Endpoint(abc.ABC):
     def __str__(self) -> str:
         """For the head of a line about it."""
         return f"{self.option} {self.text}"
+
+    @property
+    def host(self) -> str | None:
+        """The name or address under which the user knows the host there; None: this place has none."""
+        return None
+
+    @property
+    def exposure(self) -> str | None:
+        """A warning for the user, where what goes there crosses a network as it is."""
+        return None
 
     @classmethod
     @abc.abstractmethod

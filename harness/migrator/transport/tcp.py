@@ -79,7 +79,7 @@ def _u32(info: bytes, at: int) -> int:
 
 
 class TcpEndpoint(SocketEndpoint):
-    """A kind over TCP that encrypts is one with ``in_the_clear`` False."""
+    """A kind over TCP that encrypts by itself is one with ``in_the_clear`` False."""
 
     transport: ClassVar[type[SocketTransport]] = TcpTransport
     in_the_clear: ClassVar[bool] = True
@@ -103,10 +103,26 @@ class TcpEndpoint(SocketEndpoint):
         if cls.in_the_clear and not insecure and not all(_is_loopback(info[4]) for info in infos):
             raise UserError(
                 f"{option} {text}: not a loopback address, and the guest's whole memory would cross the network unencrypted and "
-                "unauthenticated; use a tunnel to loopback (ssh -L, WireGuard), or --insecure on a network that you trust"
+                "unauthenticated; use --tls DIR between the halves, a tunnel to loopback (ssh -L, WireGuard), or --insecure on a "
+                "network that you trust"
             )
         # A name may mean both families; who listens at "localhost" is then looked for at 127.0.0.1 first, as ever.
         return cls(text, option, sorted(dict.fromkeys((int(info[0]), info[4]) for info in infos)))
+
+    @property
+    def host(self) -> str | None:
+        """As it was written, without an interface's name."""
+        return _parsed(self.text, self.option)[0].partition("%")[0]
+
+    @property
+    def exposure(self) -> str | None:
+        """Any of its addresses is another host's, or this one's towards others."""
+        if not self.in_the_clear or all(_is_loopback(place) for _, place in self.places):
+            return None
+        return (
+            f"warning: {self}: --insecure: the guest's memory crosses the network unencrypted, and nobody is asked who he is; "
+            "--tls DIR between the halves does both"
+        )
 
     def _bind(self, bound: socket.socket, access: Access | None) -> SocketListener:
         self.require_no_access(access)

@@ -7,7 +7,7 @@ import numpy as np
 from harness.errors import FrameError
 from harness.wire.pair.fields import WrongMessageError
 from harness.wire.pair.forms import Message
-from harness.wire.pair.frame import HEADER_BYTES, Header, decode_header, encode_header
+from harness.wire.pair.frame import HEADER_BYTES, Header, decode_header, encode_header, tls_hint
 from harness.wire.pair.messages import MESSAGES
 from harness.wire.pair.states import Session
 
@@ -36,6 +36,11 @@ class MessageDecoder:
     def idle(self) -> bool:
         """No message has begun: the link may end here."""
         return self._header is None and self._fill == 0
+
+    @property
+    def hint(self) -> str:
+        """What may be wrong where the link ended inside this message."""
+        return tls_hint(self._head)
 
     def get_buffer(self) -> memoryview:
         """Where the next bytes go; never empty, never past the end of the message."""

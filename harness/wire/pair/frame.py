@@ -19,7 +19,7 @@ import xxhash
 
 from harness.errors import FrameError
 
-__all__ = ["HEADER_BYTES", "Header", "Kind", "decode_header", "digest", "encode_header"]
+__all__ = ["HEADER_BYTES", "Header", "Kind", "decode_header", "digest", "encode_header", "tls_hint"]
 
 _HEADER = struct.Struct("<4sBBBBQIIIIQQQQ")
 _MAGIC = b"PFR1"
@@ -76,6 +76,11 @@ def encode_header(header: Header) -> bytes:
     return head + digest(head).to_bytes(8, "little")
 
 
+def tls_hint(data: bytes | bytearray) -> str:
+    """What to do where this is how a record of TLS begins, an alert or a handshake (RFC 8446, 5.1); else nothing."""
+    return "; the other end speaks TLS: give --tls here too" if data[0] in {21, 22} and data[1] == 3 else ""
+
+
 def decode_header(data: bytes | bytearray, position: int) -> Header:
     """The 64 bytes that start at byte ``position`` of the link; what its fields say is not checked yet.
 
@@ -84,9 +89,8 @@ def decode_header(data: bytes | bytearray, position: int) -> Header:
     magic, kind, *fields, zero, check = _HEADER.unpack(data)
     where = f"at byte {position} of the link"
     if magic != _MAGIC:
-        raise FrameError(
-            f"{where}: not a pageferry frame (begins {magic!r}); is the other end pageferry, of this version?"
-        )
+        hint = tls_hint(data) or "; is the other end pageferry, of this version?"
+        raise FrameError(f"{where}: not a pageferry frame (begins {magic!r}){hint}")
     if check != digest(memoryview(data)[:-8]) or zero:
         raise FrameError(f"{where}: a frame's header was damaged on the way")
     try:

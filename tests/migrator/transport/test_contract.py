@@ -6,7 +6,8 @@ import ast
 import select
 import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from pairs import wait_until
 
 import harness.migrator
-from harness.migrator.transport.contract import Listener, Transport
+from harness.migrator.transport.contract import Listener, Tls, Transport
 from harness.migrator.transport.memory import memory_pair
 from harness.migrator.transport.registry import endpoint_for_halves
 
@@ -24,19 +25,35 @@ MUCH = bytes(16 << 20)
 """More than any of them holds on the way."""
 
 
-@pytest.fixture(params=["tcp:127.0.0.1:0", "unix:{}/s", "memory:here"], ids=lambda text: text.partition(":")[0])
-def listener(request, tmp_path) -> Iterator[Listener]:
-    with endpoint_for_halves(request.param.format(tmp_path), "--listen").listen() as found:
-        yield found
+@pytest.fixture(params=["tcp", "unix", "memory", "tcp in TLS", "unix in TLS", "memory in TLS"])
+def tls(request, lab_folder) -> Tls | None:
+    return Tls(lab_folder, "localhost") if "TLS" in request.param else None
 
 
 @pytest.fixture
-def ends(listener) -> Iterator[Ends]:
-    dialled = endpoint_for_halves(listener.address, "--to").dial(5)
-    accepted = listener.accept()
-    assert accepted is not None
-    with closing(dialled), closing(accepted):
-        yield dialled, accepted
+def listener(request, tmp_path, tls) -> Iterator[Listener]:
+    scheme = request.node.callspec.params["tls"].partition(" ")[0]
+    text = {"tcp": "tcp:127.0.0.1:0", "unix": f"unix:{tmp_path}/s", "memory": "memory:here"}[scheme]
+    with endpoint_for_halves(text, "--listen", tls=tls).listen() as found:
+        yield found
+
+
+@contextmanager
+def dialling(listener: Listener, tls: Tls | None) -> Iterator[Future[Transport]]:
+    """In a thread of its own: it may wait for the other end."""
+    with ThreadPoolExecutor(1) as pool:
+        dialled = pool.submit(endpoint_for_halves(listener.address, "--to", tls=tls).dial, 20)
+        yield dialled
+    dialled.result().close()
+
+
+@pytest.fixture
+def ends(listener, tls) -> Iterator[Ends]:
+    with dialling(listener, tls) as dialled:
+        assert is_readable(listener, 20)
+        with closing(accepted := listener.accept()):
+            assert accepted.open(20)
+            yield dialled.result(), accepted
 
 
 def is_readable(end: Transport | Listener, timeout_s: float = 0.0) -> bool:
@@ -134,19 +151,27 @@ def test_a_closed_link_says_so_and_bears_a_second_close(ends):
         ends[0].send_parts([b"x"])
 
 
-def test_a_listener_knows_who_waits_and_refuses_when_it_is_closed(listener):
+def test_a_listener_knows_who_waits_and_refuses_when_it_is_closed(listener, tls):
     assert listener.accept() is None
     assert not is_readable(listener)
-    to = endpoint_for_halves(listener.address, "--to")
-    with closing(to.dial(5)):
-        assert is_readable(listener, 5)
-        accepted = listener.accept()
-        assert accepted is not None
-        accepted.close()
+    with dialling(listener, tls):
+        assert is_readable(listener, 20)
+        with closing(accepted := listener.accept()):
+            assert accepted.open(20)
     for _ in range(2):
         listener.close()
     with pytest.raises((ConnectionRefusedError, FileNotFoundError)):
-        to.dial(5)
+        endpoint_for_halves(listener.address, "--to", tls=tls).dial(5)
+
+
+def test_what_came_and_poll_does_not_show_is_told(ends):
+    ends[1].send_parts([b"abcdef"])
+    room, came = memoryview(bytearray(1)), b""
+    while len(came) < 6:
+        assert ends[0].holds_some() or is_readable(ends[0], 20)
+        came += room[:count] if (count := ends[0].recv_into(room, 0.0)) else b""
+    assert came == b"abcdef"
+    assert not ends[0].holds_some()
 
 
 def test_only_what_talks_to_qemu_opens_sockets_outside_the_transports():
