@@ -32,6 +32,7 @@ _COMMANDS = {
     "run": "harness.commands.run",
     "advise": "harness.commands.advise",
     "list": "harness.commands.listing",
+    "bench": "harness.commands.bench",
     "doctor": "harness.commands.doctor",
     "send": "harness.commands.send",
     "receive": "harness.commands.receive",

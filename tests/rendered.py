@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import advice_samples
+import bench_samples
 import certificate_samples
 import frontier_samples
 import offload_samples
@@ -12,11 +13,12 @@ import report_samples
 from every_sample import SAMPLES
 
 from reports.advice.page import render_advice
+from reports.bench.page import render_bench
 from reports.certificate.page import render_certificate, render_certificate_comparison
 from reports.run.charts.build import Charts, build
 from reports.run.page import render_comparison, render_report
 
-__all__ = ["advice", "certificate", "certificates", "charts", "comparison", "report"]
+__all__ = ["advice", "bench", "certificate", "certificates", "charts", "comparison", "report"]
 
 _RESULTS = {**SAMPLES, "convergence": frontier_samples.convergence}
 
@@ -55,3 +57,9 @@ def certificates(a: str, b: str) -> str:
 def advice() -> str:
     """An advice's page."""
     return render_advice(advice_samples.advice())
+
+
+@functools.cache
+def bench() -> str:
+    """A bench's page."""
+    return render_bench(bench_samples.bench())

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import datetime
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 import pyperf
 
+from harness.results.document import Scalar
 from harness.results.metrics import Metric, shown_in
 from harness.results.result import Result, Run
 from harness.results.saving import save_whole
 from harness.units import format_bandwidth
 
-__all__ = ["write_pyperf"]
+__all__ = ["Metadata", "machine_facts", "pyperf_date", "save_suite", "write_pyperf"]
 
-_Metadata = dict[str, str | int | float]
+Metadata = dict[str, str | int | float]
 
 # pyperf's name -> ours. The first five it knows: it merges no runs in which they differ.
 _FACTS = {
@@ -51,19 +52,19 @@ def write_pyperf(result: Result, folder: Path) -> list[Path]:
         runs = [run for run in completed if run.attempt is None]  # a search's runs differ in what they tried
         about = facts | {"scenario": name, "method": method}
         if own := _benchmarks("", runs, about):
-            written.append(_save(own, folder / "pyperf" / f"{_file_name(method)}.json"))
+            written.append(save_suite(own, folder / "pyperf" / f"{_file_name(method)}.json"))
             whole += _benchmarks(f"{name}/{method}/", runs, about)
-    return [_save(whole, folder / "pyperf.json"), *written] if whole else []
+    return [save_suite(whole, folder / "pyperf.json"), *written] if whole else []
 
 
-def _benchmarks(prefix: str, runs: Sequence[Run], about: _Metadata) -> list[pyperf.Benchmark]:
+def _benchmarks(prefix: str, runs: Sequence[Run], about: Metadata) -> list[pyperf.Benchmark]:
     """One for each metric that was measured."""
     counted = [run for run in runs if not run.warmup]
     metrics = [metric for metric in shown_in("pyperf") if any(metric.of(run) for run in counted)]
     return [_benchmark(metric, prefix, runs, about, 1 / len(metrics)) for metric in metrics]
 
 
-def _benchmark(metric: Metric, prefix: str, runs: Sequence[Run], about: _Metadata, share: float) -> pyperf.Benchmark:
+def _benchmark(metric: Metric, prefix: str, runs: Sequence[Run], about: Metadata, share: float) -> pyperf.Benchmark:
     """One pyperf run per run of ours; all warm-ups stand before the first, where they were made. pyperf refuses a zero.
 
     ``share``: pyperf adds up what a file's benchmarks took, and here one migration gives a value to each of them.
@@ -77,29 +78,34 @@ def _benchmark(metric: Metric, prefix: str, runs: Sequence[Run], about: _Metadat
         if run.warmup or not (value := metric.of(run)):
             continue
         # Without it pyperf takes the values' sum for seconds, whatever their unit: years of bytes.
-        own = described | {"duration": share * (waited_s + (run.total_time_s or 0.0))} | _date(run)
+        own = described | {"duration": share * (waited_s + (run.total_time_s or 0.0))}
+        if run.started_at is not None:
+            own["date"] = pyperf_date(run.started_at)
         pyperf_runs.append(pyperf.Run([value], warmups=warmups, metadata=own, collect_metadata=False))
         warmups, waited_s = [], 0.0
     return pyperf.Benchmark(pyperf_runs)
 
 
-def _facts(result: Result) -> dict[str, str | int | float]:
-    """Of the machine and the link. What is not known is left out."""
-    known = {name: result.environment.get(key) for name, key in _FACTS.items()}
-    link = result.scenario.get("link", {})
-    if "bandwidth_bytes_per_s" in link:
-        known["link_bandwidth"] = format_bandwidth(link["bandwidth_bytes_per_s"])
+def machine_facts(environment: Mapping[str, Scalar]) -> Metadata:
+    """Of an environment, by pyperf's names. What is not known is left out."""
+    known = {name: environment.get(key) for name, key in _FACTS.items()}
     return {name: value for name, value in known.items() if value is not None and value != ""}
 
 
-def _date(run: Run) -> dict[str, str]:
+def _facts(result: Result) -> Metadata:
+    link = result.scenario.get("link", {})
+    if "bandwidth_bytes_per_s" not in link:
+        return machine_facts(result.environment)
+    return machine_facts(result.environment) | {"link_bandwidth": format_bandwidth(link["bandwidth_bytes_per_s"])}
+
+
+def pyperf_date(when: str) -> str:
     """As pyperf writes it: this machine's time, without a zone."""
-    if run.started_at is None:
-        return {}
-    return {"date": datetime.datetime.fromisoformat(run.started_at).astimezone().strftime("%Y-%m-%d %H:%M:%S")}
+    return datetime.datetime.fromisoformat(when).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _save(benchmarks: Sequence[pyperf.Benchmark], path: Path) -> Path:
+def save_suite(benchmarks: Sequence[pyperf.Benchmark], path: Path) -> Path:
+    """Write one file that pyperf reads. :raises ResultError: it cannot be written."""
     text = io.StringIO()
     pyperf.BenchmarkSuite(benchmarks).dump(text, compact=False)
     save_whole(text.getvalue().encode(), path, "runs for pyperf")

@@ -1,0 +1,1 @@
+"""Codecs alone: speed and ratio, in tables and charts."""

@@ -1,0 +1,1 @@
+"""What a bench looks like drawn."""
