@@ -1,4 +1,4 @@
-"""Backends for the conformance suite: two that keep the contract, and others that each break it in one way."""
+"""Backends for the conformance suite: one that keeps the contract, and others that each break it in one way."""
 
 from __future__ import annotations
 
@@ -31,32 +31,6 @@ class Good(Backend):
         except zlib.error as exc:
             raise self._error(f"damaged: {exc}") from exc
         if len(raw) != raw_bytes or not inflater.eof or inflater.unused_data:
-            raise self._error(f"{len(data)} bytes are not a batch of {raw_bytes}")
-        return raw
-
-
-class Stateful(Good):
-    """Keeps its window between batches."""
-
-    info = BackendInfo(name="stateful", stateful=True)
-
-    def __init__(self, level=None, **options):
-        super().__init__(level, **options)
-        self._deflater, self._inflater = zlib.compressobj(1), zlib.decompressobj()
-
-    def compress(self, data):
-        packed = self._deflater.compress(data) + self._deflater.flush(zlib.Z_SYNC_FLUSH)
-        return len(packed).to_bytes(4, "little") + packed
-
-    def decompress(self, data, raw_bytes):
-        self._checked_raw_bytes(raw_bytes)
-        if len(data) < 4 or int.from_bytes(data[:4], "little") != len(data) - 4:
-            raise self._error(f"{len(data)} bytes have another length inside")
-        try:
-            raw = self._inflater.decompress(data[4:], raw_bytes + 1)
-        except zlib.error as exc:
-            raise self._error(f"damaged: {exc}") from exc
-        if len(raw) != raw_bytes or self._inflater.unconsumed_tail or self._inflater.unused_data:
             raise self._error(f"{len(data)} bytes are not a batch of {raw_bytes}")
         return raw
 
@@ -248,10 +222,6 @@ class Counts(Good):
 
     def decompress(self, data, raw_bytes):
         return super().decompress(data[4:], raw_bytes)
-
-
-class HiddenState(Stateful):
-    info = BackendInfo(name="hidden-state")
 
 
 class DiesAfterError(Good):

@@ -27,7 +27,7 @@ from harness.wire.pair.messages import (
     Welcome,
 )
 
-HELLO = Hello("x", ("none", "zlib"), 1, 1, "zlib", {})
+HELLO = Hello("x", ("none", "zlib"), 1, "zlib", {})
 
 
 def whole(message: Message) -> bytes:
@@ -86,7 +86,7 @@ def kind_of(frame: bytes) -> Kind:
 EXAMPLES: dict[Kind, Message] = {
     each.kind: each
     for each in (
-        HELLO, Welcome(3), Prepare(1), Prepared(2), Probe(bytes(100)), Probed(1.5, 2.25, 3 << 40), stored(b"abc"),
+        HELLO, Welcome(3), Prepare(1), Prepared(1), Probe(bytes(100)), Probed(1.5, 2.25, 3 << 40), stored(b"abc"),
         Ack(1, 2, 0.25, 0.5, 1.5, 2.25, 3 << 40), Return(b"pong"), ReturnEnd(), End(7, 1 << 40, bytes(range(16))),
         Done({"threads": 2, "counters": {"a": 1.5}}), Error("the device is gone"),
     )

@@ -101,7 +101,7 @@ class Mutator:
             told = json.loads(frame[HEADER_BYTES:])
         if not isinstance(told, dict) or rng.random() < 0.3:
             return document(kind_of(frame), rng.choice(_JSON).encode()[:60_000])
-        key = rng.choice([*told, "protocol", "codecs", "histories", "threads", "options", "report"])
+        key = rng.choice([*told, "protocol", "codecs", "decompress_threads", "threads", "options", "report"])
         told[key] = rng.choice((
             *_NUMBERS, -1, 1.5, True, None, "", "zlib", [], {}, ["none", "nosuch"], ["none", 3], ["none"] * 99, {"backend": []},
             {"backend": "zstd-long", "window": "1GiB"}, {"backend": "zstd-long", "window": {}}, "x" * 5000, 10**300,

@@ -85,7 +85,7 @@ def _wrong_size(rig: Rig) -> str:
 @rule(RULES, "absurd-size", "a size that no batch has is refused before anything is allocated for it")
 def _absurd_size(rig: Rig) -> str:
     packed = rig.pack(sample("text", 4096))
-    sizes = (-1, -4096, MAX_BATCH_BYTES + 1, 1 << 31, (1 << 32) + 4096, 1 << 40, 1 << 70)
+    sizes = (-1, -4096, rig.info.most_restored_bytes + 1, 1 << 31, (1 << 32) + 4096, 1 << 40, 1 << 70)
     for raw_bytes in sizes:
         what = f"a batch asked for as {raw_bytes} bytes"
         _require_modest(_peak_bytes(rig, packed, raw_bytes, what), packed, what)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -21,6 +21,8 @@ _SIZES = (0, 1, 15, 4095, 4096, 4097, 65535, 65536, 65537, 256 << 10, MAX_BATCH_
 _THREADS, _ROUNDS, _PATIENCE_S = 8, 50, 120
 _WBITS = {"deflate": -15, "zlib": 15, "gzip": 31}
 _MOST_LEVELS = 16
+_OWN_THREADS = (1, 2, 3)
+_GROUPS = ((1, 1), (70_000, 0, 4096, 9), (5000,), (*[1 << 20] * 8, MAX_BATCH_BYTES), (4 << 20, 4 << 20, 1), (0, 4096))
 
 
 @rule(RULES, "identity", "info is complete and consistent, and probe answers with one line")
@@ -207,6 +209,37 @@ def _order(rig: Rig) -> str:
         raw = reader.decompress(packed[number], len(batches[number]))
         require_equal(raw, batches[number], f"batch {number} of {len(batches)}")
     return "in theirs" if rig.info.stateful else "backwards"
+
+
+@rule(
+    RULES,
+    "hold",
+    "what a stateful backend holds comes back with the batch behind it, for any number of threads of its own",
+)
+def _hold(rig: Rig) -> str:
+    if not rig.info.stateful:
+        return "it keeps no history"
+    cases = [(threads, sizes) for threads in _OWN_THREADS for sizes in _GROUPS]
+    for threads in _OWN_THREADS:
+        writer, reader = rig.make(), rig.make()
+        writer.threads = threads
+        for sizes in _GROUPS:
+            batches = [sample(KINDS[(number + 2) % len(KINDS)], size, number) for number, size in enumerate(sizes)]
+            packed = [_given(writer.hold, data) for data in batches[:-1]] + [_given(writer.compress, batches[-1])]
+            raw = reader.decompress(b"".join(packed), sum(sizes))
+            require_equal(raw, b"".join(batches), f"batches of {', '.join(map(str, sizes))} bytes, {threads} threads")
+        rig.close()
+    return (
+        f"{len(cases)} groups of up to {max(map(sum, _GROUPS))} bytes, with {', '.join(map(str, _OWN_THREADS))} threads"
+    )
+
+
+def _given(take: Callable[[Buffer], Buffer], data: bytes) -> bytes:
+    """What comes out for a buffer that is then overwritten."""
+    given = bytearray(data)
+    packed = bytes(take(given))
+    _scribble(given, data, take.__name__)
+    return packed
 
 
 @rule(RULES, "format", "output in a format that Python's zlib knows is decoded by it")

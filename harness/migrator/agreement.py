@@ -59,19 +59,17 @@ def _opener(name: str) -> type[Backend]:
 
 
 def _serials(codecs: tuple[type[Backend], ...], hello: Hello) -> dict[int, Serial]:
-    """Each codec that keeps history, as often as the sender has it, with its options."""
+    """Each codec that keeps history, with the sender's options."""
     stateful = {number: (cls, _told(cls, hello)) for number, cls in enumerate(codecs) if cls.info.stateful}
     try:
-        held_bytes = sum(cls(**options).history_bytes for cls, options in stateful.values()) * hello.histories
+        instances = {number: cls(**options) for number, (cls, options) in stateful.items()}
+        held_bytes = sum(backend.history_bytes for backend in instances.values())
         if held_bytes > MOST_HISTORY_BYTES:
             raise FrameError(
                 f"the sender asks for histories of {format_bytes(held_bytes)} together; a receiver gives at most "
-                f"{format_bytes(MOST_HISTORY_BYTES)}: use fewer --threads, or a smaller window (--option window=...)"
+                f"{format_bytes(MOST_HISTORY_BYTES)}: use a smaller window (--option window=...)"
             )
-        return {
-            number: Serial([cls(**options) for _ in range(hello.histories)])
-            for number, (cls, options) in stateful.items()
-        }
+        return {number: Serial(backend) for number, backend in instances.items()}
     except BackendError as exc:
         raise FrameError(f"the sender's options: {str(exc)[:_WORDS_CHARACTERS]}") from exc
 

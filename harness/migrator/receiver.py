@@ -16,10 +16,11 @@ from dataclasses import asdict, replace
 
 import xxhash
 
-from harness.errors import CodecError, FrameError, PageferryError, PeerError
+from harness.errors import CodecError, PageferryError, PeerError
 from harness.migrator.agreement import MOST_IN_FLIGHT_BYTES, Agreement, agree
 from harness.migrator.carry import preparation
 from harness.migrator.carry.codec import Decoder, Restored
+from harness.migrator.carry.groups import Groups
 from harness.migrator.carry.pipeline import Failure, OrderedPipeline, Window, spawn
 from harness.migrator.choose import rehearsal
 from harness.migrator.config import ReceiveConfig
@@ -30,7 +31,7 @@ from harness.migrator.reception import Reception
 from harness.migrator.report import ReceiverReport
 from harness.migrator.session import FrameLink, cores, keep_freed_memory, own_usage
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
-from harness.wire.pair.messages import Ack, Batch, Done, End, Layout, Prepare, Probe, Return, ReturnEnd, Welcome
+from harness.wire.pair.messages import Ack, Batch, Done, End, Prepare, Probe, Return, ReturnEnd, Welcome
 
 __all__ = ["run_receiver"]
 
@@ -83,12 +84,12 @@ class _Receiver:
         self._delivery = Delivery(target)
         self._codecs = agreement.codecs
         self._serials = agreement.serials
-        self._turns = dict.fromkeys(self._serials, 0)
+        self._groups = Groups(self._serials)
         self._threads = agreement.threads
         self._session = agreement.session
         self._window = Window(MOST_IN_FLIGHT_BYTES, link.transport.has_hung_up)
         self._failure = Failure(self._stop)
-        self._pipeline: OrderedPipeline[tuple[Batch, int], Restored] = OrderedPipeline(
+        self._pipeline: OrderedPipeline[tuple[tuple[Batch, ...], int], tuple[Restored, ...]] = OrderedPipeline(
             "decompress", self._threads, self._open_decoder, self._deliver, self._failure, at_once=cores()
         )
         self._decoders: list[Decoder] = []
@@ -137,10 +138,13 @@ class _Receiver:
         self._link.close()
 
     def _read(self) -> End:
-        """Batches to the codecs until END. :raises FrameError: out of order, or unknown here. :raises PeerError: no END."""
-        expected = 0
+        """Batches to the codecs until END, held ones with what ends them.
+
+        :raises FrameError: out of order, or unknown here. :raises PeerError: no END.
+        """
         for message in self._link.messages():
             if isinstance(message, End):
+                self._groups.require_whole()
                 self._delivery.end()
                 return message
             if isinstance(message, Probe):
@@ -148,30 +152,27 @@ class _Receiver:
             elif isinstance(message, Prepare):
                 preparation.answer(self._link, message, self._serials)
             elif isinstance(message, Batch):
-                if message.sequence != expected:
-                    raise FrameError(f"batch {message.sequence} came where {expected} was due")
+                group = self._groups.add(message)
                 if not self._window.acquire(_held_bytes(message)):
                     break
                 self.begun = True
                 self._came_s.append(time.monotonic())
-                self._pipeline.submit((message, self._turn(message)))
-                expected += 1
+                if group is not None:
+                    self._pipeline.submit(group)
         raise PeerError("the sender closed the link before the end of the stream")
 
-    def _turn(self, batch: Batch) -> int:
-        """Its number among those of its codec, where that keeps history."""
-        if batch.layout is Layout.STORED or batch.codec not in self._turns:
-            return 0
-        turn = self._turns[batch.codec]
-        self._turns[batch.codec] += 1
-        return turn
-
-    def _open_decoder(self) -> tuple[Callable[[tuple[Batch, int]], Restored], Callable[[], None]]:
+    def _open_decoder(
+        self,
+    ) -> tuple[Callable[[tuple[tuple[Batch, ...], int]], tuple[Restored, ...]], Callable[[], None]]:
         decoder = Decoder(self._codecs, self._serials)
         self._decoders.append(decoder)
         return lambda item: decoder.decode(*item), decoder.close
 
-    def _deliver(self, restored: Restored) -> None:
+    def _deliver(self, group: tuple[Restored, ...]) -> None:
+        for restored in group:
+            self._deliver_one(restored)
+
+    def _deliver_one(self, restored: Restored) -> None:
         self._delivery.deliver(restored.raw)
         self._digest.update(restored.message.raw_digest.to_bytes(8, "little"))
         self._batches += 1

@@ -135,17 +135,15 @@ def _prepare_history(
         return None
     began_s = time.monotonic()
     ready = preparation.prepare(link, crew.codecs.index(serial.name), serial)
-    lanes = len(serial.lanes)
-    if policy is not None and ready == lanes:
+    if policy is not None and ready:
         policy.prepared(choice)
-    if ready < lanes:
-        size = format_bytes(lanes * serial.lanes[0].history_bytes)
+    if not ready:
+        size = format_bytes(serial.backend.history_bytes)
         say(
-            f"warning: memory is short here or at the receiver, so that {ready} of {lanes} histories were prepared; {serial.name} "
-            f"may take {size} at each end; where a limit of memory is near, use --threads 1, a smaller --option window=..., or "
-            "zstd"
+            f"warning: memory is short here or at the receiver, so that no history was prepared; {serial.name} may take {size} and "
+            "more at each end; where a limit of memory is near, use a smaller --option window=..., or zstd"
         )
-    return time.monotonic() - began_s, ready
+    return time.monotonic() - began_s, int(ready)
 
 
 def _find_receiver(
@@ -204,7 +202,6 @@ def _hello(session: str, config: SendConfig, crew: Crew) -> Hello:
     return Hello(
         session=session,
         codecs=crew.codecs,
-        histories=crew.lanes,
         backend=config.backend,
         options=config.options,
         decompress_threads=config.decompress_threads or max(1, round(crew.threads * crew.decompress_share)),

@@ -13,7 +13,6 @@ from broken_backends import (
     CountsWords,
     DiesAfterError,
     Good,
-    HiddenState,
     KeepsInput,
     KeepsTheGil,
     LevelBreaks,
@@ -28,7 +27,6 @@ from broken_backends import (
     ReturnsMoreThanAsked,
     ReturnsView,
     SharesScratch,
-    Stateful,
     TakesAnyLevel,
     TakesAnyOption,
     Text,
@@ -37,6 +35,7 @@ from broken_backends import (
     WrongException,
     WrongOnNdarray,
 )
+from broken_histories import ForgetsWhatItHeld, HiddenState, HoldsNothing, KeepsWhatItHolds, MixesItsThreads, Stateful
 
 from backends.api import BackendInfo, BackendUnavailable
 from backends.conformance import RULES, check
@@ -78,6 +77,10 @@ def test_a_backend_that_keeps_the_contract_passes_every_rule(cls):
         (Counts, "deterministic", "one instance compressed the same 60000 bytes to two different outputs"),
         (HiddenState, "order", ""),
         (DiesAfterError, "recovery", "is stuck"),
+        (HoldsNothing, "hold", "it keeps no history, in which a batch could be held"),
+        (ForgetsWhatItHeld, "hold", "bytes have another sum inside"),
+        (KeepsWhatItHolds, "hold", "hold: the input is still held after the call"),
+        (MixesItsThreads, "hold", "batches of 5000 bytes, 2 threads: gave 5000 bytes for 5000"),
         (NotItsFormat, "format", "zlib says Error -3"),
         (OddInfo, "identity", "default level 12 is not among levels (1, 9)"),
         (OddBatch, "identity", "batch_bytes 5000 is not whole 4 KiB pages"),

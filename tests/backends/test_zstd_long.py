@@ -87,7 +87,7 @@ def test_a_page_of_which_64_bytes_changed_costs_a_tenth_at_most(backend):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda packed: packed[:-1], lambda packed: packed + b"\0", lambda packed: b"\1" + packed[1:]]
+    "damage", [lambda packed: packed[:-1], lambda packed: packed + b"\0", lambda packed: packed[:-1] + b"\1"]
 )
 def test_damage_ends_the_stream_and_says_so(backend, damage):
     writer, reader = backend(), backend()
@@ -123,7 +123,7 @@ def test_a_window_beyond_the_largest_is_refused_before_it_is_allocated(backend):
     # A frame's header with a window of 2 GiB (RFC 8878, 3.1.1.1.2), and an empty last block.
     frame = bytes.fromhex("28b52ffd") + bytes([0x00, (31 - 10) << 3]) + (1).to_bytes(3, "little")
     with pytest.raises(BackendError, match=r"for 4096: .*(memory|too large|error)"):
-        backend().decompress((4096).to_bytes(4, "little") + frame, 4096)
+        backend().decompress(frame + (4096).to_bytes(4, "little"), 4096)
 
 
 @pytest.mark.parametrize("window", ["1MiB", "8MiB"])

@@ -68,6 +68,6 @@ def test_the_codec_does_not_see_it_and_it_is_counted():
 def test_a_history_sees_all():
     backend = _CountingZlib()
     before = _CountingZlib.calls
-    encoder = Encoder(backend, serial=Serial([backend]))
+    encoder = Encoder(backend, serial=Serial(backend))
     encoder.encode(Job(0, batch({"random": 1.0})))
     assert (encoder.incompressible_batches, _CountingZlib.calls) == (0, before + 1)

@@ -1,4 +1,4 @@
-"""One instance for all codec threads: each call in its turn, and nothing behind a failure."""
+"""One instance for all codec threads: each call in its turn, nothing behind a failure, and nothing held without an end."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import pytest
 
 from backends import registry
 from backends.api import BackendError
-from harness.migrator.carry.codec import Encoder, Job
+from harness.migrator.carry.codec import Decoder, Encoder, Job
+from harness.migrator.carry.groups import Groups
 from harness.migrator.carry.serial import Serial
 from harness.wire.batch import PageBatch
 from harness.wire.pair.messages import Layout
 
 
 def serial() -> Serial:
-    return Serial([registry.create("none")])
+    return Serial(registry.create("none"))
 
 
 def test_turns_are_taken_in_order_whoever_comes_first():
@@ -32,26 +33,6 @@ def test_turns_are_taken_in_order_whoever_comes_first():
     with ThreadPoolExecutor(len(turns)) as pool:
         list(pool.map(call, turns))
     assert seen == list(range(40))
-
-
-def test_lanes_take_turns_and_do_not_wait_for_each_other():
-    lanes = [registry.create("none") for _ in range(3)]
-    shared, seen = Serial(lanes), []
-    for turn in (2, 5, 0, 3, 8, 1):  # in order within each lane alone
-        shared.call(turn, lambda backend, turn=turn: seen.append((turn, lanes.index(backend))))
-    assert seen == [(2, 2), (5, 2), (0, 0), (3, 0), (8, 2), (1, 1)]
-
-
-def test_a_failure_in_one_lane_ends_all():
-    shared = Serial([registry.create("none"), registry.create("none")])
-
-    def fail(_):
-        raise BackendError("broken")
-
-    with pytest.raises(BackendError, match="broken"):
-        shared.call(0, fail)
-    with pytest.raises(BackendError, match="its history ended: broken"):
-        shared.call(1, lambda _: None)
 
 
 def test_a_failed_turn_ends_all_later_ones():
@@ -86,10 +67,62 @@ def test_whoever_waits_is_woken_by_the_end():
 def test_history_travels_even_where_it_does_not_shrink():
     """A stored batch would be missing from the receiver's history."""
     cls = registry.load("zstd-long")
-    shared = Serial([cls()])
-    encoder = Encoder(shared.lanes[0], serial=shared)
+    shared = Serial(cls())
+    encoder = Encoder(shared.backend, serial=shared)
     noise = random.Random(2).randbytes(300_000)
     for turn in range(2):
         packed = encoder.encode(Job(turn, PageBatch(memoryview(noise)), turn))
         assert packed.message.layout is Layout.PACKED
     assert packed.message.body_bytes < 10_000
+
+
+@pytest.mark.parametrize(
+    ("announced", "goes_on"),
+    [
+        ({3: 7}, False),
+        ({3: 7, 4: 8}, True),
+        ({3: 7, 4: 9}, False),  # another codec's batch lies between
+        ({}, False),
+    ],
+)
+def test_a_batch_is_followed_only_by_one_that_was_announced_right_behind_it(announced, goes_on):
+    shared = serial()
+    for turn, sequence in announced.items():
+        shared.announce(turn, sequence)
+    assert shared.goes_on(3) is goes_on
+
+
+def jobs(sizes: list[int], most_held_bytes: int) -> list[Job]:
+    return [
+        Job(n, PageBatch(memoryview(random.Random(n % 3).randbytes(size))), n, most_held_bytes=most_held_bytes)
+        for n, size in enumerate(sizes)
+    ]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_is_held_is_bounded_and_the_last_batch_never_is(threads):
+    shared = Serial(registry.create("zstd-long"))
+    shared.backend.threads = threads
+    encoder = Encoder(shared.backend, serial=shared)
+    asked = jobs([100_000] * 7, 250_000)
+    for job in asked:
+        shared.announce(job.turn, job.sequence)
+    packed = [encoder.encode(job).message for job in asked]
+    assert [message.layout.name for message in packed] == ["HELD", "HELD", "PACKED", "HELD", "HELD", "PACKED", "PACKED"]
+    decoder, groups = Decoder((), {1: Serial(registry.create("zstd-long"))}), Groups([1])
+    restored = [
+        bytes(each.raw)
+        for message in packed
+        if (group := groups.add(message.joined())) is not None
+        for each in decoder.decode(*group)
+    ]
+    groups.require_whole()
+    assert restored == [bytes(job.batch.raw) for job in asked]
+
+
+def test_with_a_fallback_nothing_is_held():
+    shared = Serial(registry.create("zstd-long"))
+    encoder = Encoder(shared.backend, registry.create("zlib"), shared)
+    for job in jobs([1000] * 3, 1 << 20):
+        shared.announce(job.turn + 1, job.sequence + 1)
+        assert encoder.encode(job).message.layout is Layout.PACKED

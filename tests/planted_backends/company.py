@@ -69,10 +69,10 @@ class KeepsTheGilRestoring(Good):
 class OneProcess(Good):
     """Hands its input over in a file that all processes of the host share. Its threads wait for one another."""
 
-    threads = threading.Lock()
+    turns = threading.Lock()
 
     def compress(self, data):
-        with self.threads, (Path(tempfile.gettempdir()) / "planted-one-process").open("a+b", buffering=0) as file:
+        with self.turns, (Path(tempfile.gettempdir()) / "planted-one-process").open("a+b", buffering=0) as file:
             os.pwrite(file.fileno(), bytes(data), 0) if not file.truncate(len(data)) else None
             time.sleep(0.0005)  # lets the others run
             return super().compress(os.pread(file.fileno(), len(data), 0).ljust(len(data), b"\0"))

@@ -1,13 +1,15 @@
 """One batch of pages <-> one BATCH message, with a backend between. Runs in codec threads; knows no sockets.
 
-The order of batches matters to a backend that keeps history: its instances stand behind a ``Serial``.
+The order of batches matters to a backend that keeps history: it stands behind a ``Serial``. Where the next batch follows at once,
+what one of them is compressed to may come in a later one's message: it is *held*, and restored with that.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 from backends.api import Backend, BackendError, Buffer
@@ -22,14 +24,16 @@ __all__ = ["Decoder", "Encoder", "Job", "Packed", "Restored"]
 
 
 class Job(NamedTuple):
-    """A batch on its way to a codec. ``turn`` counts the batches of a backend that keeps history; ``choice`` is the policy's, and
-    ``trial`` another that compresses the batch too, to be compared."""
+    """A batch on its way to a codec. ``turn`` counts the batches of a backend that keeps history, which may hold as much as
+    ``most_held_bytes`` once it has this one; ``choice`` is the policy's, and ``trial`` another that compresses the batch too, to be
+    compared."""
 
     sequence: int
     batch: PageBatch
     turn: int = 0
     choice: int = 0
     trial: int | None = None
+    most_held_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What is sent for a job. ``took_s`` to make: CPU time, which other work on the host leaves alone."""
+    """What is sent for a job. ``took_s`` to make: CPU time, which other work on the host leaves alone. What a backend's own threads
+    took is in that of a later batch, if they were not ready."""
 
     message: Batch
     job: Job
@@ -60,12 +65,21 @@ class Restored:
     took_s: float = 0.0
 
 
+class _Made(NamedTuple):
+    """``codec``: HELLO's number of who made it. ``threads_cpu_s``: of its own threads, since the batch before."""
+
+    codec: int
+    packed: Buffer
+    layout: Layout = Layout.PACKED
+    threads_cpu_s: float = 0.0
+
+
 class Encoder:
     """Compresses batches with one backend instance, and with ``fallback`` those at which it fails.
 
     ``codec`` is the backend's number in HELLO, ``fallback_codec`` the fallback's. ``codec_cpu_s`` is the CPU time of its thread
-    in both. With ``serial``, one of whose instances is then ``backend``, each batch is compressed in its turn, and travels so even
-    where it did not shrink: it is part of the history.
+    in both. With ``serial``, whose instance is then ``backend``, each batch is compressed in its turn, and travels so even where it
+    did not shrink: it is part of the history. A fallback gets only what was not held, so that with one nothing is.
     """
 
     def __init__(
@@ -91,23 +105,20 @@ class Encoder:
         self.fallback_bytes = 0
         self.fallback_reason: str | None = None
 
-    @property
-    def instances(self) -> tuple[Backend, ...]:
-        """Those of the backend that it uses, alone or with other encoders."""
-        return (self.backend,) if self._serial is None else self._serial.lanes
-
     def encode(self, job: Job) -> Packed:
         """A message. Data that does not shrink is stored. :raises CodecError: nobody could compress."""
         began_s = time.thread_time()
-        sequence, batch, turn = job.sequence, job.batch, job.turn
+        sequence, batch = job.sequence, job.batch
         raw_digest = digest(batch.raw)
         if not self._stores and not self._is_in_vain(batch):
             plan, pages = split(batch) if self._wants_pages else (b"", batch.raw)
-            codec, packed = self._compress(sequence, pages, turn)
+            made = self._compress(job, pages)
+            began_s -= made.threads_cpu_s
+            codec, packed = made.codec, memoryview(made.packed)
             body_bytes = len(plan) + len(packed)
             if body_bytes < batch.raw_bytes or (self._serial is not None and codec == self._codec):
                 message = Batch(
-                    sequence, codec, Layout.PACKED, batch.page_bytes.bit_length() - 1, batch.raw_bytes,
+                    sequence, codec, made.layout, batch.page_bytes.bit_length() - 1, batch.raw_bytes,
                     len(plan), batch.pages, raw_digest, digest(plan, packed), (plan, packed),
                 )  # fmt: skip
                 return Packed(message, job, time.thread_time() - began_s)
@@ -132,29 +143,36 @@ class Encoder:
         if self._fallback is not None:
             self._fallback.close()
 
-    def _compress(self, sequence: int, pages: memoryview, turn: int) -> tuple[int, memoryview]:
-        """HELLO's number of the codec that did it, and what it made."""
+    def _compress(self, job: Job, pages: memoryview) -> _Made:
         started = time.thread_time()
-        codec = self._codec
         try:
             try:
-                packed = self._packed(pages, turn)
+                made = self._made(job, pages)
             except BackendError as exc:
                 if self._fallback is None:
                     raise
-                codec, packed = self._fallback_codec, self._fallback.compress(pages)
+                made = _Made(self._fallback_codec, self._fallback.compress(pages))
                 self.fallbacks += 1
                 self.fallback_bytes += len(pages)
                 self.fallback_reason = self.fallback_reason or str(exc)
         except BackendError as exc:
-            raise CodecError(f"batch {sequence} of {len(pages)} bytes: {exc}") from exc
-        self.codec_cpu_s += time.thread_time() - started
-        return codec, memoryview(packed)
+            raise CodecError(f"batch {job.sequence} of {len(pages)} bytes: {exc}") from exc
+        self.codec_cpu_s += time.thread_time() - started + made.threads_cpu_s
+        return made
 
-    def _packed(self, pages: memoryview, turn: int) -> Buffer:
-        if self._serial is None:
-            return self.backend.compress(pages)
-        return self._serial.call(turn, lambda backend: backend.compress(pages))
+    def _made(self, job: Job, pages: memoryview) -> _Made:
+        serial = self._serial
+        if serial is None:
+            return _Made(self._codec, self.backend.compress(pages))
+
+        def work(backend: Backend) -> _Made:
+            serial.held_bytes += job.batch.raw_bytes
+            if serial.held_bytes <= job.most_held_bytes and self._fallback is None and serial.goes_on(job.turn):
+                return _Made(self._codec, backend.hold(pages), Layout.HELD, serial.spent_s())
+            serial.held_bytes = 0
+            return _Made(self._codec, backend.compress(pages), Layout.PACKED, serial.spent_s())
+
+        return serial.call(job.turn, work)
 
 
 class Decoder:
@@ -169,25 +187,37 @@ class Decoder:
         self._backends: dict[int, Backend] = {}
         self.codec_cpu_s = 0.0
 
-    def decode(self, batch: Batch, turn: int = 0) -> Restored:
-        """Check the body, restore the slice, check the slice. :raises FrameError: damaged. :raises CodecError: wrong."""
+    def decode(self, group: Sequence[Batch], turn: int = 0) -> tuple[Restored, ...]:
+        """Check the bodies, restore the slices, check the slices, of one batch or of held ones and the one that ends them. ``turn``
+        counts these. :raises FrameError: damaged. :raises CodecError: wrong."""
         began_s = time.thread_time()
-        body = memoryview(batch.parts[0])
-        body_digest = digest(body)
-        batch.require_undamaged(body_digest)
-        if batch.layout is Layout.STORED:
-            check_restored(batch, body, "none", body_digest)
-            return Restored(batch, body, time.thread_time() - began_s)
-        plan, packed = body[: batch.plan_bytes], body[batch.plan_bytes :]
-        page_bytes = 1 << batch.page_shift
-        pages = self._decompress(batch, packed, page_bytes, turn)
-        raw = join(plan, pages, batch.raw_bytes, page_bytes)
-        check_restored(batch, raw, self._name(batch))
-        return Restored(batch, raw, time.thread_time() - began_s)
+        bodies = [memoryview(batch.parts[0]) for batch in group]
+        for batch, body in zip(group, bodies, strict=True):
+            batch.require_undamaged(digest(body))
+        if group[0].layout is Layout.STORED:
+            slices = bodies
+            check_restored(group[0], bodies[0], "none", group[0].body_digest)
+        else:
+            slices = self._restored(group, bodies, turn)
+            for batch, raw in zip(group, slices, strict=True):
+                check_restored(batch, raw, self._name(batch))
+        took_s = (time.thread_time() - began_s) / sum(batch.raw_bytes for batch in group)
+        return tuple(Restored(batch, raw, took_s * batch.raw_bytes) for batch, raw in zip(group, slices, strict=True))
 
-    def _decompress(self, batch: Batch, packed: memoryview, page_bytes: int, turn: int) -> memoryview:
+    def _restored(self, group: Sequence[Batch], bodies: Sequence[memoryview], turn: int) -> list[memoryview]:
+        plans = [body[: batch.plan_bytes] for batch, body in zip(group, bodies, strict=True)]
+        packed = [body[batch.plan_bytes :] for batch, body in zip(group, bodies, strict=True)]
+        sizes_bytes = [batch.pages << batch.page_shift if batch.plan_bytes else batch.raw_bytes for batch in group]
+        pages = self._decompress(group[-1], packed[0] if len(packed) == 1 else b"".join(packed), sum(sizes_bytes), turn)
+        starts = accumulate(sizes_bytes[:-1], initial=0)
+        ends = [*accumulate(sizes_bytes[:-1]), len(pages)]
+        return [
+            join(plan, pages[start:end], batch.raw_bytes, 1 << batch.page_shift)
+            for batch, plan, start, end in zip(group, plans, starts, ends, strict=True)
+        ]
+
+    def _decompress(self, batch: Batch, packed: Buffer, pages_bytes: int, turn: int) -> memoryview:
         serial = self._serials.get(batch.codec)
-        pages_bytes = batch.pages * page_bytes if batch.plan_bytes else batch.raw_bytes
         started = time.thread_time()
         try:
             if serial is not None:

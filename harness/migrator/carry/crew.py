@@ -23,8 +23,8 @@ __all__ = ["Crew", "auto_crew", "crew_of", "single_crew"]
 @dataclass(frozen=True, slots=True)
 class Crew:
     """``codecs`` are HELLO's names; a choice is a number of ``candidates``, 0 where there are none. ``lanes`` is how many batches
-    gain from being compressed at once, and how many instances a backend has that keeps history. ``decompress_share``: see
-    ``BackendInfo``."""
+    gain from being compressed at once, and how many threads of its own a backend has that keeps history. ``serials``: those that
+    keep one, by choice. ``decompress_share``: see ``BackendInfo``."""
 
     backend: str
     level: int | None
@@ -73,10 +73,10 @@ def single_crew(
         _open(probe)
     threads = threads or _default_threads(info)
     lanes = _lanes(info, threads)
-    serial = Serial([probe, *(open_backend() for _ in range(lanes - 1))]) if info.stateful else None
+    serial = _serial(probe, lanes) if info.stateful else None
 
     def open_encoder(_: int) -> Encoder:
-        backend = open_backend() if serial is None else serial.lanes[0]
+        backend = open_backend() if serial is None else serial.backend
         return Encoder(backend, open_fallback() if open_fallback is not None else None, serial)
 
     return Crew(
@@ -98,14 +98,14 @@ def auto_crew(options: Mapping[str, Any], threads: int | None) -> Crew:
     lanes = min(threads, cores())
     classes = [registry.load(candidate.backend) for candidate in found]  # not while pages flow: see ``_opener``
     histories = {
-        number: Serial([classes[number](candidate.level) for _ in range(lanes)])
+        number: _serial(classes[number](candidate.level), lanes)
         for number, candidate in enumerate(found)
         if candidate.history
     }
 
     def open_encoder(choice: int) -> Encoder:
         candidate, serial = found[choice], histories.get(choice)
-        backend = classes[choice](candidate.level) if serial is None else serial.lanes[0]
+        backend = classes[choice](candidate.level) if serial is None else serial.backend
         return Encoder(backend, serial=serial, codec=names.index(candidate.backend))
 
     def close() -> None:
@@ -116,6 +116,11 @@ def auto_crew(options: Mapping[str, Any], threads: int | None) -> Crew:
         AUTO.name, None, None, names, threads, lanes, AUTO.batch_bytes, 1.0,
         open_encoder, histories, close, found,
     )  # fmt: skip
+
+
+def _serial(backend: Backend, threads: int) -> Serial:
+    backend.threads = threads
+    return Serial(backend)
 
 
 def _cpu_limit(options: Mapping[str, Any]) -> int | None:

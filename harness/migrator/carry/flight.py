@@ -10,12 +10,16 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from backends.api import MOST_HELD_BYTES
 from harness.errors import PeerError
 from harness.migrator.carry.pipeline import Window
 from harness.migrator.carry.policy import FlightPolicy
 from harness.migrator.carry.round_trip import RoundTrip
 
 __all__ = ["Flight"]
+
+_HELD_PART = 4
+"""What is held is late by as long as the rest of it takes to come."""
 
 
 class Flight:
@@ -52,6 +56,11 @@ class Flight:
     def window_bytes(self) -> int:
         """How much there may be now."""
         return self._window.limit_bytes
+
+    @property
+    def most_held_bytes(self) -> int:
+        """How much of it a codec with history may keep until more comes."""
+        return min(MOST_HELD_BYTES, self.window_bytes // _HELD_PART)
 
     @property
     def peak_bytes(self) -> int:

@@ -139,8 +139,12 @@ class Forwarder:
 
     def _submit(self, batch: PageBatch) -> None:
         if self._flight.take(batch.raw_bytes):
-            job = Job(self._sequence, batch, turn=self._sequence)
-            self._pipeline.submit(job if self._chooser is None else self._chooser.chosen(job))
+            job = Job(self._sequence, batch, turn=self._sequence, most_held_bytes=self._flight.most_held_bytes)
+            if self._chooser is not None:
+                job = self._chooser.chosen(job)
+            if (serial := self._serials.get(job.choice)) is not None:
+                serial.announce(job.turn, job.sequence)
+            self._pipeline.submit(job)
             self._sequence += 1
             self._parser.batch_bytes = self._flight.batch_bytes
 
@@ -211,7 +215,7 @@ class Forwarder:
 
     def _instances(self) -> list[Backend]:
         """Each that compressed once, also where several threads share it."""
-        return list({id(one): one for encoder in self._encoders for one in encoder.instances}.values())
+        return list({id(encoder.backend): encoder.backend for encoder in self._encoders}.values())
 
     def _report(self, elapsed_s: float, receiver: ReceiverReport) -> Carried:
         counts, encoders = self._parser.counts, self._encoders

@@ -1,9 +1,9 @@
-"""Turns at a backend that keeps history: batches reach its instances in the order of the stream. Knows no batches, no sockets."""
+"""Turns at a backend that keeps history: batches reach its instance in the order of the stream. Knows no batches, no sockets."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 from backends.api import Backend, BackendError
@@ -12,40 +12,63 @@ __all__ = ["Serial"]
 
 Out = TypeVar("Out")
 
+_LINGER_S = 0.001
+"""How long the next turn may take to be announced. Meanwhile the backend's threads are at what they have; and this is all that a
+batch can be late because it waits for another that does not come."""
+
 
 class Serial:
-    """The instances of a backend that keeps history, shared by all codec threads: batches go to them in turn, and each call waits
-    until the one before it at the same instance is over.
+    """The instance of a backend that keeps history, shared by all codec threads: each call waits until the turn before it is over.
+    A call that fails ends it: what would follow could not be restored.
 
-    Several *lanes* work side by side; each sees its share of the batches, and both halves must have as many. A call that fails
-    ends all of them: what would follow it could not be restored.
+    ``announce`` is for a sender, which asks with ``goes_on`` whether what it has may be held.
     """
 
-    def __init__(self, lanes: Sequence[Backend]) -> None:
-        self.lanes = tuple(lanes)
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.held_bytes = 0
         self._changed = threading.Condition()
-        self._done = [0] * len(self.lanes)
+        self._done = 0
+        self._spent_s = 0.0
+        self._announced: dict[int, int] = {}
         self._ended: str | None = None
 
     @property
     def name(self) -> str:
         """The backend's."""
-        return self.lanes[0].info.name
+        return self.backend.info.name
+
+    def announce(self, turn: int, sequence: int) -> None:
+        """The batch ``sequence`` of the stream has this turn, and will come."""
+        with self._changed:
+            self._announced[turn] = sequence
+            self._changed.notify_all()
+
+    def goes_on(self, turn: int) -> bool:
+        """Whether the batch behind that of ``turn`` has the next turn: waits a moment for its announcement."""
+        with self._changed:
+            self._changed.wait_for(lambda: turn + 1 in self._announced or self._ended is not None, _LINGER_S)
+            return self._announced.get(turn + 1, -1) == self._announced.get(turn, -1) + 1
+
+    def spent_s(self) -> float:
+        """CPU seconds of the instance's own threads since this was last asked for, within ``call``."""
+        before_s, self._spent_s = self._spent_s, self.backend.threads_cpu_s
+        return self._spent_s - before_s
 
     def call(self, turn: int, work: Callable[[Backend], Out]) -> Out:
-        """``work`` with the turn's instance, once its earlier turns are over. :raises BackendError: ``work``, or one before it."""
-        nth, lane = divmod(turn, len(self.lanes))
+        """``work`` with the instance, once all earlier turns are over. :raises BackendError: ``work``, or one before it."""
         with self._changed:
-            self._changed.wait_for(lambda: self._done[lane] == nth or self._ended is not None)
+            self._changed.wait_for(lambda: self._done == turn or self._ended is not None)
             if self._ended is not None:
                 raise BackendError(f"backend {self.name!r}: its history ended: {self._ended}")
         try:
-            made = work(self.lanes[lane])
+            made = work(self.backend)
         except BaseException as exc:
             self.stop(str(exc))
             raise
         with self._changed:
-            self._done[lane] += 1
+            self._done += 1
+            self._announced.pop(turn, None)
             self._changed.notify_all()
         return made
 
@@ -56,6 +79,5 @@ class Serial:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Close the instances. No call is under way."""
-        for backend in self.lanes:
-            backend.close()
+        """Close the instance. No call is under way."""
+        self.backend.close()

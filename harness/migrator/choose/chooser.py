@@ -13,7 +13,7 @@ from harness.migrator.choose.auto import Candidate
 from harness.migrator.choose.method_policy import MethodPolicy
 from harness.migrator.report import PolicyReport
 from harness.migrator.transport.contract import Transport
-from harness.wire.pair.messages import Ack
+from harness.wire.pair.messages import Ack, Layout
 
 __all__ = ["Chooser", "with_trial"]
 
@@ -37,6 +37,7 @@ class Chooser:
         self._turns = [0] * len(candidates)
         self._under_way: deque[tuple[int, int]] = deque()
         self._raw_bytes = [0] * len(candidates)
+        self._held: list[Packed] = []
 
     @property
     def expected_bytes_per_s(self) -> float:
@@ -52,17 +53,31 @@ class Chooser:
         return job._replace(turn=turn, choice=choice, trial=trial)
 
     def sent(self, packed: Packed) -> None:
-        """The batch is with the kernel. Called in the order of batches."""
-        choice, batch, trial = packed.job.choice, packed.message, packed.trial
+        """The batch is with the kernel. Called in the order of batches.
+
+        What was held is known in size only with the batch that ends it: each has its share of the whole, by its bytes.
+        """
+        choice, batch = packed.job.choice, packed.message
         with self._lock:
             self._under_way.append((choice, batch.raw_bytes))
             self._raw_bytes[choice] += batch.raw_bytes
-            self._policy.compressed(choice, batch.raw_bytes, batch.body_bytes, packed.took_s)
-            if trial is not None:
-                self._policy.tried(
-                    time.monotonic(), trial.choice, trial.packed_bytes, trial.took_s,
-                    beside=choice, sent_bytes=batch.body_bytes, raw_bytes=batch.raw_bytes,
-                )  # fmt: skip
+            self._held.append(packed)
+            if batch.layout is not Layout.HELD:
+                size = sum(each.message.body_bytes for each in self._held) / sum(
+                    each.message.raw_bytes for each in self._held
+                )
+                for each in self._held:
+                    self._learn(each, round(size * each.message.raw_bytes))
+                self._held = []
+
+    def _learn(self, packed: Packed, body_bytes: int) -> None:
+        choice, raw_bytes, trial = packed.job.choice, packed.message.raw_bytes, packed.trial
+        self._policy.compressed(choice, raw_bytes, body_bytes, packed.took_s)
+        if trial is not None:
+            self._policy.tried(
+                time.monotonic(), trial.choice, trial.packed_bytes, trial.took_s,
+                beside=choice, sent_bytes=body_bytes, raw_bytes=raw_bytes,
+            )  # fmt: skip
 
     def arrived(self, ack: Ack, held_back_s: float) -> None:
         """The receiver confirms the next batch. ``held_back_s``: see ``MethodPolicy``."""

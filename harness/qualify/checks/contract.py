@@ -23,6 +23,7 @@ _REASONS: Mapping[str, str] = {
     "plain-receiver": "the destination knows nothing of the source's settings, and need not have the card",
     "deterministic": "where output is said to be repeatable, reports and golden files rely on it",
     "order": "several threads restore batches in any order",
+    "hold": "with a history, several threads have work only while nobody waits for each batch",
     "format": "a standard format is what lets any host restore",
     "lifecycle": "a sender counts what a backend did, and closes it",
 }

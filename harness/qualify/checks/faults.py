@@ -164,7 +164,7 @@ def _one(encoder: Encoder, decoder: Decoder, unit: memoryview, number: int, cour
     packed = encoder.encode(Job(number, PageBatch(unit)))
     took_ms = (time.perf_counter() - began_s) * 1e3
     try:
-        delivered = decoder.decode(packed.message.joined()).raw
+        delivered = decoder.decode((packed.message.joined(),))[0].raw
     except PageferryError:
         course.refused += 1  # the migration would fail here, and the source guest run on
     else:

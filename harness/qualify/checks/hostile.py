@@ -77,6 +77,6 @@ def _damages(body: bytes) -> Iterator[tuple[str, bytes]]:
 def _delivered(decoder: Decoder, batch: Batch, body: bytes) -> bytes | None:
     """What a guest would get. The body's digest is made to fit, as of damage before it was taken."""
     try:
-        return bytes(decoder.decode(replace(batch, body_digest=digest(body), parts=(body,))).raw)
+        return bytes(decoder.decode((replace(batch, body_digest=digest(body), parts=(body,)),))[0].raw)
     except PageferryError:
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Annotated, Any, ClassVar, Self
 
+from backends.api import MOST_HELD_BYTES
 from harness.errors import FrameError
 from harness.wire.pair.fields import BYTES, DIGEST, WrongMessageError, choice, line, names, number, seconds, table, text
 from harness.wire.pair.forms import Document, Fixed, Message, Raw, Role, declare
@@ -22,7 +23,7 @@ MAX_RAW_BYTES = (4 << 20) + (1 << 18)
 
 _MOST_ERROR_BYTES = 2000
 _MOST_CODECS, _NAME_CHARACTERS = 32, 64
-_MOST_THREADS = _MOST_HISTORIES = 256
+_MOST_THREADS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,6 @@ class Hello(Document):
         names(_MOST_CODECS, _NAME_CHARACTERS),
         "the backends that may compress; others name them by place",
     ]
-    histories: Annotated[int, number("I", 1, _MOST_HISTORIES), "how many instances each of them has that keeps history"]
     decompress_threads: Annotated[int, number("I", 1, _MOST_THREADS), "threads that restoring is worth"]
     backend: Annotated[str, text(_NAME_CHARACTERS), "whose the options are"]
     options: Annotated[Mapping[str, bool | int | float | str], table(), "the backend's own, as the user gave them"]
@@ -54,7 +54,7 @@ class Welcome(Document):
 
 @dataclass(frozen=True, slots=True)
 class Prepare(Fixed):
-    """Open a codec's histories, so that no batch waits for their memory."""
+    """Open a codec's history, so that no batch waits for its memory."""
 
     kind: ClassVar = Kind.PREPARE
     by: ClassVar = Role.SENDER
@@ -63,11 +63,11 @@ class Prepare(Fixed):
 
 @dataclass(frozen=True, slots=True)
 class Prepared(Fixed):
-    """As far as there is memory for them, they are open."""
+    """If there is memory for it, it is open."""
 
     kind: ClassVar = Kind.PREPARED
     by: ClassVar = Role.RECEIVER
-    histories: Annotated[int, number("I", 0, _MOST_HISTORIES), "how many are open"]
+    histories: Annotated[int, number("B", 0, 1), "how many are open"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +153,12 @@ class Error(Raw):
 
 
 class Layout(IntEnum):
-    """How a batch's body restores: STORED is the slice itself; PACKED is a plan and a codec's output (``wire.batch``)."""
+    """How a batch's body restores: STORED is the slice itself; PACKED is a plan and a codec's output (``wire.batch``). So is
+    HELD, but part of the output may come with the batches behind it, up to the next PACKED one."""
 
     STORED = 0
     PACKED = 1
+    HELD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,7 @@ class Batch(Message):
         for field in cls.checked:
             field.kind.read(field.name, getattr(header, field.name))
         raw_bytes, body_bytes, stored = header.raw_bytes, header.body_bytes, header.layout == Layout.STORED
-        if body_bytes > _grown_bytes(raw_bytes) or (stored and body_bytes != raw_bytes):
+        if body_bytes > _grown_bytes(raw_bytes + MOST_HELD_BYTES) or (stored and body_bytes != raw_bytes):
             raise WrongMessageError(
                 f"{'a stored' if stored else 'a'} slice of {raw_bytes} bytes travels as {body_bytes}"
             )

@@ -172,7 +172,7 @@ def test_a_batchs_field_out_of_bounds_is_refused_by_its_name(name, value) -> Non
     ("change", "words"),
     [
         ({"raw_bytes": 4}, "a stored slice of 4 bytes travels as 3"),
-        ({"layout": 1, "raw_bytes": 1, "body_bytes": 1026}, "a slice of 1 bytes travels as 1026"),
+        ({"layout": 1, "raw_bytes": 1, "body_bytes": 8455170}, "a slice of 1 bytes travels as 8455170"),
         ({"plan_bytes": 4}, "a plan of 4 bytes"),
         ({"pages": 1 << 20}, "a plan of 0 bytes, 1048576 pages of 2\\^12 bytes: out of bounds"),
     ],

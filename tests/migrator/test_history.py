@@ -1,0 +1,77 @@
+"""A codec with history holds batches back only while others follow: what the source wrote arrives, and no end is needed for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pairs import Pair, received
+
+from backends import registry
+from backends.conformance import KINDS, sample
+from harness.migrator.carry import serial
+
+KIB = 1 << 10
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Long enough to hold batches on a busy machine too."""
+    monkeypatch.setattr(serial, "_LINGER_S", 0.03)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """How often batches were held, and not."""
+    calls, cls = Counter(), registry.load("zstd-long")
+    for name, real in (("hold", cls.hold), ("compress", cls.compress)):
+
+        def counted(self, data, name=name, real=real):
+            calls[name] += 1
+            return real(self, data)
+
+        monkeypatch.setattr(cls, name, counted)
+    return calls
+
+
+@given(
+    pieces=st.lists(st.tuples(st.sampled_from(KINDS), st.integers(1, 400_000)), min_size=1, max_size=5),
+    threads=st.integers(1, 3),
+    inflight_bytes=st.sampled_from([None, 1, 200_000]),
+)
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_all_that_was_written_arrives_before_more_comes(tmp_path_factory, pieces, threads, inflight_bytes):
+    with Pair(
+        tmp_path_factory.mktemp("p"),
+        "zstd-long",
+        threads=threads,
+        batch_bytes=16 * KIB,
+        inflight_bytes=inflight_bytes,
+        options={"window": "1MiB"},
+    ) as pair:
+        for number, (kind, size) in enumerate(pieces):
+            data = b"no migration" * (number == 0) + sample(kind, size, number)
+            pair.source.sendall(data)
+            assert received(pair.destination, len(data)) == data
+        pair.source.close()
+        assert pair.drain() == b""
+        pair.destination.close()
+    assert pair.sender.error is None
+    assert pair.receiver.error is None
+    assert pair.receiver.result.batches == pair.sender.result.batches
+
+
+def test_batches_that_follow_each_other_are_held(tmp_path, asked):
+    data = b"no migration" + sample("heap", 4 << 20)
+    with Pair(tmp_path, "zstd-long", batch_bytes=64 * KIB, inflight_bytes=8 << 20, options={"window": "1MiB"}) as pair:
+        pair.source.sendall(data)
+        assert received(pair.destination, len(data)) == data
+        pair.source.close()
+        assert pair.drain() == b""
+        pair.destination.close()
+    assert pair.sender.error is None
+    assert asked["hold"] > asked["compress"] > 0
+    assert asked["hold"] + asked["compress"] == pair.sender.result.batches
+    assert pair.sender.result.codec_cpu_s > 0
