@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +18,7 @@ __all__ = ["QemuProcess", "check_socket_path", "option_value"]
 
 UNIX_PATH_BYTES = 107  # sun_path holds 108 with its closing zero
 START_TIMEOUT_S = 20.0
+_LOOK_S = 0.02  # for the end of a QEMU that does not come
 
 
 class QemuProcess:
@@ -48,11 +51,32 @@ class QemuProcess:
         """Start and connect QMP. :raises QemuError: with QEMU's last line. :raises MissingError: no such program."""
         self._unlink_sockets()
         try:
-            self._child.start()
-            self.qmp.connect(self._qmp_socket, START_TIMEOUT_S)
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(self._qmp_socket))
+                listener.listen(1)
+                self._child.start()
+                self.qmp.greet(self._called(listener), START_TIMEOUT_S)
         except BaseException:
             self.stop()
             raise
+
+    def _called(self, listener: socket.socket) -> socket.socket:
+        """QEMU's connection, which it makes before it sets its monitor up.
+
+        A QEMU that listens takes a connection in its main thread while another sets the monitor up, and where the two meet, it
+        greets twice (7.2 and newer; seen with a debugger that holds one of them); the second greeting then stands where an answer
+        should.
+        """
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        listener.settimeout(_LOOK_S)
+        while True:
+            try:
+                return listener.accept()[0]
+            except TimeoutError:
+                if (ended := self.ended()) is not None:
+                    raise QemuError(f"{self.name}: {ended}") from None
+                if time.monotonic() > deadline_s:
+                    raise QemuError(f"{self.name}: QEMU does not open its QMP within {START_TIMEOUT_S:g} s") from None
 
     def stop(self, patience_s: float = 3.0) -> None:
         """End it: ``quit``, then SIGTERM, then SIGKILL, each after ``patience_s``. Safe to call twice."""
@@ -91,18 +115,15 @@ class QemuProcess:
         how = self._child.end_and_words(wait_s)
         return how and f"QEMU ended: {how}"
 
-    @property
-    def _qmp_sockets(self) -> list[Path]:
-        return [path for path in (self._qmp_socket, self.qmp_for_others) if path is not None]
-
     def _unlink_sockets(self) -> None:
-        for path in (*self._qmp_sockets, *self._chardevs.values()):
-            path.unlink(missing_ok=True)
+        for path in (self._qmp_socket, self.qmp_for_others, *self._chardevs.values()):
+            if path is not None:
+                path.unlink(missing_ok=True)
 
     def _socket_argv(self) -> list[str]:
-        argv = []
-        for path in self._qmp_sockets:
-            argv += ["-qmp", f"unix:{option_value(path)},server=on,wait=off"]
+        argv = ["-qmp", f"unix:{option_value(self._qmp_socket)}"]
+        if self.qmp_for_others is not None:
+            argv += ["-qmp", f"unix:{option_value(self.qmp_for_others)},server=on,wait=off"]
         for chardev, path in self._chardevs.items():
             argv += ["-chardev", f"socket,id={chardev},path={option_value(path)},server=on,wait=off"]
         return argv

@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from qemu.qmp import EventListener, QMPClient, QMPError, Runstate
@@ -61,10 +60,6 @@ class Qmp:
         self._events: list[Event] = []
         self._changed = threading.Condition()
         self._alive = False
-
-    def connect(self, path: Path, timeout_s: float = 10.0) -> None:
-        """Connect to QEMU's unix socket, waiting until it listens. :raises QemuError: QEMU died, or not in time."""
-        self.greet(self._reach(path, time.monotonic() + timeout_s), timeout_s)
 
     def greet(self, connected: socket.socket, timeout_s: float = 10.0) -> None:
         """Speak QMP on a connected socket, which is this object's from now on.
@@ -122,21 +117,6 @@ class Qmp:
             concurrent.futures.wait([done], timeout=5.0)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-
-    def _reach(self, path: Path, deadline_s: float) -> socket.socket:
-        while True:
-            candidate = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                candidate.connect(str(path))
-            except OSError as exc:
-                candidate.close()
-                if (ended := self._ended()) is not None:
-                    raise QemuError(f"{self.name}: {ended}") from exc
-                if time.monotonic() > deadline_s:
-                    raise QemuError(f"{self.name}: {path}: cannot reach QEMU: {exc.strerror}") from exc
-                time.sleep(0.005)
-            else:
-                return candidate
 
     def _gone(self) -> str:
         return self._ended(wait_s=1.0) or "the connection to QEMU is closed"

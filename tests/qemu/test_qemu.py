@@ -69,7 +69,9 @@ def test_several_threads_share_one_connection(run_dir):
 def test_a_second_qmp_socket_serves_another_client_and_goes_with_qemu(run_dir):
     with QemuProcess("source", IDLE, run_dir=run_dir, second_qmp=True) as qemu:
         other = Qmp("other")
-        other.connect(qemu.qmp_for_others)
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(str(qemu.qmp_for_others))
+        other.greet(client)
         other.execute("migrate-set-parameters", **{"downtime-limit": 77})
         assert qemu.qmp.execute("query-migrate-parameters")["downtime-limit"] == 77
         other.close()
@@ -127,31 +129,26 @@ def test_a_qemu_that_does_not_answer_is_killed_at_last(run_dir):
 def test_a_connection_that_was_never_made_says_so():
     with pytest.raises(QemuError, match="x: query-status: not connected to QEMU"):
         Qmp("x").execute("query-status")
-    with pytest.raises(QemuError, match="x: /nowhere/x: cannot reach QEMU: No such file"):
-        Qmp("x").connect(Path("/nowhere/x"), timeout_s=0.02)
 
 
 @needs_qemu
 def test_an_interrupt_while_qmp_connects_is_all_that_is_heard(run_dir, caplog):
     """The client that is given up ends by itself: nothing is left to complain later."""
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(run_dir / "qmp"))
-        listener.listen(1)
+    ours, theirs = socket.socketpair()
 
-        def interrupt() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.send(b"{")
-                while int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder):
-                    time.sleep(0.001)  # until the client has taken it, and waits for the rest of a greeting
-                os.kill(os.getpid(), signal.SIGINT)
-                connection.recv(1)  # until it is given up
+    def interrupt() -> None:
+        with theirs:
+            theirs.send(b"{")
+            while int.from_bytes(fcntl.ioctl(theirs, termios.TIOCOUTQ, bytes(4)), sys.byteorder):
+                time.sleep(0.001)  # until the client has taken it, and waits for the rest of a greeting
+            os.kill(os.getpid(), signal.SIGINT)
+            theirs.recv(1)  # until it is given up
 
-        silent = threading.Thread(target=interrupt)
-        silent.start()
-        with pytest.raises(KeyboardInterrupt):
-            Qmp("x").connect(run_dir / "qmp")
-        silent.join()
+    silent = threading.Thread(target=interrupt)
+    silent.start()
+    with pytest.raises(KeyboardInterrupt):
+        Qmp("x").greet(ours)
+    silent.join()
     gc.collect()
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
