@@ -121,9 +121,14 @@ def sender_to(
 
 def record_sender(folder: Path, data: bytes, backend: str, **send: Any) -> list[bytes]:
     """Every frame of a real sender that carries ``data`` to a real receiver."""
-    said = bytearray()
+    return list(split_frames(captured(folder, data, backend, **send)))
+
+
+def captured(folder: Path, data: bytes, backend: str, both: dict[str, Any] | None = None, **send: Any) -> bytes:
+    """Every byte that a real sender writes into the link while it carries ``data`` to a real receiver. ``both``: told to each."""
+    said, both = bytearray(), both or {}
     destination = listening(folder / "d")
-    receiver = Half().start(run_receiver, ReceiveConfig(f"unix:{folder}/r", f"unix:{folder}/d", threads=1))
+    receiver = Half().start(run_receiver, ReceiveConfig(f"unix:{folder}/r", f"unix:{folder}/d", threads=1, **both))
 
     def relay(connection: socket.socket) -> None:
         with socket.socket(socket.AF_UNIX) as onward:
@@ -139,7 +144,7 @@ def record_sender(folder: Path, data: bytes, backend: str, **send: Any) -> list[
             while guest.recv(1 << 16):
                 pass
 
-    with destination, sender_to(folder, relay, backend, without_return_path=True, **send) as (sender, source):
+    with destination, sender_to(folder, relay, backend, without_return_path=True, **both, **send) as (sender, source):
         taking = threading.Thread(target=take, daemon=True)
         taking.start()
         source.sendall(data)
@@ -147,7 +152,7 @@ def record_sender(folder: Path, data: bytes, backend: str, **send: Any) -> list[
         taking.join(20)
     receiver.join()
     assert (sender.error, receiver.error) == (None, None)
-    return list(split_frames(said))
+    return bytes(said)
 
 
 def _copy(source: socket.socket, target: socket.socket, keep: bytearray | None = None) -> None:

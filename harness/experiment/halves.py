@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from backends.children import module_argv
@@ -19,6 +20,7 @@ from harness.links.contract import Link
 from harness.migrator.config import ReceiveConfig, SendConfig
 from harness.migrator.document import WrongDocumentError, dumped, parsed
 from harness.migrator.report import ReceiverReport, SenderReport
+from harness.migrator.transport.contract import Tls
 from harness.scenario.methods import PairMethod
 from harness.scenario.pin import Pin
 
@@ -84,20 +86,23 @@ def open_pair(
     run_dir: Path,
     qmp: Path | None = None,
     return_path: bool = True,
+    tls: Tls | None = None,
 ) -> Iterator[tuple[Half, Half]]:
     """Sender and receiver at both ends of ``link``, ready: the source connects to ``source``, ``target`` is listened on.
-    ``return_path``: whether the destination will confirm that it has all.
+    ``return_path``: whether the destination will confirm that it has all. ``tls``: with what their link is encrypted.
 
     :raises PageferryError: one of them does not start; its own words.
     """
     with contextlib.ExitStack() as stack:
         listen, threads = f"tcp:{link.destination.address}:0", method.decompress_threads
-        heard = ReceiveConfig(listen, f"unix:{target}", threads=threads, insecure=True)
+        folder, peer = (None, None) if tls is None else (str(tls.folder), tls.peer)
+        heard = ReceiveConfig(listen, f"unix:{target}", threads=threads, insecure=True, tls=folder, tls_peer=peer)
         receiver = Half(heard, run_dir=run_dir, host=pinned(link.destination, pin.receiver))
         stack.callback(receiver.stop)
         receiver.start()
         host, port = link.connect_address(int(receiver.wait_ready().rpartition(":")[2]))
         said = _send_config(method, source, f"tcp:{host}:{port}", qmp, return_path=return_path)
+        said = replace(said, tls=folder, tls_peer=peer)
         sender = Half(said, run_dir=run_dir, host=pinned(link.source, pin.sender))
         stack.callback(sender.stop)
         sender.start()

@@ -36,7 +36,7 @@ def pair_counters(reports: Reports) -> dict[str, int | float]:
     counters: dict[str, int | float] = {"fallbacks": 0 if sender is None else sender.fallbacks}
     for name, report in reports.items():
         told = to_document(report)
-        told |= (told.get("counters") or {}) | (told.get("steering") or {})
+        told |= (told.get("counters") or {}) | (told.get("steering") or {}) | (told.get("tls") or {})
         counters |= {f"{name}_{key}": value for key, value in told.items() if type(value) in (int, float)}
     if sender is not None and sender.policy is not None:
         counters |= {f"sender_share_{choice}": share for choice, share in sender.policy.shares.items()}

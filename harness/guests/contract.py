@@ -16,6 +16,7 @@ from harness.errors import UserError
 from harness.hosts.contract import Host
 from harness.results.document import Scalar
 from harness.results.doubt import Doubt
+from harness.results.doubts import Unencrypted
 from harness.results.work import GuestWork
 from harness.scenario.kinds import GUESTS, GuestKind, GuestSettings
 from harness.scenario.methods import Method
@@ -76,7 +77,8 @@ class Crossing:
 
 
 class Ends(abc.ABC):
-    """Source and destination of one migration. Calls come in this order, each once: listen, begin, migrate, examine.
+    """Source and destination of one migration. Calls come in this order, each once: listen, begin, migrate, examine; and before
+    them ``encrypt``, where the link is to be encrypted and no pair does it.
 
     ``parameters``: what they were set to, as read back. ``cpu_s``: what tells the CPU time of those processes that count.
     ``confirms``: whether the destination tells the source that it has all. ``qmp``: the source QEMU's, where the method steers it.
@@ -93,6 +95,10 @@ class Ends(abc.ABC):
 
         :raises PageferryError: it cannot.
         """
+
+    def encrypt(self, folder: Path, name: str) -> tuple[Doubt, ...]:  # noqa: ARG002 - most cannot
+        """Have both speak TLS, with certificates in ``folder`` that are for ``name``. What is to be said where they cannot."""
+        return (Unencrypted(),)
 
     @abc.abstractmethod
     def begin(self) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from harness.errors import QemuError
 from harness.guests.compare import Finding, Verdict
@@ -17,6 +18,7 @@ from harness.guests.qemu_kind import CONSOLE, QemuKind, Sides, Writes
 from harness.guests.work import Moments, follow, wait_normal
 from harness.qemu.migration import MigrationOutcome, MigrationStatus, listen, migrate
 from harness.qemu.process import QemuProcess
+from harness.qemu.qmp import Json
 from harness.qemu.vcpus import vcpu_s
 from harness.results.doubt import Doubt
 from harness.results.doubts import ClockStep, SlowResume
@@ -55,6 +57,19 @@ class QemuEnds(Ends):
     def listen(self, address: str) -> str:
         """As QEMU does."""
         return listen(self.destination, address)
+
+    def encrypt(self, folder: Path, name: str) -> tuple[Doubt, ...]:
+        """QEMU's own. :raises QemuError: this one was built without GnuTLS; or what it says of the certificates."""
+        for qemu, endpoint in ((self.source, "client"), (self.destination, "server")):
+            asked: dict[str, Json] = {"qom-type": "tls-creds-x509", "id": "tls", "dir": str(folder)}
+            qemu.qmp.execute("object-add", **asked, endpoint=endpoint, **{"verify-peer": True})
+            names: dict[str, Json] = {"tls-creds": "tls"} | ({"tls-hostname": name} if endpoint == "client" else {})
+            qemu.qmp.execute("migrate-set-parameters", **names)
+            read: Json = qemu.qmp.execute("query-migrate-parameters")
+            if {key: read.get(key) for key in names} != names:
+                raise QemuError(f"{qemu.name}: QEMU did not keep {names}, so that it would migrate unencrypted")
+            self.parameters = {**self.parameters, f"{qemu.name}.tls-creds": "tls"}
+        return ()
 
     def begin(self) -> None:
         """Let the guest go on the source and wait until it does its work and beats undisturbed."""

@@ -47,7 +47,7 @@ class ReceiverReport(Usage):
     batches_digest: str
     sender_heard: bool
     confirmed: bool
-    tls: Secured | None = None
+    tls: Secured | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class SenderReport(Carried):
     prepare_s: float | None
     prepared_histories: int | None
     steering: SteeringReport | None
-    tls: Secured | None = None
+    tls: Secured | None
 
     def doubts(self) -> Iterator[Doubt]:
         """Whatever makes the figures other than they seem."""

@@ -86,6 +86,8 @@ class LinkSettings(KindSettings):
     """Added in each direction, so that a round trip takes twice as long; at most 10 s, and 1 GiB under way at the bandwidth."""
     jitter_s: Delay = Field(default=0.0, alias="jitter")
     """Up to so much more delay, at random; at most 10 s."""
+    tls: bool = False
+    """Whether what crosses is encrypted, by TLS 1.3 with certificates made for each run: the halves', and QEMU's own migrations."""
     steps: tuple[LinkStep, ...] = Field(default=(), alias="step", strict=False)
     """Other bandwidths from some time on; there must be one to begin with."""
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from harness.results.result import Result
 from reports.drawing.chart import Chart
-from reports.sweep import break_even, break_even_article, distance, regret
+from reports.sweep import break_even, break_even_article, distance, encryption, regret
 from reports.sweep.article import Article
 from reports.sweep.charts import break_even as break_even_charts
 from reports.sweep.charts import distance as distance_charts
+from reports.sweep.charts import encryption as encryption_charts
 from reports.sweep.charts import frontiers
 from reports.sweep.charts import regret as regret_charts
 
@@ -33,6 +34,7 @@ def sections(results: Sequence[Result]) -> tuple[Section, ...]:
     every = (
         Section("regret", "auto beside the best fixed choice", _regrets(results)),
         Section("distance", "What distance costs", _distances(results)),
+        Section("encryption", "What encrypting costs", _encryptions(results)),
         Section("break-even", "Where compression stops paying", _break_evens(results)),
     )
     return tuple(section for section in every if section.articles)
@@ -46,6 +48,11 @@ def _regrets(results: Sequence[Result]) -> tuple[tuple[Article, Chart], ...]:
 def _distances(results: Sequence[Result]) -> tuple[tuple[Article, Chart], ...]:
     found = enumerate(distance.groups(results), 1)
     return tuple((distance.article(each), distance_charts.chart(number, each)) for number, each in found if each.times)
+
+
+def _encryptions(results: Sequence[Result]) -> tuple[tuple[Article, Chart], ...]:
+    found = enumerate(encryption.groups(results), 1)
+    return tuple((encryption.article(each), encryption_charts.chart(number, each)) for number, each in found)
 
 
 def _break_evens(results: Sequence[Result]) -> tuple[tuple[Article, Chart], ...]:

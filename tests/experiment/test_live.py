@@ -143,6 +143,16 @@ def test_a_steered_source_is_told_when_to_stop_and_gets_its_own_limit_back(tmp_p
     assert all(0 < told["left_bytes"] < 0.3 * told["delivered_bytes_per_s"] for told in run.steering)
 
 
+@pytest.mark.parametrize("method", ["original", "zstd-1"])
+def test_an_encrypted_link_carries_qemus_own_migration_and_the_pairs(tmp_path, method):
+    run = one_run(tmp_path, shipped(method), "link.tls=true")
+    assert (run.status, run.verified) == ("completed", True), run.reason
+    if method == "original":
+        assert [run.parameters[f"{side}.tls-creds"] for side in ("source", "destination")] == ["tls", "tls"]
+    else:
+        assert run.counters["sender_tls_handshake_s"] > 0
+
+
 def test_a_search_tries_its_values_with_real_guests(tmp_path):
     tiny = ["frontier.find=['downtime_limit']", "frontier.downtime_limit.from=100ms", "frontier.attempts=1"]
     scenario = load_scenario("convergence", [*SETTINGS[:2], dirty_rate(), *tiny], only=["original"])

@@ -23,6 +23,7 @@ from harness.migrator.config import SendConfig
 from harness.migrator.document import WrongDocumentError, dumped, from_document, parsed, to_document
 from harness.migrator.report import PolicyReport, ReceiverReport, SenderReport
 from harness.migrator.steering.switchover import Decision as Steer
+from harness.migrator.transport.contract import Secured
 
 ALWAYS = {
     "fallbacks", "receiver_batches", "receiver_codec_cpu_s", "receiver_cpu_s", "receiver_peak_rss_bytes",
@@ -42,6 +43,7 @@ STEERING = steered(steer_failures=1, decisions=(STEER,), ended_early="QEMU left"
 POLICY = PolicyReport((CHOICE,), {"none": 0.25, "zstd:1": 0.75})
 FULL = sent(
     steering=STEERING, policy=POLICY, counters={"queue_full": 3}, prepare_s=0.1, prepared_histories=2, fallbacks=3,
+    tls=Secured("TLSv1.3", "TLS_AES_256_GCM_SHA384", 0.01, ("node2",)),
     fallback="isal:1", backend="card", fallback_reason="device error -5", opaque_reason="a newer QEMU",
 )  # fmt: skip
 
@@ -74,7 +76,9 @@ def test_the_names_of_what_real_halves_count_are_those_of_results(tmp_path, back
 def test_a_result_counts_what_devices_steering_and_auto_did():
     counters = pair_counters({"sender": FULL, "receiver": received()})
     shares = {"sender_share_none", "sender_share_zstd:1"}
-    assert set(counters) == ALWAYS | STEERED | PREPARED | shares | {"sender_level", "sender_queue_full"}
+    assert set(counters) == ALWAYS | STEERED | PREPARED | shares | {
+        "sender_level", "sender_queue_full", "sender_tls_handshake_s",
+    }  # fmt: skip
     assert (counters["fallbacks"], counters["sender_queue_full"], counters["sender_share_none"]) == (3, 3, 0.25)
     assert pair_steering({"sender": FULL}) == (
         {

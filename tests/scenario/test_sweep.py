@@ -110,3 +110,7 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path, sweep, says):
         load_sweep(write(tmp_path, sweep))
     assert says in str(caught.value).replace("'bandwith': unknown key", "unknown key 'bandwith'")
     assert "\n" not in str(caught.value)
+
+
+def test_the_scenario_of_encryption_has_a_plain_cell_and_an_encrypted_one():
+    assert [cell.link.tls for cell in load_sweep("tls")] == [False, True]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from harness.results.doubt import Doubt
 from harness.results.doubts.of_guests import Emulated, NotPreallocated, SlowResume, UncertainLoss
 from harness.results.doubts.of_machines import ClockStep
-from harness.results.doubts.of_pairs import Fallback, Opaque, SteeringEnded
+from harness.results.doubts.of_pairs import Fallback, Opaque, SteeringEnded, Unencrypted
 from harness.results.doubts.of_repeats import FewReplays, FewRuns, Incomplete, Outlier, Spread, UnequalWork, Unverified
 from harness.results.doubts.of_searches import GuestLimited, Unsettled
 from harness.results.doubts.untyped import Said
@@ -32,6 +32,7 @@ __all__ = [
     "Spread",
     "SteeringEnded",
     "UncertainLoss",
+    "Unencrypted",
     "UnequalWork",
     "Unsettled",
     "Unverified",
@@ -39,7 +40,8 @@ __all__ = [
 
 _ALL: tuple[type[Doubt], ...] = (
     Incomplete, FewRuns, FewReplays, Unverified, Spread, Outlier, UnequalWork, Unsettled, GuestLimited,
-    ClockStep, SlowResume, Emulated, NotPreallocated, UncertainLoss, SteeringEnded, Opaque, Fallback, Said,
+    ClockStep, SlowResume, Emulated, NotPreallocated, UncertainLoss, SteeringEnded, Opaque, Fallback,
+    Unencrypted, Said,
 )  # fmt: skip
 KINDS: Mapping[str, type[Doubt]] = {kind.kind: kind for kind in _ALL}
 """By the name that files hold."""

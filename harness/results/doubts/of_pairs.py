@@ -35,6 +35,17 @@ class Opaque(Doubt):
 
 
 @dataclass(frozen=True, slots=True)
+class Unencrypted(Doubt):
+    """The link was to be encrypted, and this method's parties speak no TLS."""
+
+    kind = "unencrypted"
+    subject = "pair"
+
+    def _words(self) -> str:
+        return "ran unencrypted: who sends and who takes a replayed stream speak no TLS; compare it with none over a plain link"
+
+
+@dataclass(frozen=True, slots=True)
 class Fallback(Doubt):
     """Another codec did a part of the backend's work."""
 
