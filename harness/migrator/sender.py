@@ -134,7 +134,7 @@ def _prepare_history(
     if serial is None:
         return None
     began_s = time.monotonic()
-    ready = preparation.prepare(link, crew.codecs.index(serial.name), serial)
+    ready = preparation.prepare(link, crew.places[choice], serial)
     if policy is not None and ready:
         policy.prepared(choice)
     if not ready:

@@ -85,3 +85,13 @@ def test_a_host_that_is_no_longer_busy_is_seen_with_another_candidate():
     for _ in range(30):
         known.delivered(LZ4, 450e6, link_was_free=True)
     assert known.could_work_bytes_per_s(ZSTD) > 300e6
+
+
+def test_a_history_is_restored_by_one_thread_whatever_else_there_is():
+    alone, many = Estimates(CANDIDATES, 1, 1), Estimates(CANDIDATES, 64, 64)
+    for number in (NONE, LZ4, ZSTD, LONG):
+        alone.delivered(number, 1e12, link_was_free=True)
+        many.delivered(number, 1e12, link_was_free=True)
+    assert many.could_work_bytes_per_s(LONG) == pytest.approx(950e6)
+    assert alone.could_work_bytes_per_s(LONG) < 950e6
+    assert many.could_work_bytes_per_s(ZSTD) > 2 * 950e6

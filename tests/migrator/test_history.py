@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pairs import Pair, received
+from pairs import Pair, carry, received
 
 from backends import registry
 from backends.conformance import KINDS, sample
 from harness.migrator.carry import serial
+from harness.migrator.choose.method_policy import MethodPolicy
 
 KIB = 1 << 10
 
@@ -75,3 +77,22 @@ def test_batches_that_follow_each_other_are_held(tmp_path, asked):
     assert asked["hold"] > asked["compress"] > 0
     assert asked["hold"] + asked["compress"] == pair.sender.result.batches
     assert pair.sender.result.codec_cpu_s > 0
+
+
+def test_choices_that_change_with_every_batch_and_two_histories_of_one_codec_keep_every_byte(
+    tmp_path, asked, monkeypatch
+):
+    rng = random.Random(4)
+
+    def choose(self, _):
+        other = rng.choice([None, *range(1, len(self._candidates))])
+        return rng.choice(range(len(self._candidates))), other if other not in {1, 2} else None
+
+    monkeypatch.setattr(MethodPolicy, "choose", choose)
+    data = b"no migration" + sample("heap", 3 << 20)
+    with Pair(tmp_path, "auto", batch_bytes=32 * KIB, options={"candidates": "zstd-long:1,zstd-long:3,zlib:1"}) as pair:
+        assert carry(pair, data, []) == data
+    assert pair.sender.error is None
+    assert pair.receiver.error is None
+    assert set(pair.sender.result.policy.shares) == {"none", "zstd-long:1", "zstd-long:3", "zlib:1"}
+    assert asked["hold"] > 0

@@ -219,6 +219,26 @@ def test_a_link_that_bursts_is_taken_for_what_it_carries():
     assert world.policy.choice == LONG
 
 
+@pytest.mark.parametrize(
+    ("elapsed_s", "ready", "changes"), [(0.8, False, False), (8.0, False, True), (0.8, True, True)]
+)
+def test_a_cold_history_must_save_what_it_costs(elapsed_s, ready, changes):
+    """12 % more would pay where much is left."""
+    candidates = (
+        CANDIDATES[NONE],
+        Candidate("zstd", 6, 5e8, 2e9, 4.0),
+        Candidate("zstd-long", 1, 4e8, 2e9, 4.5, history=True),
+    )
+    policy = MethodPolicy(candidates, 2, 2)
+    policy.rehearsed(25e6)
+    if ready:
+        policy.prepared(2)
+    policy.choose(0.0)
+    policy.choice = 1
+    policy.choose(elapsed_s)
+    assert (policy.choice == 2) is changes
+
+
 def test_every_decision_says_what_it_was_made_of():
     world = World(1e9 / 8)
     world.run(3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,8 @@ __all__ = ["Crew", "auto_crew", "crew_of", "single_crew"]
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """``codecs`` are HELLO's names; a choice is a number of ``candidates``, 0 where there are none. ``lanes`` is how many batches
+    """``codecs`` are HELLO's names, ``places`` where each choice's is; a choice is a number of ``candidates``, 0 if there are none.
+    ``lanes`` is how many batches
     gain from being compressed at once, and how many threads of its own a backend has that keeps history. ``serials``: those that
     keep one, by choice. ``decompress_share``: see ``BackendInfo``."""
 
@@ -30,6 +31,7 @@ class Crew:
     level: int | None
     fallback: Spec | None
     codecs: tuple[str, ...]
+    places: tuple[int, ...]
     threads: int
     lanes: int
     batch_bytes: int
@@ -81,7 +83,7 @@ def single_crew(
 
     return Crew(
         name, probe.level, fallback, ("none", name, *([fallback.backend] if fallback is not None else [])),
-        threads, lanes, info.batch_bytes, info.decompress_share,
+        (1,), threads, lanes, info.batch_bytes, info.decompress_share,
         open_encoder, {} if serial is None else {0: serial}, probe.close if serial is None else serial.close,
     )  # fmt: skip
 
@@ -93,7 +95,7 @@ def auto_crew(options: Mapping[str, Any], threads: int | None) -> Crew:
             raise UserError(f"backend 'auto': unknown option {option!r}; known: {', '.join(AUTO.options)}")
     limit = _cpu_limit(options)
     found = candidates(options)
-    names = tuple(dict.fromkeys(["none", *(candidate.backend for candidate in found)]))
+    names, places = _places(found)
     threads = min(threads or cores(), limit or 256)
     lanes = min(threads, cores())
     classes = [registry.load(candidate.backend) for candidate in found]  # not while pages flow: see ``_opener``
@@ -106,16 +108,26 @@ def auto_crew(options: Mapping[str, Any], threads: int | None) -> Crew:
     def open_encoder(choice: int) -> Encoder:
         candidate, serial = found[choice], histories.get(choice)
         backend = classes[choice](candidate.level) if serial is None else serial.backend
-        return Encoder(backend, serial=serial, codec=names.index(candidate.backend))
+        return Encoder(backend, serial=serial, codec=places[choice])
 
     def close() -> None:
         for serial in histories.values():
             serial.close()
 
     return Crew(
-        AUTO.name, None, None, names, threads, lanes, AUTO.batch_bytes, 1.0,
+        AUTO.name, None, None, names, places, threads, lanes, AUTO.batch_bytes, 1.0,
         open_encoder, histories, close, found,
     )  # fmt: skip
+
+
+def _places(found: Sequence[Candidate]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """HELLO's names, and each candidate's place there. Two levels of a codec with history are two histories."""
+    names, places = ["none"], []
+    for candidate in found:
+        if candidate.history or candidate.backend not in names:
+            names.append(candidate.backend)
+        places.append(len(names) - 1 if candidate.history else names.index(candidate.backend))
+    return tuple(names), tuple(places)
 
 
 def _serial(backend: Backend, threads: int) -> Serial:

@@ -140,8 +140,9 @@ class Estimates:
     # ------------------------------------------------------------------ what follows
 
     def could_work_bytes_per_s(self, choice: int) -> float:
-        """Raw bytes a second through source and destination, if the link is no limit."""
-        return 1 / (self._work_s_per_byte(choice) + self._overhead(choice))
+        """Raw bytes a second through source and destination, if the link is no limit. One history is restored by one thread."""
+        together = 1 / (self._work_s_per_byte(choice) + self._overhead(choice))
+        return min(together, self.restore_bytes_per_s(choice)) if self.candidates[choice].history else together
 
     def compress_bytes_per_s(self, choice: int) -> float:
         """C, of one thread. A prior is scaled as what was measured of others turned out against its own; not a history's, as

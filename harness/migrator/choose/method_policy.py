@@ -48,6 +48,10 @@ _WARM_BYTES = 24 << 20
 """A history that was not prepared is slow before: its window and tables are memory that the kernel has to clear first. 86 MB/s of
 the first 13 MB, 128 MB/s of all 190 (2-core Intel Xeon, 300 Mbit/s, 2026-11-25, n=2)."""
 
+_COLD_S, _LEAST_LEFT_S = 0.15, 0.3
+"""What going over to a history that was not prepared costs: see ``ZstdLongBackend.open``. There is no better guess of how long a
+migration still takes than that it takes as long again as it has, so that the change must save so much by then."""
+
 _HISTORY_BYTES = 64 << 20
 """Before it has seen so much, a history shows nothing of what it will save."""
 
@@ -208,7 +212,10 @@ class MethodPolicy:
         best = self._best()
         if best == self.choice:
             return
-        gain = _EARLY_GAIN if now_s - self._began_s < _EARLY_S else _GAIN
+        so_far_s = now_s - self._began_s
+        gain = _EARLY_GAIN if so_far_s < _EARLY_S else _GAIN
+        if self._is_cold(best):
+            gain = max(gain, 1 + _COLD_S / max(_LEAST_LEFT_S, so_far_s))
         if self.predicted_bytes_per_s(best) >= gain * self.predicted_bytes_per_s(self.choice):
             self._change(now_s, best)
 
