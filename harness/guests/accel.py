@@ -13,16 +13,19 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from harness.errors import MissingError, QemuError
 from harness.guests.console import Beat, GuestFailure
+from harness.guests.linux.trial import KernelTrial
 from harness.guests.qemu_kind import CONSOLE, Beating
 from harness.hosts.rundir import open_scratch
 from harness.qemu.process import QemuProcess
 
-__all__ = ["Accel", "probe_accel"]
+__all__ = ["Accel", "Tried", "beats", "probe_accel"]
 
+Tried: TypeAlias = type[Beating] | KernelTrial
+"""What shows at once whether it runs."""
 KVM = Path("/dev/kvm")
 _LOGGER = logging.getLogger(__name__)
 # The host's own processor first, as operators run it; hosts that refuse one of its registers get it without those, and
@@ -46,11 +49,11 @@ class Accel:
 
 def probe_accel(
     qemu: str,
-    kind: type[Beating],
+    kind: Tried,
     wanted: Literal["auto", "kvm", "tcg"] = "auto",
     cpus: tuple[str, ...] = CPU_MODELS,
 ) -> Accel:
-    """The accelerator for ``kind`` of guest in ``qemu`` on this machine, one of ``cpus`` its processor; probes once per process.
+    """The accelerator for such a guest in ``qemu`` on this machine, one of ``cpus`` its processor; probes once per process.
 
     :raises MissingError: KVM was asked for and does not work; says why.
     """
@@ -65,7 +68,7 @@ def probe_accel(
 
 
 @cache
-def _probe_kvm(qemu: str, kind: type[Beating], cpus: tuple[str, ...]) -> Accel | str:
+def _probe_kvm(qemu: str, kind: Tried, cpus: tuple[str, ...]) -> Accel | str:
     """KVM with the first processor model that works, or why none does."""
     if not KVM.exists():
         return (
@@ -75,7 +78,7 @@ def _probe_kvm(qemu: str, kind: type[Beating], cpus: tuple[str, ...]) -> Accel |
         return f"no permission to open {KVM} (join the group kvm, or run as root)"
     failures: list[str] = []
     for cpu in cpus:
-        failure = _boot_failure(qemu, cpu, kind)
+        failure = _boot_failure(qemu, Accel("kvm", cpu, ""), kind, kind.first_beat_s)
         if failure is None:
             tried = f" (not with {', '.join(failures)})" if failures else ""
             return Accel("kvm", cpu, f"a probe guest ran with -cpu {cpu}{tried}")
@@ -83,20 +86,26 @@ def _probe_kvm(qemu: str, kind: type[Beating], cpus: tuple[str, ...]) -> Accel |
     return f"{KVM} is there but no probe guest ran ({', '.join(failures)}); --debug shows what QEMU said"
 
 
-def _boot_failure(qemu: str, cpu: str, kind: type[Beating]) -> str | None:
-    """None if a guest's heartbeat is heard under KVM; else why not, in few words. QEMU's own go to the log."""
+@cache
+def beats(qemu: str, accel: Accel, kind: Tried, patience_s: float) -> bool:
+    """Whether such a guest is heard with this accelerator; tried once per process."""
+    return _boot_failure(qemu, accel, kind, patience_s) is None
+
+
+def _boot_failure(qemu: str, accel: Accel, kind: Tried, patience_s: float) -> str | None:
+    """None if a guest's heartbeat is heard; else why not, in few words. QEMU's own go to the log."""
     with open_scratch() as folder:
-        argv = [qemu, "-machine", "pc,accel=kvm", "-cpu", cpu, "-S", *kind.probe_arguments(folder)]
+        argv = [qemu, "-machine", f"pc,accel={accel.name}", *accel.argv, "-S", *kind.probe_arguments(folder)]
         try:
             with QemuProcess("probe", argv, run_dir=folder, chardevs=[CONSOLE]) as guest:
-                return _silence(guest, kind)
+                return _silence(guest, kind, patience_s)
         except QemuError as exc:
-            _LOGGER.debug("-cpu %s: %s", cpu, exc)
+            _LOGGER.debug("-cpu %s: %s", accel.cpu, exc)
             return "QEMU ended by itself"
 
 
-def _silence(guest: QemuProcess, kind: type[Beating]) -> str | None:
-    feed, deadline_s = kind.feed(), time.monotonic() + kind.first_beat_s
+def _silence(guest: QemuProcess, kind: Tried, patience_s: float) -> str | None:
+    feed, deadline_s = kind.feed(), time.monotonic() + patience_s
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(guest.chardev_path(CONSOLE)))
         connection.settimeout(0.1)
@@ -112,4 +121,4 @@ def _silence(guest: QemuProcess, kind: type[Beating]) -> str | None:
                 if isinstance(event, GuestFailure):
                     return f"the guest said: {event.message}"
     _LOGGER.debug("no heartbeat; %s", ended or f"QEMU's last words: {guest.last_words()!r}")
-    return "QEMU ended by itself" if ended else f"no heartbeat within {kind.first_beat_s:g} s"
+    return "QEMU ended by itself" if ended else f"no heartbeat within {patience_s:g} s"

@@ -9,14 +9,15 @@ from contextlib import closing
 from pathlib import Path
 
 from harness.errors import QemuError
-from harness.guests.accel import Accel
+from harness.guests.accel import Accel, beats, probe_accel
 from harness.guests.compare import Verdict
 from harness.guests.console import Consoles, Feed, GuestFailure
 from harness.guests.contract import Place
 from harness.guests.image.console import Line, SerialConsole
 from harness.guests.image.disk import OVERLAY_BYTES, check_written_disks, make_overlay
 from harness.guests.image.ready import AGENT, device_arguments, open_probe, sought
-from harness.guests.image.settings import ImageSettings
+from harness.guests.image.settings import ImageSettings, is_linux
+from harness.guests.linux.trial import KernelTrial
 from harness.guests.qemu_guest import QemuGuest
 from harness.guests.qemu_kind import CONSOLE, Pulse, Sides
 from harness.hosts.local import HERE
@@ -54,7 +55,11 @@ class Image(QemuGuest):
         :raises MissingError: as every QEMU's guest. :raises QemuError: it does not get ready. :raises UserError: a disk is wrong.
         """
         super().open()
-        if self.accel.name == "kvm" and self._given.accel == "auto":
+        if self._given.accel == "auto" and self.accel.name == "kvm":
+            self.accel = self._accel_of_kernel()
+        if self._given.accel == "auto" and self.accel.name == "kvm":
+            most = f"for {self.ready_timeout_s:g} s at most"
+            self.tell(f'trying whether this guest gets ready under KVM, {most}; guest.accel = "tcg" leaves that out')
             try:
                 self._boot_once()
             except QemuError as exc:
@@ -64,6 +69,15 @@ class Image(QemuGuest):
             else:
                 return
         self._boot_once()
+
+    def _accel_of_kernel(self) -> Accel:
+        """TCG where a Linux kernel is seen to run under that and not under KVM, which costs less than to wait for its guest."""
+        if self._given.kernel is None or not is_linux(Path(self._given.kernel)):
+            return self.accel
+        trial = KernelTrial(Path(self._given.kernel))
+        found = probe_accel(self._given.qemu, trial, "auto", (self.accel.cpu,))
+        runs = found.name == "kvm" or beats(self._given.qemu, found, trial, self.ready_timeout_s)
+        return found if runs else self.accel
 
     def _boot_once(self) -> None:
         with open_scratch(self.folder_bytes) as folder:
@@ -75,6 +89,17 @@ class Image(QemuGuest):
                     sides.consoles.connect({"source": qemu.chardev_path(CONSOLE)})
                     qemu.qmp.execute("cont")
                     self.wait_ready(sides, time.monotonic(), self.ready_timeout_s)
+                    self._wait_progress(sides)
+
+    def _wait_progress(self, sides: Sides) -> None:
+        """It must say what it says while it works, too. :raises QemuError: it does not."""
+        if self.pulse is None or self._given.progress is None:
+            return
+        try:
+            sides.consoles.wait_beats("source", self.pulse.before, self.ready_timeout_s, since_s=time.monotonic())
+        except QemuError as exc:
+            unlike = f"its console said too little like guest.progress.serial {self._given.progress.serial!r}"
+            raise QemuError(f"{exc}: {unlike}; {_last_words(sides.consoles, 'source')}") from exc
 
     def prepare(self, folder: Path) -> list[str]:
         """Its disk's overlay."""
@@ -138,7 +163,7 @@ def _stopped(qemu: QemuProcess) -> str | None:
     except QemuError:
         if (ended := qemu.ended(wait_s=1.0)) is None:
             raise
-        return f"{ended}: the guest shut down or started anew, perhaps for want of memory"
+        return f"{ended}: the guest shut down or started anew, perhaps for want of memory: write more as guest.memory"
     return None if status["running"] else f"QEMU stopped the guest by itself: {status['status']}"
 
 

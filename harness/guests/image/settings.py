@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, Self
 
@@ -15,14 +16,18 @@ from harness.scenario.fault import Fault, shown
 from harness.scenario.part import Part, Seconds
 from harness.units import format_bytes
 
-__all__ = ["ImageSettings", "ProgressSettings", "ReadySettings"]
+__all__ = ["ImageSettings", "ProgressSettings", "ReadySettings", "is_linux"]
 
 # How a kernel may find an initrd packed, and cpio itself; Linux, lib/decompress.c and usr/gen_init_cpio.c.
 _INITRDS = (
     *(b"070701", b"070702", b"\x1f\x8b", b"BZh", b"\x5d\x00\x00", b"\xfd7zXZ\x00", b"\x89LZO", b"\x02\x21\x4c\x18"),
     b"\x28\xb5\x2f\xfd",
 )
-_BZIMAGE_AT, _BZIMAGE = 0x202, b"HdrS"  # Linux, Documentation/arch/x86/boot.rst
+# The header of a bzImage: Linux, Documentation/arch/x86/boot.rst. From 2.10 on it says where the kernel wants to be, and how much
+# it takes there before it looks at what memory there is.
+_BZIMAGE_AT, _BZIMAGE = 0x202, b"HdrS"
+_VERSION_AT, _VERSION_WITH_SIZE = 0x206, 0x020A
+_PLACE_AT, _PLACE = 0x258, struct.Struct("<QI")
 
 
 class ReadySettings(Part):
@@ -103,11 +108,33 @@ class ImageSettings(QemuSettings):
         for name, check in (("kernel", _check_kernel), ("initrd", _check_initrd)):
             if name in found:
                 check(found[name])
-        size = sum(found[name].stat().st_size for name in ("kernel", "initrd") if name in found)
-        if size >= self.memory_bytes:
-            reason = f"too little for kernel and initrd, {format_bytes(size)} packed"
-            raise Fault(("memory",), f"{format_bytes(self.memory_bytes)}: {reason}: write more")
+        self._check_memory(found)
         return self.model_copy(update={name: str(path) for name, path in found.items()})
+
+    def _check_memory(self, found: Mapping[str, Path]) -> None:
+        """Of what a guest needs, that much is known."""
+        needs = [_unpacked_bytes(found["kernel"])] if "kernel" in found else []
+        needs += [found["initrd"].stat().st_size] if "initrd" in found else []
+        least = sum(needs)
+        if least >= self.memory_bytes:
+            reason = f"too little for kernel and initrd, which take {format_bytes(least)} to start"
+            raise Fault(("memory",), f"{format_bytes(self.memory_bytes)}: {reason}: write more")
+
+
+def is_linux(kernel: Path) -> bool:
+    """Whether it is a Linux kernel as distributions pack it."""
+    return _head(kernel, _BZIMAGE_AT + len(_BZIMAGE))[_BZIMAGE_AT:] == _BZIMAGE
+
+
+def _unpacked_bytes(kernel: Path) -> int:
+    """Memory from its beginning on that it takes to start; of what does not say, its size."""
+    head = _head(kernel, _PLACE_AT + _PLACE.size)
+    if not is_linux(kernel) or int.from_bytes(head[_VERSION_AT : _VERSION_AT + 2], "little") < _VERSION_WITH_SIZE:
+        return kernel.stat().st_size
+    place: int
+    size: int
+    place, size = _PLACE.unpack_from(head, _PLACE_AT)
+    return place + size
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
@@ -127,8 +154,7 @@ def _readable(name: str, path: Path) -> Path:
 
 
 def _check_kernel(path: Path) -> None:
-    head = _head(path, _BZIMAGE_AT + len(_BZIMAGE))
-    if not (head.startswith(b"\x7fELF") or head[_BZIMAGE_AT:] == _BZIMAGE):
+    if not (_head(path, 4) == b"\x7fELF" or is_linux(path)):
         reason = "is no kernel: neither a Linux bzImage nor an ELF file"
         raise Fault(("kernel",), f"{shown(path)}: {reason}: Linux's is called vmlinuz, and is in /boot")
 

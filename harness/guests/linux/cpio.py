@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-__all__ = ["Entry", "Tree", "archive", "data_file", "folder", "program", "symlink"]
+__all__ = ["Entry", "Tree", "archive", "data_file", "device", "folder", "program", "symlink"]
 
 _MAGIC = b"070701"
 _END = "TRAILER!!!"
@@ -20,10 +20,12 @@ _ALIGNED_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """``mode`` with the type's bits, as in ``st_mode``. ``data``: a file's contents, or what a symbolic link points to."""
+    """``mode`` with the type's bits, as in ``st_mode``. ``data``: a file's contents, or what a symbolic link points to.
+    ``number``: a device's, major and minor."""
 
     mode: int
     data: bytes = b""
+    number: tuple[int, int] = (0, 0)
 
 
 Tree = Mapping[str, Entry]
@@ -45,6 +47,11 @@ def data_file(data: bytes) -> Entry:
     return Entry(stat.S_IFREG | 0o644, data)
 
 
+def device(major: int, minor: int) -> Entry:
+    """One that gives and takes characters."""
+    return Entry(stat.S_IFCHR | 0o600, number=(major, minor))
+
+
 def symlink(target: str) -> Entry:
     """To ``target``, relative to the link's folder unless it begins with a slash."""
     return Entry(stat.S_IFLNK | 0o777, target.encode())
@@ -61,8 +68,8 @@ def archive(tree: Tree) -> bytes:
 def _record(inode: int, path: str, entry: Entry) -> Iterator[bytes]:
     name = path.encode() + b"\0"
     links = 2 if stat.S_ISDIR(entry.mode) else 1
-    # inode, mode, owner, group, links, time, bytes, device and its kind (two each), length of the name, checksum (unused)
-    fields = (inode, entry.mode, 0, 0, links, 0, len(entry.data), 0, 0, 0, 0, len(name), 0)
+    # inode, mode, owner, group, links, time, bytes, on which device and which one (two each), length of the name, checksum (unused)
+    fields = (inode, entry.mode, 0, 0, links, 0, len(entry.data), 0, 0, *entry.number, len(name), 0)
     head = _MAGIC + b"".join(b"%08X" % field for field in fields) + name
     for part in (head, entry.data):
         yield part

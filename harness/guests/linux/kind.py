@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from harness.errors import QemuError
 from harness.guests.accel import probe_accel
@@ -13,24 +12,21 @@ from harness.guests.linux.console import Console, Ready, Tick, Work
 from harness.guests.linux.maker import Made, make
 from harness.guests.linux.recipe import KERNEL, initrd
 from harness.guests.linux.settings import LinuxSettings
+from harness.guests.linux.trial import BARE, KernelTrial
 from harness.guests.linux.workloads import WORKLOADS
 from harness.guests.qemu_guest import QemuGuest
-from harness.guests.qemu_kind import CONSOLE, Beating, Pulse, Sides
-from harness.qemu.memory import GuestMemory
+from harness.guests.qemu_kind import Pulse, Sides
 from harness.qemu.survey import survey
 from harness.results.cache import cache_dir
 from harness.results.document import Scalar
 from harness.scenario.model import Scenario
-from harness.units import MIB
 
 __all__ = ["Linux"]
 
-_PROBE_BYTES = 256 * MIB
-_PROBED = "idle"
 _ALIVE_TIMEOUT_S = 20.0
 
 
-class Linux(QemuGuest, Beating):
+class Linux(QemuGuest):
     """Nothing in it keeps still, so all of its memory is compared while it stands still."""
 
     settings = LinuxSettings
@@ -38,7 +34,6 @@ class Linux(QemuGuest, Beating):
     pulse = Pulse(before=200, after=10)  # of 10 ms each: a second to get into its stride, and one to show its pace
     holds = True
     ready_timeout_s = 180.0  # under TCG on a loaded machine; undisturbed it takes 3 to 12 s there
-    first_beat_s = 8.0
 
     def __init__(self, scenario: Scenario) -> None:
         given = self.given_by(scenario, LinuxSettings)
@@ -57,7 +52,9 @@ class Linux(QemuGuest, Beating):
         self._initrd = make(initrd(self._given.workload), cache, self.tell)
         super().open()
         if self.accel.name == "kvm":  # hosts that run a small guest may still fail at a kernel
-            self.accel = probe_accel(self.given.qemu, Linux, self.given.accel, (self.accel.cpu,))
+            self.accel = probe_accel(
+                self.given.qemu, KernelTrial(self._kernel.path), self.given.accel, (self.accel.cpu,)
+            )
 
     def describe(self) -> dict[str, Scalar]:
         """The packages too, with their versions."""
@@ -69,20 +66,13 @@ class Linux(QemuGuest, Beating):
             "guest_initrd_sha256": self._initrd.sha256,
         }
 
-    @classmethod
-    def probe_arguments(cls, folder: Path) -> list[str]:  # noqa: ARG003 - all that it needs is kept elsewhere
-        """Idle."""
-        files = [make(recipe, cache_dir()) for recipe in (KERNEL, initrd(_PROBED))]
-        return [*GuestMemory(_PROBE_BYTES).arguments(), *_devices(), *_boot(files, seed=1, rate=1)]
-
     def arguments(self, *, boots: bool) -> list[str]:
         """Only the source gets a kernel: its memory comes to the destination with the migration."""
         rate = self._given.rate or self._workload.rate or 0
         files = [self._kernel, self._initrd]
-        return [*_devices(), *(_boot(files, self._given.seed, rate) if boots else ())]
+        return [*BARE, *(_boot(files, self._given.seed, rate) if boots else ())]
 
-    @staticmethod
-    def feed() -> Feed:
+    def feed(self) -> Feed:
         """Its language."""
         return Console().feed
 
@@ -106,10 +96,6 @@ class Linux(QemuGuest, Beating):
         said = sides.consoles.wait_said("destination", more, _ALIVE_TIMEOUT_S, since_s=0.0)
         if isinstance(said, GuestFailure):
             raise QemuError(f"destination: the guest came over and failed: {said.message}")
-
-
-def _devices() -> list[str]:
-    return ["-nodefaults", "-no-user-config", "-display", "none", "-bios", "qboot.rom", "-serial", f"chardev:{CONSOLE}"]
 
 
 def _boot(files: Sequence[Made], seed: int, rate: int) -> list[str]:

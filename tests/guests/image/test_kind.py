@@ -46,8 +46,24 @@ def test_what_keeps_a_guest_from_getting_ready_is_told_in_a_line(guest):
     )
     assert waited(guest, LINES, "io-error") == f"source: QEMU stopped the guest by itself: io-error{last}"
     assert waited(guest, [], ended="QEMU ended: exit status 0") == (
-        "source: QEMU ended: exit status 0: the guest shut down or started anew, perhaps for want of memory; "
+        "source: QEMU ended: exit status 0: the guest shut down or started anew, perhaps for want of memory: write more as "
+        "guest.memory; "
         "its serial console said nothing"
     )
     panic = GuestFailure("Kernel panic - not syncing: VFS")
     assert waited(guest, [panic], "running") == "source: the guest does not run: Kernel panic - not syncing: VFS"
+
+
+def test_a_guest_that_never_counts_as_the_scenario_says_is_told_with_the_pattern_and_its_last_lines(tmp_path):
+    def few(*_, **__):
+        raise QemuError("source: the guest sent 0 of 2 heartbeats within 60 s")
+
+    (tmp_path / "k").write_bytes(b"\x7fELF")
+    counting = f'{TABLES}[guest.progress]\nserial = "never: ([0-9])"\n'
+    consoles = SimpleNamespace(wait_beats=few, said=lambda _: LINES)
+    with pytest.raises(QemuError) as caught:
+        make_guest(load_minimal(tmp_path, tables=counting))._wait_progress(SimpleNamespace(consoles=consoles))
+    assert str(caught.value) == (
+        "source: the guest sent 0 of 2 heartbeats within 60 s: its console said too little like guest.progress.serial "
+        "'never: ([0-9])'; its console's last lines: b | c\\x1b | d"
+    )

@@ -63,6 +63,40 @@ def test_a_foreign_guest_crosses_with_its_disk_which_stays_as_it_was(tmp_path, v
     assert disk.read_bytes() == before
 
 
+def boot_sector():
+    """A disk whose first sector says "beat 1" with each tick of the BIOS's clock, 18 times a second, on the first serial line."""
+    code = bytes.fromhex(
+        "31c0 8ed8"  # again: xor ax, ax; mov ds, ax
+        "be167c"  # mov si, text
+        "ac 84c0 7406"  # next: lodsb; test al, al; jz rest
+        "baf803 ee ebf5"  # mov dx, 0x3f8; out dx, al; jmp next
+        "fb f4 ebea"  # rest: sti; hlt; jmp again
+    )
+    return (code + b"beat 1\r\n\0").ljust(510, b"\0") + b"\x55\xaa" + bytes(MIB - 512)
+
+
+def test_a_guest_that_boots_from_its_disk_alone_crosses(tmp_path):
+    if shutil.which("qemu-img") is None:
+        pytest.skip("qemu-img is not installed (qemu-utils)")
+    (tmp_path / "disk.raw").write_bytes(boot_sector())
+    tables = """
+        [guest]
+        kind = "image"
+        accel = "tcg"
+        disk = "disk.raw"
+        memory = "16MiB"
+        [guest.ready]
+        serial = "beat"
+        [guest.progress]
+        serial = "beat ([0-9])"
+    """
+    made = load_minimal(tmp_path, tables=tables)
+    with Lab(made) as lab:
+        run = runner.run_turn(lab, Turn(made.methods[0], 1, 1, 1, made), tmp_path / "logs", lambda _: None)
+    assert (run.status, run.verified) == ("completed", True), run.reason
+    assert run.downtime_s <= run.heartbeat_gap_s
+
+
 def test_a_byte_changed_while_the_guest_is_held_is_found_and_it_goes_on_afterwards(tmp_path):
     made = scenario(tmp_path)
     guest = make_guest(made)

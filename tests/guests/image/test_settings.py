@@ -1,6 +1,7 @@
 """What a scenario may say of the user's own guest: one clear line for each mistake, and files found beside the scenario."""
 
 import gzip
+import struct
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ READY = '[guest.ready]\nserial = "login:"\n'
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "vmlinuz").write_bytes(bytes(0x202) + b"HdrS" + bytes(4096))
+    places = struct.pack("<QI", 16 << 20, 52 << 20)  # as Debian's kernels say
+    (tmp_path / "modern").write_bytes(bytes(0x202) + b"HdrS\x0f\x02" + bytes(0x50) + places)
     (tmp_path / "initrd.gz").write_bytes(gzip.compress(b"070701"))
     (tmp_path / "disk.qcow2").write_bytes(b"QFI\xfb")
     return tmp_path
@@ -45,6 +48,11 @@ def test_a_path_given_on_the_command_line_is_relative_to_where_one_is(folder, tm
         ('disk = "disk.qcow2"\ninitrd = "initrd.gz"', READY, "guest.initrd: 'initrd.gz': is for a kernel"),
         ('kernel = "vmlinuz"\ninitrd = "vmlinuz"', READY, "guest.initrd: '{folder}/vmlinuz': is no initrd"),
         ('kernel = "vmlinuz"\nmemory = "4KiB"', READY, "guest.memory: 4 KiB: too little for kernel and initrd"),
+        (
+            'kernel = "modern"\nmemory = "64MiB"',
+            READY,
+            "guest.memory: 64 MiB: too little for kernel and initrd, which take 68 MiB",
+        ),
         ('kernel = "vmlinuz"', "", "guest.ready: is missing: add it"),
         (
             'kernel = "vmlinuz"',

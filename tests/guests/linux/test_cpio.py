@@ -11,7 +11,9 @@ from harness.guests.linux.cpio import Entry, archive, data_file, folder, program
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=12).filter(
     lambda name: name not in {".", ".."}
 )
-FILES = st.dictionaries(NAMES, st.builds(Entry, st.sampled_from([0o100644, 0o100755, 0o120777]), st.binary(max_size=9)))
+MODES = st.sampled_from([0o020600, 0o100644, 0o100755, 0o120777])
+NUMBERS = st.tuples(st.integers(0, 4095), st.integers(0, 255))
+FILES = st.dictionaries(NAMES, st.builds(Entry, MODES, st.binary(max_size=9), NUMBERS))
 
 
 def read(data):
@@ -28,7 +30,7 @@ def read(data):
             return found
         assert fields[2:4] == [0, 0], "owned by root"
         assert fields[5] == 0, "written at the epoch"
-        found[name[:-1].decode()] = Entry(mode, data[start : start + size])
+        found[name[:-1].decode()] = Entry(mode, data[start : start + size], (fields[9], fields[10]))
         at = -(-(start + size) // 4) * 4
 
 

@@ -7,8 +7,10 @@ from small_scenario import load_minimal
 
 from harness.errors import MissingError
 from harness.experiment.trial import Lab
+from harness.guests.accel import Accel, beats
 from harness.guests.linux.maker import make
 from harness.guests.linux.recipe import KERNEL, initrd
+from harness.guests.linux.trial import KernelTrial
 
 QEMU = "qemu-system-x86_64"
 pytestmark = [pytest.mark.qemu, pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")]
@@ -31,10 +33,12 @@ kind = "relay"
 def test_an_idle_linux_is_made_boots_and_arrives_whole(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     try:
-        for recipe in (KERNEL, initrd("idle")):
-            make(recipe, tmp_path / "cache" / "pageferry")
+        kernel, _ = (make(recipe, tmp_path / "cache" / "pageferry") for recipe in (KERNEL, initrd("idle")))
     except MissingError as exc:
         pytest.skip(f"Debian's packages cannot be had: {exc}")
+    assert beats(QEMU, Accel("tcg", "qemu64", "asked for"), KernelTrial(kernel.path), 60), (
+        "what an image's kernel is tried by"
+    )
     scenario = load_minimal(tmp_path, tables=SETTINGS)
     with Lab(scenario) as lab:
         facts = lab.describe()
