@@ -42,3 +42,11 @@ class Stalls(Good):
         if len(data) == 60_000:
             time.sleep(3600)
         return super().compress(data)
+
+
+@planted("forgets-what-it-held", "contract.hold", "are not a batch of 2", stateful=True)
+class ForgetsWhatItHeld(Good):
+    """Keeps a history, and gives with a batch only what came with that."""
+
+    def hold(self, _data):
+        return b""
