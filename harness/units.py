@@ -21,6 +21,7 @@ __all__ = [
     "parse_bytes",
     "parse_duration",
     "parse_rate",
+    "parse_share",
 ]
 
 PAGE_BYTES = 4096
@@ -34,7 +35,7 @@ _BYTES = _BINARY | _DECIMAL
 _BITS = {"bit/s": 1, "kbit/s": 10**3, "Kbit/s": 10**3, "Mbit/s": 10**6, "Gbit/s": 10**9}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 _LARGEST = float(1 << 60)
-_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z/]+)\s*")
+_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z/%]+)\s*")
 
 
 def _parse(text: str, what: str, factors: dict[str, float]) -> float:
@@ -75,6 +76,11 @@ def parse_bandwidth(text: str) -> int | None:
 def parse_duration(text: str) -> float:
     """``"300ms"`` -> seconds. :raises ValueError: with the value and the known units."""
     return _parse(text, "duration", _SECONDS)
+
+
+def parse_share(text: str) -> float:
+    """``"10%"`` -> 0.1. :raises ValueError: with the value and the unit."""
+    return _parse(text, "share", {"%": 0.01})
 
 
 def format_bytes(count: float) -> str:

@@ -73,7 +73,7 @@ class FakeQmp:
         if self.refuses in (command, *arguments):
             return {"error": {"class": "GenericError", "desc": f"{self.refuses} is not for you"}}
         if command == "query-migrate":
-            return {"return": self.migrating}
+            return {"return": self.migrating() if callable(self.migrating) else self.migrating}
         if command == "query-migrate-parameters":
             return {"return": self.parameters}
         if command == "migrate-set-parameters":

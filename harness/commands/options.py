@@ -11,12 +11,13 @@ import click
 
 from harness.errors import ResultError, UserError
 from harness.terminal import tell
-from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate
+from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate, parse_share
 
 __all__ = [
     "BANDWIDTH",
     "DURATION",
     "RATE",
+    "SHARE",
     "SIZE",
     "announce",
     "check_writable",
@@ -77,10 +78,23 @@ class _Rate(click.ParamType[Any]):
             self.fail(str(exc), param, ctx)
 
 
+class _Share(click.ParamType[Any]):
+    name = "share"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_share(str(value))
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
 BANDWIDTH = _Bandwidth()
 RATE = _Rate()
 SIZE = _Size()
 DURATION = _Duration()
+SHARE = _Share()
 
 
 def announce(line: str) -> None:

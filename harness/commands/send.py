@@ -78,6 +78,8 @@ def command(*, config: str | None, stats: Path | None, **given: Any) -> None:  #
 
 
 def _tell(report: SenderReport) -> None:
+    from harness.migrator.document import to_document
+    from harness.results.stops import stop_of
     from harness.units import format_bytes, format_duration
 
     for doubt in report.doubts():
@@ -92,7 +94,10 @@ def _tell(report: SenderReport) -> None:
         chosen = ", ".join(f"{name} {share * 100:.0f} %" for name, share in shares)
         announce(f"auto chose, by share of the stream: {chosen}; {len(policy.decisions) - 1} changes")
     if (steering := report.steering) is not None:
+        wanted_s = steering.wanted_downtime_s
         announce(
-            f"steered to {format_duration(steering.wanted_downtime_s)} by {steering.parameter}: "
+            f"steered to {'the shortest downtime' if wanted_s is None else format_duration(wanted_s)} by {steering.parameter}: "
             f"{steering.steer_changes} changes, QEMU's own value {'given back' if steering.restored else 'not given back'}"
         )
+        if (stop := stop_of([to_document(decision) for decision in steering.decisions[-1:]])) is not None:
+            announce(f"told QEMU {stop.sentence(steering.claimed_downtime_s)}")

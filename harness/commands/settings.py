@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 
-from harness.commands.options import DURATION, SIZE, parse_options
+from harness.commands.options import DURATION, SHARE, SIZE, parse_options
 from harness.errors import UserError
 from harness.migrator.config import Setting
 
@@ -19,6 +19,10 @@ __all__ = ["configured", "document_option", "settings_of"]
 
 T = TypeVar("T")
 Command = Callable[..., None]
+
+
+_QUANTITIES: Mapping[str, click.ParamType[Any]] = {"_bytes": SIZE, "_s": DURATION, "_share": SHARE}
+"""By the end of a field's name."""
 
 
 class _Checked(click.ParamType[Any]):
@@ -33,6 +37,22 @@ class _Checked(click.ParamType[Any]):
         if (wrong := self._setting.wrong(made)) is not None:
             self.fail(f"{value!r}: {wrong}", param, ctx)
         return made
+
+
+class _OrWord(click.ParamType[Any]):
+    """``of``, or one of ``words``."""
+
+    def __init__(self, of: click.ParamType[Any], words: tuple[str, ...]) -> None:
+        self.name = of.name
+        self._of, self._words = of, words
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        if value in self._words:
+            return value
+        try:
+            return self._of.convert(value, param, ctx)
+        except click.BadParameter as exc:
+            self.fail(f"{exc.message}; or write {' or '.join(self._words)}", param, ctx)
 
 
 def document_option(command: Command) -> Command:
@@ -69,10 +89,11 @@ def _form(name: str, kind: object, setting: Setting) -> dict[str, Any]:
         return {"help": setting.help, "is_flag": True, "default": None}
     if get_origin(kind) is Mapping:
         return form | {"multiple": True}
-    if name.endswith("_bytes"):
-        return form | {"type": _Checked(SIZE, setting)}
-    if name.endswith("_s"):
-        return form | {"type": _Checked(DURATION, setting)}
+    suffix = f"_{name.rpartition('_')[2]}"
+    if suffix in _QUANTITIES:
+        words = tuple(word for one in get_args(kind) if get_origin(one) is Literal for word in get_args(one))
+        quantity = _QUANTITIES[suffix]
+        return form | {"type": _Checked(_OrWord(quantity, words) if words else quantity, setting)}
     if kind is int:
         return form | {"type": int if setting.low is None else click.IntRange(int(setting.low), int(setting.high or 0))}
     return form | ({"type": _Checked(click.STRING, setting)} if setting.pattern else {})

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from harness.errors import UserError
 from harness.migrator.transport.contract import Access, Tls
@@ -153,9 +153,23 @@ class SendConfig(LinkSettings):
         Setting("--qmp", "A QMP socket of the source QEMU, to steer when it stops its guest.", "unix:PATH"),
     ] = None
     downtime_s: Annotated[
-        float | None,
-        Setting("--downtime", "Wanted downtime, such as 300ms; needs --qmp [QEMU's downtime-limit].", low=_SHORTEST_S),
+        float | Literal["shortest"] | None,
+        Setting(
+            "--downtime",
+            "Wanted downtime, such as 300ms, or shortest: as short as the guest allows; needs --qmp [QEMU's downtime-limit].",
+            "DURATION|shortest",
+            low=_SHORTEST_S,
+        ),
     ] = None
+    downtime_cost_share: Annotated[
+        float,
+        Setting(
+            "--downtime-cost",
+            "How much longer a migration may take for the shortest downtime [10%].",
+            low=0.0,
+            high=1.0,
+        ),
+    ] = 0.1
     wait_s: Annotated[
         float, Setting("--wait", "How long to try to reach `pageferry receive` [60s].", low=_SHORTEST_S)
     ] = 60.0

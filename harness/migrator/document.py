@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from harness.migrator.config import Setting
 from harness.names import unknown
@@ -72,7 +72,7 @@ def _made(kind: Any, value: object, key: str) -> Any:  # noqa: ANN401
     origin, of = get_origin(kind) or kind, get_args(kind)
     if origin is Annotated:
         return _within(of[1], _made(of[0], value, key), key)
-    if origin is UnionType:
+    if origin in (UnionType, Union):  # what has a Literal in it is the latter
         return _one_of(of, value, key)
     if is_dataclass(kind):
         return from_document(kind, value, f"{key}.")  # type: ignore[arg-type]
@@ -105,7 +105,8 @@ def _one_of(kinds: tuple[Any, ...], value: object, key: str) -> Any:  # noqa: AN
     if value is None and NoneType in kinds:
         return None
     real = [kind for kind in kinds if kind is not NoneType]
-    fitting = [kind for kind in real if type(value) is kind]
+    fitting = [kind for kind in real if type(value) is kind or value in get_args(kind)]
+    fitting += [kind for kind in real if kind is float and type(value) is int]
     if fitting or len(real) == 1:
         return _made((fitting or real)[0], value, key)
     raise WrongDocumentError(_must(key, value, " or ".join(map(_words, real))))

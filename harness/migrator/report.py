@@ -14,7 +14,8 @@ from harness.migrator.outcome import Outcome
 from harness.migrator.steering import switchover
 from harness.migrator.transport.contract import Secured
 from harness.results.doubt import Doubt
-from harness.results.doubts import Fallback, Opaque, SteeringEnded
+from harness.results.doubts import Fallback, NoPassShorter, Opaque, SteeringEnded
+from harness.results.stops import Why
 
 __all__ = ["Carried", "PolicyReport", "ReceiverReport", "SenderReport", "SteeringReport", "Usage"]
 
@@ -61,17 +62,29 @@ class PolicyReport:
 @dataclass(frozen=True, slots=True)
 class SteeringReport:
     """``owners``: QEMU's values as they were found. ``decisions``: what was set, in seconds from the begin.
-    ``ended_early``: why, where it did."""
+    ``ended_early``: why, where it did. ``wanted_downtime_s``: None where it was to be the shortest; ``predicted_downtime_s`` is
+    then what the last decision was to come to, and ``claimed_downtime_s`` what the source QEMU says that it came to."""
 
     parameter: str
-    wanted_downtime_s: float
+    wanted_downtime_s: float | None
     owners: Mapping[str, int]
     restored: bool
     decisions: tuple[switchover.Decision, ...]
     ended_early: str | None
+    predicted_downtime_s: float | None = None
+    claimed_downtime_s: float | None = None
     steer_changes: int = 0
     steer_taken_over: int = 0
     steer_failures: int = 0
+
+    def doubts(self) -> Iterator[Doubt]:
+        """What a reader of the downtime must know."""
+        if self.ended_early is not None:
+            yield SteeringEnded(self.ended_early)
+        last = self.decisions[-1] if self.decisions else None
+        if last is not None and last.why == Why.STUCK.value and last.predicted_downtime_s is not None:
+            limit_s = self.owners[switchover.Knob.LIMIT.value] / 1000
+            yield NoPassShorter(last.passes or 0, last.predicted_downtime_s, limit_s, last.delivered_bytes_per_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +135,8 @@ class SenderReport(Carried):
 
     def doubts(self) -> Iterator[Doubt]:
         """Whatever makes the figures other than they seem."""
-        if self.steering is not None and self.steering.ended_early is not None:
-            yield SteeringEnded(self.steering.ended_early)
+        if self.steering is not None:
+            yield from self.steering.doubts()
         if self.opaque_reason:
             yield Opaque(self.opaque_reason)
         if self.fallbacks:

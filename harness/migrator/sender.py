@@ -101,16 +101,17 @@ def _open_steering(config: SendConfig) -> AbstractContextManager[Steering | None
     if config.qmp is not None:
         from harness.migrator.steering.steering import open_steering  # noqa: PLC0415 - QMP brings asyncio and TLS with it
 
-        return open_steering(config.qmp, config.downtime_s)
+        return open_steering(config.qmp, config.downtime_s, config.downtime_cost_share)
     if config.downtime_s is not None:
-        raise UserError(f"--downtime {config.downtime_s:g}s: only with --qmp, which steers the source QEMU to it")
+        what = config.downtime_s if config.downtime_s == "shortest" else f"{config.downtime_s:g}s"
+        raise UserError(f"--downtime {what}: only with --qmp, which steers the source QEMU to it")
     return nullcontext()
 
 
 def _carry(forwarder: Forwarder, steering: Steering | None) -> Carried:
     if steering is None:
         return forwarder.run()
-    steering.begin(forwarder.flow)
+    steering.begin(forwarder.flow, forwarder.calm)
     carried = forwarder.run()
     steering.end()  # a source QEMU that is gone by now needs nothing back
     return carried

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from types import SimpleNamespace
 
@@ -53,6 +54,24 @@ def test_flags_fill_the_same_settings_as_a_document(told, tmp_path):
     document = tmp_path / "s.json"
     document.write_text(json.dumps(to_document(by_flags)))
     assert told("send", "--config", str(document)) == by_flags
+
+
+def test_the_shortest_downtime_has_a_word_and_a_price(told):
+    config = told(*SEND, "--qmp", "unix:/q", "--downtime", "shortest", "--downtime-cost", "25%")
+    assert (config.downtime_s, config.downtime_cost_share) == ("shortest", 0.25)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--downtime", "short"), "'short' is not a duration: .*; or write shortest"),
+        (("--downtime-cost", "10"), "'10' is not a share: write a number and a unit"),
+        (("--downtime-cost", "101%"), r"must be from 0\.0 to 1\.0"),
+    ],
+)
+def test_what_is_no_downtime_is_told_in_a_line(capsys, flags, words):
+    assert cli.main([*SEND, *flags]) == 2
+    assert re.search(words, " ".join(capsys.readouterr().err.split()))
 
 
 def test_a_receiver_is_told_alike(told, tmp_path):

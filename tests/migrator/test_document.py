@@ -23,8 +23,8 @@ SENT = st.builds(
     SendConfig, TEXT, TEXT, TEXT, level=st.none() | st.integers(), threads=THREADS, decompress_threads=THREADS,
     batch_bytes=st.none() | st.integers(16 << 10, MAX_BATCH_BYTES),
     inflight_bytes=st.none() | st.integers(1), options=st.dictionaries(TEXT, SCALAR),
-    fallback=st.none() | TEXT, qmp=st.none() | TEXT, downtime_s=st.none() | TIMES, wait_s=TIMES, insecure=st.booleans(),
-    without_return_path=st.booleans(), **LINK,
+    fallback=st.none() | TEXT, qmp=st.none() | TEXT, downtime_s=st.none() | TIMES | st.just("shortest"), wait_s=TIMES,
+    insecure=st.booleans(), without_return_path=st.booleans(), **LINK,
 )  # fmt: skip
 RECEIVED = st.builds(
     ReceiveConfig, TEXT, TEXT, threads=THREADS, timeout_s=st.none() | TIMES, wait_s=TIMES, insecure=st.booleans(), **LINK
@@ -76,6 +76,8 @@ def test_settings_are_named_by_their_fields():
         ({"wait_s": float("inf")}, "wait_s = Infinity: must be a number"),
         ({"wait_s": 1 << 2000}, "must be a number"),
         ({"downtime_s": float("nan")}, "downtime_s = NaN: must be a number"),
+        ({"downtime_s": "short"}, "downtime_s = \"short\": must be a number or 'shortest'"),
+        ({"downtime_cost_share": 1.5}, "downtime_cost_share = 1.5: must be from 0.0 to 1.0"),
         ({"insecure": "yes"}, 'insecure = "yes": must be true or false'),
         ({"options": ["a=1"]}, 'options = ["a=1"]: must be a table'),
         ({"options": {"a": [1]}}, "options.a = [1]: must be true or false or a whole number or a number or text"),

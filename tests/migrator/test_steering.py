@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import socket
 import threading
-from types import SimpleNamespace
 
 import pytest
 from fake_qmp import FakeQmp
+from steering_rig import MB, NEW, OLD, Flowing, opened, quicken
 
 from harness.errors import MissingError, PeerError, QemuError, UserError
 from harness.migrator.config import SendConfig
@@ -18,9 +18,6 @@ from harness.migrator.steering.steering import open_steering
 from harness.qemu.process import QemuProcess
 
 QEMU = "qemu-system-x86_64"
-OLD = {"downtime-limit": 300}
-NEW = {"downtime-limit": 300, "avail-switchover-bandwidth": 0}
-MB = 1_000_000
 
 
 @pytest.fixture
@@ -31,30 +28,7 @@ def server(tmp_path):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Looks come as fast as they can, each a tenth of a second after the one before by the clock that steering reads."""
-    now = [0.0]
-
-    def monotonic():
-        now[0] += 0.1
-        return now[0]
-
-    monkeypatch.setattr(steering_module, "time", SimpleNamespace(monotonic=monotonic))
-    monkeypatch.setattr(steering_module, "_LOOK_S", 0.001)
-
-
-class Flowing:
-    """A steady flow, as the forwarder tells it."""
-
-    def __init__(self, bytes_per_look: int = 10 * MB, in_flight_bytes: int = 4 * MB) -> None:
-        self.bytes_per_look, self.in_flight_bytes, self.delivered_bytes = bytes_per_look, in_flight_bytes, 0
-
-    def __call__(self) -> tuple[int, int, float]:
-        self.delivered_bytes += self.bytes_per_look
-        return self.delivered_bytes, self.in_flight_bytes, 0.0
-
-
-def opened(server: FakeQmp, downtime_s: float | None = None):
-    return open_steering(f"unix:{server.path}", downtime_s)
+    quicken(monkeypatch)
 
 
 def test_an_older_qemu_gets_a_limit_that_leaves_time_for_what_is_under_way_and_its_own_back(server):
@@ -255,6 +229,7 @@ class TestBeforeTheMigration:
             ("tcp:127.0.0.1:4", None, "--qmp tcp:127.0.0.1:4: write unix:PATH"),
             ("unix:/x", 2001.0, "--downtime 2001s: QEMU takes at most 2000 s"),
             (None, 0.3, r"--downtime 0\.3s: only with --qmp"),
+            (None, "shortest", "--downtime shortest: only with --qmp"),
         ],
     )
     def test_settings_that_cannot_be(self, tmp_path, qmp, downtime_s, words):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.migrator.steering.switchover import _FIXED_S, _LEAST_SHARE, Decision, Flow, Knob, Switchover
+from harness.migrator.steering.switchover import _LEAST_SHARE, FIXED_S, Decision, Flow, Knob, Switchover
 
 MB = 1_000_000
 WANTED_S = st.floats(0.001, 2000)
@@ -88,7 +88,7 @@ def test_what_qemu_then_allows_takes_the_wanted_downtime_with_what_is_under_way(
     believed = rate * off
     (decision,) = fed(Switchover(wanted_s, knob), rate, in_flight, believed)
     in_force = believed * decision.value / 1000 if knob is Knob.LIMIT else decision.value * wanted_s
-    downtime_s = (in_force + in_flight) / rate + _FIXED_S
+    downtime_s = (in_force + in_flight) / rate + FIXED_S
     capped = knob is Knob.LIMIT and decision.value == round(1000 * wanted_s)
     assert downtime_s <= wanted_s * 1.01 + 0.001 * off
     assert capped or downtime_s >= wanted_s * 0.99 - 0.001 * off

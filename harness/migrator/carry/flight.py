@@ -48,6 +48,15 @@ class Flight:
         return self._policy.batch_bytes
 
     @property
+    def calm(self) -> bool:
+        """Whether less is to wait."""
+        return self._policy.calm
+
+    @calm.setter
+    def calm(self, calm: bool) -> None:
+        self._policy.calm = calm
+
+    @property
     def in_flight_bytes(self) -> int:
         """Taken and not arrived."""
         return self._window.in_flight_bytes

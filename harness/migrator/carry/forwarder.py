@@ -114,6 +114,10 @@ class Forwarder:
         in_flight_bytes = self._flight.in_flight_bytes + self._parser.pending_bytes
         return self._flight.arrived_bytes, in_flight_bytes, self._flight.round_trip_s
 
+    def calm(self, calm: bool) -> None:
+        """Whether the source may stop its guest at any moment, so that little is to wait. From any thread."""
+        self._flight.calm = calm
+
     def _stop(self) -> None:
         """A thread failed: close the source (its guest runs on), tell the receiver why, and wake all other threads."""
         self._source.close()

@@ -24,6 +24,9 @@ _WAITING_S = 0.035
 Uncompressed, STOP to RESUME stayed within 12 ms of QEMU's alone (1 Gbit/s, 2-core AMD EPYC, 2026-11-22, n=5 each).
 """
 
+_CALM_S, _CALM_BYTES = 0.010, 1 << 20
+"""While the source may stop its guest at any moment. Of less than so many bytes batches are so small that they cost the rate."""
+
 _SPAN_S = 0.2
 _FIRST_BYTES = 2 << 20
 _FLOOR_BYTES = 256 << 10
@@ -36,7 +39,8 @@ _SMALLEST_BATCH_BYTES = 64 << 10
 class FlightPolicy:
     """Keeps the delivered rate of the last ``_SPAN_S`` and gives the window and the batch size that follow from it.
 
-    A source that pauses changes nothing: the window follows the rate only while it is full.
+    A source that pauses changes nothing: the window follows the rate only while it is full. ``calm``: the source may stop its guest
+    at any moment, so that little is to wait.
     """
 
     def __init__(
@@ -53,14 +57,19 @@ class FlightPolicy:
         self._lanes = lanes
         self._fixed_window_bytes = fixed_window_bytes
         self._arrivals: deque[tuple[float, int]] = deque()
+        self.calm = False
         first_bytes = max(_FIRST_BYTES, self._wanted_batches * preferred_batch_bytes)
         if expected_bytes_per_s is not None:
-            waiting_bytes = min(first_bytes, round(expected_bytes_per_s * _WAITING_S))
+            waiting_bytes = min(first_bytes, round(expected_bytes_per_s * self._waiting_s))
             first_bytes = _bounded(waiting_bytes + round(expected_bytes_per_s * round_trip_s), round_trip_s)
         self.window_bytes = fixed_window_bytes or first_bytes
         self._round_trip_s = round_trip_s
         self.rate_bytes_per_s: float | None = None
         self.growing = False
+
+    @property
+    def _waiting_s(self) -> float:
+        return _CALM_S if self.calm else _WAITING_S
 
     @property
     def _wanted_batches(self) -> int:
@@ -70,7 +79,7 @@ class FlightPolicy:
     @property
     def batch_bytes(self) -> int:
         """The preferred size, or less where what may wait is too little for enough of them."""
-        waiting_bytes = self.window_bytes * _WAITING_S / (self._round_trip_s + _WAITING_S)
+        waiting_bytes = self.window_bytes * self._waiting_s / (self._round_trip_s + self._waiting_s)
         return max(
             _SMALLEST_BATCH_BYTES, min(self._preferred_batch_bytes, round(waiting_bytes) // self._wanted_batches)
         )
@@ -93,15 +102,17 @@ class FlightPolicy:
         self._round_trip_s = round_trip_s
         count = total_bytes - self._arrivals[-1][1] if self._arrivals else 0
         self._arrivals.append((now_s, total_bytes))
-        span_s = round_trip_s + _WAITING_S if self.growing else max(_SPAN_S, round_trip_s + _WAITING_S)
+        span_s = round_trip_s + self._waiting_s if self.growing else max(_SPAN_S, round_trip_s + self._waiting_s)
         while len(self._arrivals) > 2 and now_s - self._arrivals[1][0] >= span_s:
             self._arrivals.popleft()
-        far = round_trip_s >= _WAITING_S / 2  # where it is not, the rate alone lets the window grow as fast
-        self.growing = far and full and not emptying and took_s < round_trip_s + _WAITING_S / 2
+        far = round_trip_s >= self._waiting_s / 2  # where it is not, the rate alone lets the window grow as fast
+        self.growing = far and full and not emptying and took_s < round_trip_s + self._waiting_s / 2
         if self._fixed_window_bytes is not None or not full:
             return
-        held_s = round_trip_s / 2 if emptying else round_trip_s + _WAITING_S
+        held_s = round_trip_s / 2 if emptying else round_trip_s + self._waiting_s
         wanted = self._wanted_bytes(now_s, total_bytes, held_s)
+        if self.calm and wanted is not None:
+            wanted = max(wanted, min(self.window_bytes, _CALM_BYTES))
         if self.growing:
             wanted = max(wanted or 0, self.window_bytes + count)
         if wanted is not None:

@@ -1,4 +1,5 @@
-"""Steers what the source QEMU believes, over its QMP, while pages flow. What to set is ``switchover``'s to decide.
+"""Steers what the source QEMU believes, over its QMP, while pages flow. What to set is ``switchover``'s to decide, or, for
+the shortest downtime, ``shortest``'s.
 
 Sets nothing without reading it back, and gives every parameter back at the end, however that comes: the guest then runs on
 the source as its owner set it up. QMP that fails in mid-migration ends the steering, not the migration.
@@ -11,21 +12,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Literal
 
 from harness.errors import PageferryError, PeerError, QemuError, UserError
 from harness.migrator.report import SteeringReport
+from harness.migrator.steering.shortest import FLOOR_S, Progress, Shortest
 from harness.migrator.steering.switchover import Decision, Flow, Knob, Switchover
 from harness.migrator.transport.registry import endpoint_for_qemu
 from harness.qemu.qmp import Json, Qmp
+from harness.units import PAGE_BYTES
 
 __all__ = ["GREETING_TIMEOUT_S", "Steering", "open_steering"]
 
 GREETING_TIMEOUT_S = 5.0
 _ANSWER_TIMEOUT_S = 5.0
 """Beyond the wanted downtime, during which QEMU answers nobody."""
-
-_LOOK_S = 0.1
-"""As often as QEMU measures its own rate."""
 
 _LARGEST_S = 2000.0
 _REMEDY = "give the socket of the source QEMU's -qmp unix:PATH,server=on,wait=off"
@@ -34,20 +35,34 @@ FlowSource = Callable[[], tuple[int, int, float]]
 """Bytes of the stream that the destination has, bytes under way, and the link's round trip in seconds."""
 
 
+def _nothing_known() -> tuple[int, int, float]:
+    """Of QEMU alone: what it sent has arrived."""
+    return 0, 0, 0.0
+
+
+def _nothing(calm: bool) -> None:
+    """Nobody is to be told."""
+
+
 @contextmanager
-def open_steering(address: str, downtime_s: float | None) -> Iterator[Steering]:
-    """Connected, and QEMU asked what can be set. Every parameter is given back at the end.
+def open_steering(
+    address: str, downtime_s: float | Literal["shortest"] | None, cost_share: float = 0.0
+) -> Iterator[Steering]:
+    """Connected, and QEMU asked what can be set. Every parameter is given back at the end. ``cost_share``: as ``Shortest``'s.
 
     :raises QemuError: not QMP, not to be had, or it refuses. :raises UserError: no unix socket. :raises MissingError: none there.
     """
     if not address.startswith("unix:"):
         raise UserError(f"--qmp {address}: write unix:PATH; over TCP anybody could command that QEMU")
-    if downtime_s is not None and downtime_s > _LARGEST_S:
+    if isinstance(downtime_s, float) and downtime_s > _LARGEST_S:
         raise UserError(f"--downtime {downtime_s:g}s: QEMU takes at most {_LARGEST_S:g} s")
     qmp = _greeted(address)
     steering = Steering(qmp)
     try:
-        steering.prepare(downtime_s)
+        if downtime_s == "shortest":
+            steering.prepare_shortest(cost_share)
+        else:
+            steering.prepare(downtime_s)
         yield steering
     except PageferryError as exc:
         if (line := steering.end()) is not None:
@@ -82,7 +97,10 @@ class Steering:
         self._knob = Knob.LIMIT
         self._owners: dict[str, int] = {}
         self._ours: dict[str, int] = {}
-        self._switchover = Switchover(1.0, self._knob)
+        self._switchover: Switchover | Shortest = Switchover(1.0, self._knob)
+        self._wanted_s: float | None = None
+        self._claimed_s: float | None = None
+        self._calm: Callable[[bool], None] = _nothing
         self._thread: threading.Thread | None = None
         self._ending = threading.Event()
         self._ended = False
@@ -94,22 +112,34 @@ class Steering:
 
     def prepare(self, downtime_s: float | None) -> None:
         """Ask what there is to set, and set the wanted downtime if it is another than QEMU's. :raises QemuError: QEMU refuses."""
-        found = self._read()
-        if Knob.LIMIT.value not in found:
-            raise QemuError(f"{self._qmp.name}: this QEMU has no {Knob.LIMIT.value}, so there is nothing to steer")
-        self._knob = Knob.BANDWIDTH if Knob.BANDWIDTH.value in found else Knob.LIMIT
-        self._owners = {knob.value: found[knob.value] for knob in Knob if knob.value in found}
+        found = self._ask_owner()
         wanted_ms = found[Knob.LIMIT.value] if downtime_s is None else max(1, round(downtime_s * 1000))
         if wanted_ms == 0:
             raise QemuError(
                 f"{self._qmp.name}: this QEMU's downtime-limit is 0, which no guest meets; say --downtime 300ms"
             )
         self._switchover = Switchover(wanted_ms / 1000, self._knob)
+        self._wanted_s = self._switchover.wanted_s
         if wanted_ms != found[Knob.LIMIT.value]:
             self._set(Knob.LIMIT.value, wanted_ms)
 
-    def begin(self, flow: FlowSource) -> None:
-        """Steer by ``flow`` until ``end``."""
+    def prepare_shortest(self, cost_share: float) -> None:
+        """The same for a downtime as short as the guest allows: until its pages are known, next to nothing may be left."""
+        found = self._ask_owner()
+        self._switchover = Shortest(found[Knob.LIMIT.value] / 1000, cost_share, self._knob)
+        self._set(Knob.LIMIT.value, round(FLOOR_S * 1000))
+
+    def _ask_owner(self) -> dict[str, int]:
+        found = self._read()
+        if Knob.LIMIT.value not in found:
+            raise QemuError(f"{self._qmp.name}: this QEMU has no {Knob.LIMIT.value}, so there is nothing to steer")
+        self._knob = Knob.BANDWIDTH if Knob.BANDWIDTH.value in found else Knob.LIMIT
+        self._owners = {knob.value: found[knob.value] for knob in Knob if knob.value in found}
+        return self._owners
+
+    def begin(self, flow: FlowSource = _nothing_known, calm: Callable[[bool], None] = _nothing) -> None:
+        """Steer by ``flow`` until ``end``. ``calm`` is told, again and again, whether the guest may be stopped at any moment."""
+        self._calm = calm
         self._began_s = time.monotonic()
         self._thread = threading.Thread(target=self._steer, args=(flow,), name="steer", daemon=True)
         self._thread.start()
@@ -134,20 +164,22 @@ class Steering:
         """Of the whole migration, once it has ended."""
         return SteeringReport(
             self._knob.value,
-            self._switchover.wanted_s,
+            self._wanted_s,
             dict(self._owners),
             self._restored,
             tuple(replace(decision, at_s=decision.at_s - self._began_s) for decision in self._decisions),
             self._ended_early,
+            self._decisions[-1].predicted_downtime_s if self._decisions else None,
+            self._claimed_s,
             **self._counters,
         )
 
     @property
     def _answer_timeout_s(self) -> float:
-        return self._switchover.wanted_s + _ANSWER_TIMEOUT_S
+        return self._switchover.longest_s + _ANSWER_TIMEOUT_S
 
     def _steer(self, flow: FlowSource) -> None:
-        while not self._ending.wait(_LOOK_S):
+        while not self._ending.wait(self._switchover.look_again_s):
             try:
                 self._turn(flow)
             except QemuError as exc:
@@ -161,16 +193,23 @@ class Steering:
         status = self._ask("query-migrate")
         if status.get("status") == "completed":
             self._ending.set()  # nothing is left to steer, and QEMU may be gone at any moment
+            self._claimed_s = status["downtime"] / 1000 if "downtime" in status else None
         if status.get("status") != "active":
             return
-        delivered_bytes, in_flight_bytes, round_trip_s = flow()
-        believed = float(status.get("ram", {}).get("mbps", 0)) * 1e6 / 8
-        look = Flow(time.monotonic(), delivered_bytes, in_flight_bytes, believed, round_trip_s)
-        if (decision := self._switchover.look(look)) is None or self._taken_over():
+        if (decision := self._decision(status, flow)) is None or self._taken_over():
             return
         self._set(decision.parameter, decision.value)
         self._counters["steer_changes"] += 1
         self._decisions.append(decision)
+
+    def _decision(self, status: Json, flow: FlowSource) -> Decision | None:
+        delivered_bytes, in_flight_bytes, round_trip_s = flow()
+        believed, now_s = float(status.get("ram", {}).get("mbps", 0)) * 1e6 / 8, time.monotonic()
+        if isinstance(self._switchover, Switchover):
+            return self._switchover.look(Flow(now_s, delivered_bytes, in_flight_bytes, believed, round_trip_s))
+        decision = self._switchover.look(_progress(status, now_s, in_flight_bytes, believed))
+        self._calm(self._switchover.closing)
+        return decision
 
     def _taken_over(self) -> bool:
         """Whether somebody else set a parameter meanwhile: from now on that is what is wanted, and what is given back."""
@@ -182,7 +221,13 @@ class Steering:
         if not theirs:
             return False
         self._counters["steer_taken_over"] += 1
+        if isinstance(self._switchover, Shortest):
+            what = " and ".join(f"{name} to {value}" for name, value in theirs.items())
+            self._ended_early = f"somebody else set {what}, and from then on it was left to them"
+            self._ending.set()
+            return True
         self._switchover.wanted_s = max(1, theirs.get(Knob.LIMIT.value, round(self._switchover.wanted_s * 1000))) / 1000
+        self._wanted_s = self._switchover.wanted_s
         self._switchover.forget()
         return True
 
@@ -206,3 +251,17 @@ class Steering:
 
     def _ask(self, command: str, **arguments: object) -> Json:
         return self._qmp.execute(command, timeout_s=self._answer_timeout_s, **arguments)
+
+
+def _progress(status: Json, now_s: float, in_flight_bytes: int, believed_bytes_per_s: float) -> Progress:
+    """Pages that QEMU compressed itself (the capabilities "compress" and "xbzrle") are counted apart from the rest."""
+    ram = status.get("ram", {})
+    apart = [status.get(way, {}).get("pages", 0) for way in ("compression", "xbzrle-cache")]
+    return Progress(
+        now_s,
+        ram.get("dirty-sync-count", 0),
+        ram.get("remaining", 0),
+        (ram.get("normal", 0) + sum(apart)) * ram.get("page-size", PAGE_BYTES),
+        in_flight_bytes,
+        believed_bytes_per_s,
+    )

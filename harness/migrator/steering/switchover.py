@@ -23,12 +23,15 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["Decision", "Flow", "Knob", "Switchover"]
+__all__ = ["FIXED_S", "Decision", "Flow", "Knob", "Switchover"]
 
-_FIXED_S = 0.010
+FIXED_S = 0.010
 """Device state, handshake and start. With next to nothing left to send, the shortest downtimes from STOP to RESUME were 9 and 11 ms
 (52 steered migrations of a stress guest, 2-core Intel Xeon, QEMU 7.2, 2026-11-25). With 30 ms they were needlessly short.
 """
+
+_LOOK_S = 0.1
+"""As often as QEMU measures its own rate."""
 
 _SPAN_S = 0.8
 """Eight of QEMU's own measures of its rate, so that one that is far off counts little."""
@@ -66,7 +69,11 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A parameter's new value (milliseconds, or bytes a second) and what it was made of."""
+    """A parameter's new value (milliseconds, or bytes a second) and what it was made of.
+
+    For the shortest downtime also ``why`` the guest is to be stopped (``shortest.Why``), in which pass this was decided, and how
+    long it will then stand still.
+    """
 
     at_s: float
     parameter: str
@@ -75,6 +82,9 @@ class Decision:
     in_flight_bytes: int
     believed_bytes_per_s: float
     left_bytes: int
+    why: str | None = None
+    passes: int | None = None
+    predicted_downtime_s: float | None = None
 
 
 class Switchover:
@@ -89,6 +99,16 @@ class Switchover:
         self._knob = knob
         self._flows: deque[Flow] = deque()
         self._last: Decision | None = None
+
+    @property
+    def longest_s(self) -> float:
+        """For how long the guest may stand still, and QEMU answer nobody."""
+        return self.wanted_s
+
+    @property
+    def look_again_s(self) -> float:
+        """How long until the next look."""
+        return _LOOK_S
 
     def look(self, flow: Flow) -> Decision | None:
         """Take in one look; the change to make now, if any."""
@@ -113,7 +133,7 @@ class Switchover:
         in_flight_bytes = sum(flow.in_flight_bytes for flow in self._flows) // len(self._flows)
         known = [flow.believed_bytes_per_s for flow in self._flows if flow.believed_bytes_per_s]
         believed = sum(known) / len(known) if known else rate
-        left_bytes = rate * (self.wanted_s - _FIXED_S + last.round_trip_s / 2) - in_flight_bytes
+        left_bytes = rate * (self.wanted_s - FIXED_S + last.round_trip_s / 2) - in_flight_bytes
         left_bytes = max(left_bytes, rate * self.wanted_s * _LEAST_SHARE)
         value = self._value(left_bytes, believed)
         return Decision(now_s, self._knob.value, value, rate, in_flight_bytes, believed, round(left_bytes))

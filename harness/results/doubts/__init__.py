@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from harness.results.doubt import Doubt
 from harness.results.doubts.of_guests import Emulated, NotPreallocated, SlowResume, UncertainLoss
 from harness.results.doubts.of_machines import ClockStep
-from harness.results.doubts.of_pairs import Fallback, Opaque, SteeringEnded, Unencrypted
+from harness.results.doubts.of_pairs import Fallback, NoPassShorter, Opaque, SteeringEnded, Unencrypted
 from harness.results.doubts.of_repeats import FewReplays, FewRuns, Incomplete, Outlier, Spread, UnequalWork, Unverified
 from harness.results.doubts.of_searches import GuestLimited, Unsettled
 from harness.results.doubts.untyped import Said
@@ -24,6 +24,7 @@ __all__ = [
     "FewRuns",
     "GuestLimited",
     "Incomplete",
+    "NoPassShorter",
     "NotPreallocated",
     "Opaque",
     "Outlier",
@@ -40,8 +41,8 @@ __all__ = [
 
 _ALL: tuple[type[Doubt], ...] = (
     Incomplete, FewRuns, FewReplays, Unverified, Spread, Outlier, UnequalWork, Unsettled, GuestLimited,
-    ClockStep, SlowResume, Emulated, NotPreallocated, UncertainLoss, SteeringEnded, Opaque, Fallback,
-    Unencrypted, Said,
+    ClockStep, SlowResume, Emulated, NotPreallocated, UncertainLoss, SteeringEnded, NoPassShorter, Opaque,
+    Fallback, Unencrypted, Said,
 )  # fmt: skip
 KINDS: Mapping[str, type[Doubt]] = {kind.kind: kind for kind in _ALL}
 """By the name that files hold."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.results.doubt import Doubt
+from harness.units import format_duration, format_rate
 
-__all__ = ["Fallback", "Opaque", "SteeringEnded"]
+__all__ = ["Fallback", "NoPassShorter", "Opaque", "SteeringEnded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,26 @@ class SteeringEnded(Doubt):
 
     def _words(self) -> str:
         return f"steering ended before the migration did: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class NoPassShorter(Doubt):
+    """The guest wrote as fast as its memory was carried. It was stopped all the same, where QEMU alone would have gone on."""
+
+    kind = "no_pass_shorter"
+    subject = "guest"
+    weight = "explains"
+    passes: int
+    predicted_s: float
+    limit_s: float
+    rate_bytes_per_s: float
+
+    def _words(self) -> str:
+        return (
+            f"the guest wrote as fast as its memory was carried ({format_rate(self.rate_bytes_per_s)}), so that no pass got "
+            f"shorter; it was stopped in pass {self.passes} for about {format_duration(self.predicted_s)}, beyond QEMU's own "
+            f"downtime-limit of {format_duration(self.limit_s)}, to which it would not have come"
+        )
 
 
 @dataclass(frozen=True, slots=True)
