@@ -112,6 +112,8 @@ def _amount(value: float, quantity: Quantity | None) -> str:
         return f"{value:g}" if isinstance(value, float) else str(value)
     if quantity.what == "bandwidth":
         return format_bandwidth(value)
+    if quantity.what == "share":
+        return f"{value * 100:g}%"
     if quantity.what == "duration":
         return f"{value * 1e3:g}ms" if value < 1 else f"{value:g}s" if value < 3600 else f"{value / 3600:g}h"
     return f"{format_bytes(value).replace(' ', '')}{'/s' if quantity.what == 'rate' else ''}"

@@ -31,7 +31,9 @@ __all__ = [
 ]
 
 
-def _send_config(method: PairMethod, source: Path, target: str, qmp: Path | None, *, return_path: bool) -> SendConfig:
+def _send_config(
+    method: PairMethod, source: Path, target: str, qmp: Path | None, shortest: float | None, *, return_path: bool
+) -> SendConfig:
     """A scenario's method. ``insecure``: the link is one that the harness made, with nothing else on it."""
     return SendConfig(
         f"unix:{source}",
@@ -45,6 +47,8 @@ def _send_config(method: PairMethod, source: Path, target: str, qmp: Path | None
         options=method.options,
         fallback=method.fallback,
         qmp=None if qmp is None else f"unix:{qmp}",
+        downtime_s=None if shortest is None else "shortest",
+        downtime_cost_share=shortest or 0.0,
         insecure=True,
         without_return_path=not return_path,
     )
@@ -85,11 +89,13 @@ def open_pair(
     target: Path,
     run_dir: Path,
     qmp: Path | None = None,
+    shortest: float | None = None,
     return_path: bool = True,
     tls: Tls | None = None,
 ) -> Iterator[tuple[Half, Half]]:
     """Sender and receiver at both ends of ``link``, ready: the source connects to ``source``, ``target`` is listened on.
     ``return_path``: whether the destination will confirm that it has all. ``tls``: with what their link is encrypted.
+    ``shortest``: what the shortest downtime may cost, where it is wanted.
 
     :raises PageferryError: one of them does not start; its own words.
     """
@@ -101,7 +107,7 @@ def open_pair(
         stack.callback(receiver.stop)
         receiver.start()
         host, port = link.connect_address(int(receiver.wait_ready().rpartition(":")[2]))
-        said = _send_config(method, source, f"tcp:{host}:{port}", qmp, return_path=return_path)
+        said = _send_config(method, source, f"tcp:{host}:{port}", qmp, shortest, return_path=return_path)
         said = replace(said, tls=folder, tls_peer=peer)
         sender = Half(said, run_dir=run_dir, host=pinned(link.source, pin.sender))
         stack.callback(sender.stop)

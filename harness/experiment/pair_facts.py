@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.migrator.document import to_document
-from harness.migrator.report import ReceiverReport, SenderReport
+from harness.migrator.report import ReceiverReport, SenderReport, SteeringReport
 from harness.results.doubt import Doubt
 
 __all__ = ["Reports", "pair_counters", "pair_decisions", "pair_doubts", "pair_parameters", "pair_steering"]
@@ -49,10 +49,11 @@ def pair_decisions(reports: Reports) -> tuple[dict[str, Any], ...]:
     return () if sender is None or sender.policy is None else tuple(map(to_document, sender.policy.decisions))
 
 
-def pair_steering(reports: Reports) -> tuple[dict[str, Any], ...]:
-    """What the source QEMU was told to believe, and why."""
+def pair_steering(reports: Reports, alone: SteeringReport | None = None) -> tuple[dict[str, Any], ...]:
+    """What the source QEMU was told to believe, and why, by the sender or, where it migrated ``alone``, by the lab."""
     sender = _sender(reports)
-    return () if sender is None or sender.steering is None else tuple(map(to_document, sender.steering.decisions))
+    report = alone if sender is None else sender.steering
+    return () if report is None else tuple(map(to_document, report.decisions))
 
 
 def pair_doubts(reports: Reports) -> Iterator[Doubt]:

@@ -20,6 +20,7 @@ from rich.text import Text
 from harness.console import plain, print_note
 from harness.experiment.events import Event, LabOpened, Preparing, RunFinished, RunProgress, RunStarted
 from harness.results.result import Run
+from harness.results.stops import stop_of
 from harness.terminal import one_line
 from harness.units import format_bytes, format_duration, format_rate
 
@@ -69,7 +70,9 @@ def finished_line(run: Run) -> str:
     if run.total_time_s is not None:
         words.append(format_duration(run.total_time_s))
     if run.downtime_s is not None:
-        words.append(f"downtime {format_duration(run.downtime_s)}")
+        stop = stop_of(run.steering)
+        predicted = "" if stop is None else f" (predicted {format_duration(stop.predicted_s)})"
+        words.append(f"downtime {format_duration(run.downtime_s)}{predicted}")
     if run.wire_bytes is not None:
         words.append(f"{format_bytes(run.wire_bytes)} on the wire")
     if run.verified is not None:

@@ -7,7 +7,7 @@ asked of the ends afterwards is not the migration's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,8 @@ from harness.hosts.pinning import pinned
 from harness.hosts.rundir import LOGS_BYTES, open_run_dir, scratch_base
 from harness.links.contract import ChosenLink, Link, choose_link
 from harness.links.steps import stepping
+from harness.migrator.report import SteeringReport
+from harness.migrator.steering.steering import Steering, open_steering
 from harness.migrator.transport.contract import Tls
 from harness.results.document import Scalar
 from harness.results.doubt import Doubt
@@ -83,32 +85,45 @@ class Lab:
             link = stack.enter_context(self._link.make())
             qemus = pinned(link.source, self._pin.source_qemu), pinned(link.destination, self._pin.destination_qemu)
             ends = stack.enter_context(self._guest.ends(method, Place(run_dir, *qemus)))
-            carrier = stack.enter_context(_open_carrier(method, ends, link, self._pin, run_dir))
+            carrier = stack.enter_context(_open_carrier(self._scenario, method, ends, link, run_dir))
             ends.begin()
             return _Trial(self._scenario, method, ends, link, carrier, on_progress=on_progress).run()
 
 
 @dataclass(frozen=True, slots=True)
 class _Carrier:
-    """Where the source migrates to, and our two halves if they stand between."""
+    """Where the source migrates to, our two halves if they stand between, and what steers a source that migrates without them."""
 
     address: str
     halves: tuple[Half, ...] = ()
     doubts: tuple[Doubt, ...] = ()
+    steering: Steering | None = None
 
 
 @contextmanager
-def _open_carrier(method: Method, ends: Ends, link: Link, pin: Pin, run_dir: Path) -> Iterator[_Carrier]:
-    tls = _certificates(run_dir) if link.given.tls else None
+def _open_carrier(scenario: Scenario, method: Method, ends: Ends, link: Link, run_dir: Path) -> Iterator[_Carrier]:
+    shortest, tls = scenario.shortest_of(method), _certificates(run_dir) if link.given.tls else None
     if not isinstance(method, PairMethod):
         doubts = () if tls is None else ends.encrypt(tls.folder, str(tls.peer))
         heard = ends.listen(f"tcp:{link.destination.address}:0")
-        yield _Carrier("tcp:{}:{}".format(*link.connect_address(int(heard.rpartition(":")[2]))), doubts=doubts)
+        address = "tcp:{}:{}".format(*link.connect_address(int(heard.rpartition(":")[2])))
+        alone = nullcontext() if shortest is None else open_steering(f"unix:{ends.qmp}", "shortest", shortest)
+        with alone as steering:
+            yield _Carrier(address, doubts=doubts, steering=steering)
         return
     out_of, into = run_dir / "out.sock", run_dir / "in.sock"
     ends.listen(f"unix:{into}")
     with open_pair(
-        method, link, pin, source=out_of, target=into, run_dir=run_dir, qmp=ends.qmp, return_path=ends.confirms, tls=tls
+        method,
+        link,
+        scenario.pin or Pin(),
+        source=out_of,
+        target=into,
+        run_dir=run_dir,
+        qmp=ends.qmp,
+        shortest=shortest,
+        return_path=ends.confirms,
+        tls=tls,
     ) as halves:
         yield _Carrier(f"unix:{out_of}", halves)
 
@@ -132,6 +147,7 @@ class _Trial:
         self._ends = ends
         self._link = link
         self._address, self._halves, self._doubts = carrier.address, carrier.halves, carrier.doubts
+        self._steering = carrier.steering
         self._on_progress = on_progress
         self._look: Look
 
@@ -144,7 +160,7 @@ class _Trial:
             self._look.wire_bytes(),
             self._look.return_bytes(),
         )
-        reports = {} if crossing.gave_up is not None else {half.name: half.finish() for half in self._halves}
+        reports: Reports = {} if crossing.gave_up is not None else {half.name: half.finish() for half in self._halves}
         crossing = self._ends.examine(crossing)
         crossing = replace(crossing, doubts=(*crossing.doubts, *self._doubts))
         final_s = self._look.cpu_since_start()  # the halves' has become final with their end
@@ -158,16 +174,25 @@ class _Trial:
             cpu_s=cpu_seconds(cpu_s),
             samples=_since(self._look.samples, crossing.first_byte_s),
             parameters=self._ends.parameters,
+            alone=None if self._steering is None else self._steering.report(),
         )
 
     def _migrate(self) -> Crossing:
         try:
-            return self._ends.migrate(self._address, self._scenario.timeout_s, self._glimpsed)
+            return self._moved()
         except PageferryError as exc:
             cause = failure_of(self._halves)
             if cause is None:
                 raise
             raise type(cause)(f"{cause}; {exc}") from exc
+
+    def _moved(self) -> Crossing:
+        if self._steering is None:
+            return self._ends.migrate(self._address, self._scenario.timeout_s, self._glimpsed)
+        self._steering.begin()
+        crossing = self._ends.migrate(self._address, self._scenario.timeout_s, self._glimpsed)
+        self._steering.end()
+        return crossing
 
     def _glimpsed(self, seen: Glimpse) -> None:
         sample = self._look.take(
@@ -198,8 +223,10 @@ def _filled(
     cpu_s: CpuSeconds,
     samples: tuple[Sample, ...],
     parameters: Mapping[str, Scalar],
+    alone: SteeringReport | None,
 ) -> Run:
-    """All that a run is known by; whoever asked for it knows its number and when it was."""
+    """All that a run is known by; whoever asked for it knows its number and when it was. ``alone``: how a source was steered that
+    migrated without the pair."""
     status: Status = "timeout" if crossing.gave_up is not None else "completed" if crossing.wrong is None else "failed"
     stream_bytes = reports["sender"].stream_bytes if "sender" in reports else crossing.stream_bytes
     told = crossing.raw and stream_bytes is not None and wire_bytes
@@ -228,6 +255,6 @@ def _filled(
         counters={**crossing.counters, "wire_return_bytes": return_bytes, **pair_counters(reports)},
         samples=samples,
         decisions=pair_decisions(reports),
-        steering=pair_steering(reports),
-        doubts=(*crossing.doubts, *pair_doubts(reports)),
+        steering=pair_steering(reports, alone),
+        doubts=(*crossing.doubts, *pair_doubts(reports), *(() if alone is None else alone.doubts())),
     )

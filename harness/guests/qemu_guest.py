@@ -53,7 +53,8 @@ class QemuGuest(Guest, QemuKind):
         """Two QEMUs, set up for ``method``."""
         limit_s, return_path = self.scenario.downtime_limit_s, self.scenario.return_path
         plan = plan_method(method, self._survey, downtime_limit_s=limit_s, return_path=return_path)
-        with self.start(plan, place, steered=isinstance(method, PairMethod) and method.steer) as ends:
+        steered = self.scenario.shortest_of(method) is not None or (isinstance(method, PairMethod) and method.steer)
+        with self.start(plan, place, steered=steered) as ends:
             yield ends
 
     @contextmanager

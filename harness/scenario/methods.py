@@ -19,7 +19,7 @@ from harness.migrator.choose.auto import AUTO
 from harness.migrator.config import LEAST_BATCH_BYTES, MOST_BATCH_BYTES
 from harness.names import unknown
 from harness.scenario.fault import Fault, shown
-from harness.scenario.part import OptionalBytes, Part, Scalar, Threads
+from harness.scenario.part import Downtime, OptionalBytes, Part, Scalar, Threads
 from harness.units import PAGE_BYTES, format_bytes
 
 __all__ = ["Method", "PairMethod", "QemuMethod", "method_of"]
@@ -36,10 +36,13 @@ class Method(Part):
     """"qemu": QEMU alone, with capabilities and parameters; "pageferry": through the pair."""
     baseline: bool = False
     """Whether the others are compared with this one. Exactly one method is the baseline."""
+    downtime: Downtime = None
+    """"shortest": the source QEMU stops the guest in the pass after which one more would not be worth it; without it as the
+    scenario says."""
     pause_at_pass: int | None = Field(default=None, ge=1)
     """In which pass over memory the guest is paused, so that it writes no more and the migration ends; 1: at once."""
 
-    needs_qemu: ClassVar[tuple[str, ...]] = ("pause_at_pass",)
+    needs_qemu: ClassVar[tuple[str, ...]] = ("downtime", "pause_at_pass")
     """Keys that have no meaning where there is no QEMU."""
 
     @classmethod

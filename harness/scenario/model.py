@@ -20,7 +20,7 @@ from harness.scenario.fault import Fault, dotted
 from harness.scenario.frontier import MAX_DOWNTIME_LIMIT_S, FrontierSearch
 from harness.scenario.kinds import GUESTS, LINKS, GuestSettings, LinkSettings, settings_for
 from harness.scenario.methods import Method, method_of
-from harness.scenario.part import Part, Seconds, first_fault
+from harness.scenario.part import Downtime, Part, Seconds, Share, first_fault
 from harness.scenario.pin import Pin
 from harness.terminal import one_line
 
@@ -50,6 +50,11 @@ class Scenario(Part):
     """Runs of each method before those, kept apart."""
     downtime_limit_s: Seconds = Field(default=0.3, alias="downtime_limit")
     """QEMU's downtime-limit: it stops the guest when what is left fits into it. QEMU takes at most 2000 s."""
+    downtime: Downtime = None
+    """"shortest": every method's guest stands still as briefly as its writes allow; until a stop is within QEMU's downtime-limit no
+    pass is spared for it."""
+    downtime_cost_share: Share = Field(default=0.1, alias="downtime_cost")
+    """How much longer a migration may take for the shortest downtime, of its total time."""
     timeout_s: Seconds = Field(default=120.0, alias="timeout")
     """How long a migration may take."""
     return_path: bool = True
@@ -83,9 +88,17 @@ class Scenario(Part):
         """The method that the others are compared with; a loaded scenario has exactly one."""
         return next(method for method in self.methods if method.baseline)
 
+    def shortest_of(self, method: Method) -> float | None:
+        """The share of the total time that the shortest downtime may cost, where ``method`` is steered to it."""
+        return self.downtime_cost_share if method.downtime or self.downtime else None
+
     def told(self) -> dict[str, Any]:
         """As a result has it. What few scenarios have is left out of others', so that older results stay comparable."""
-        unused = {name for name in ("frontier", "pin") if getattr(self, name) is None}
+        unused: dict[str, Any] = {name: True for name in ("frontier", "pin", "downtime") if getattr(self, name) is None}
+        if not any(method.downtime for method in self.methods):
+            unused["methods"] = {"__all__": {"downtime"}}
+            if self.downtime is None:
+                unused["downtime_cost_share"] = True
         return self.model_dump(mode="json", exclude=unused)
 
     @model_validator(mode="after")
@@ -138,11 +151,16 @@ class Scenario(Part):
         """Without a QEMU there is nobody to hold capabilities or parameters. :raises Fault: a method has some."""
         if self.guest.has_qemu:
             return
+        if self.downtime is not None:
+            raise Fault(("downtime",), self._needs_qemu, because=("guest", "kind"))
         for method in self.methods:
             for key in method.needs_qemu:
                 if getattr(method, key):
-                    reason = f'needs QEMU, and a guest of kind "{self.guest.kind}" has none: leave it out, or use "{USUAL_GUEST}"'
-                    raise Fault(("method", method.name, key), reason, because=("guest", "kind"))
+                    raise Fault(("method", method.name, key), self._needs_qemu, because=("guest", "kind"))
+
+    @property
+    def _needs_qemu(self) -> str:
+        return f'needs QEMU, and a guest of kind "{self.guest.kind}" has none: leave it out, or use "{USUAL_GUEST}"'
 
 
 def load_scenario(path_or_name: str | Path, overrides: Sequence[str] = (), only: Sequence[str] = ()) -> Scenario:

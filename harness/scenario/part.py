@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from harness.names import unknown
 from harness.scenario.fault import Fault, shown
-from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate
+from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate, parse_share
 
 __all__ = [
-    "AboveZero", "Bandwidth", "Bytes", "Delay", "OptionalBytes", "Part", "PositiveBandwidth", "PositiveRate", "Quantity", "Rate",
-    "Scalar", "Seconds", "Threads", "first_fault",
+    "AboveZero", "Bandwidth", "Bytes", "Delay", "Downtime", "OptionalBytes", "Part", "PositiveBandwidth", "PositiveRate",
+    "Quantity", "Rate", "Scalar", "Seconds", "Share", "Threads", "first_fault",
 ]  # fmt: skip
 
 Scalar = str | int | float | bool
@@ -40,6 +40,12 @@ def _with(parse: Callable[[str], float | None]) -> BeforeValidator:
     return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
 
+def _only_shortest(value: object) -> object:
+    if value not in ("shortest", None):
+        raise ValueError(f'{shown(value)}: must be "shortest"; a limit is the scenario\'s: downtime_limit = "300ms"')
+    return value
+
+
 AboveZero = Annotated[int, Field(gt=0)]
 Bytes = Annotated[int, _with(parse_bytes), Quantity("size", "512MiB"), Field(ge=0)]
 Rate = Annotated[int, _with(parse_rate), Quantity("rate", "20MiB/s"), Field(ge=0)]
@@ -49,6 +55,8 @@ PositiveBandwidth = Annotated[AboveZero, _with(parse_bandwidth), Quantity("bandw
 Delay = Annotated[float, _with(parse_duration), Quantity("duration", "50ms"), Field(ge=0)]
 Seconds = Annotated[float, _with(parse_duration), Quantity("duration", "300ms"), Field(gt=0, le=86400)]
 OptionalBytes = Annotated[AboveZero | None, _with(parse_bytes), Quantity("size", "256KiB")]
+Share = Annotated[float, _with(parse_share), Quantity("share", "10%"), Field(ge=0, le=1)]
+Downtime = Annotated[Literal["shortest"] | None, BeforeValidator(_only_shortest)]
 Threads = Annotated[int, Field(ge=1, le=256)] | None
 
 

@@ -153,6 +153,16 @@ def test_an_encrypted_link_carries_qemus_own_migration_and_the_pairs(tmp_path, m
         assert run.counters["sender_tls_handshake_s"] > 0
 
 
+@pytest.mark.parametrize("name", ["original", "zstd-1"])
+def test_the_shortest_downtime_is_steered_to_by_the_pair_and_of_qemu_alone(tmp_path, name):
+    method = shipped(name).model_copy(update={"downtime": "shortest"})
+    run = one_run(tmp_path, method, "link.bandwidth=300Mbit/s")
+    assert (run.status, run.verified) == ("completed", True), run.reason
+    assert run.steering[0]["why"] == "little_left"
+    assert all(told["predicted_downtime_s"] > 0 for told in run.steering)
+    assert run.parameters["source.downtime-limit"] == 300
+
+
 def test_a_search_tries_its_values_with_real_guests(tmp_path):
     tiny = ["frontier.find=['downtime_limit']", "frontier.downtime_limit.from=100ms", "frontier.attempts=1"]
     scenario = load_scenario("convergence", [*SETTINGS[:2], dirty_rate(), *tiny], only=["original"])

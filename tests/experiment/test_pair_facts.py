@@ -83,7 +83,7 @@ def test_a_result_counts_what_devices_steering_and_auto_did():
     assert pair_steering({"sender": FULL}) == (
         {
             "at_s": 0.2, "parameter": "downtime-limit", "value": 250, "delivered_bytes_per_s": 1.0, "in_flight_bytes": 2,
-            "believed_bytes_per_s": 3.0, "left_bytes": 4,
+            "believed_bytes_per_s": 3.0, "left_bytes": 4, "why": None, "passes": None, "predicted_downtime_s": None,
         },
     )  # fmt: skip
     assert pair_decisions({"sender": FULL}) == (

@@ -82,6 +82,10 @@ def test_a_guest_without_qemu_takes_the_raw_stream_and_ours_only(load):
     assert "method.x.steer: needs QEMU" in message_of(load, "", tables)
     paused = tables.replace("steer = true", "pause_at_pass = 1")
     assert "method.x.pause_at_pass: needs QEMU" in message_of(load, "", paused)
+    shortest = tables.replace("steer = true", 'downtime = "shortest"')
+    assert "method.x.downtime: needs QEMU" in message_of(load, "", shortest)
+    for_all = tables.replace("steer = true", "")
+    assert "downtime: needs QEMU" in message_of(load, "", for_all, overrides=["downtime=shortest"])
 
 
 def test_a_stream_is_relative_to_its_file_or_by_set_to_the_working_directory(load, tmp_path, monkeypatch):

@@ -185,6 +185,24 @@ def test_what_a_steered_qemu_was_told_is_drawn_until_the_runs_end():
     assert ends[0]["s"] >= 0.6
 
 
+def test_why_a_guest_was_stopped_is_told_with_what_was_predicted_and_came_of_it():
+    decided = {"passes": 3, "predicted_downtime_s": 0.022}
+    result = steered(told(0.3, 10, why="little_left", **decided), told(0.9, 52, why="next_pass_too_dear", **decided))
+    (caption,) = [chart.caption for chart in build(result).shown if chart.key == "steering-1"]
+    assert (
+        "zstd-1: downtime-limit 52 ms after 0.90 s, in pass 3: to stop now, as one more pass would cost more than it "
+        "shortens the stop by; predicted 22 ms, it took" in caption
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"why": "mood"}, {"passes": None}, {"predicted_downtime_s": float("nan")}, {"why": None}]
+)
+def test_a_stop_that_a_file_tells_wrongly_is_not_told(wrong):
+    decided = {"why": "little_left", "passes": 3, "predicted_downtime_s": 0.022} | wrong
+    assert steering.stops(steered(told(0.9, 52, **decided)), "downtime-limit") == ""
+
+
 def test_a_bandwidth_is_drawn_in_mebibytes_a_second():
     result = steered(told(0.3, 40 * MIB, parameter="avail-switchover-bandwidth"))
     assert keys(result)[-1:] == ["steering-2"]
