@@ -105,7 +105,7 @@ GUESTS = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(guest=GUESTS, limit_s=st.floats(0.001, 20), share=st.floats(0, 1), knob=st.sampled_from(Knob))
 def test_every_guest_is_stopped_in_the_end(guest, limit_s, share, knob):
     ending = migrated(guest, limit_s, share, knob)
