@@ -13,6 +13,7 @@ from harness.wire.pair.messages import (
     MESSAGES,
     Ack,
     Batch,
+    Challenge,
     Done,
     End,
     Error,
@@ -22,6 +23,8 @@ from harness.wire.pair.messages import (
     Prepared,
     Probe,
     Probed,
+    Proof,
+    Response,
     Return,
     ReturnEnd,
     Welcome,
@@ -86,7 +89,8 @@ def kind_of(frame: bytes) -> Kind:
 EXAMPLES: dict[Kind, Message] = {
     each.kind: each
     for each in (
-        HELLO, Welcome(3), Prepare(1), Prepared(1), Probe(bytes(100)), Probed(1.5, 2.25, 3 << 40), stored(b"abc"),
+        HELLO, Challenge(bytes(32)), Response(bytes(32), bytes(range(32))), Proof(bytes(range(32))),
+        Welcome(3), Prepare(1), Prepared(1), Probe(bytes(100)), Probed(1.5, 2.25, 3 << 40), stored(b"abc"),
         Ack(1, 2, 0.25, 0.5, 1.5, 2.25, 3 << 40), Return(b"pong"), ReturnEnd(), End(7, 1 << 40, bytes(range(16))),
         Done({"threads": 2, "counters": {"a": 1.5}}), Error("the device is gone"),
     )

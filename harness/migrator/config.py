@@ -99,7 +99,16 @@ class LinkSettings(SocketSettings):
             words="a host's name or address",
         ),
     ] = None
+    token_file: Annotated[
+        str | None,
+        Setting("--token-file", "Take part only with who has the same token, which this file holds.", "FILE"),
+    ] = None
     insecure: Annotated[bool, Setting("--insecure", "Allow unencrypted memory beyond this machine.")] = False
+
+    @property
+    def token(self) -> Path | None:
+        """Where it is."""
+        return None if self.token_file is None else Path(self.token_file)
 
     @property
     def certificates(self) -> Tls | None:

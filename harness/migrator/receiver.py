@@ -30,6 +30,7 @@ from harness.migrator.document import to_document
 from harness.migrator.reception import Reception
 from harness.migrator.report import ReceiverReport
 from harness.migrator.session import FrameLink, cores, keep_freed_memory, own_usage
+from harness.migrator.token import read_token
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
 from harness.wire.pair.messages import Ack, Batch, Done, End, Prepare, Probe, Return, ReturnEnd, Welcome
 
@@ -48,11 +49,12 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
     keep_freed_memory()
     target = endpoint_for_qemu(config.target, "--to", insecure=config.insecure)
     place = endpoint_for_halves(config.listen, "--listen", insecure=config.insecure, tls=config.certificates)
+    token = read_token(config.token)
     for warning in filter(None, (place.exposure, target.exposure)):
         say(warning)
     with place.listen(config.access) as listener:
         say(f"ready: listening on {listener.address}")
-        reception = Reception(listener, say)
+        reception = Reception(listener, say, token)
         while True:
             link, agreement = reception.next_sender(lambda hello: agree(hello, config.threads), config.timeout_s)
             receiver = _Receiver(link, Destination(target, config.wait_s, say, link.require_open), agreement)

@@ -15,9 +15,10 @@ from typing import TypeVar
 
 from harness.errors import PageferryError, PeerError
 from harness.migrator.session import FrameLink
+from harness.migrator.token import Token
 from harness.migrator.transport.contract import Listener
-from harness.wire.pair.forms import Role
-from harness.wire.pair.messages import Hello
+from harness.wire.pair.forms import Message, Role
+from harness.wire.pair.messages import Challenge, Hello, Response
 
 __all__ = ["Reception"]
 
@@ -35,11 +36,13 @@ _MOST_GUESTS = 64
 
 
 class Reception:
-    """At ``listener``, which its maker closes. ``say`` gets a line for everybody who is refused."""
+    """At ``listener``, which its maker closes. ``say`` gets a line for everybody who is refused. ``token``: what a sender must show
+    that it has, before anything that it says is looked at."""
 
-    def __init__(self, listener: Listener, say: Callable[[str], None]) -> None:
+    def __init__(self, listener: Listener, say: Callable[[str], None], token: Token | None = None) -> None:
         self._listener = listener
         self._say = say
+        self._token = token
         self._told = False
 
     def next_sender(self, agree: Callable[[Hello], Agreed], timeout_s: float | None) -> tuple[FrameLink, Agreed]:
@@ -67,7 +70,7 @@ class Reception:
             timeout_s = max(0.0, min(ends_s) - time.monotonic()) if ends_s else None
             ready = [key.data for key, _ in selector.select(timeout_s)]
         if None in ready:
-            guests += [_Guest(link) for link in self._accepted()]
+            guests += [_Guest(link, self._token) for link in self._accepted()]
         for guest in [one for one in guests if one not in ready and one.deadline_s <= time.monotonic()]:
             self._leave(guest, guests, PeerError(f"no whole greeting within {guest.limit_s:g} s"))
         if len(guests) > _MOST_GUESTS:
@@ -140,8 +143,11 @@ class Reception:
 class _Guest:
     """Who has connected, and what came of its greeting so far. Nothing is kept for it but that."""
 
-    def __init__(self, link: FrameLink) -> None:
+    def __init__(self, link: FrameLink, token: Token | None) -> None:
         self.link = link
+        self._token = token
+        self._hello: Hello | None = None
+        self._asked: Challenge | None = None
         self._came_s = time.monotonic()
 
     @property
@@ -155,10 +161,25 @@ class _Guest:
         return self._came_s + self.limit_s
 
     def hello(self) -> Hello | None:
-        """The greeting, once it is whole. :raises PeerError: it cannot become one."""
+        """The greeting, once it is whole, and its sender known. :raises PeerError: it cannot become one."""
         while True:
             message = self.link.receive(0.0)
             if self.link.ended:
                 raise PeerError("it left before its greeting was whole")
-            if message is not None or not self.link.transport.holds_some():
-                return message if isinstance(message, Hello) else None
+            if message is not None and (hello := self._known(message)) is not None:
+                return hello
+            if not self.link.transport.holds_some():
+                return None
+
+    def _known(self, message: Message) -> Hello | None:
+        """Who it is, once that is shown. :raises PeerError: it has not the token."""
+        if isinstance(message, Hello):
+            self._hello = message
+            if self._token is None:
+                return message
+            self._asked = self._token.challenge()
+            self.link.send(self._asked)
+        elif isinstance(message, Response) and self._token and self._asked and self._hello:
+            self.link.send(self._token.proof(self._asked, message, self._hello.session))
+            return self._hello
+        return None

@@ -25,11 +25,12 @@ from harness.migrator.config import SendConfig
 from harness.migrator.entrance import Entrance
 from harness.migrator.report import Carried, SenderReport
 from harness.migrator.session import FrameLink, keep_freed_memory
+from harness.migrator.token import Token, read_token
 from harness.migrator.transport.contract import Endpoint, RefusedError
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
 from harness.units import format_bytes
-from harness.wire.pair.forms import Role
-from harness.wire.pair.messages import Hello, Welcome
+from harness.wire.pair.forms import Message, Role
+from harness.wire.pair.messages import Challenge, Hello, Proof, Welcome
 
 if TYPE_CHECKING:
     from harness.migrator.steering.steering import Steering
@@ -50,6 +51,7 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
     keep_freed_memory()
     target = endpoint_for_halves(config.target, "--to", insecure=config.insecure, tls=config.certificates)
     source = endpoint_for_qemu(config.source, "--from", insecure=config.insecure)
+    token = read_token(config.token)
     for warning in filter(None, (target.exposure, source.exposure)):
         say(warning)
     crew = crew_of(config.backend, config.level, config.options, config.fallback, config.threads)
@@ -57,7 +59,7 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
         stack.callback(crew.close)
         listener = stack.enter_context(source.listen(config.access))
         steering = stack.enter_context(_open_steering(config))
-        link, session, welcome = _find_receiver(target, config, crew, say)
+        link, session, welcome = _find_receiver(target, config, crew, token, say)
         stack.callback(link.close)
         try:
             round_trip_s = rehearsal.measure_round_trip_s(link)
@@ -148,7 +150,7 @@ def _prepare_history(
 
 
 def _find_receiver(
-    target: Endpoint, config: SendConfig, crew: Crew, say: Callable[[str], None]
+    target: Endpoint, config: SendConfig, crew: Crew, token: Token | None, say: Callable[[str], None]
 ) -> tuple[FrameLink, str, Welcome]:
     """The link, the session's id, and the receiver's greeting. Until there is a receiver it is looked for again and again.
 
@@ -157,7 +159,7 @@ def _find_receiver(
     deadline_s, told = time.monotonic() + config.wait_s, False
     while True:
         try:
-            return _greet(target, config, crew)
+            return _greet(target, config, crew, token)
         except _NobodyError as exc:
             if time.monotonic() >= deadline_s:
                 raise PeerError(f"{exc}; waited for {config.wait_s:g} s, or give more --wait") from exc
@@ -173,7 +175,7 @@ class _NobodyError(Exception):
     """There is no receiver there yet; says why, and what to do."""
 
 
-def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink, str, Welcome]:
+def _greet(target: Endpoint, config: SendConfig, crew: Crew, token: Token | None) -> tuple[FrameLink, str, Welcome]:
     """:raises _NobodyError: nobody answers, or who does leaves without a word, as a tunnel does whose other end finds nobody."""
     try:
         link = FrameLink(target.dial(_GREETING_TIMEOUT_S), Role.RECEIVER)
@@ -185,7 +187,9 @@ def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink,
     try:
         with suppress(PeerError):  # who refuses us may have said why, and closed, before it read what we say
             link.send(_hello(session, config, crew))
-        return link, session, link.next_as(Welcome, _GREETING_TIMEOUT_S)
+        if token is not None:
+            _prove(link, session, token)
+        return link, session, _welcome(link)
     except PeerError as exc:
         link.close()
         if link.received_bytes == 0 and link.ended:
@@ -197,6 +201,35 @@ def _greet(target: Endpoint, config: SendConfig, crew: Crew) -> tuple[FrameLink,
     except BaseException:
         link.close()
         raise
+
+
+def _prove(link: FrameLink, session: str, token: Token) -> None:
+    """To the receiver, and have it prove itself. :raises PeerError: it has another token, or asks for none."""
+    asked = link.next_within(_GREETING_TIMEOUT_S)
+    if isinstance(asked, Welcome):
+        raise PeerError("the receiver asks for no token; start it with the same --token-file, or it may be anybody")
+    if not isinstance(asked, Challenge):
+        raise PeerError(f"expected CHALLENGE from the receiver, got {_word(asked)}")
+    response = token.response(asked, session)
+    link.send(response)
+    try:
+        token.require(link.next_as(Proof, _GREETING_TIMEOUT_S), asked, response, session)
+    except PeerError as exc:
+        raise PeerError(f"the receiver: {exc}") from exc
+
+
+def _welcome(link: FrameLink) -> Welcome:
+    """:raises PeerError: none, or the receiver asks for a token."""
+    message = link.next_within(_GREETING_TIMEOUT_S)
+    if isinstance(message, Challenge):
+        raise PeerError("the receiver asks for a token; give the same --token-file here")
+    if not isinstance(message, Welcome):
+        raise PeerError(f"expected WELCOME from the receiver, got {_word(message)}")
+    return message
+
+
+def _word(message: Message | None) -> str:
+    return "the end of the connection" if message is None else message.kind.name
 
 
 def _hello(session: str, config: SendConfig, crew: Crew) -> Hello:

@@ -112,11 +112,16 @@ class FrameLink:
 
     def next_as(self, cls: type[M], timeout_s: float) -> M:
         """The next message, whole within ``timeout_s``. :raises PeerError: another kind, none in time, or none at all."""
-        self._deadline_s = time.monotonic() + timeout_s
-        message = next(self.messages(), None)
+        message = self.next_within(timeout_s)
         if not isinstance(message, cls):
             got = "the end of the connection" if message is None else message.kind.name
             raise PeerError(f"expected {cls.kind.name} from the {self.other}, got {got}")
+        return message
+
+    def next_within(self, timeout_s: float) -> Message | None:
+        """The next message, or None: the link's end. :raises PeerError: none in time."""
+        self._deadline_s = time.monotonic() + timeout_s
+        message = next(self.messages(), None)
         self._deadline_s = None
         return message
 

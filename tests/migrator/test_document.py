@@ -18,7 +18,11 @@ THREADS = st.none() | st.integers(1, 256)
 TIMES = st.floats(1e-6, 1e9)
 SCALAR = st.booleans() | st.integers(-(1 << 70), 1 << 70) | st.floats(allow_nan=False, allow_infinity=False) | TEXT
 SOCKET = {"socket_mode": st.none() | MODE, "socket_owner": st.none() | TEXT, "socket_group": st.none() | TEXT}
-LINK = SOCKET | {"tls": st.none() | TEXT, "tls_peer": st.none() | st.from_regex("[a-z0-9:]{1,9}", fullmatch=True)}
+LINK = SOCKET | {
+    "tls": st.none() | TEXT,
+    "token_file": st.none() | TEXT,
+    "tls_peer": st.none() | st.from_regex("[a-z0-9:]{1,9}", fullmatch=True),
+}
 SENT = st.builds(
     SendConfig, TEXT, TEXT, TEXT, level=st.none() | st.integers(), threads=THREADS, decompress_threads=THREADS,
     batch_bytes=st.none() | st.integers(16 << 10, MAX_BATCH_BYTES),
@@ -55,7 +59,7 @@ def test_what_a_document_leaves_out_is_as_by_default():
 def test_settings_are_named_by_their_fields():
     assert to_document(ReceiveConfig("a", "b", socket_mode="0660")) == {
         "listen": "a", "target": "b", "threads": None, "timeout_s": None, "wait_s": 60.0, "insecure": False,
-        "tls": None, "tls_peer": None, "socket_mode": "0660", "socket_owner": None, "socket_group": None,
+        "tls": None, "tls_peer": None, "token_file": None, "socket_mode": "0660", "socket_owner": None, "socket_group": None,
     }  # fmt: skip
 
 

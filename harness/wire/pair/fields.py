@@ -9,7 +9,8 @@ from enum import IntEnum
 from typing import Any, TypeVar
 
 __all__ = [
-    "BYTES", "DIGEST", "FieldKind", "WrongMessageError", "choice", "line", "names", "number", "seconds", "table", "text",
+    "BYTES", "CODE", "DIGEST", "NONCE", "FieldKind", "WrongMessageError", "choice", "line", "names", "number", "seconds",
+    "table", "text",
 ]  # fmt: skip
 
 _SHOWN_CHARACTERS = 40
@@ -46,6 +47,8 @@ class FieldKind:
 
 BYTES = FieldKind("any bytes")
 DIGEST = FieldKind("16 bytes, XXH3-128", code="16s")
+NONCE = FieldKind("32 random bytes", code="32s")
+CODE = FieldKind("32 bytes, HMAC-SHA-256", code="32s")
 
 
 def number(code: str, low: int = 0, high: int | None = None) -> FieldKind:

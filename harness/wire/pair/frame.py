@@ -42,6 +42,9 @@ class Kind(IntEnum):
     PROBED = 11
     PREPARE = 12
     PREPARED = 13
+    CHALLENGE = 14
+    RESPONSE = 15
+    PROOF = 16
 
 
 class Header(NamedTuple):

@@ -9,18 +9,32 @@ from typing import Annotated, Any, ClassVar, Self
 
 from backends.api import MOST_HELD_BYTES
 from harness.errors import FrameError
-from harness.wire.pair.fields import BYTES, DIGEST, WrongMessageError, choice, line, names, number, seconds, table, text
+from harness.wire.pair.fields import (
+    BYTES,
+    CODE,
+    DIGEST,
+    NONCE,
+    WrongMessageError,
+    choice,
+    line,
+    names,
+    number,
+    seconds,
+    table,
+    text,
+)
 from harness.wire.pair.forms import Document, Fixed, Message, Raw, Role, declare
 from harness.wire.pair.frame import Header, Kind
 
 __all__ = [
-    "MAX_RAW_BYTES", "MESSAGES", "Ack", "Batch", "Done", "End", "Error", "Hello", "Layout", "Prepare", "Prepared", "Probe",
-    "Probed", "Return", "ReturnEnd", "Welcome",
+    "MAX_RAW_BYTES", "MESSAGES", "NONCE_BYTES", "Ack", "Batch", "Challenge", "Done", "End", "Error", "Hello",
+    "Layout", "Prepare", "Prepared", "Probe", "Probed", "Proof", "Response", "Return", "ReturnEnd", "Welcome",
 ]  # fmt: skip
 
 MAX_RAW_BYTES = (4 << 20) + (1 << 18)
 """No batch restores to more: ``backends.api.MAX_BATCH_BYTES`` and the records around its pages."""
 
+NONCE_BYTES = 32
 _MOST_ERROR_BYTES = 2000
 _MOST_CODECS, _NAME_CHARACTERS = 32, 64
 _MOST_THREADS = 256
@@ -41,6 +55,34 @@ class Hello(Document):
     decompress_threads: Annotated[int, number("I", 1, _MOST_THREADS), "threads that restoring is worth"]
     backend: Annotated[str, text(_NAME_CHARACTERS), "whose the options are"]
     options: Annotated[Mapping[str, bool | int | float | str], table(), "the backend's own, as the user gave them"]
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge(Fixed):
+    """The receiver has a token, and the sender is to show that it has the same."""
+
+    kind: ClassVar = Kind.CHALLENGE
+    by: ClassVar = Role.RECEIVER
+    nonce: Annotated[bytes, NONCE, "made for this session"]
+
+
+@dataclass(frozen=True, slots=True)
+class Response(Fixed):
+    """The sender has it, and the receiver is to show the same."""
+
+    kind: ClassVar = Kind.RESPONSE
+    by: ClassVar = Role.SENDER
+    nonce: Annotated[bytes, NONCE, "made for this session"]
+    code: Annotated[bytes, CODE, "by the token, of `sender`, a zero byte, both nonces in their order, and the session"]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof(Fixed):
+    """So has the receiver."""
+
+    kind: ClassVar = Kind.PROOF
+    by: ClassVar = Role.RECEIVER
+    code: Annotated[bytes, CODE, "the same of `receiver`"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +277,7 @@ def _grown_bytes(raw_bytes: int) -> int:
 MESSAGES: Mapping[Kind, type[Message]] = {
     each.kind: declare(each)
     for each in (
-        Hello, Welcome, Prepare, Prepared, Probe, Probed, Batch, Ack, Return, ReturnEnd, End, Done, Error,
+        Hello, Challenge, Response, Proof, Welcome, Prepare, Prepared, Probe, Probed, Batch, Ack, Return, ReturnEnd, End,
+        Done, Error,
     )
 }  # fmt: skip

@@ -20,6 +20,9 @@ class State(Enum):
 
     BEGUN = "before the sender's greeting"
     GREETED = "before the receiver's greeting"
+    CHALLENGED = "before the sender's answer to a challenge"
+    ANSWERED = "before the receiver's proof"
+    PROVEN = "after both showed that they have the token"
     READY = "before the stream's first batch"
     CARRYING = "in mid-stream"
     ENDED = "behind the stream's end"
@@ -28,7 +31,10 @@ class State(Enum):
 
 MOVES: Mapping[State, Mapping[Kind, State]] = {
     State.BEGUN: {Kind.HELLO: State.GREETED},
-    State.GREETED: {Kind.WELCOME: State.READY},
+    State.GREETED: {Kind.WELCOME: State.READY, Kind.CHALLENGE: State.CHALLENGED},
+    State.CHALLENGED: {Kind.RESPONSE: State.ANSWERED},
+    State.ANSWERED: {Kind.PROOF: State.PROVEN},
+    State.PROVEN: {Kind.WELCOME: State.READY},
     State.READY: {
         Kind.PROBE: State.READY,
         Kind.PROBED: State.READY,

@@ -17,6 +17,9 @@ from harness.wire.pair.states import ANSWERS, CLOSES, MOVES, Session, State
 LEADS = {
     State.BEGUN: [],
     State.GREETED: [Kind.HELLO],
+    State.CHALLENGED: [Kind.HELLO, Kind.CHALLENGE],
+    State.ANSWERED: [Kind.HELLO, Kind.CHALLENGE, Kind.RESPONSE],
+    State.PROVEN: [Kind.HELLO, Kind.CHALLENGE, Kind.RESPONSE, Kind.PROOF],
     State.READY: [Kind.HELLO, Kind.WELCOME],
     State.CARRYING: [Kind.HELLO, Kind.WELCOME, Kind.BATCH],
     State.ENDED: [Kind.HELLO, Kind.WELCOME, Kind.BATCH, Kind.END],
