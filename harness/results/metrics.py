@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["METRICS", "Metric", "Place", "Unit", "shown_in"]
 
-Place = Literal["page", "runs", "terminal", "compare", "comparison", "pyperf"]
-"""A page's main table, its table of single runs, the terminal's table, `pageferry compare`, a comparison's page, and pyperf."""
+Place = Literal["page", "runs", "terminal", "comparison", "pyperf"]
+"""A page's main table, its table of single runs, the terminal's table, a comparison, and pyperf."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ class Metric:
     ``title`` heads a page's column and names it in the definitions, beside ``meaning``; ``short`` heads a terminal's.
     ``places``: where it is shown; it is summarised in any case. ``stopped``: a replay, which stops no guest, has
     none. ``compared``: whether its change against the baseline is shown beside it. ``rare``: few guests can be measured by it, so
-    that a page has no column for it where no method was.
+    that a page has no column for it where no method was. ``primary``: what a comparison is decided by, declared before anyone
+    looks; a change of any other figure is shown without a verdict.
     """
 
     key: str
@@ -62,6 +63,7 @@ class Metric:
     stopped: bool = False
     compared: bool = True
     rare: bool = False
+    primary: bool = False
 
     @property
     def heading(self) -> str:
@@ -88,13 +90,14 @@ _ALL = (
     Metric(
         "total_time_s", "Total time", "total", MILLISECONDS, lambda run: run.total_time_s,
         "From the migrate command (or a replay's first byte) until QEMU says completed and the last byte is across.",
+        primary=True,
     ),
     Metric(
         "downtime_s", "Downtime", "downtime", MILLISECONDS, lambda run: run.downtime_s,
         "From the source's STOP event to the destination's RESUME event, by one monotonic clock on one machine; where "
         "the guest is held there to be compared, until it could have gone on. "
         "It counts what waits in buffers between the two QEMUs, which QEMU's own figure cannot see.",
-        stopped=True,
+        stopped=True, primary=True,
     ),
     Metric(
         "downtime_reported_s", "Downtime as QEMU says", "QEMU's downtime", MILLISECONDS, lambda run: run.downtime_reported_s,
@@ -146,6 +149,7 @@ _ALL = (
     Metric(
         "wire_bytes", "Data transferred", "data", MEBIBYTES, lambda run: run.wire_bytes,
         "Bytes from source to destination, counted by the link outside both parties.",
+        primary=True,
     ),
     Metric(
         "stream_bytes", "Stream", "stream", MEBIBYTES, lambda run: run.stream_bytes,
@@ -171,13 +175,13 @@ _ALL = (
         "cpu_destination_s", "CPU, destination", "destination CPU", SECONDS,
         lambda run: _sum(run.cpu_s.receiver, run.cpu_s.destination_qemu),
         "User and system time of the receiver and the destination QEMU from start to end.",
-        ("page", "comparison"),
+        ("comparison",),
     ),
     Metric(
         "cpu_total_s", "CPU on both sides", "CPU", SECONDS,
         lambda run: _sum(run.cpu_s.source_qemu, run.cpu_s.sender, run.cpu_s.receiver, run.cpu_s.destination_qemu),
         "User and system time of all four processes.",
-        ("terminal", "pyperf"),
+        ("page", "terminal", "comparison", "pyperf"), primary=True,
     ),
 )  # fmt: skip
 METRICS = {metric.key: metric for metric in _ALL}

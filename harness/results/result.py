@@ -196,13 +196,16 @@ class MetricSummary:
     median: float
     """In the metric's unit."""
     ci95: tuple[float, float]
-    """The median's 95 % interval, by bootstrap, in the metric's unit."""
+    """The median's interval in the metric's unit: two of the runs' values, so that it holds with 95 %; of fewer than 6 runs
+    their range. Of files without ``coverage``: by bootstrap, which held with less."""
     n: int
     """Of so many runs."""
     vs_baseline: float | None = None
     """Ratio of medians; null for the baseline itself, or where its median is not above 0."""
     p_value: float | None = None
-    """Of a two-sided rank test against the baseline."""
+    """Of a two-sided rank test against the baseline, exact; alone, for one figure of many it is too bold."""
+    coverage: float | None = None
+    """How surely ``ci95`` holds the true median."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,96 +1,55 @@
 """Runs -> medians, intervals, effects; and each thing that makes a number doubtful.
 
-Medians, because one run that the machine disturbed must not move a figure. Intervals are bootstrapped. p-values are of a
-two-sided Mann-Whitney U test: exact over all splits for the handful of runs that a scenario has, right with ties, and
-without a belief about how times are spread; with 5 against 5 runs the smallest possible one is 0.008, with 3 against 3
-it is 0.1. Warm-ups and runs that did not complete are never counted. Knows nothing of how runs are made.
+Medians, because one run that the machine disturbed must not move a figure. Warm-ups and runs that did not complete are never
+counted. What intervals and p-values are made of is ``inference``'s. Knows nothing of how runs are made.
 """
 
 from __future__ import annotations
 
-import functools
-import math
 import statistics
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
-
+from harness.results import inference
 from harness.results.doubt import Doubt
 from harness.results.doubts import FewRuns, Incomplete, Outlier, Spread, UncertainLoss, UnequalWork, Unverified
 from harness.results.metrics import METRICS
 from harness.results.result import MetricSummary, Run
 from harness.results.work import lost_within_s
 
-__all__ = ["doubts", "summarise"]
+__all__ = ["doubts", "summarise", "summary"]
 
-_SEED = 20150401
-_EXACT_SPLITS = 20_000  # 8 against 8; beyond, the normal approximation is good to 1 %
-FEW_RUNS = 5
-"""Below this many runs even the whole range covers the true median with less than 90 %."""
 WIDE_SPREAD = 0.10
 UNSURE_LOSS = 0.5
 """Of what a guest lost: from this share on its error is a doubt."""
 _SPREAD_METRICS = ("total_time_s", "downtime_s", "cpu_total_s")
 _OUTLIER_SCORE = 3.5  # Iglewicz and Hoaglin's modified z-score
 _OUTLIER_SHARE = 0.05
+_OUTLIER_RUNS = 5
 _MAD_TO_SIGMA = 0.6745
 
 
 def summarise(runs: Sequence[Run], baseline: str) -> dict[str, dict[str, MetricSummary]]:
-    """By method, then by metric; a metric that no run has is absent, so is a method without a completed run.
-
-    The interval of a single run is ``(x, x)``: it says that nothing is known of the spread, as ``n`` says.
-    """
+    """By method, then by metric; a metric that no run has is absent, so is a method without a completed run."""
     values = {method: _by_metric(of_method) for method, of_method in _completed(runs).items()}
     reference = values.get(baseline, {})
     return {
         method: {
-            metric: _metric(numbers, None if method == baseline else reference.get(metric))
+            metric: summary(numbers, None if method == baseline else reference.get(metric))
             for metric, numbers in metrics.items()
         }
         for method, metrics in values.items()
     }
 
 
-def _metric(numbers: tuple[float, ...], reference: tuple[float, ...] | None) -> MetricSummary:
-    median = statistics.median(numbers)
+def summary(numbers: Sequence[float], reference: Sequence[float] | None) -> MetricSummary:
+    """Of what a method's runs measured, against the baseline's."""
+    median, found = statistics.median(numbers), inference.median_interval(numbers)
+    known = (median, (found.low, found.high), len(numbers))
     base = statistics.median(reference) if reference else 0.0
     if not reference or base <= 0:  # a guest can make up for more work than it lost
-        return MetricSummary(median, _interval(numbers), len(numbers))
-    return MetricSummary(median, _interval(numbers), len(numbers), median / base, _p_value(numbers, reference))
-
-
-@functools.lru_cache(maxsize=4096)
-def _interval(numbers: tuple[float, ...]) -> tuple[float, float]:
-    """Bootstrap percentiles of the median (BCa has no value where the resampled medians agree, as few runs' often do).
-
-    Cached, for results are summed up after every run.
-    """
-    if len(numbers) < 2 or min(numbers) == max(numbers):
-        return numbers[0], numbers[0]
-    found = stats.bootstrap((numbers,), np.median, method="percentile", rng=np.random.default_rng(_SEED))
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
-
-
-@functools.lru_cache(maxsize=4096)
-def _p_value(numbers: tuple[float, ...], reference: tuple[float, ...]) -> float | None:
-    """Of ranks, over all splits: scipy's own exact U test knows no ties. None where a side is one run, which can say nothing."""
-    if min(len(numbers), len(reference)) < 2:
-        return None
-    size, total = len(numbers), len(numbers) + len(reference)
-    if math.comb(total, size) > _EXACT_SPLITS:
-        return float(stats.mannwhitneyu(numbers, reference, method="asymptotic").pvalue)
-    ranks = stats.rankdata((*numbers, *reference))
-    expected = size * (total + 1) / 2
-
-    def off(own: NDArray[np.float64], _: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-        return np.asarray(np.abs(own.sum(axis) - expected), np.float64)
-
-    sides = ranks[:size], ranks[size:]
-    found = stats.permutation_test(sides, off, vectorized=True, n_resamples=_EXACT_SPLITS, alternative="greater")
-    return float(found.pvalue)
+        return MetricSummary(*known, coverage=found.coverage)
+    p_value = inference.p_value(numbers, reference) if min(len(numbers), len(reference)) > 1 else None
+    return MetricSummary(*known, median / base, p_value, found.coverage)
 
 
 def _by_metric(runs: Sequence[Run]) -> dict[str, tuple[float, ...]]:
@@ -133,7 +92,7 @@ def _incomplete(method: str, counted: Sequence[Run]) -> Iterator[Doubt]:
 
 
 def _few(method: str, runs: Sequence[Run]) -> Iterator[Doubt]:
-    if len(runs) < FEW_RUNS:
+    if len(runs) < inference.FEWEST:
         yield FewRuns(method, len(runs))
 
 
@@ -164,7 +123,7 @@ def _uncertain_loss(method: str, runs: Sequence[Run]) -> Iterator[Doubt]:
 
 def _outliers(method: str, runs: Sequence[Run]) -> Iterator[Doubt]:
     timed = [(run, run.total_time_s) for run in runs if run.total_time_s is not None]
-    if len(timed) < FEW_RUNS:
+    if len(timed) < _OUTLIER_RUNS:
         return
     median = statistics.median(time for _, time in timed)
     mad = statistics.median(abs(time - median) for _, time in timed)

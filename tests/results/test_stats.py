@@ -1,11 +1,8 @@
 """Medians, intervals, effects and doubts over made-up runs."""
 
-import random
 import re
 
-import numpy as np
 import pytest
-from scipy import stats
 
 from harness.results.metrics import METRICS
 from harness.results.result import CpuSeconds, Run
@@ -58,11 +55,10 @@ def test_a_guest_that_did_nothing_before_has_no_pace(counters):
     assert "guest_pace" not in summarise([run("a", 1.0, counters=counters)], "a")["a"]
 
 
-def test_the_interval_holds_the_median_and_stays_within_the_runs():
+def test_the_interval_is_two_of_the_runs_and_says_how_surely_it_holds():
     totals = [1.0, 1.1, 1.2, 1.3, 1.4, 1.9, 2.0]
     found = summarise(several("a", totals), "a")["a"]["total_time_s"]
-    low, high = found.ci95
-    assert min(totals) <= low < found.median < high <= max(totals)
+    assert (found.ci95, found.coverage) == ((1.0, 2.0), pytest.approx(1 - 2 / 2**7))
 
 
 @pytest.mark.parametrize("totals", [[1.5], [1.5, 1.5, 1.5, 1.5, 1.5]], ids=["one", "constant"])
@@ -73,7 +69,8 @@ def test_an_interval_without_spread_is_the_value(totals):
 
 
 def test_two_runs_give_their_range():
-    assert summarise(several("a", [1.0, 2.0]), "a")["a"]["total_time_s"].ci95 == (1.0, 2.0)
+    found = summarise(several("a", [1.0, 2.0]), "a")["a"]["total_time_s"]
+    assert (found.ci95, found.coverage) == ((1.0, 2.0), 0.5)
 
 
 def test_the_same_runs_give_the_same_interval_in_any_order():
@@ -112,7 +109,9 @@ def test_no_effect_against_a_baseline_that_is_missing_or_zero():
 
 def test_quiet_runs_raise_no_doubts():
     quiet = {"passes": 3, "work": worked(0.5, 0.2)}
-    runs = several("base", [10.0, 10.1, 10.2, 10.1, 10.0], **quiet) + several("x", [5.0, 5.1, 5.0, 5.1, 5.0], **quiet)
+    runs = several("base", [10.0, 10.1, 10.2, 10.1, 10.0, 10.1], **quiet) + several(
+        "x", [5.0, 5.1, 5.0, 5.1, 5.0, 5.1], **quiet
+    )
     assert doubts(runs) == []
 
 
@@ -121,24 +120,26 @@ def test_quiet_runs_raise_no_doubts():
     [
         pytest.param(several("a", [1.0, 1.0, 1.0]), "a: only 3 runs; .* 75 %", id="few"),
         pytest.param(several("a", [1.0]), "a: only one run", id="one"),
-        pytest.param(several("a", [1.0, 1.5, 2.0, 1.2, 1.9]), "a: total time varies widely", id="spread"),
-        pytest.param(several("a", [1.0, 1.01, 0.99, 1.0, 1.2]), "a: repeat 5 is an outlier: 1.200 s", id="outlier"),
-        pytest.param(several("a", [1.0] * 5, verified=None), "a: memory was not verified in 5 of 5", id="unverified"),
+        pytest.param(several("a", [1.0, 1.5, 2.0, 1.2, 1.9, 1.0]), "a: total time varies widely", id="spread"),
         pytest.param(
-            [*several("a", [1.0] * 5), run("a", None, status="timeout", reason="120 s were over")],
-            r"a: 1 of 6 runs did not complete .*120 s were over",
+            several("a", [1.0, 1.01, 0.99, 1.0, 1.2, 1.0]), "a: repeat 5 is an outlier: 1.200 s", id="outlier"
+        ),
+        pytest.param(several("a", [1.0] * 6, verified=None), "a: memory was not verified in 6 of 6", id="unverified"),
+        pytest.param(
+            [*several("a", [1.0] * 6), run("a", None, status="timeout", reason="120 s were over")],
+            r"a: 1 of 7 runs did not complete .*120 s were over",
             id="timeout",
         ),
         pytest.param(
-            several("a", [1.0] * 5, passes=3) + several("b", [1.0] * 5, passes=9),
+            several("a", [1.0] * 6, passes=3) + several("b", [1.0] * 6, passes=9),
             "not do equal work: .* from a 3 to b 9",
             id="passes",
         ),
         pytest.param(
-            several("a", [1.0] * 5, work=worked(0.5, 0.3)), r"a: the 0.50 s .* off by 0.30 s, .* migrated\.", id="loss"
+            several("a", [1.0] * 6, work=worked(0.5, 0.3)), r"a: the 0.50 s .* off by 0.30 s, .* migrated\.", id="loss"
         ),
-        pytest.param(several("a", [1.0] * 5, work=worked(-0.1, 0.3)), "a: the -0.10 s .* lost nothing", id="no loss"),
-        pytest.param(several("a", [1.0] * 5, work=worked(0.5, None)), "a: .* off by any amount", id="unknown loss"),
+        pytest.param(several("a", [1.0] * 6, work=worked(-0.1, 0.3)), "a: the -0.10 s .* lost nothing", id="no loss"),
+        pytest.param(several("a", [1.0] * 6, work=worked(0.5, None)), "a: .* off by any amount", id="unknown loss"),
     ],
 )
 def test_each_doubt_has_its_sentence(runs, words):
@@ -148,23 +149,5 @@ def test_each_doubt_has_its_sentence(runs, words):
 
 
 def test_warm_ups_raise_no_doubts():
-    runs = [*several("a", [1.0] * 5), run("a", 9.0, warmup=True, verified=None)]
+    runs = [*several("a", [1.0] * 6), run("a", 9.0, warmup=True, verified=None)]
     assert doubts(runs) == []
-
-
-@pytest.mark.parametrize("count", [5, 30], ids=["exact", "large"])
-def test_p_values_agree_with_scipy(count):
-    rng = random.Random(3)
-    a, b = ([round(rng.gauss(mean, 1), 1) for _ in range(count)] for mean in (1.0, 2.0))
-    found = summarise(several("a", a) + several("b", b), "b")["a"]["total_time_s"].p_value
-    method = stats.PermutationMethod() if count == 5 else "asymptotic"
-    assert found == pytest.approx(stats.mannwhitneyu(a, b, method=method).pvalue)
-
-
-def test_intervals_agree_with_scipy():
-    totals = [1.0, 1.3, 1.1, 1.9, 1.4, 1.2, 1.7, 1.45]
-    low, high = summarise(several("a", totals), "a")["a"]["total_time_s"].ci95
-    theirs = stats.bootstrap(
-        (totals,), np.median, method="percentile", rng=np.random.default_rng(1)
-    ).confidence_interval
-    assert (low, high) == pytest.approx(tuple(theirs), abs=0.051)
