@@ -56,7 +56,8 @@ Exit status:
   0 done                    4 QEMU failed
   1 a run failed            5 the other side or the link failed
   2 arguments or scenario   6 a codec failed
-  3 missing on this machine 7 a result file; 130 Ctrl-C, 143 SIGTERM, 129 hung up
+  3 missing on this machine 7 a result file; 8 worse than before (compare --fail-on)
+  130 Ctrl-C, 143 SIGTERM, 129 hung up
 """
 
 

@@ -8,7 +8,8 @@ PageferryError
 ├── PeerError              5  the other half of the pair, or the link between
 │   └── FrameError         5  bytes on the link that are not our frames
 ├── CodecError             6  a backend failed or decoded wrongly
-└── ResultError            7  a result file cannot be read or written
+├── ResultError            7  a result file cannot be read or written
+└── RegressionError        8  `pageferry compare --fail-on` found what it was told to look for
 
 Backends raise ``backends.api.BackendError`` and ``BackendUnavailable``; the migrator turns them into CodecError and
 MissingError where they cross into the harness. 0 is success, 1 is "it ran, but a run failed"; 128 and a signal's number is that
@@ -24,6 +25,7 @@ __all__ = [
     "PageferryError",
     "PeerError",
     "QemuError",
+    "RegressionError",
     "ResultError",
     "ScenarioError",
     "UserError",
@@ -78,3 +80,9 @@ class ResultError(PageferryError):
     """A result cannot be saved or loaded; the message names the file."""
 
     exit_status = 7
+
+
+class RegressionError(PageferryError):
+    """A result is worse than another; the message names the methods and figures."""
+
+    exit_status = 8

@@ -1,26 +1,26 @@
 """Which runs count, what they measured, and how far one set of runs is from another.
 
-Point estimates come from a result's own summary; what a summary has not is computed here: the interval of a ratio, and CPU
-time per GiB.
+All of it is made of the runs, not of the summary that a file holds: the file may be of a version that made it otherwise. What is
+said of a change is ``harness.results.verdicts``'.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
-from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from harness.results import stats
 from harness.results.metrics import METRICS, Metric
 from harness.results.result import MetricSummary, Result, Run
-from reports.facts import guest_memory_bytes, is_replay
+from harness.results.verdicts import SMALLEST_EFFECT, Change, judge
+from reports.facts import baseline_name, guest_memory_bytes, is_replay
 
 __all__ = [
-    "SIGNIFICANT_P",
-    "Tone",
+    "Changes",
+    "against_baseline",
+    "between",
     "counted_methods",
     "counted_runs",
     "cpu_per_gib",
@@ -29,17 +29,14 @@ __all__ = [
     "median_of",
     "medians_run",
     "method_names",
-    "ratio_interval",
+    "smallest_effect",
     "summary_of",
     "throughput_bytes_per_s",
-    "tone_of",
     "values",
 ]
 
-SIGNIFICANT_P = 0.05
-Tone = Literal["better", "worse", "unclear", "plain"]
-_RESAMPLES = 10_000
-_FEWEST = 3  # below three runs a bootstrap only repeats them
+Changes = Mapping[str, Mapping[str, Change]]
+"""By metric's key, then by method."""
 _GIB = 1 << 30
 
 
@@ -77,8 +74,41 @@ def gib_carried(result: Result, run: Run) -> float | None:
 
 
 def summary_of(result: Result, method: str, metric: str) -> MetricSummary | None:
-    """The summary of one metric, if the result has it."""
-    return result.summary.get(method, {}).get(metric)
+    """The summary of one metric against the baseline, if a run has it."""
+    base = baseline_name(result)
+    numbers = values(counted_runs(result, method), metric)
+    reference = None if base in (None, method) else values(counted_runs(result, str(base)), metric)
+    return stats.summary(numbers, reference) if numbers else None
+
+
+def smallest_effect(result: Result) -> float:
+    """The share by which a figure must change to matter, as the scenario says."""
+    said = result.scenario.get("smallest_effect", SMALLEST_EFFECT)
+    return said if isinstance(said, float) and 0 < said < 1 else SMALLEST_EFFECT
+
+
+def against_baseline(result: Result) -> Changes:
+    """Of every method but the baseline."""
+    base = baseline_name(result)
+    others = [name for name in counted_methods(result) if name != base] if base else []
+    return _changes(
+        {name: (counted_runs(result, name), counted_runs(result, str(base))) for name in others},
+        smallest_effect(result),
+    )
+
+
+def between(new: Result, old: Result, smallest: float | None = None) -> Changes:
+    """Of every method that both have: from ``old`` to ``new``."""
+    shared = [name for name in counted_methods(old) if counted_runs(new, name)]
+    sides = {name: (counted_runs(new, name), counted_runs(old, name)) for name in shared}
+    return _changes(sides, smallest_effect(old) if smallest is None else smallest)
+
+
+def _changes(sides: Mapping[str, tuple[Sequence[Run], Sequence[Run]]], smallest: float) -> Changes:
+    return {
+        key: judge(metric, {name: (values(new, key), values(old, key)) for name, (new, old) in sides.items()}, smallest)
+        for key, metric in METRICS.items()
+    }
 
 
 def median_of(result: Result, method: str, metric: str) -> float | None:
@@ -104,17 +134,9 @@ def cpu_per_gib(result: Result, method: str) -> MetricSummary | None:
 
 
 def values(runs: Sequence[Run], metric: str) -> tuple[float, ...]:
-    """What the runs measured of a summary's metric; runs without it are left out."""
-    return tuple(float(value) for run in runs if (value := METRICS[metric].of(run)) is not None)
-
-
-def tone_of(metric: Metric, summary: MetricSummary) -> Tone:
-    """Better or worse only where the test says so; else unclear."""
-    if summary.vs_baseline is None:
-        return "plain"
-    if summary.p_value is None or not summary.p_value < SIGNIFICANT_P or summary.vs_baseline == 1:
-        return "unclear"
-    return "better" if (summary.vs_baseline > 1) == metric.more_is_better else "worse"
+    """What the runs measured of a summary's metric; runs without it are left out, and what is no number."""
+    found = (METRICS[metric].of(run) for run in runs)
+    return tuple(float(value) for value in found if value is not None and math.isfinite(value))
 
 
 def medians_run(runs: Sequence[Run]) -> Run | None:
@@ -124,17 +146,3 @@ def medians_run(runs: Sequence[Run]) -> Run | None:
         return None
     middle = median(time for time, _ in timed)
     return min(timed, key=lambda pair: abs(pair[0] - middle))[1]
-
-
-def ratio_interval(new: Sequence[float], old: Sequence[float]) -> tuple[float, float] | None:
-    """95 % interval of median(new) / median(old): percentile bootstrap, both sides resampled, fixed seed."""
-    if len(new) < _FEWEST or len(old) < _FEWEST or not all(old):
-        return None
-    random = np.random.default_rng(len(new) * 1000 + len(old))
-
-    def resampled(side: Sequence[float]) -> NDArray[np.float64]:
-        drawn = random.choice(np.asarray(side, dtype=np.float64), size=(_RESAMPLES, len(side)))
-        return np.asarray(np.median(drawn, axis=1), dtype=np.float64)
-
-    low, high = np.percentile(resampled(new) / resampled(old), [2.5, 97.5])
-    return float(low), float(high)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import math
 
 from harness.results.metrics import Metric
+from harness.results.verdicts import Change
 
 __all__ = [
     "DASH",
     "MINUS",
     "amount",
+    "change_details",
+    "confidence",
     "effect_interval",
     "effect_percent",
     "figure_text",
@@ -81,6 +84,21 @@ def effect_percent(ratio: float | None) -> str | None:
 def effect_interval(interval: tuple[float, float] | None) -> str | None:
     """The interval of a ratio as that of a change in percent: ``-60 % to -52 %``; None where there is none."""
     return None if interval is None else " to ".join(percent((end - 1) * 100) for end in interval)
+
+
+def change_details(change: Change) -> str:
+    """``-55 % to -48 % with 99.8 %, p < 0.001``; where it cannot be told, what could have been seen."""
+    known = [p_text(change.p_value) or ""]
+    if change.interval is not None:
+        known.insert(0, f"{effect_interval(change.interval)} with {confidence(change)}")
+    if change.word == "unclear":
+        known.append(change.power_words)
+    return ", ".join(known)
+
+
+def confidence(change: Change) -> str:
+    """Of its interval: ``99.8 %``."""
+    return f"{100 * (1 - change.level):.3g}\u00a0%"
 
 
 def p_text(p_value: float | None) -> str | None:

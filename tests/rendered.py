@@ -16,6 +16,7 @@ from reports.advice.page import render_advice
 from reports.bench.page import render_bench
 from reports.certificate.page import render_certificate, render_certificate_comparison
 from reports.run.charts.build import Charts, build
+from reports.run.comparison import compare
 from reports.run.page import render_comparison, render_report
 
 __all__ = ["advice", "bench", "certificate", "certificates", "charts", "comparison", "report"]
@@ -38,7 +39,7 @@ def report(name: str) -> str:
 @functools.cache
 def comparison() -> str:
     """Two results, of which one fell back."""
-    return render_comparison(report_samples.live(), offload_samples.offload(), ("before", "after"))
+    return render_comparison(compare(report_samples.live(), offload_samples.offload(), ("before", "after")))
 
 
 @functools.cache

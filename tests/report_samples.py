@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import median
 from typing import Any
 
 import numpy as np
 
+from harness.results import stats
 from harness.results.doubts import Said
-from harness.results.result import CpuSeconds, MetricSummary, Result, Run, Sample
+from harness.results.result import CpuSeconds, Result, Run, Sample
 
 MIB = 1 << 20
 ENVIRONMENT = {
@@ -45,16 +45,6 @@ LIVE: dict[str, tuple[dict[str, Any], tuple[float, ...]]] = {
         (1273, 174, 97.5, 340, 4, 0.49, 0.45, 1.08, 0.55),
     ),
 }
-SUMMARISED = (
-    "total_time_s",
-    "downtime_s",
-    "downtime_reported_s",
-    "heartbeat_gap_s",
-    "wire_bytes",
-    "stream_bytes",
-    "ratio",
-    "passes",
-)
 
 
 def scenario(methods: Sequence[dict[str, Any]], **over: Any) -> dict[str, Any]:
@@ -141,40 +131,13 @@ def run(random: np.random.Generator, method: str, repeat: int, figures: Sequence
     )
 
 
-def _summary(new: Sequence[float], old: Sequence[float] | None, p_value: float) -> MetricSummary:
-    ratio = None if old is None or not median(old) else median(new) / median(old)
-    return MetricSummary(median(new), (min(new), max(new)), len(new), ratio, None if old is None else p_value)
+def summarised(result: Result) -> Result:
+    """With the summary that a runner would have saved."""
+    base = next((m["name"] for m in result.scenario["methods"] if m["baseline"]), "")
+    return replace(result, summary=stats.summarise(result.runs, base))
 
 
-def _measured(runs: Sequence[Run]) -> dict[str, list[float]]:
-    found = {name: [v for r in runs if (v := getattr(r, name)) is not None] for name in SUMMARISED}
-    found["cpu_source_s"] = [(r.cpu_s.source_qemu or 0) + (r.cpu_s.sender or 0) for r in runs]
-    found["cpu_destination_s"] = [(r.cpu_s.destination_qemu or 0) + (r.cpu_s.receiver or 0) for r in runs]
-    found["cpu_total_s"] = [r.cpu_s.total for r in runs]
-    return {name: values for name, values in found.items() if values}
-
-
-def summarised(result: Result, p_value: float = 0.0079) -> Result:
-    """With a summary as simple as a test needs: the interval is the range, p is given."""
-    base = next((m["name"] for m in result.scenario["methods"] if m["baseline"]), None)
-    counted = {
-        m: [r for r in result.runs if r.method == m and r.status == "completed" and not r.warmup]
-        for m in {r.method for r in result.runs}
-    }
-    measured = {method: _measured(runs) for method, runs in counted.items() if runs}
-    summary = {
-        method: {
-            name: _summary(values, measured.get(base, {}).get(name) if base and method != base else None, p_value)
-            for name, values in found.items()
-        }
-        for method, found in measured.items()
-    }
-    return replace(result, summary=summary)
-
-
-def live(
-    repeats: int = 5, *, extras: bool = True, bandwidth: int | None = 125_000_000, p_value: float = 0.0079
-) -> Result:
+def live(repeats: int = 6, *, extras: bool = True, bandwidth: int | None = 125_000_000) -> Result:
     """The throttled scenario; ``extras`` adds a skipped method, one that failed, one that failed in part, and warnings."""
     random = np.random.default_rng(7)
     methods = [{"name": name, **fields} for name, (fields, _) in LIVE.items()]
@@ -214,7 +177,7 @@ def live(
     }
     link = {"kind": "netns", "bandwidth_bytes_per_s": bandwidth}
     result = Result(scenario(methods, link=link), ENVIRONMENT, tuple(runs), memory_classes=classes, doubts=doubts)
-    return summarised(result, p_value)
+    return summarised(result)
 
 
 def empty() -> Result:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.results.result import CpuSeconds, MetricSummary, Result, Run
+from harness.results.result import CpuSeconds, Result, Run
+from harness.results.stats import summarise
 from harness.scenario.model import load_scenario
 
 
@@ -12,16 +13,11 @@ def small_run(method: str, total_s: float | None = 1.0, **fields) -> Run:
     return Run(method=method, total_time_s=total_s, wire_bytes=wire_bytes, cpu_s=CpuSeconds(sender=1.0), **values)
 
 
+def repeated(method: str, count: int = 3, **fields) -> tuple[Run, ...]:
+    """So many completed runs that measured the same."""
+    return tuple(Run(method, n, warmup=False, status="completed", **fields) for n in range(1, count + 1))
+
+
 def small_result(*runs: Run, name: str = "throttled") -> Result:
-    summary = {
-        run.method: {
-            "total_time_s": MetricSummary(
-                run.total_time_s, (run.total_time_s, run.total_time_s * 1.1), 5, vs_baseline=0.5
-            ),
-            "wire_bytes": MetricSummary(run.wire_bytes, (run.wire_bytes, run.wire_bytes), 1),
-        }
-        for run in runs
-        if run.total_time_s is not None
-    }
     scenario = load_scenario("throttled").model_dump(mode="json") | {"name": name}
-    return Result(scenario=scenario, environment={"cores": 2}, runs=runs, summary=summary)
+    return Result(scenario=scenario, environment={"cores": 2}, runs=runs, summary=summarise(runs, "original"))

@@ -1,9 +1,8 @@
-"""``pageferry compare``: two saved results side by side."""
+"""``pageferry compare``: two saved results side by side, their verdicts, and a gate for whoever must stop a regression."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 import click
@@ -11,81 +10,106 @@ import click
 from harness.terminal import one_line
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from harness.results.metrics import Metric
     from harness.results.result import Result
+    from reports.run.comparison import Comparison
 
 __all__ = ["command"]
 
 _EPILOG = """\b
 Examples:
   pageferry compare out/before out/after
-  pageferry compare out/amd out/intel --out out/compare.html
+  pageferry compare out/before out/after --fail-on worse
+  pageferry compare out/before out/after --fail-on worse:total_time,downtime:5%
+  pageferry compare out/before out/after --markdown >mail.md
+  pageferry compare out/amd out/intel --anyway --out out/compare.html
+
+\b
+Total time, downtime, data (wire_bytes) and CPU (cpu_total) get a verdict; the page and --json have the other
+figures too. Results whose scenario, guest, link or kind of machine differ are refused without --anyway.
+Exit status 0: compared, and nothing that --fail-on names is worse. 8: something is, or a method no longer
+completes or verifies. 2: the two cannot be compared, or --fail-on could never fail for want of runs.
 """
 
 
-@click.command(epilog=_EPILOG, short_help="Compare two saved results.")
-@click.argument("first", type=click.Path(path_type=Path), metavar="A")
-@click.argument("second", type=click.Path(path_type=Path), metavar="B")
+@click.command(epilog=_EPILOG, short_help="Compare two saved results, and fail where one is worse.")
+@click.argument("base", type=click.Path(path_type=Path), metavar="BASE")
+@click.argument("new", type=click.Path(path_type=Path), metavar="NEW")
+@click.option("--fail-on", metavar="WHAT", help="Exit with 8 where NEW is worse: worse, or worse:METRIC[:PERCENT%],...")
+@click.option("--smallest-effect", metavar="PERCENT%", help="The change that matters [as BASE's scenario says, or 2%].")
+@click.option("--anyway", is_flag=True, help="Compare even unlike experiments.")
+@click.option("--json", "form", flag_value="json", help="Print JSON.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown, for a mail or a merge request.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also write a page there.")
-def command(*, first: Path, second: Path, out: Path | None) -> None:
-    """Compare the methods that results A and B have in common: medians, and the change from A to B."""
-    from harness.console import make_console, print_warning
+def command(
+    *,
+    base: Path,
+    new: Path,
+    fail_on: str | None,
+    smallest_effect: str | None,
+    anyway: bool,
+    form: str | None,
+    out: Path | None,
+) -> None:
+    """Compare the methods that the results BASE and NEW have in common: is NEW better, worse or the same?"""
+    from harness.results.gate import parse_gate, parse_share
     from harness.results.result import load_result
-    from reports.run.comparison import fallback_warnings
+    from reports.run.comparison import compare
     from reports.run.page import write_comparison
 
-    a, b = load_result(first), load_result(second)
-    console = make_console()
-    console.print(_table(a, b, str(first), str(second)))
-    for sentence in fallback_warnings(a, b, ("A", "B")):
-        print_warning(console, sentence)
+    gate = None if fail_on is None else parse_gate(fail_on)
+    smallest = None if smallest_effect is None else parse_share(smallest_effect, "--smallest-effect")
+    before, after = load_result(base), load_result(new)
+    view = compare(before, after, (str(base), str(new)), smallest)
+    _check_alike(view, anyway=anyway)
+    changes = [(line.method, line.of) for line in view.primary]
+    if gate is not None:
+        gate.check_can_fail(changes)
+    _show(view, before, after, form)
     if out is not None:
-        write_comparison(a, b, out, (str(first), str(second)))
-        click.echo(one_line(f"comparison: {out}"))
+        write_comparison(view, out)
+        click.echo(one_line(f"comparison: {out}"), err=form is not None)
+    if gate is not None:
+        _judge([*gate.broken(changes), *view.lost], new)
 
 
-def _table(a: Result, b: Result, first: str, second: str) -> Table:
-    """:raises UserError: the two have no method in common."""
-    from harness.console import make_table, plain
+def _check_alike(view: Comparison, *, anyway: bool) -> None:
+    """:raises UserError: these are two experiments, or have nothing in common."""
     from harness.errors import UserError
-    from harness.results.metrics import shown_in
 
-    if a.frontiers and b.frontiers:
-        return _frontier_table(a, b, f"A = {plain(first)}, B = {plain(second)}: frontiers A -> B")
-    methods = [method for method in a.summary if method in b.summary]
-    if not methods:
-        raise UserError(f"{first} and {second} have no completed method in common; compare results of like scenarios")
-    title = f"A = {plain(first)}, B = {plain(second)}: medians A -> B"
-    metrics = shown_in("compare")
-    table = make_table(title, "method", *[metric.short_heading for metric in metrics], numbers=True)
-    for method in methods:
-        table.add_row(plain(method), *[_change(a, b, method, metric) for metric in metrics])
-    return table
+    if view.unlike and not anyway:
+        shown = "; ".join(view.unlike[:8]) + (f"; and {len(view.unlike) - 8} more" if len(view.unlike) > 8 else "")
+        raise UserError(
+            one_line(f"{view.label_a} and {view.label_b} are two experiments: {shown}; --anyway compares them")
+        )
 
 
-def _frontier_table(a: Result, b: Result, title: str) -> Table:
-    """What converged in each, with no interval: their own tables have the brackets."""
-    from harness.console import make_table, plain
-    from harness.results.search import value_text
+def _show(view: Comparison, before: Result, after: Result, form: str | None) -> None:
+    import json
 
-    after = {(each.search, each.method): each for each in b.frontiers}
-    table = make_table(title, "method", "what", "converged at", "median downtime ms", numbers=True)
-    for old in a.frontiers:
-        new = after.get((old.search, old.method))
-        if new is not None:
-            ends = ["-" if e.converged_at is None else value_text(e.search, e.converged_at) for e in (old, new)]
-            stood = [f"{median(e.downtimes_s) * 1e3:.0f}" if e.downtimes_s else "-" for e in (old, new)]
-            what = old.search.replace("_", " ")
-            table.add_row(plain(old.method), what, " -> ".join(ends), " -> ".join(stood))
-    return table
+    from harness.console import make_console, plain
+    from harness.errors import UserError
+    from reports.run.mail import as_data, as_markdown
+    from reports.terminal.comparison import frontier_changes, print_comparison
+
+    searches = bool(before.frontiers and after.frontiers)
+    if not (view.lines or searches):
+        raise UserError(
+            f"{view.label_a} and {view.label_b} have no completed method in common; compare results of like scenarios"
+        )
+    if form == "json":
+        click.echo(json.dumps(as_data(view), indent=1, allow_nan=False))
+    elif form == "markdown":
+        click.echo(as_markdown(view), nl=False)
+    elif searches:
+        title = f"A = {plain(view.label_a)}, B = {plain(view.label_b)}: frontiers A -> B"
+        make_console().print(frontier_changes(before, after, title))
+    else:
+        print_comparison(make_console(), view)
 
 
-def _change(a: Result, b: Result, method: str, metric: Metric) -> str:
-    before, after = a.summary[method].get(metric.key), b.summary[method].get(metric.key)
-    if before is None or after is None:
-        return "-"
-    change = f" ({(after.median / before.median - 1) * 100:+.0f} %)" if before.median else ""
-    old, new = (f"{each.median * metric.unit.factor:.{metric.unit.digits}f}" for each in (before, after))
-    return f"{old} -> {new}{change}"
+def _judge(reasons: list[str], new: Path) -> None:
+    """:raises RegressionError: there is a reason."""
+    from harness.errors import RegressionError
+
+    if reasons:
+        raise RegressionError(one_line(f"{new}: {'; '.join(reasons)}"))

@@ -7,26 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from harness.results.metrics import Metric, shown_in
-from harness.results.result import Result
+from harness.results.metrics import shown_in
+from harness.results.result import MetricSummary, Result
+from harness.results.verdicts import NOTE, Change, share_text
 from harness.units import format_bandwidth
 from reports import facts
-from reports.effects import counted_runs, method_names, ratio_interval, summary_of, values
-from reports.numbers import DASH, effect_interval, effect_percent, interval_text, plural, scaled
+from reports.effects import Changes, between, counted_runs, method_names, smallest_effect, summary_of
+from reports.numbers import (
+    DASH,
+    change_details,
+    confidence,
+    effect_interval,
+    effect_percent,
+    interval_text,
+    plural,
+    scaled,
+)
 from reports.run.fallbacks import every_sentence, fallbacks_of
 from reports.table import Table
 
-__all__ = ["Comparison", "Line", "compare", "fallback_warnings"]
+__all__ = ["Comparison", "Line", "compare"]
 
 _DESCRIBES_ONE_RUN = ("load", "date", "time", "uptime", "started", "free")  # of an environment: different every time
 _SAYS_NOTHING = (DASH, "[]", "False", "0.0", "0 ms each way")  # of a setting: as if it were left out
+_NO_EXPERIMENT = ("name", "description", "repeats", "warmups", "timeout_s", "smallest_effect")
+"""Of a scenario: with another value it is the same experiment."""
+_KIND_OF_MACHINE = ("cpu_model", "cores", "machine", "accel", "link", "virtualization")
+"""Of an environment: with another value it was another kind of machine. Versions may differ: they are often the question."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One metric of one method in both results. ``tone`` is a verdict only where the interval leaves out 1.
+    """One metric of one method in both results.
 
     ``first``: the first line of its method, where a table shows the method's name and its ``fallbacks`` in either result.
     """
@@ -37,18 +51,44 @@ class Line:
     a_detail: str
     b: str
     b_detail: str
-    ratio: str
-    change: str
-    interval: str
-    tone: Literal["better", "worse", "unclear"]
-    meaning: str
+    of: Change
     first: bool
     fallbacks: tuple[str, ...] = ()
+
+    @property
+    def ratio(self) -> str:
+        """Of the medians: ``0.457``."""
+        return f"{self.of.ratio:.3f}"
+
+    @property
+    def change(self) -> str:
+        """The same in percent: ``-54 %``."""
+        return effect_percent(self.of.ratio) or DASH
+
+    @property
+    def interval(self) -> str:
+        """Of the change, with its confidence."""
+        found = effect_interval(self.of.interval)
+        return DASH if found is None else f"{found} ({confidence(self.of)})"
+
+    @property
+    def meaning(self) -> str:
+        """The verdict, and what could have been seen where there is none yet."""
+        return f"{self.of.words}; {self.of.power_words}" if self.of.word == "unclear" else self.of.words
+
+    @property
+    def text(self) -> str:
+        """As a sentence quotes it: ``isal-1: total time +50 % (+45 % to +52 % with 99.8 %, p < 0.001)``."""
+        return f"{self.method}: {self.of.metric.words} {self.change} ({change_details(self.of)})"
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Everything that a page or a terminal needs to compare ``b`` with ``a``. ``differences``: of scenario and environment."""
+    """Everything that a page or a terminal needs to compare ``b`` with ``a``.
+
+    ``unlike``: why these are not one experiment made twice, a line each. ``lost``: methods that completed in ``a`` alone, or whose
+    memory was wrong in ``b``. ``only``: methods that cannot be compared. ``differences``: of scenario and environment.
+    """
 
     label_a: str
     label_b: str
@@ -57,42 +97,46 @@ class Comparison:
     warnings: tuple[str, ...]
     lines: tuple[Line, ...]
     only: tuple[str, ...]
+    lost: tuple[str, ...]
+    unlike: tuple[str, ...]
     differences: tuple[Table, Table]
+    note: str
+
+    @property
+    def primary(self) -> tuple[Line, ...]:
+        """Those with a verdict."""
+        return tuple(line for line in self.lines if line.of.word != "unjudged")
 
 
-def _tone(metric: Metric, interval: tuple[float, float] | None) -> Literal["better", "worse", "unclear"]:
-    if interval is None or interval[0] <= 1 <= interval[1]:
-        return "unclear"
-    return "better" if (interval[0] > 1) == metric.more_is_better else "worse"
+def _detail(change: Change, summary: MetricSummary) -> str:
+    if summary.n < 2:
+        return "n = 1"
+    held = "" if summary.coverage is None else f" ({share_text(summary.coverage)})"
+    return f"{interval_text(change.metric, summary.ci95) or DASH}{held}, n = {summary.n}"
 
 
-def _line(a: Result, b: Result, method: str, metric: Metric) -> Line | None:
+def _line(a: Result, b: Result, method: str, change: Change) -> Line | None:
+    metric = change.metric
     old, new = summary_of(a, method, metric.key), summary_of(b, method, metric.key)
     if old is None or new is None:
         return None
-    ratio = new.median / old.median if old.median else None
-    span = ratio_interval(values(counted_runs(b, method), metric.key), values(counted_runs(a, method), metric.key))
-    tone = _tone(metric, span)
-    unclear = "no clear difference" if span else "too few runs to tell"
     return Line(
         method=method,
         metric=metric.heading,
         a=scaled(metric, old.median),
-        a_detail=f"{interval_text(metric, old.ci95) or DASH}, n = {old.n}",
+        a_detail=_detail(change, old),
         b=scaled(metric, new.median),
-        b_detail=f"{interval_text(metric, new.ci95) or DASH}, n = {new.n}",
-        ratio=DASH if ratio is None else f"{ratio:.3f}",
-        change=effect_percent(ratio) or DASH,
-        interval=effect_interval(span) or DASH,
-        tone=tone,
-        meaning=unclear if tone == "unclear" else tone,
+        b_detail=_detail(change, new),
+        of=change,
         first=False,
     )
 
 
-def _lines(a: Result, b: Result, method: str, labels: tuple[str, str]) -> list[Line]:
-    """Every metric that both results have of ``method``."""
-    lines = [line for metric in shown_in("comparison") if (line := _line(a, b, method, metric)) is not None]
+def _lines(a: Result, b: Result, method: str, changes: Changes, labels: tuple[str, str]) -> list[Line]:
+    """Every metric that both results have of ``method``, those with a verdict first."""
+    shown = sorted(shown_in("comparison"), key=lambda metric: not metric.primary)
+    known = [change for metric in shown if (change := changes[metric.key].get(method)) is not None]
+    lines = [line for change in known if (line := _line(a, b, method, change)) is not None]
     fallen = tuple(
         f"{label}: {each.text}"
         for label, result in zip(labels, (a, b), strict=True)
@@ -126,7 +170,7 @@ def _settings(result: Result) -> Mapping[str, Any]:
     return {**result.scenario, "guest": guest}
 
 
-def _unlike(key: str, left: str | None, right: str | None) -> bool:
+def _differs(key: str, left: str | None, right: str | None) -> bool:
     """Another version may write a key of a table that says nothing, or leave it out; at the top false may differ from nothing."""
     return left != right and ("." not in key or {left, right} - {None, *_SAYS_NOTHING} != set())
 
@@ -139,7 +183,7 @@ def _differences(
     rows = tuple(
         (key, left.get(key, "absent"), right.get(key, "absent"))
         for key in dict.fromkeys([*left, *right])
-        if key not in leave_out and _unlike(key, left.get(key), right.get(key))
+        if key not in leave_out and _differs(key, left.get(key), right.get(key))
     )
     return Table(title, ("Setting", *labels), rows, words=(0, 1, 2), missing="No difference.")
 
@@ -152,6 +196,12 @@ def _notable(differences: Table) -> list[str]:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:6]) + (" and more" if len(names) > 6 else "")
+
+
+def _unlike(scenario: Table, environment: Table) -> tuple[str, ...]:
+    """What makes these two experiments, not one made twice."""
+    kinds = tuple(row for row in environment.rows if row[0] in _KIND_OF_MACHINE)
+    return tuple(f"{key}: {old} and {new}" for key, old, new in (*scenario.rows, *kinds))
 
 
 def _warnings(scenario: Table, environment: Table) -> tuple[str, ...]:
@@ -167,11 +217,31 @@ def _warnings(scenario: Table, environment: Table) -> tuple[str, ...]:
 def _sentences(lines: tuple[Line, ...], label_b: str) -> tuple[str, ...]:
     if not lines:
         return ("The results share no method with figures in both.",)
-    found = {tone: [line for line in lines if line.tone == tone] for tone in ("better", "worse", "unclear")}
-    counts = f"{len(found['better'])} better, {len(found['worse'])} worse, {len(found['unclear'])} without a clear difference"
-    text = f"Of {plural(len(lines), 'figure')} in both, {label_b} has {counts}."
-    worse = ", ".join(f"{line.method}: {line.metric} {line.change}" for line in found["worse"][:4])
-    return (text, f"Worse: {worse}.") if worse else (text,)
+    judged = {word: [line for line in lines if line.of.word == word] for word in ("worse", "better", "same", "unclear")}
+    counts = (
+        f"{len(judged['better'])} better, {len(judged['worse'])} worse, {len(judged['same'])} the same, "
+        f"{len(judged['unclear'])} that so few runs cannot tell"
+    )
+    many = sum(map(len, judged.values()))
+    total = [f"Of {plural(many, 'figure')} with a verdict, {label_b} has {counts}."]
+    for word in ("worse", "better"):
+        quoted = "; ".join(line.text for line in judged[word][:4])
+        more = f"; and {len(judged[word]) - 4} more" if len(judged[word]) > 4 else ""
+        total += [f"{word.capitalize()}: {quoted}{more}."] if quoted else []
+    return tuple(total)
+
+
+def _lost(a: Result, b: Result) -> tuple[str, ...]:
+    """Methods that ``b`` cannot do any more."""
+    lines = []
+    for name in method_names(a):
+        runs = counted_runs(b, name)
+        wrong = sum(run.verified is False for run in runs)
+        if counted_runs(a, name) and not runs:
+            lines.append(f"{name}: no run completed")
+        elif wrong:
+            lines.append(f"{name}: memory was wrong after {wrong} of {plural(len(runs), 'run')}")
+    return tuple(lines)
 
 
 def _only(a: Result, b: Result, labels: tuple[str, str]) -> tuple[str, ...]:
@@ -186,17 +256,19 @@ def _only(a: Result, b: Result, labels: tuple[str, str]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def fallback_warnings(a: Result, b: Result, labels: tuple[str, str]) -> tuple[str, ...]:
+def _fallback_warnings(a: Result, b: Result, labels: tuple[str, str]) -> tuple[str, ...]:
     """A sentence for each method of either result that something else than its backend compressed, in part or whole."""
     pairs = zip(labels, (a, b), strict=True)
     return tuple(f"{label}: {sentence}" for label, result in pairs for sentence in every_sentence(result))
 
 
-def compare(a: Result, b: Result, labels: tuple[str, str] = ("A", "B")) -> Comparison:
-    """``b`` against ``a``: a ratio of 0.5 means that ``b`` took half."""
+def compare(a: Result, b: Result, labels: tuple[str, str] = ("A", "B"), smallest: float | None = None) -> Comparison:
+    """``b`` against ``a``: a ratio of 0.5 means that ``b`` took half. ``smallest``: effect that matters; None: as ``a`` says."""
+    smallest = smallest_effect(a) if smallest is None else smallest
+    changes = between(b, a, smallest)
     methods = [name for name in method_names(a) if name in method_names(b)]
-    lines = tuple(line for method in methods for line in _lines(a, b, method, labels))
-    scenario = _differences("Scenario", _settings(a), _settings(b), labels, ("name", "description"))
+    lines = tuple(line for method in methods for line in _lines(a, b, method, changes, labels))
+    scenario = _differences("Scenario", _settings(a), _settings(b), labels, _NO_EXPERIMENT)
     environment = _differences("Environment", a.environment, b.environment, labels)
     named = [f"{facts.scenario_text(each, 'name', 'unnamed')}, {facts.date_text(each)}" for each in (a, b)]
     return Comparison(
@@ -204,8 +276,11 @@ def compare(a: Result, b: Result, labels: tuple[str, str] = ("A", "B")) -> Compa
         label_b=labels[1],
         facts=tuple(zip(labels, named, strict=True)),
         sentences=_sentences(lines, labels[1]),
-        warnings=(*fallback_warnings(a, b, labels), *_warnings(scenario, environment)),
+        warnings=(*_fallback_warnings(a, b, labels), *_warnings(scenario, environment)),
         lines=lines,
         only=_only(a, b, labels),
+        lost=_lost(a, b),
+        unlike=_unlike(scenario, environment),
         differences=(scenario, environment),
+        note=NOTE.format(smallest=share_text(smallest)),
     )

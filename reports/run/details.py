@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from harness.results.doubt import Doubt
 from harness.results.metrics import METRICS, Metric, shown_in
 from harness.results.result import MetricSummary, Result, Run, Sample
-from reports.effects import counted_runs, cpu_per_gib, cpu_per_gib_metric, method_names, summary_of, values
+from harness.results.verdicts import Change, share_text
+from reports.effects import (
+    against_baseline,
+    counted_runs,
+    cpu_per_gib,
+    cpu_per_gib_metric,
+    method_names,
+    summary_of,
+    values,
+)
 from reports.numbers import DASH, amount, effect_percent, interval_text, p_text, plural, scaled
 from reports.run.faults import fault_text
 from reports.table import Table
@@ -31,12 +40,14 @@ _FIGURES = (
     "Method",
     "Metric",
     "Median",
-    "95\u00a0% interval",
+    "Interval",
+    "Holds with",
     "Best to worst",
     "n",
     "Ratio to baseline",
     "Change",
     "p",
+    "Verdict",
 )
 Scalar = str | int | float | bool | None
 
@@ -108,14 +119,19 @@ def warnings(result: Result) -> tuple[Warned, ...]:
 
 def every_figure(result: Result) -> Table:
     """Every metric of every method's summary, in the table's order: what a mail to a list quotes."""
+    changes = against_baseline(result)
     rows = tuple(
-        _figure(method, metric, summary, counted_runs(result, method))
+        _figure(method, metric, summary, changes.get(metric.key, {}).get(method), counted_runs(result, method))
         for method in method_names(result)
         for metric, summary in _summaries(result, method)
         if summary is not None
     )
     return Table(
-        "Every median with its interval, range, n, ratio and p-value", _FIGURES, rows, words=(0, 1), folded=True
+        "Every median with its interval, range, n, ratio and p-value",
+        _FIGURES,
+        rows,
+        words=(0, 1, len(_FIGURES) - 1),
+        folded=True,
     )
 
 
@@ -130,17 +146,21 @@ def _range_text(metric: Metric, runs: Sequence[Run]) -> str:
     return interval_text(metric, (found[0], found[-1]) if found else None) or DASH
 
 
-def _figure(method: str, metric: Metric, summary: MetricSummary, runs: Sequence[Run]) -> tuple[str, ...]:
+def _figure(
+    method: str, metric: Metric, summary: MetricSummary, change: Change | None, runs: Sequence[Run]
+) -> tuple[str, ...]:
     return (
         method,
         metric.heading,
         scaled(metric, summary.median),
         interval_text(metric, summary.ci95) or DASH,
+        DASH if summary.coverage is None else share_text(summary.coverage),
         _range_text(metric, runs),
         str(summary.n),
         amount(summary.vs_baseline, 3),
         effect_percent(summary.vs_baseline) or DASH,
         p_text(summary.p_value) or DASH,
+        "" if change is None else change.words,
     )
 
 

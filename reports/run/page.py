@@ -10,6 +10,7 @@ from harness.results.result import Result
 from reports import html
 from reports.run import view
 from reports.run.charts.build import build
+from reports.run.comparison import Comparison
 
 __all__ = ["render_comparison", "render_report", "write_comparison", "write_report"]
 
@@ -29,9 +30,9 @@ def render_report(result: Result) -> str:
     )
 
 
-def render_comparison(a: Result, b: Result, labels: tuple[str, str] = ("A", "B")) -> str:
-    """The page that compares ``b`` with ``a``."""
-    return html.render("compare.html", page=view.compare(a, b, labels))
+def render_comparison(compared: Comparison) -> str:
+    """The page of two results beside each other."""
+    return html.render("compare.html", page=compared)
 
 
 def write_report(result: Result, path: Path) -> None:
@@ -39,6 +40,6 @@ def write_report(result: Result, path: Path) -> None:
     html.write_whole(path, render_report(result))
 
 
-def write_comparison(a: Result, b: Result, path: Path, labels: tuple[str, str] = ("A", "B")) -> None:
-    """``b`` against ``a`` as one page, whole or not at all. :raises ResultError: it cannot be written."""
-    html.write_whole(path, render_comparison(a, b, labels))
+def write_comparison(compared: Comparison, path: Path) -> None:
+    """Two results beside each other as one page, whole or not at all. :raises ResultError: it cannot be written."""
+    html.write_whole(path, render_comparison(compared))

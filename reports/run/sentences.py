@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from statistics import median
 
 from harness.results.metrics import METRICS
 from harness.results.result import Result
 from reports import facts
-from reports.effects import SIGNIFICANT_P, counted_runs, method_names, ratio_interval, summary_of, tone_of, values
-from reports.numbers import effect_interval, effect_percent, p_text, plural, scaled
+from reports.effects import Changes, counted_runs, method_names, summary_of
+from reports.numbers import change_details, effect_percent, plural, scaled
 from reports.run.fallbacks import doubted_name, fallbacks_of
 
 __all__ = ["fastest", "sentences"]
@@ -26,44 +25,34 @@ def fastest(result: Result) -> str | None:
     return min(timed)[1] if timed else None
 
 
-def _too_few(n: int, reference_n: int) -> bool:
-    """Whether no split of so many runs, however clean, could be significant: a rank test has no smaller p than this."""
-    return 2 / math.comb(n + reference_n, n) >= SIGNIFICANT_P
-
-
-def _against_baseline(result: Result, best: str, base: str) -> str:
+def _against_baseline(result: Result, best: str, base: str, changes: Changes) -> str:
     summary, reference = summary_of(result, best, "total_time_s"), summary_of(result, base, "total_time_s")
-    if summary is None or reference is None or summary.vs_baseline is None:
+    change = changes["total_time_s"].get(best)
+    if summary is None or reference is None or change is None:
         return f"{best} was the fastest of the others, but {base} has no total time to compare it with."
     metric, named = METRICS["total_time_s"], doubted_name(result, best)
     times = f"{scaled(metric, summary.median)}\u00a0ms against {scaled(metric, reference.median)}\u00a0ms for {base}"
-    span = ratio_interval(
-        values(counted_runs(result, best), "total_time_s"), values(counted_runs(result, base), "total_time_s")
-    )
-    known = [f"95\u00a0% interval {effect_interval(span)}"] if span else []
-    known += [text for text in (p_text(summary.p_value),) if text]
-    known.append(f"n\u00a0=\u00a0{summary.n} and {reference.n}")
-    effect = f"{effect_percent(summary.vs_baseline)} ({', '.join(known)})"
-    if tone_of(metric, summary) == "unclear":
-        few = " With so few runs no difference can be shown." if _too_few(summary.n, reference.n) else ""
-        return (
-            f"No significant difference in total time: {named}, the fastest of the others, took {times}, {effect}.{few}"
-        )
-    if summary.vs_baseline > 1:
-        return f"No method beat {base}. The closest, {named}, took {times}, {effect}."
-    return f"{named} finished fastest: {times}, {effect}."
+    known = f"{effect_percent(change.ratio)} ({change_details(change)}, n\u00a0=\u00a0{summary.n} and {reference.n})"
+    closest = f"The fastest of the others, {named}, took {times}, {known}."
+    match change.word:
+        case "better":
+            return f"{named} finished fastest: {times}, {known}."
+        case "worse":
+            return f"No method beat {base}. {closest}"
+        case _:
+            return f"Total time: {change.words}. {closest}"
 
 
-def _price(result: Result, best: str, base: str) -> str | None:
-    """What the fastest method did to the other figures."""
+def _price(result: Result, best: str, changes: Changes) -> str | None:
+    """What the fastest method did to the other primary figures."""
     words = []
-    for name in ("downtime_s", "wire_bytes", "cpu_total_s"):
-        metric, new, old = METRICS[name], summary_of(result, best, name), summary_of(result, base, name)
-        if new is None or old is None or new.vs_baseline is None:
+    for key, of_methods in changes.items():
+        metric, new, change = METRICS[key], summary_of(result, best, key), of_methods.get(best)
+        if not metric.primary or key == "total_time_s" or change is None or new is None:
             continue
-        doubt = ", not significant" if tone_of(metric, new) == "unclear" else ""
-        change = f"{scaled(metric, old.median)} \u2192 {scaled(metric, new.median)}\u00a0{metric.unit.shown}"
-        words.append(f"{metric.words} {change} ({effect_percent(new.vs_baseline)}{doubt})")
+        old = new.median / change.ratio if change.ratio else new.median
+        shown = f"{scaled(metric, old)} \u2192 {scaled(metric, new.median)}\u00a0{metric.unit.shown}"
+        words.append(f"{metric.words} {shown} ({effect_percent(change.ratio)}, {change.words})")
     return f"With it: {', '.join(words)}." if words else None
 
 
@@ -108,12 +97,12 @@ def _trust(result: Result) -> str:
     return f"All {plural(len(runs), 'completed run')} had their {what} verified.{others}"
 
 
-def sentences(result: Result, best: str | None) -> tuple[str, ...]:
+def sentences(result: Result, best: str | None, changes: Changes) -> tuple[str, ...]:
     """What the table adds up to: the fastest method's effect, its price, how far to trust it, what is missing."""
     base = facts.baseline_name(result)
     lines: list[str | None] = []
     if best and base:
-        lines = [_against_baseline(result, best, base), _price(result, best, base)]
+        lines = [_against_baseline(result, best, base, changes), _price(result, best, changes)]
     elif best:
         lines = [
             f"{doubted_name(result, best)} was the fastest; no method is marked as the baseline, so no effect is given."

@@ -9,21 +9,23 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from harness.results.inference import FEWEST
 from harness.results.metrics import METRICS, Metric, shown_in
 from harness.results.result import MetricSummary, Result, Run
+from harness.results.verdicts import NOTE, Change, Word, share_text
 from harness.results.work import lost_within_s
 from reports import facts
 from reports.effects import (
-    SIGNIFICANT_P,
-    Tone,
+    Changes,
+    against_baseline,
     counted_runs,
     cpu_per_gib,
     cpu_per_gib_metric,
     method_names,
+    smallest_effect,
     summary_of,
-    tone_of,
 )
-from reports.numbers import DASH, effect_percent, interval_text, p_text, percent, plural, scaled
+from reports.numbers import DASH, change_details, effect_percent, interval_text, percent, plural, scaled
 from reports.run.details import doubts_about
 from reports.run.fallbacks import Share, alerts, fallbacks_of, worst
 from reports.run.published import PublishedRow, published_for
@@ -38,14 +40,15 @@ Mark = Literal["yes", "no", "partly", "unknown"]
 class Cell:
     """One figure: the median, its change against the baseline, what is known about both.
 
-    ``effect`` is empty where a column has effects but this cell has none, and None in columns without. ``beside``: the figure
-    per what was carried, or how far it may be off, with its words.
+    ``effect`` is empty where a column has effects but this cell has none, and None in columns without. ``meaning``: of a
+    primary metric the verdict. ``beside``: the figure per what was carried, or how far it may be off, with its words.
     """
 
     heading: str
     value: str
     effect: str | None = None
-    tone: Tone = "plain"
+    tone: Word = "unjudged"
+    meaning: str = ""
     interval: str | None = None
     p: str | None = None
     beside: str | None = None
@@ -62,7 +65,8 @@ class Row:
 
     ``trouble``: a run failed or ran out of time; a skipped method is only missing.
     ``blank``: no cell holds a figure, so that ``state`` may take their place.
-    ``fallbacks``: what another codec compressed, and in ``fallen`` whether that was all, most or some of it.
+    ``coverage``: how surely this row's intervals hold. ``fallbacks``: what another codec compressed, and in ``fallen`` whether
+    that was all, most or some of it.
     """
 
     method: str
@@ -72,6 +76,7 @@ class Row:
     blank: bool
     cells: tuple[Cell, ...]
     n: str
+    coverage: str
     verified: Mark
     verified_text: str
     state: str
@@ -103,9 +108,12 @@ class Verdict:
     span: int
 
 
-def _cells(result: Result, method: str, columns: tuple[Metric, ...]) -> tuple[Cell, ...]:
+def _cells(result: Result, method: str, columns: tuple[Metric, ...], changes: Changes) -> tuple[Cell, ...]:
     beside = {"cpu_source_s": _rate(result, method), "work_lost_s": _lost_within(result, method)}
-    cells = {column.key: _cell(column, summary_of(result, method, column.key)) for column in columns}
+    cells = {
+        column.key: _cell(column, summary_of(result, method, column.key), changes[column.key].get(method))
+        for column in columns
+    }
     return tuple(replace(cell, beside=beside.get(key)) for key, cell in cells.items())
 
 
@@ -124,22 +132,32 @@ def _lost_within(result: Result, method: str) -> str | None:
 
 def _columns(result: Result) -> tuple[Metric, ...]:
     """Those that a result of its kind can have; a rare one only where a method has it."""
-    measured = {key for metrics in result.summary.values() for key in metrics}
     asked = (each for each in shown_in("page") if not (each.stopped and facts.is_replay(result)))
-    return tuple(each for each in asked if not each.rare or each.key in measured)
+    names = method_names(result)
+    return tuple(each for each in asked if not each.rare or any(summary_of(result, name, each.key) for name in names))
 
 
-def _cell(metric: Metric, summary: MetricSummary | None) -> Cell:
+def _cell(metric: Metric, summary: MetricSummary | None, change: Change | None) -> Cell:
     if summary is None:
         return Cell(metric.heading, DASH, "" if metric.compared else None)
+    known = change if metric.compared else None
     return Cell(
         heading=metric.heading,
         value=scaled(metric, summary.median),
         effect=effect_percent(summary.vs_baseline) or "" if metric.compared else None,
-        tone=tone_of(metric, summary) if metric.compared else "plain",
+        tone="unjudged" if known is None else known.word,
+        meaning="" if known is None or known.word == "unjudged" else known.words,
         interval=interval_text(metric, summary.ci95) if summary.n > 1 else None,
-        p=p_text(summary.p_value),
+        p=None if known is None else change_details(known),
     )
+
+
+def _coverage(result: Result, method: str) -> str:
+    """``98 %``, of the rows' intervals."""
+    total = summary_of(result, method, "total_time_s")
+    if total is None or total.coverage is None or total.n < 2:
+        return ""
+    return f"{'range, ' if total.n < FEWEST else ''}{share_text(total.coverage)}"
 
 
 def _verified(runs: tuple[Run, ...]) -> tuple[Mark, str]:
@@ -167,12 +185,12 @@ def _state(runs: list[Run]) -> str:
     return ". ".join(parts)
 
 
-def _row(result: Result, name: str, columns: tuple[Metric, ...], best: str | None) -> Row:
+def _row(result: Result, name: str, columns: tuple[Metric, ...], changes: Changes, best: str | None) -> Row:
     counted = counted_runs(result, name)
     mark, words = _verified(counted)
     method = facts.declared_methods(result).get(name, {})
     own = [run for run in result.runs if run.method == name]
-    cells = _cells(result, name, columns)
+    cells = _cells(result, name, columns, changes)
     doubts, fallen = doubts_about(result, name), fallbacks_of(result, name)
     return Row(
         method=name,
@@ -182,6 +200,7 @@ def _row(result: Result, name: str, columns: tuple[Metric, ...], best: str | Non
         blank=not any(cell.known for cell in cells),
         cells=cells,
         n=str(len(counted)),
+        coverage=_coverage(result, name),
         verified=mark,
         verified_text=words,
         state=_state(own),
@@ -216,8 +235,8 @@ def _published(result: Result, columns: tuple[Metric, ...]) -> PublishedRows | N
 
 def _notes(result: Result) -> tuple[str, ...]:
     notes = [
-        "Medians of the counted runs; the change is against the baseline, the small line is the median's 95\u00a0% "
-        f"interval. A change without colour is not significant (p \u2265 {SIGNIFICANT_P})."
+        "Medians of the counted runs; the change is against the baseline, the small line is the median's interval, and how surely "
+        f"it holds stands beside n. {NOTE.format(smallest=share_text(smallest_effect(result)))}"
     ]
     if METRICS["work_lost_s"] in _columns(result):
         notes.append(
@@ -231,15 +250,15 @@ def _notes(result: Result) -> tuple[str, ...]:
 
 def verdict(result: Result) -> Verdict:
     """The verdict on one result."""
-    columns = _columns(result)
+    columns, changes = _columns(result), against_baseline(result)
     best = fastest(result)
-    total = summary_of(result, best, "total_time_s") if best else None
-    winner = best if total and tone_of(METRICS["total_time_s"], total) == "better" else None
+    total = changes["total_time_s"].get(best) if best else None
+    winner = best if total and total.word == "better" else None
     return Verdict(
         headings=tuple(column.heading for column in columns),
-        rows=tuple(_row(result, name, columns, winner) for name in method_names(result)),
+        rows=tuple(_row(result, name, columns, changes, winner) for name in method_names(result)),
         alerts=alerts(result),
-        sentences=sentences(result, best),
+        sentences=sentences(result, best, changes),
         notes=_notes(result),
         published=_published(result, columns),
         figures=len(columns),

@@ -1,6 +1,6 @@
 """What a page says, as data: pure functions from results to text. No HTML, no files, no charts.
 
-``page`` is one result's page, ``card`` its entry in an index, ``compare`` two results side by side.
+``page`` is one result's page, ``card`` its entry in an index.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from reports.effects import counted_runs, method_names
 from reports.numbers import plural
 from reports.run.choices import DEFINITIONS as CHOICES_DEFINITIONS
 from reports.run.choices import Choices, choices
-from reports.run.comparison import Comparison, compare
 from reports.run.details import (
     MethodRuns,
     Warned,
@@ -35,15 +34,17 @@ from reports.run.offload import Offload, offload
 from reports.run.verdict import Verdict, verdict
 from reports.table import Table
 
-__all__ = ["DEFINITIONS", "Card", "Comparison", "PageView", "card", "compare", "index_summary", "page"]
+__all__ = ["DEFINITIONS", "Card", "PageView", "card", "index_summary", "page"]
 
 DEFINITIONS = (
     ("CPU per GiB", "The source's CPU time over what all methods of a page share: the length of a replayed stream, or a live "
      "guest's memory, as QEMU's own compression does not tell how long its stream would have been without."),
     ("Verified", "After a live run: pages outside the working set byte for byte against the source's memory, working-set pages "
      "by the guest's own sequence numbers and checksums. After a replay: the stream's digest."),
-    ("Median and interval", "Medians over completed runs without warm-ups; 95\u00a0% intervals by bootstrap. p is of a "
-     "two-sided test of each method against the baseline, not adjusted for the number of methods."),
+    ("Median and interval", "Medians over completed runs without warm-ups. A median's interval ends at two of the runs, so that "
+     "it holds with 95\u00a0% or more, whatever the runs' distribution; below six runs it is their whole range, which holds with "
+     "less. How surely it holds stands beside n. p is of a two-sided rank test of one figure of one method, and exact; the "
+     "interval of a change is at the confidence that its verdict asks for."),
     ("Repeats", "Methods take turns, so that a drift of the machine meets all of them. Every method crosses the same link."),
 )  # fmt: skip
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+from harness.results.inference import ratio_interval
 from harness.results.result import Result
-from reports.effects import counted_runs, ratio_interval, summary_of, values
+from reports.effects import counted_runs, summary_of, values
 from reports.facts import bandwidth_text, declared_methods, distance_text, joined
 from reports.numbers import DASH, amount, effect_interval, percent, plural
 from reports.sweep.article import Article
@@ -77,7 +78,7 @@ def _regret(result: Result) -> Regret | None:
         _cell(result),
         ms[auto],
         fixed,
-        ratio_interval(times, best),
+        ratio_interval(times, best, 0.05),
         None if none is None else ms[auto] / none - 1,
         len(times),
     )

@@ -12,8 +12,10 @@ from harness.console import make_table, plain, print_note, print_warning
 from harness.results.metrics import Metric, shown_in
 from harness.results.result import MetricSummary, Result, conditions
 from harness.results.search import Frontier, value_text
-from reports.effects import counted_runs, method_names, summary_of
+from harness.results.verdicts import Change, share_text
+from reports.effects import against_baseline, counted_runs, method_names, summary_of
 from reports.facts import baseline_name
+from reports.numbers import effect_percent
 from reports.run.fallbacks import count, every_sentence, fallbacks_of
 from reports.run.frontiers import times_text
 
@@ -37,18 +39,18 @@ def print_summary(console: Console, result: Result) -> None:
 
 
 def summary_table(result: Result) -> Table:
-    """Medians with their 95 % intervals, and the effect on the total time against the baseline."""
+    """Medians with their intervals, and the verdict on the total time against the baseline; beside n how surely intervals hold."""
     name = plain(result.scenario.get("name", ""))
     heads = [metric.short_heading for metric in shown_in("terminal")]
-    columns = ("method", *heads[:_EFFECT_AFTER], "effect", *heads[_EFFECT_AFTER:], "verified", "n")
-    table = make_table(f"{name}: medians \\[95 % interval]", *columns, numbers=True)
-    methods = method_names(result)
+    columns = ("method", *heads[:_EFFECT_AFTER], "total: change", "verdict", *heads[_EFFECT_AFTER:], "verified", "n")
+    table = make_table(f"{name}: medians \\[interval], and beside n how surely it holds", *columns, numbers=True)
+    methods, totals = method_names(result), against_baseline(result)["total_time_s"]
     fallen = [_fell_back(result, method) for method in methods]
     if any(fallen):
         table.add_column("fell back", justify="right", no_wrap=True)
     for method, fell_back in zip(methods, fallen, strict=True):
         extra = [fell_back or "-"] * any(fallen)
-        table.add_row(plain(method), *_cells(result, method), *extra)
+        table.add_row(plain(method), *_cells(result, method, totals.get(method)), *extra)
     return table
 
 
@@ -99,16 +101,18 @@ def _milliseconds(downtimes_s: Sequence[float]) -> str:
     return middle if len(downtimes_s) < 2 else f"{middle} \\[{low}, {high}]"
 
 
-def _cells(result: Result, method: str) -> list[str]:
+def _cells(result: Result, method: str, change: Change | None) -> list[str]:
     numbers = [_number(metric, summary_of(result, method, metric.key)) for metric in shown_in("terminal")]
-    completed = counted_runs(result, method)
+    completed, total = counted_runs(result, method), summary_of(result, method, "total_time_s")
     checked = [run.verified for run in completed if run.verified is not None]
+    judged = ("-", "-") if change is None else (plain(effect_percent(change.ratio)), change.words)
+    held = f" ({share_text(total.coverage)})" if total is not None and total.coverage else ""
     return [
         *numbers[:_EFFECT_AFTER],
-        effect(summary_of(result, method, "total_time_s")),
+        *judged,
         *numbers[_EFFECT_AFTER:],
         f"{sum(checked)}/{len(checked)}" if checked else "-",
-        str(len(completed)),
+        f"{len(completed)}{held}",
     ]
 
 
@@ -127,13 +131,6 @@ def _number(metric: Metric, summary: MetricSummary | None) -> str:
     unit = metric.unit
     middle, low, high = (f"{value * unit.factor:.{unit.digits}f}" for value in (summary.median, *summary.ci95))
     return middle if summary.n < 2 else f"{middle} \\[{low}, {high}]"
-
-
-def effect(metric: MetricSummary | None) -> str:
-    """Change against the baseline: ``-53 %`` is 53 % less. A dash for the baseline, and where there is none."""
-    if metric is None or metric.vs_baseline is None:
-        return "-"
-    return f"{(metric.vs_baseline - 1) * 100:+.0f} %"
 
 
 def _note(result: Result, method: str) -> str:

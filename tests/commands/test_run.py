@@ -83,7 +83,18 @@ def test_run_writes_everything_and_prints_the_table(runner, capsys, tmp_path):
     assert f"report: {(tmp_path / 'latest').resolve() / 'report.html'}" in out
     assert "[2/2] isal-1, repeat 1: ok, 1000 ms, downtime 40 ms" in out
     row = next(line for line in out.splitlines() if line.lstrip().startswith("isal-1 "))
-    assert row.split() == ["isal-1", "1000", "[1000,", "1100]", "-", "95.4", "-50", "%", "-", "1/1", "1"]
+    assert row.split() == [
+        "isal-1",
+        "1000",
+        "40",
+        "95.4",
+        "\u00b10",
+        "%",
+        *["cannot", "tell,", "needs", "n", "=", "5"],
+        "1.00",
+        "1/1",
+        "1",
+    ]
     ((scenario, folder),) = runner.seen
     assert (scenario.repeats, folder) == (1, (tmp_path / "latest").resolve())
 

@@ -14,6 +14,7 @@ from harness.errors import ResultError
 from harness.results.result import load_result
 from reports import html
 from reports.run import page as report
+from reports.run.comparison import compare
 
 CASES = ["live", "empty", "all_failed", "one_method", "codecs", "threads", "offload"]
 
@@ -76,7 +77,7 @@ def test_hostile_text_is_inert_everywhere():
 
 
 def test_hostile_text_is_inert_in_a_comparison():
-    page = Page(report.render_comparison(samples.hostile(), samples.hostile(), (samples.HOSTILE, "b")))
+    page = Page(report.render_comparison(compare(samples.hostile(), samples.hostile(), (samples.HOSTILE, "b"))))
     assert page.scripts == []
     assert samples.HOSTILE in page.words()
 
@@ -139,7 +140,9 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
 
 
 def test_a_comparison_shows_both_labels_and_warns(tmp_path):
-    report.write_comparison(samples.live(), samples.live(bandwidth=None), tmp_path / "c.html", ("before", "after"))
+    report.write_comparison(
+        compare(samples.live(), samples.live(bandwidth=None), ("before", "after")), tmp_path / "c.html"
+    )
     words = Page((tmp_path / "c.html").read_text(encoding="utf-8")).words()
     assert "after against before" in words
     assert "this is not one experiment made twice" in words

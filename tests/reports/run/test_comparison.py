@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import report_samples as samples
 
-from reports.run.view import compare
+from reports.run.comparison import compare
 
 
 def slower(result, method, factor):
@@ -18,40 +18,64 @@ def line(view, method, metric):
     return next(x for x in view.lines if (x.method, x.metric) == (method, metric))
 
 
-def test_a_result_against_itself_shows_no_difference():
-    view = compare(samples.live(), samples.live())
-    assert {x.tone for x in view.lines} == {"unclear"}
-    assert (view.warnings, [table.rows for table in view.differences]) == ((), [(), ()])
+def test_a_result_against_itself_is_nowhere_better_or_worse():
+    view = compare(samples.live(repeats=7), samples.live(repeats=7))
+    assert {x.of.word for x in view.lines} <= {"unclear", "same", "unjudged"}
+    assert (view.warnings, view.unlike, [table.rows for table in view.differences]) == ((), (), [(), ()])
     assert line(view, "isal-1", "Total time (ms)").ratio == "1.000"
 
 
 def test_a_slower_method_is_called_worse_with_ratio_and_interval():
-    view = compare(samples.live(), slower(samples.live(), "isal-1", 1.5), ("old", "new"))
+    old = samples.live(repeats=7)
+    view = compare(old, slower(old, "isal-1", 1.5), ("old", "new"))
     worse = line(view, "isal-1", "Total time (ms)")
-    assert (worse.ratio, worse.change, worse.tone, worse.meaning) == ("1.500", "+50\u00a0%", "worse", "worse")
+    assert (worse.ratio, worse.change, worse.meaning) == ("1.500", "+50\u00a0%", "worse")
     assert worse.interval.startswith("+4")
-    assert line(view, "zstd-1", "Total time (ms)").tone == "unclear"
-    assert view.sentences == ("Of 40 figures in both, new has 0 better, 1 worse, 39 without a clear difference.",
-                              "Worse: isal-1: Total time (ms) +50\u00a0%.")  # fmt: skip
+    assert worse.interval.endswith("(99.8\u00a0%)")
+    assert line(view, "zstd-1", "Total time (ms)").of.word != "worse"
+    assert view.sentences[0].startswith("Of 20 figures with a verdict, new has 0 better, 1 worse, ")
+    assert view.sentences[1].startswith("Worse: isal-1: total time +50\u00a0% (+4")
+    assert [x.of.metric.primary for x in view.lines if x.method == "isal-1"][:5] == [True] * 4 + [False]
 
 
-def test_a_higher_ratio_is_better():
-    result = samples.live()
+def test_what_is_no_primary_figure_has_no_verdict():
+    result = samples.live(repeats=7)
     runs = tuple(replace(r, ratio=r.ratio * 1.4) if r.ratio else r for r in result.runs)
-    assert (
-        line(compare(result, samples.summarised(replace(result, runs=runs))), "isal-1", "Wire ratio").tone == "better"
-    )
+    ratio = line(compare(result, replace(result, runs=runs)), "isal-1", "Wire ratio")
+    assert (ratio.change, ratio.meaning) == ("+40\u00a0%", "no verdict")
 
 
 def test_two_runs_are_too_few_to_tell():
     view = compare(samples.live(repeats=2), slower(samples.live(repeats=2), "isal-1", 3))
-    assert line(view, "isal-1", "Total time (ms)").meaning == "too few runs to tell"
+    found = line(view, "isal-1", "Total time (ms)")
+    assert found.meaning == "cannot tell, needs n = 7; so few runs find no difference, however large: 7 would"
+    assert found.interval == "\u2013"
+
+
+def test_only_the_smallest_effect_that_matters_makes_two_figures_the_same():
+    old = samples.live(repeats=10)
+    new = slower(old, "isal-1", 1.001)
+    verdicts = [
+        line(compare(old, new, smallest=share), "isal-1", "Total time (ms)").of.word for share in (0.001, 0.02, 0.2)
+    ]
+    assert verdicts[::2] == ["unclear", "same"]
+
+
+def test_a_method_that_completes_no_more_or_wrongly_is_lost():
+    old = samples.live()
+    gone = tuple(replace(r, status="failed") if r.method == "zlib-1" else r for r in old.runs)
+    wrong = tuple(replace(r, verified=r.method != "isal-1") for r in gone)
+    assert compare(old, replace(old, runs=wrong)).lost == (
+        "zlib-1: no run completed",
+        "isal-1: memory was wrong after 6 of 6 runs",
+    )
 
 
 def test_another_scenario_and_machine_are_warned_of():
     a, b = samples.live(), samples.live(bandwidth=None)
     view = compare(a, replace(b, environment={**b.environment, "cpu_model": "Other", "load_1min": 9.0}))
     assert list(view.differences[0].rows) == [("link.bandwidth_bytes_per_s", "1 Gbit/s", "unlimited")]
+    assert view.unlike == ("link.bandwidth_bytes_per_s: 1 Gbit/s and unlimited", "cpu_model: AMD EPYC 7B13 and Other")
     assert view.warnings[0].startswith("The scenarios differ in 1 setting (link.bandwidth_bytes_per_s)")
     assert view.warnings[1] == "The environments differ (cpu_model): the change may come from them."
 
@@ -102,8 +126,8 @@ def test_methods_in_one_result_only_are_named():
 
 def test_each_method_is_named_once_even_without_a_total_time():
     result = samples.live()
-    cut = {m: {k: v for k, v in s.items() if k != "total_time_s"} for m, s in result.summary.items()}
-    view = compare(replace(result, summary=cut), result)
+    runs = tuple(replace(run, total_time_s=None) for run in result.runs)
+    view = compare(replace(result, runs=runs), result)
     assert [x.method for x in view.lines if x.first] == [
         "original",
         "qemu-compress-zlib-1",

@@ -4,7 +4,7 @@ import pytest
 import replay_samples
 import report_samples as samples
 
-from harness.results.result import MetricSummary, Result, Run
+from harness.results.result import Result, Run
 from reports.run.verdict import verdict
 
 
@@ -12,22 +12,17 @@ def row(result, name):
     return next(r for r in verdict(result).rows if r.method == name)
 
 
-def metric_only(median_s, vs_baseline=None, p_value=None, n=5):
-    return {"total_time_s": MetricSummary(median_s, (median_s * 0.9, median_s * 1.1), n, vs_baseline, p_value)}
-
-
-def two_methods(vs_baseline, p_value, n=5):
-    """original at 2 s against isal-1, with as many completed runs as n says."""
+def two_methods(vs_baseline, n=6, spread=1 / 1000):
+    """original at 2 s against isal-1, with as many completed runs as n says, each longer by ``spread`` than the one before."""
     shape = samples.scenario(
         [{"name": "original", "engine": "qemu", "baseline": True}, {"name": "isal-1", "engine": "pageferry"}]
     )
     runs = tuple(
-        Run(name, i, warmup=False, status="completed", total_time_s=time * (1 + i / 1000))
+        Run(name, i, warmup=False, status="completed", total_time_s=time * (1 + i * spread))
         for name, time in (("original", 2.0), ("isal-1", 2.0 * vs_baseline))
         for i in range(n)
     )
-    summary = {"original": metric_only(2.0, n=n), "isal-1": metric_only(2.0 * vs_baseline, vs_baseline, p_value, n)}
-    return Result(shape, {}, runs, summary)
+    return Result(shape, {}, runs)
 
 
 def test_cells_hold_the_summarys_figures_in_fixed_units():
@@ -42,58 +37,71 @@ def test_cells_hold_the_summarys_figures_in_fixed_units():
     assert total.value.replace("\u202f", "") == str(round(summary["total_time_s"].median * 1e3))
     assert data.value.replace("\u202f", "") == f"{summary['wire_bytes'].median / (1 << 20):.1f}"
     assert total.effect == f"\u2212{round((1 - summary['total_time_s'].vs_baseline) * 100)}\u00a0%"
-    assert (total.tone, total.p) == ("better", "p = 0.0079")
+    assert (total.tone, total.meaning) == ("better", "better")
+    assert total.p.endswith(
+        "with 99.8\u00a0%, p = 0.0022"
+    )  # of four methods, each by 6 runs: the first is held to 0.0025
     assert " to " in total.interval
+    assert row(result, "zstd-1").coverage == "97 %"
 
 
 def test_more_cpu_is_worse_and_the_baseline_has_no_effect():
-    source = row(samples.live(), "zstd-1").cells[4]
-    assert source.heading == "CPU, source (s)"
-    assert source.tone == "worse"
+    source, both = row(samples.live(), "zstd-1").cells[4:6]
+    assert (source.heading, both.heading) == ("CPU, source (s)", "CPU on both sides (s)")
+    assert (source.tone, source.meaning) == ("unjudged", "")
+    assert (both.tone, both.meaning) == ("worse", "worse")
     assert all(not cell.effect for cell in row(samples.live(), "original").cells)
 
 
-def test_an_insignificant_effect_gets_no_verdict_colour():
-    assert {cell.tone for cell in row(samples.live(p_value=0.4), "zstd-1").cells} <= {"unclear", "plain"}
-
-
 def test_the_fastest_method_is_named_with_interval_p_and_n():
-    first = verdict(two_methods(0.45, 0.0079)).sentences[0]
+    first = verdict(two_methods(0.45)).sentences[0]
     assert first.startswith(
-        "isal-1 finished fastest: 900\u00a0ms against 2\u202f000\u00a0ms for original, \u221255\u00a0%"
+        "isal-1 finished fastest: 902\u00a0ms against 2\u202f005\u00a0ms for original, \u221255\u00a0%"
     )
-    for known in ("95\u00a0% interval \u221255\u00a0% to", "p = 0.0079", "n\u00a0=\u00a05 and 5"):
+    for known in ("(\u221255\u00a0% to \u221255\u00a0% with 99\u00a0%", "p = 0.0022", "n\u00a0=\u00a06 and 6"):
         assert known in first
 
 
-def test_an_insignificant_difference_is_called_that():
-    view = verdict(two_methods(0.97, 0.31))
-    assert view.sentences[0].startswith("No significant difference in total time: isal-1")
+@pytest.mark.parametrize(
+    ("vs_baseline", "spread", "words"),
+    [
+        (0.97, 0.02, "Total time: cannot tell, needs n = "),
+        (0.998, 0.001, "Total time: same within 2 %. The fastest of the others, isal-1, took"),
+    ],
+)
+def test_no_difference_and_no_knowledge_are_two_things(vs_baseline, spread, words):
+    view = verdict(two_methods(vs_baseline, spread=spread))
+    assert view.sentences[0].startswith(words)
     assert not any(r.best for r in view.rows)
 
 
-def test_too_few_runs_are_given_as_the_reason():
-    assert "With so few runs" in verdict(two_methods(0.5, 0.1, n=3)).sentences[0]
-    assert "With so few runs" not in verdict(two_methods(0.5, 0.1, n=4)).sentences[0]
+def test_too_few_runs_say_how_many_would_do():
+    first = verdict(two_methods(0.28, n=3)).sentences[0]
+    assert first.startswith("Total time: cannot tell, needs n = 5.")
+    assert "so few runs find no difference, however large: 5 would" in first
+
+
+def test_runs_of_fewer_than_six_are_said_to_give_their_range():
+    assert [each.coverage for each in verdict(two_methods(0.5, n=3)).rows] == ["range, 75 %"] * 2
 
 
 def test_a_baseline_that_nobody_beats_wins():
-    view = verdict(two_methods(1.6, 0.0079))
-    assert view.sentences[0].startswith("No method beat original. The closest, isal-1")
+    view = verdict(two_methods(1.6))
+    assert view.sentences[0].startswith("No method beat original. The fastest of the others, isal-1, took")
     assert not any(r.best for r in view.rows)
 
 
 @pytest.mark.parametrize(
     ("marks", "words", "mark"),
     [
-        ([True] * 5, "All 10 completed runs", "yes"),
-        ([None] * 5, "Only 5 of 10 completed runs", "unknown"),
-        ([True, False, True, True, True], "wrong memory in 1 of 10 runs", "no"),
-        ([True, None, True, True, True], "Only 9 of 10", "partly"),
+        ([True] * 6, "All 12 completed runs", "yes"),
+        ([None] * 6, "Only 6 of 12 completed runs", "unknown"),
+        ([True, False, True, True, True, True], "wrong memory in 1 of 12 runs", "no"),
+        ([True, None, True, True, True, True], "Only 11 of 12", "partly"),
     ],
 )
 def test_verification_is_stated(marks, words, mark):
-    result = two_methods(0.5, 0.0079)
+    result = two_methods(0.5)
     left = iter(marks)
     runs = tuple(replace(r, verified=True if r.method == "original" else next(left)) for r in result.runs)
     view = verdict(replace(result, runs=runs))
@@ -102,7 +110,7 @@ def test_verification_is_stated(marks, words, mark):
 
 
 def test_nothing_verified_is_said_plainly():
-    assert any(s.startswith("Nothing was verified") for s in verdict(two_methods(0.5, 0.01)).sentences)
+    assert any(s.startswith("Nothing was verified") for s in verdict(two_methods(0.5)).sentences)
 
 
 def test_failed_and_skipped_methods_keep_their_row_and_reason():
@@ -116,10 +124,10 @@ def test_failed_and_skipped_methods_keep_their_row_and_reason():
 
 
 def test_a_method_that_failed_in_part_says_how_often():
-    result = two_methods(0.5, 0.01)
+    result = two_methods(0.5)
     broken = Run("isal-1", 9, warmup=False, status="timeout", reason="no end after 120 s")
     mixed = row(replace(result, runs=(*result.runs, broken)), "isal-1")
-    assert mixed.state == "1 of 6 timeout: no end after 120 s"
+    assert mixed.state == "1 of 7 timeout: no end after 120 s"
     assert not mixed.blank
 
 
@@ -222,8 +230,8 @@ def test_a_warned_method_carries_its_count():
 
 
 def test_what_was_prepared_before_the_clock_ran_is_told():
-    result = two_methods(0.45, 0.0079)
-    took_s = iter((0.4, 0.5, 0.9, 0.3, 0.6))
+    result = two_methods(0.45)
+    took_s = iter((0.4, 0.5, 0.9, 0.3, 0.6, 0.5))
     runs = tuple(
         replace(run, counters={"sender_prepare_s": next(took_s)}) if run.method == "isal-1" else run
         for run in result.runs

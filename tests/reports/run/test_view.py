@@ -5,7 +5,7 @@ import replay_samples
 import report_samples as samples
 
 from harness.results.doubts import FewRuns, Said
-from reports.effects import medians_run, ratio_interval
+from reports.effects import medians_run
 from reports.run import view
 from reports.run.grid import grids, rule_sentence
 
@@ -38,7 +38,9 @@ def test_warnings_name_the_runs_that_they_are_about():
 def test_one_warning_of_many_runs_is_one_line():
     result = samples.live(extras=False)
     runs = tuple(replace(r, doubts=(Said("noisy"),)) if r.method == "isal-1" else r for r in result.runs)
-    assert [w.about for w in view.page(replace(result, runs=runs)).warnings] == ["isal-1, runs warm-up, 1, 2, 3, 4, 5"]
+    assert [w.about for w in view.page(replace(result, runs=runs)).warnings] == [
+        "isal-1, runs warm-up, 1, 2, 3, 4, 5, 6"
+    ]
 
 
 def test_a_results_warning_about_a_method_is_attributed_and_counted_in_its_row():
@@ -87,7 +89,7 @@ def test_every_figure_lists_what_a_mail_quotes():
     table = view.page(samples.live()).figures
     figures = {row[:2]: dict(zip(table.headings, row, strict=True)) for row in table.rows}
     total = figures["isal-1", "Total time (ms)"]
-    assert (total["n"], total["p"]) == ("5", "p = 0.0079")
+    assert (total["n"], total["p"], total["Verdict"]) == ("6", "p = 0.0022", "better")
     measured_ms = sorted(
         run.total_time_s * 1e3 for run in samples.live().runs if run.method == "isal-1" and not run.warmup
     )
@@ -103,22 +105,15 @@ def test_a_card_says_what_an_index_needs():
     assert (card.label, card.name) == ("out/one", "throttled")
     facts = dict(card.facts)
     assert (facts["Started"], facts["Link"]) == ("2026-11-22 21:10", "1 Gbit/s (netns)")
-    assert facts["Runs"] == "7 methods, 25 counted runs, 2 warnings"
+    assert facts["Runs"] == "7 methods, 30 counted runs, 2 warnings"
     assert card.sentences[0].startswith("zstd-1 finished fastest")
 
 
 def test_the_median_run_is_the_one_to_draw():
     runs = [r for r in samples.live().runs if r.method == "isal-1" and not r.warmup]
     times = sorted(r.total_time_s for r in runs)
-    assert medians_run(runs).total_time_s == times[2]
+    assert medians_run(runs).total_time_s in times[2:4]
     assert medians_run([]) is None
-
-
-def test_a_ratios_interval_holds_the_ratio_and_needs_three_runs():
-    low, high = ratio_interval([1.0, 1.1, 1.2, 1.05], [2.0, 2.1, 1.9, 2.05])
-    assert 0.45 < low < 1.075 / 2.025 < high < 0.65
-    assert ratio_interval([1.0, 1.1], [2.0, 2.1, 2.2]) is None
-    assert ratio_interval([1.0, 1.1, 1.2], [0.0, 1.0, 1.0]) is None
 
 
 def test_a_grid_finds_the_fewest_decompression_threads():
@@ -139,8 +134,5 @@ def test_a_grid_finds_the_fewest_decompression_threads():
 
 def test_no_page_shows_a_nan():
     result = samples.live()
-    summary = {
-        m: {k: replace(v, ci95=(math.nan, math.nan), p_value=math.nan) for k, v in s.items()}
-        for m, s in result.summary.items()
-    }
-    assert "nan" not in str(view.page(replace(result, summary=summary))).lower()
+    runs = tuple(replace(run, total_time_s=math.nan, wire_bytes=math.inf) for run in result.runs)
+    assert "nan" not in str(view.page(replace(result, runs=runs))).lower()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from small_results import repeated
 
 from harness.results.model import Cost, Link
-from harness.results.result import MetricSummary, Result
+from harness.results.result import CpuSeconds, Result, Run
 from reports.site.page import write_site
 from reports.sweep.break_even import groups
 from reports.sweep.break_even_article import article
@@ -24,18 +25,13 @@ def cell(mbit: int | None, *, mix: str = "mixed", off: float = 1.0, kind: str = 
     """A cell whose times are the model's, times ``off`` for zstd-3."""
     bandwidth = None if mbit is None else mbit * MBIT
     link = Link(bandwidth, BUSY[mbit])
-    summary = {}
+    runs: list[Run] = []
     for name, cost in COSTS.items():
         total_s = cost.total_time_s(STREAM_BYTES, link) * (off if name == "zstd-3" else 1.0)
         ratio = cost.ratio if bandwidth is None else cost.ratio_at(bandwidth)
-        values = {
-            "total_time_s": total_s,
-            "stream_bytes": STREAM_BYTES,
-            "ratio": ratio,
-            "wire_bytes": STREAM_BYTES / ratio,
-            "cpu_total_s": (1e-9 + BUSY[mbit] * CORES) * STREAM_BYTES / ratio,
-        }
-        summary[name] = {metric: MetricSummary(value, (value, value), 5) for metric, value in values.items()}
+        sizes = {"stream_bytes": STREAM_BYTES, "ratio": ratio, "wire_bytes": round(STREAM_BYTES / ratio)}
+        cpu_s = CpuSeconds(sender=(1e-9 + BUSY[mbit] * CORES) * STREAM_BYTES / ratio)
+        runs += repeated(name, 5, total_time_s=total_s, cpu_s=cpu_s, **sizes)
     methods = [
         {
             "name": name,
@@ -53,7 +49,11 @@ def cell(mbit: int | None, *, mix: str = "mixed", off: float = 1.0, kind: str = 
         "link": {"bandwidth_bytes_per_s": bandwidth, "kind": "auto"},
         "cell": {"link.bandwidth": str(mbit), "guest.fill": mix},
     }
-    return Result(scenario | over, {"cores": CORES}, summary=summary)
+    return Result(scenario | over, {"cores": CORES}, tuple(runs))
+
+
+def without(result: Result, method: str) -> Result:
+    return replace(result, runs=tuple(run for run in result.runs if run.method != method))
 
 
 def grid(**settings) -> list[Result]:
@@ -111,7 +111,7 @@ def test_links_between_two_that_were_measured_are_between_them():
         [cell(300), cell(1000)],
         [cell(None)],
         [cell(mbit, kind="stress") for mbit in BUSY],
-        [replace(found, summary={k: v for k, v in found.summary.items() if k != "none"}) for found in grid()],
+        [without(found, "none") for found in grid()],
         [Result({"name": "old"}, {})],
     ],
     ids=["nothing", "no unlimited cell", "no limited cell", "live guests", "no none", "an older result"],
@@ -121,9 +121,7 @@ def test_without_the_cells_that_it_needs_there_is_no_group(results):
 
 
 def test_a_method_that_a_cell_lacks_has_no_point_there():
-    lacking = cell(300)
-    lacking = replace(lacking, summary={k: v for k, v in lacking.summary.items() if k != "lz4"})
-    (group,) = groups([cell(None), cell(25), lacking])
+    (group,) = groups([cell(None), cell(25), without(cell(300), "lz4")])
     assert sum(point.method == "lz4" for point in group.points) == 1
 
 

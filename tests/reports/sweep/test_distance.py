@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from small_results import repeated
 
-from harness.results.result import MetricSummary, Result
+from harness.results.result import Result
 from reports.facts import link_text
 from reports.site.page import write_site
 from reports.sweep.charts.distance import chart
@@ -13,13 +14,13 @@ from reports.sweep.distance import article, groups
 
 def result(delay_s: float | None, *, bandwidth: int | None = 125_000_000, seed: int = 1, **total_s: float) -> Result:
     methods = [{"name": name, "engine": "qemu", "baseline": name == "original"} for name in total_s]
-    summary = {name: {"total_time_s": MetricSummary(s, (s * 0.9, s * 1.1), 3)} for name, s in total_s.items()}
+    runs = [run for name, value in total_s.items() for run in repeated(name, total_time_s=value)]
     link = {"kind": "relay", "bandwidth_bytes_per_s": bandwidth}
     if delay_s is not None:
         link["delay_s"] = delay_s
     cell = {"link.bandwidth": "1Gbit/s", "link.delay": "far"}
     scenario = {"name": f"distance+{delay_s}", "methods": methods, "link": link, "cell": cell, "guest": {"seed": seed}}
-    return Result(scenario, {}, runs=(), summary=summary)
+    return Result(scenario, {}, tuple(runs))
 
 
 def test_a_group_is_what_differs_in_the_delay_alone_and_goes_from_near_to_far():
@@ -85,7 +86,7 @@ def test_an_index_shows_a_chart_and_a_table_for_each_link(tmp_path):
 )
 def test_a_links_length_is_told_with_its_round_trip(link, words):
     scenario = {"link": {"kind": "relay", "bandwidth_bytes_per_s": 125_000_000, **link}}
-    assert link_text(Result(scenario, {}, runs=(), summary={})) == words
+    assert link_text(Result(scenario, {})) == words
     scenario["link"]["kind"] = "auto"
     environment = {"link": "relay: a userspace relay on loopback, 1 Gbit/s (one token bucket each way)"}
-    assert link_text(Result(scenario, environment, runs=(), summary={})) == words
+    assert link_text(Result(scenario, environment)) == words

@@ -57,10 +57,11 @@ def test_compare_warns_of_the_side_that_fell_back(tmp_path, capsys):
     runs = tuple(replace(r, counters={"fallbacks": 0, "sender_batches": 340}) for r in clean.runs)
     save_result(replace(clean, runs=runs), tmp_path / "a" / "result.json")
     save_result(offload_samples.offload(), tmp_path / "b" / "result.json")
-    assert cli.main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    before, after = (str(tmp_path / name) for name in "ab")
+    assert cli.main(["compare", before, after]) == 0
     out = capsys.readouterr().out
-    assert "warning: B: opencl-late is not a result of opencl" in out
-    assert "warning: A:" not in out
+    assert f"warning: {after}: opencl-late is not a result of opencl" in out
+    assert f"warning: {before}:" not in out
 
 
 @pytest.mark.parametrize(
