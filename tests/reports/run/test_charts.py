@@ -10,7 +10,7 @@ import replay_samples
 import report_samples as samples
 
 from harness.units import MIB
-from reports.drawing.chart import javascript
+from reports.drawing.bundle import javascript
 from reports.run.charts import bars, runs, steering
 from reports.run.charts.build import build
 

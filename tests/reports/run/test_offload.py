@@ -8,7 +8,7 @@ import replay_samples
 import report_samples as samples
 
 from harness.results.result import Run
-from reports.drawing.chart import javascript
+from reports.drawing.bundle import javascript
 from reports.run import page as report
 from reports.run import view
 from reports.run.comparison import compare
