@@ -31,8 +31,8 @@ _TOLD: Mapping[str, str] = {
     "UNKNOWN_CA": f"of a CA that it does not know; {_SAME_CA}",
     "CERTIFICATE_EXPIRED": f"expired, or not valid yet; have a new one made, or {_CLOCKS}",
     "CERTIFICATE_REVOKED": "called back; have its CA make a new one",
-    "BAD_CERTIFICATE": "wrong to it; its own line says why",
-    "CERTIFICATE_UNKNOWN": "wrong to it; its own line says why",
+    "BAD_CERTIFICATE": "not right; its own line says why",
+    "CERTIFICATE_UNKNOWN": "not right; its own line says why",
     "UNSUPPORTED_CERTIFICATE": "not made for this side; who listens needs a server's, who dials a client's",
     "CERTIFICATE_REQUIRED": "missing; give --tls a folder with one",
 }
