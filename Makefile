@@ -4,7 +4,7 @@
 ## Both set up what they need first: see .ci/setup. PYTHON=... chooses the interpreter, REPEATS=... the demo's repeats.
 
 BIN := .venv/bin
-REPEATS ?= 4
+REPEATS ?= 6
 OUT ?= out/demo
 export PYTHON
 
@@ -17,11 +17,11 @@ help:
 demo:
 	@.ci/setup demo
 	@if PATH="$$PATH:/usr/sbin" command -v qemu-system-x86_64 >/dev/null; then \
-	  $(BIN)/pageferry run unlimited throttled --set repeats=$(REPEATS) --out $(OUT); \
+	  $(BIN)/pageferry run unlimited throttled --set repeats=$(REPEATS) --set warmups=0 --out $(OUT); \
 	else \
 	  echo "demo: no qemu-system-x86_64 here: replaying a generated stream instead of migrating a guest,"; \
 	  echo "demo: so without downtime and without QEMU's own compression"; \
-	  $(BIN)/pageferry run unlimited throttled --set repeats=$(REPEATS) --set guest.kind=synthetic \
+	  $(BIN)/pageferry run unlimited throttled --set repeats=$(REPEATS) --set warmups=0 --set guest.kind=synthetic \
 	    --only original --only zlib-1 --only isal-1 --only zstd-1 --out $(OUT); \
 	fi
 

@@ -51,13 +51,16 @@ def command(
     out: Path | None,
 ) -> None:
     """Compare the methods that the results BASE and NEW have in common: is NEW better, worse or the same?"""
-    from harness.results.gate import parse_gate, parse_share
+    from harness.errors import UserError
+    from harness.results.gate import parse_gate, share_of
     from harness.results.result import load_result
     from reports.run.comparison import compare
     from reports.run.page import write_comparison
 
     gate = None if fail_on is None else parse_gate(fail_on)
-    smallest = None if smallest_effect is None else parse_share(smallest_effect, "--smallest-effect")
+    smallest = None if smallest_effect is None else share_of(smallest_effect, "--smallest-effect")
+    if smallest == 0:
+        raise UserError("--smallest-effect 0%: must be above zero, for no two figures are wholly the same")
     before, after = load_result(base), load_result(new)
     view = compare(before, after, (str(base), str(new)), smallest)
     _check_alike(view, anyway=anyway)

@@ -10,8 +10,9 @@ from harness.names import unknown
 from harness.results.inference import fewest_runs
 from harness.results.metrics import METRICS
 from harness.results.verdicts import Change, share_text
+from harness.units import parse_share
 
-__all__ = ["Gate", "parse_gate", "parse_share"]
+__all__ = ["Gate", "parse_gate", "share_of"]
 
 _NAMES = {key.removesuffix("_s"): key for key, metric in METRICS.items() if metric.primary}
 _FORM = f"write worse, or worse:METRIC[:PERCENT%],... with METRIC one of {', '.join(_NAMES)}"
@@ -63,16 +64,15 @@ def _limit(part: str, text: str) -> tuple[str, float]:
         raise UserError(f"--fail-on {text}: {unknown('metric', name, list(_NAMES))}")
     if not colon:
         return _NAMES[name], 0.0
-    return _NAMES[name], parse_share(limit, f"--fail-on {text}")
+    return _NAMES[name], share_of(limit, f"--fail-on {text}")
 
 
-def parse_share(text: str, place: str) -> float:
+def share_of(text: str, place: str) -> float:
     """``5%`` -> 0.05. :raises UserError: it is no percentage from 0 to below 100; ``place`` says where it stands."""
-    number = text.strip().removesuffix("%").strip()
     try:
-        share = float(number) / 100
-    except ValueError:
-        share = -1.0
-    if not (text.strip().endswith("%") and 0 <= share < 1):
-        raise UserError(f"{place}: {text!r} is no share of 0% to below 100%: write for example 5%")
+        share = parse_share(text)
+    except ValueError as exc:
+        raise UserError(f"{place}: {exc}") from exc
+    if not share < 1:
+        raise UserError(f"{place}: {text}: must be below 100%")
     return share

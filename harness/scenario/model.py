@@ -14,6 +14,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, ValidationInfo, model_validator
 
 from harness.errors import ScenarioError
+from harness.results.verdicts import SMALLEST_EFFECT
 from harness.scenario import document
 from harness.scenario.document import Override
 from harness.scenario.fault import Fault, dotted
@@ -44,10 +45,12 @@ class Scenario(Part):
     name: str
     description: str
     """What question this scenario answers."""
-    repeats: int = Field(default=5, ge=1, le=1000)
-    """Runs of each method that count."""
+    repeats: int = Field(default=7, ge=1, le=1000)
+    """Runs of each method that count. With 7 each of up to 17 methods can be found better or worse, with 6 of up to 4."""
     warmups: int = Field(default=1, ge=0, le=100)
     """Runs of each method before those, kept apart."""
+    smallest_effect: Share = Field(default=SMALLEST_EFFECT, gt=0, lt=1)
+    """The change of a figure that matters: what surely changes by less is called the same."""
     downtime_limit_s: Seconds = Field(default=0.3, alias="downtime_limit")
     """QEMU's downtime-limit: it stops the guest when what is left fits into it. QEMU takes at most 2000 s."""
     downtime: Downtime = None

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from harness.errors import UserError
-from harness.results.gate import parse_gate, parse_share
+from harness.results.gate import parse_gate, share_of
 from harness.results.metrics import METRICS
 from harness.results.verdicts import judge
 
@@ -95,4 +95,4 @@ def test_a_gate_says_how_it_is_written(text):
 
 
 def test_a_share_is_a_percentage():
-    assert parse_share(" 2.5 %", "here") == 0.025
+    assert share_of("2.5 %", "here") == 0.025

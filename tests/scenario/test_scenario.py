@@ -108,7 +108,7 @@ def test_the_two_situations_hold_the_published_methods_and_ours():
         scenario = load_scenario(name)
         assert scenario.link.bandwidth_bytes_per_s == bandwidth
         assert scenario.guest.memory_bytes == 512 * MIB
-        assert (scenario.repeats, scenario.warmups) == (5, 1)
+        assert (scenario.repeats, scenario.warmups) == (7, 1)
         theirs = named(scenario, "qemu-compress-zlib-1")
         assert theirs.source == {"compress-level": 1, "compress-threads": 12}
         assert theirs.destination == {"decompress-threads": 3}
