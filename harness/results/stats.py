@@ -46,7 +46,7 @@ def summary(numbers: Sequence[float], reference: Sequence[float] | None) -> Metr
     median, found = statistics.median(numbers), inference.median_interval(numbers)
     known = (median, (found.low, found.high), len(numbers))
     base = statistics.median(reference) if reference else 0.0
-    if not reference or base <= 0:  # a guest can make up for more work than it lost
+    if not reference or base <= 0 or median < 0:  # a guest can make up for more work than it lost
         return MetricSummary(*known, coverage=found.coverage)
     p_value = inference.p_value(numbers, reference) if min(len(numbers), len(reference)) > 1 else None
     return MetricSummary(*known, median / base, p_value, found.coverage)

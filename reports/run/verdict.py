@@ -24,6 +24,7 @@ from reports.effects import (
     method_names,
     smallest_effect,
     summary_of,
+    values,
 )
 from reports.numbers import DASH, change_details, effect_percent, interval_text, percent, plural, scaled
 from reports.run.details import doubts_about
@@ -109,7 +110,9 @@ class Verdict:
 
 
 def _cells(result: Result, method: str, columns: tuple[Metric, ...], changes: Changes) -> tuple[Cell, ...]:
-    beside = {"cpu_source_s": _rate(result, method), "work_lost_s": _lost_within(result, method)}
+    beside = {"cpu_source_s": _rate(result, method), "work_lost_s": _lost_within(result, method)} | _worst(
+        result, method
+    )
     cells = {
         column.key: _cell(column, summary_of(result, method, column.key), changes[column.key].get(method))
         for column in columns
@@ -128,6 +131,18 @@ def _lost_within(result: Result, method: str) -> str | None:
     return (
         None if within_s is None else f"\u00b1\u00a0{scaled(METRICS['work_lost_s'], within_s)}\u00a0in\u00a0a\u00a0run"
     )
+
+
+def _worst(result: Result, method: str) -> dict[str, str]:
+    """Of its runs, where the published figures beside them have a worst run's, too."""
+    published = published_for(result)
+    keys = {key for row in published.rows for key in row.worst} if published else set()
+    found = {key: values(counted_runs(result, method), key) for key in keys}
+    return {key: _worst_text(METRICS[key], max(of_runs)) for key, of_runs in found.items() if len(of_runs) > 1}
+
+
+def _worst_text(metric: Metric, figure: float) -> str:
+    return f"worst\u00a0{scaled(metric, figure)}"
 
 
 def _columns(result: Result) -> tuple[Metric, ...]:
@@ -216,7 +231,7 @@ def _published_cells(row: PublishedRow, base: PublishedRow, columns: tuple[Metri
     for column in columns:
         value, reference, worst = (each.get(column.key) for each in (row.figures, base.figures, row.worst))
         effect = percent((value / reference - 1) * 100) if value and reference and row is not base else ""
-        said = row.said.get(column.key) if worst is None else f"worst {scaled(column, worst)}"
+        said = row.said.get(column.key) if worst is None else _worst_text(column, worst)
         cells.append(Cell(column.heading, scaled(column, value), effect if column.compared else None, interval=said))
     return tuple(cells)
 

@@ -105,6 +105,8 @@ def test_no_effect_against_a_baseline_that_is_missing_or_zero():
     assert summarise([run("fast", 1.0)], "base")["fast"]["total_time_s"].vs_baseline is None
     runs = [run("base", 1.0, downtime_s=0.0), run("fast", 1.0, downtime_s=0.1)]
     assert summarise(runs, "base")["fast"]["downtime_s"].vs_baseline is None
+    runs = [run("base", 1.0, work=worked(0.5, 0.1)), run("fast", 1.0, work=worked(-0.5, 0.1))]
+    assert summarise(runs, "base")["fast"]["work_lost_s"].vs_baseline is None, "it made up for more than it lost"
 
 
 def test_quiet_runs_raise_no_doubts():

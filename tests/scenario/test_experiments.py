@@ -57,8 +57,9 @@ def test_published_has_both_situations():
 
 
 def test_kubevirts_have_its_channels_rate_and_number_of_runs():
-    for name in ("kubevirt-246", "kubevirt-291"):
-        assert sources(name, "multifd-channels") == [8, 8]
+    assert sources("kubevirt-246", "multifd-channels") == [8, 8]
+    assert sources("kubevirt-291", "multifd-channels") == [8, 8, 8]
+    assert sources("kubevirt-291", "downtime-limit") == [1050]
     scenario = load_scenario("kubevirt-291")
     assert scenario.guest.dirty_rate_bytes_per_s * 8 == 650_000_000
     assert (scenario.repeats, scenario.guest.memory_bytes) == (10, 8192 * MIB)

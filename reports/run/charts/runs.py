@@ -25,7 +25,7 @@ _ALL_POINTS = 3000  # of all lines: what keeps a page with many methods small
 _DOWNTIMES = (
     ("downtime_s", "STOP to RESUME"),
     ("downtime_reported_s", "QEMU's own claim"),
-    ("heartbeat_gap_s", "the guest's silence"),
+    ("heartbeat_gap_s", "the guest"),
 )
 
 

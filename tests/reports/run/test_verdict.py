@@ -205,7 +205,18 @@ def test_kubevirts_figures_stand_beside_its_experiments(name, heading, values, e
 def test_published_figures_have_their_n_and_their_worst():
     published = published_with("kubevirt-291")
     assert [n for _, _, _, n in published.rows] == ["10", "10"]
-    assert [cells[0].interval for _, _, cells, _ in published.rows] == ["worst 161\u202f000", "worst 98\u202f000"]
+    assert [cells[0].interval for _, _, cells, _ in published.rows] == [
+        "worst\u00a0161\u202f000",
+        "worst\u00a098\u202f000",
+    ]
+
+
+def test_our_worst_run_stands_beside_a_published_worst():
+    result = samples.live()
+    slowest_ms = max(run.total_time_s for run in result.runs if run.method == "zstd-1" and not run.warmup) * 1e3
+    shown = replace(result, scenario={**result.scenario, "name": "kubevirt-291"})
+    assert row(shown, "zstd-1").cells[0].beside.replace("\u202f", "") == f"worst\u00a0{slowest_ms:.0f}"
+    assert row(result, "zstd-1").cells[0].beside is None
 
 
 @pytest.mark.parametrize("name", ["native", "guestperf-xbzrle+unlimited", "mine"])
