@@ -21,7 +21,8 @@ from harness.wire.qemu.stream import QStreamParser
 __all__ = ["Source"]
 
 _LINGER_S = 0.002
-"""How long a batch that is not full waits for more while others are in flight; with none in flight it goes at once."""
+"""How long a batch that is not full waits for more while others are in flight; with none in flight, or once the guest stands
+still, it goes at once."""
 
 _STALL_S = 1.0
 """A record torn for this long is carried as it is: whoever wrote half of it may be waiting for an answer to it."""
@@ -68,8 +69,8 @@ class Source:
         for option, limit_s in ((socket.SO_RCVTIMEO, _LINGER_S), (socket.SO_SNDTIMEO, _ANSWER_S)):
             connection.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(int(limit_s), round(limit_s % 1 * 1e6)))
         while True:
-            # With batches under way there is time to wait, in one call, until this one is full.
-            how = socket.MSG_WAITALL if in_flight_bytes() else socket.MSG_DONTWAIT
+            # With batches under way there is time to wait, in one call, until this one is full, unless the guest stands still.
+            how = socket.MSG_WAITALL if in_flight_bytes() and not parser.ending else socket.MSG_DONTWAIT
             try:
                 count = connection.recv_into(self._room(), 0, how)
             except BlockingIOError:
@@ -101,7 +102,7 @@ class Source:
         if parser.pending_bytes == 0:
             poll.poll()
             return None
-        if in_flight_bytes and poll.poll(_LINGER_S * 1000):
+        if in_flight_bytes and not parser.ending and poll.poll(_LINGER_S * 1000):
             return None
         # Nothing goes out before it is known whether the destination is to answer: QEMU says it at once.
         if parser.return_path is not None and (batch := parser.flush()) is not None:

@@ -6,6 +6,9 @@ import contextlib
 import random
 import socket
 import struct
+import threading
+from queue import Queue
+from types import SimpleNamespace
 
 import pytest
 import sample_streams
@@ -16,6 +19,8 @@ from peers import SHUT, play_receiver, sender_to
 from harness.errors import PageferryError, PeerError, QemuError, UserError
 from harness.migrator import source as source_module
 from harness.migrator.outcome import Outcome
+from harness.migrator.source import Source
+from harness.wire.batch import PageBatch
 from harness.wire.pair.frame import Kind
 from harness.wire.pair.messages import Ack, Done, Return, ReturnEnd
 
@@ -46,6 +51,30 @@ def migrate_confirmed(pair: Pair) -> None:
     pair.destination.close()
     assert received(pair.source, len(PONG + SHUT)) == PONG + SHUT
     pair.source.close()
+
+
+def test_once_the_guest_stands_still_nothing_waits_for_more_to_go_with_it(monkeypatch):
+    monkeypatch.setattr(source_module, "_LINGER_S", 3600.0)
+    nobody = SimpleNamespace(attend=lambda _: None, look=lambda _: None, require_alone=lambda: None)
+    came: Queue[PageBatch] = Queue()
+    ours, qemu = socket.socketpair()
+    with ours, qemu:
+        source = Source(ours, nobody, 1 << 20, unconfirmed=False)
+
+        def read() -> None:
+            for batch in source.batches(lambda: int(source.parser.ending)):
+                came.put(batch)
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        for part in (CONFIRMED[:-TAIL_BYTES], CONFIRMED[-TAIL_BYTES:]):
+            qemu.sendall(part)
+            got = b""
+            while len(got) < len(part):
+                got += came.get(timeout=30).raw
+            assert got == part
+        qemu.close()
+        reader.join(30)
 
 
 def test_a_migration_is_done_with_the_destinations_word(tmp_path):
