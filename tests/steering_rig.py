@@ -24,7 +24,7 @@ def quicken(monkeypatch) -> None:
         now[0] += 0.1
         return now[0]
 
-    monkeypatch.setattr(steering_module, "time", SimpleNamespace(monotonic=monotonic))
+    monkeypatch.setattr(steering_module, "time", SimpleNamespace(monotonic=monotonic, sleep=lambda _: None))
     monkeypatch.setattr(switchover, "_LOOK_S", 0.001)
     monkeypatch.setattr(shortest, "_LOOK_S", 0.001)
     monkeypatch.setattr(shortest, "_SOON_LOOK_S", 0.001)

@@ -85,9 +85,12 @@ class _Share(click.ParamType[Any]):
         if isinstance(value, float):
             return value
         try:
-            return parse_share(str(value))
+            share = parse_share(str(value))
         except ValueError as exc:
             self.fail(str(exc), param, ctx)
+        if share > 1:
+            self.fail(f"{value!r}: must be at most 100%", param, ctx)
+        return share
 
 
 BANDWIDTH = _Bandwidth()

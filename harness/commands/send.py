@@ -33,9 +33,12 @@ To another host, encrypted, with certificates by which both halves know each oth
 DIR has ca-cert.pem, client-cert.pem and client-key.pem. The receiver's certificate must be for node2; or say --tls-peer NAME.
 
 \b
-So that QEMU stops its guest when what is left and what is still under way fit into the downtime (a QMP socket of its own):
+So that QEMU stops its guest when what is left and what is still under way fit into the downtime (a QMP socket of its own), or for
+as short a time as the guest's writes allow:
   pageferry send --from unix:/run/pf-src.sock --to tcp:127.0.0.1:4444 --backend zstd \\
       --qmp unix:/run/qmp2.sock --downtime 300ms
+  pageferry send --from unix:/run/pf-src.sock --to tcp:127.0.0.1:4444 --backend zstd \\
+      --qmp unix:/run/qmp2.sock --downtime shortest
 
 QEMU may come at any time from the start, and is waited for without limit. If anything fails the migration fails in QEMU too, and
 the source guest runs on. For that both QEMUs need the capability return-path (migrate_set_capability return-path on): with it the

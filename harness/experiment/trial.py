@@ -191,7 +191,7 @@ class _Trial:
             return self._ends.migrate(self._address, self._scenario.timeout_s, self._glimpsed)
         self._steering.begin()
         crossing = self._ends.migrate(self._address, self._scenario.timeout_s, self._glimpsed)
-        self._steering.end()
+        self._steering.finish()
         return crossing
 
     def _glimpsed(self, seen: Glimpse) -> None:

@@ -115,7 +115,7 @@ def _carry(forwarder: Forwarder, steering: Steering | None) -> Carried:
         return forwarder.run()
     steering.begin(forwarder.flow, forwarder.calm)
     carried = forwarder.run()
-    steering.end()  # a source QEMU that is gone by now needs nothing back
+    steering.finish()
     return carried
 
 

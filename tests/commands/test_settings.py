@@ -66,7 +66,7 @@ def test_the_shortest_downtime_has_a_word_and_a_price(told):
     [
         (("--downtime", "short"), "'short' is not a duration: .*; or write shortest"),
         (("--downtime-cost", "10"), "'10' is not a share: write a number and a unit"),
-        (("--downtime-cost", "101%"), r"must be from 0\.0 to 1\.0"),
+        (("--downtime-cost", "101%"), "'101%': must be at most 100%"),
     ],
 )
 def test_what_is_no_downtime_is_told_in_a_line(capsys, flags, words):

@@ -34,6 +34,18 @@ def test_for_the_shortest_downtime_little_may_be_left_until_no_pass_gets_shorter
     assert "beyond QEMU's own downtime-limit of 300 ms, to which it would not have come" in doubt.sentence
 
 
+@pytest.mark.parametrize("qemu", ["tells", "is gone"])
+def test_what_came_of_it_is_what_qemu_tells_in_the_end(server, qemu):
+    with opened(server, "shortest") as steering:
+        steering.begin()
+        told = iter([{"status": "device"}, {"status": "completed", "downtime": 25}])
+        server.migrating = lambda: next(told, {"status": "completed", "downtime": 25})
+        if qemu == "is gone":
+            server.die()
+        steering.finish()
+    assert steering.report().claimed_downtime_s == (0.025 if qemu == "tells" else None)
+
+
 def test_a_newer_qemu_is_told_how_many_bytes_may_be_left(server):
     server.parameters = dict(NEW)
     with opened(server, "shortest") as steering:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Literal
 
@@ -27,6 +27,8 @@ __all__ = ["GREETING_TIMEOUT_S", "Steering", "open_steering"]
 GREETING_TIMEOUT_S = 5.0
 _ANSWER_TIMEOUT_S = 5.0
 """Beyond the wanted downtime, during which QEMU answers nobody."""
+
+_END_LOOKS, _END_LOOK_S = 20, 0.05
 
 _LARGEST_S = 2000.0
 _REMEDY = "give the socket of the source QEMU's -qmp unix:PATH,server=on,wait=off"
@@ -160,6 +162,18 @@ class Steering:
         self._restored = True
         return None
 
+    def finish(self) -> None:
+        """``end`` of a migration that came to its own, of which QEMU is asked what the downtime was: it may know a moment later."""
+        if self.end() is not None:
+            return
+        with suppress(QemuError):  # a source that is gone by now needs nothing back, and tells nothing
+            for _ in range(_END_LOOKS if isinstance(self._switchover, Shortest) else 0):
+                status = self._ask("query-migrate")
+                if status.get("status") == "completed" and "downtime" in status:
+                    self._claimed_s = status["downtime"] / 1000
+                    return
+                time.sleep(_END_LOOK_S)
+
     def report(self) -> SteeringReport:
         """Of the whole migration, once it has ended."""
         return SteeringReport(
@@ -193,7 +207,6 @@ class Steering:
         status = self._ask("query-migrate")
         if status.get("status") == "completed":
             self._ending.set()  # nothing is left to steer, and QEMU may be gone at any moment
-            self._claimed_s = status["downtime"] / 1000 if "downtime" in status else None
         if status.get("status") != "active":
             return
         if (decision := self._decision(status, flow)) is None or self._taken_over():
