@@ -28,6 +28,7 @@ from peers import SHUT, listening, play_receiver, record_sender, sender_to
 from harness.errors import PageferryError
 from harness.migrator.config import ReceiveConfig
 from harness.migrator.receiver import run_receiver
+from harness.migrator.transport.tls_files import context_of
 from harness.wire.pair.frame import HEADER_BYTES, Kind
 
 PATIENCE_S = 5.0
@@ -47,9 +48,12 @@ class Count:
 
 
 class Fuzzer:
-    """Sessions by number. ``run`` gives what is wrong with one, or None. One session at a time."""
+    """Sessions by number. ``run`` gives what is wrong with one, or None. One session at a time. ``tls``: the receiver's folder of
+    certificates; its senders are then Python's own ``SSLSocket``, and they alone lie."""
 
-    def __init__(self, folder: Path, *, greetings: bool = True) -> None:
+    def __init__(self, folder: Path, *, greetings: bool = True, tls: Path | None = None) -> None:
+        self._tls = tls
+        self._client = None if tls is None else context_of(tls, server_side=False)
         self.count = Count()
         self._folder = folder
         self._greetings = greetings
@@ -73,6 +77,11 @@ class Fuzzer:
         self._receiver, self._is_judged = Half(), True
         self._begin_rss = _rss_bytes()
 
+    @property
+    def said(self) -> list[str]:
+        """By the receiver of the last sessions."""
+        return self._receiver.said
+
     def close(self) -> None:
         """End what waits for another session."""
         self._guests.close()
@@ -81,7 +90,7 @@ class Fuzzer:
         """Session ``number``."""
         rng = random.Random(number)
         began_s = time.monotonic()
-        wrong = self._attack_receiver(rng) if rng.random() < 0.7 else self._attack_sender(rng)
+        wrong = self._attack_receiver(rng) if self._tls or rng.random() < 0.7 else self._attack_sender(rng)
         self.count.sessions += 1
         self.count.slowest_s = max(self.count.slowest_s, time.monotonic() - began_s)
         if (grown := _rss_bytes() - self._begin_rss) > 512 << 20:
@@ -129,12 +138,15 @@ class Fuzzer:
             with contextlib.suppress(OSError):
                 peer.settimeout(PATIENCE_S)
                 peer.connect(str(self._folder / "r"))
-                return peer, late
+                return peer if self._client is None else self._client.wrap_socket(
+                    peer, server_hostname="localhost"
+                ), late
             peer.close()
             if not self._receiver.ended_within(PATIENCE_S):
                 return socket.socket(), "the receiver neither waits nor ends"
             late = late or self._verdict_on_receiver()
-            config = ReceiveConfig(f"unix:{self._folder}/r", f"unix:{self._guests.path}", threads=1)
+            tls = None if self._tls is None else str(self._tls)
+            config = ReceiveConfig(f"unix:{self._folder}/r", f"unix:{self._guests.path}", threads=1, tls=tls)
             self._receiver, self._is_judged = Half().start(run_receiver, config), False
 
     def _verdict_on_receiver(self) -> str | None:
@@ -149,10 +161,13 @@ class Fuzzer:
         said = bytearray()
         with peer:
             draining = threading.Thread(target=_drain, args=(peer, said), daemon=True)
-            draining.start()
+            if self._client is None:
+                draining.start()
             with contextlib.suppress(OSError):
                 peer.sendall(data)
-                peer.shutdown(socket.SHUT_WR)
+                socket.socket.shutdown(peer, socket.SHUT_WR)
+            if self._client is not None:  # two threads at once are too many for an SSLSocket
+                draining.start()
             draining.join(PATIENCE_S)
             return None if draining.is_alive() else said
 
@@ -271,10 +286,10 @@ def _rss_bytes() -> int:
 
 
 @contextlib.contextmanager
-def fuzzer(*, greetings: bool = True) -> Iterator[Fuzzer]:
+def fuzzer(*, greetings: bool = True, tls: Path | None = None) -> Iterator[Fuzzer]:
     """One in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="pageferry-fuzz-") as name:
-        made = Fuzzer(Path(name), greetings=greetings)
+        made = Fuzzer(Path(name), greetings=greetings, tls=tls)
         try:
             yield made
         finally:
