@@ -1,0 +1,52 @@
+"""The cells that ``tox -m bench`` runs: every method of the shipped scenario, in each situation, with its own extra alone."""
+
+import configparser
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from harness.scenario.sweep import load_sweep
+
+pytest.importorskip("tox", reason="tox is not installed: pageferry[dev] brings it")
+ROOT = Path(__file__).parent.parent
+SITUATIONS = {
+    "replay": ["guest.kind=synthetic", "link.bandwidth=1Gbit/s"],
+    "throttled": ["guest.kind=stress", "link.bandwidth=1Gbit/s"],
+    "unlimited": ["guest.kind=stress", "link.bandwidth=unlimited"],
+}
+
+
+@pytest.fixture(scope="module")
+def cells():
+    command = [sys.executable, "-m", "tox", "config", "-m", "bench", "-k", "commands", "extras", "description"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    found = configparser.ConfigParser(interpolation=None)
+    found.read_string(done.stdout)
+    return {name.removeprefix("testenv:"): found[name] for name in found.sections()}
+
+
+def options(words, name):
+    return [value for option, value in pairwise(words) if option == name]
+
+
+def test_every_backend_has_a_cell_in_every_situation(cells):
+    (scenario,) = load_sweep("matrix", SITUATIONS["unlimited"], ())
+    methods = {method.name for method in scenario.methods} - {"original"}
+    assert len(cells) == len(SITUATIONS) * len(methods)
+    seen = set()
+    for name, cell in cells.items():
+        words, situation = cell["commands"].split(), name.split("-")[1]
+        assert words[:3] == ["pageferry", "run", "matrix"]
+        assert options(words, "--set") == SITUATIONS[situation]
+        seen |= {(situation, method) for method in options(words, "--only")}
+    assert seen == {(situation, method) for situation in SITUATIONS for method in methods}
+
+
+def test_a_cell_installs_only_what_its_backend_needs_and_says_what_it_is(cells):
+    extras = {name.rpartition("-")[2]: cell["extras"] for name, cell in cells.items()}
+    assert {name for name, extra in extras.items() if not extra} == {"zlib", "qatzip"}
+    assert (extras["isal"], extras["zstdlong"], extras["auto"]) == ("isal", "zstd", "all")
+    assert len({cell["description"] for cell in cells.values()}) == len(cells)
