@@ -135,14 +135,14 @@ def _print(console: Console, bench: Bench) -> None:
     heads = ("codec", "compress MiB/s", "", "restore MiB/s", "ratio", "CPU s/GiB", "best")
     for place in dict.fromkeys(cell.place for cell in bench.cells):
         cells = [cell for cell in bench.cells if cell.place == place]
-        front = {cell.codec for cell in bench.front(cells)}
+        front = {cell.codec for cell in bench.front(cells, "compress_s")}
         threads = "1 thread" if place[1] == 1 else f"{place[1]} threads"
         title = f"units of {format_bytes(place[0])}, {threads}: medians \\[interval], n = {len(cells[0].compress_s)}"
         table = make_table(title, *heads[:2], f"x {bench.baseline}", *heads[3:], numbers=True)
         for cell in sorted(cells, key=lambda cell: -bench.rate(cell.compress_s).value):
             table.add_row(plain(cell.codec), *_row(bench, cell), "*" if cell.codec in front else "")
         console.print(table)
-    console.print('"best": no other is both faster and smaller. MiB are of input.', soft_wrap=True)
+    console.print('"best": no other compresses both faster and smaller. MiB are of input.', soft_wrap=True)
     for name, reason in bench.missing.items():
         console.print(f"{plain(name)}: not measured: {plain(reason)}", soft_wrap=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from scipy import stats
 
@@ -82,9 +82,9 @@ class Bench:
             return None
         return middle([base / own for base, own in zip(reference.compress_s, cell.compress_s, strict=True)])
 
-    def front(self, cells: Sequence[BenchCell]) -> tuple[BenchCell, ...]:
+    def front(self, cells: Sequence[BenchCell], way: Literal["compress_s", "decompress_s"]) -> tuple[BenchCell, ...]:
         """Those of ``cells`` than which no other is both faster and smaller (Pareto's front), by falling speed."""
-        fastest_first = sorted(cells, key=lambda cell: statistics.median(cell.compress_s))
+        fastest_first = sorted(cells, key=lambda cell: statistics.median(getattr(cell, way)))
         found: list[BenchCell] = []
         for cell in fastest_first:
             if not found or cell.packed_bytes < found[-1].packed_bytes:

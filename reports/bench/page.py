@@ -21,8 +21,7 @@ def _charts(bench: Bench) -> list[Chart]:
     for number, (place, cells) in enumerate(places(bench).items()):
         for way, draw in (("compressing", fronts.compressing), ("restoring", fronts.restoring)):
             title = f"Speed and ratio, {way}: {place_text(place)}"
-            joined = _FRONT if way == "compressing" else f"{_FRONT} They are compression's."
-            shown.append(finished(f"{way}-{number}", title, joined, draw(bench, cells)))
+            shown.append(finished(f"{way}-{number}", title, _FRONT, draw(bench, cells)))
     return shown
 
 

@@ -56,7 +56,7 @@ def bench_view(bench: Bench) -> BenchView:
 
 def _best(bench: Bench, place: tuple[int, int], cells: Sequence[BenchCell]) -> str:
     """Which codecs are worth a look there, memcpy left out."""
-    codecs = [cell for cell in bench.front(cells) if cell.packed_bytes < bench.raw_bytes]
+    codecs = [cell for cell in bench.front(cells, "compress_s") if cell.packed_bytes < bench.raw_bytes]
     named = "; ".join(
         f"{cell.codec}, {amount(bench.rate(cell.compress_s).value / MIB)}\u00a0MiB/s at ratio {amount(bench.ratio(cell), 2)}"
         for cell in codecs
@@ -73,7 +73,7 @@ def _table(bench: Bench, place: tuple[int, int], cells: Sequence[BenchCell]) -> 
         "Ratio",
         "CPU to compress (s per GiB)",
     )
-    front = {cell.codec for cell in bench.front(cells)}
+    front = {cell.codec for cell in bench.front(cells, "compress_s")}
     fastest_first = sorted(cells, key=lambda cell: -bench.rate(cell.compress_s).value)
     rows = tuple(_row(bench, cell) for cell in fastest_first)
     marks = tuple("best" if cell.codec in front else "" for cell in fastest_first)

@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 
 from harness.results.model import Cost, Link
-from reports.drawing.parts import Datum, Spec, colour, data, drawn, log_scale, shape, texts, tooltips
+from reports.drawing.parts import Datum, Spec, colour, dash, data, drawn, log_scale, shape, texts, tooltips
 from reports.drawing.theme import INK
 
 __all__ = ["against_none", "total_times"]
@@ -63,7 +63,7 @@ def _curves(
         "color": colour("series", names, none),
         "tooltip": tooltips(("series:N", "method"), ("mbit:Q", "Mbit/s", ",.0f"), (str(y.shorthand), *shown)),
     }
-    layers = [data(lines).mark_line(clip=True, strokeWidth=1.8).encode(**look)]
+    layers = [data(lines).mark_line(clip=True, strokeWidth=1.8).encode(**look, strokeDash=dash("series", names))]
     if measured:
         layers.append(
             data(measured)

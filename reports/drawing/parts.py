@@ -11,7 +11,7 @@ from typing import Any
 
 import altair as alt
 
-from reports.drawing.theme import PAPER, colour_scale, shape_scale
+from reports.drawing.theme import PAPER, colour_scale, dash_scale, shape_scale
 
 __all__ = [
     "Datum",
@@ -19,6 +19,7 @@ __all__ = [
     "band_height",
     "bands",
     "colour",
+    "dash",
     "data",
     "drawn",
     "log_scale",
@@ -63,6 +64,11 @@ def colour(field: str, names: Sequence[str], baseline: str | None = None) -> alt
 def shape(field: str, names: Sequence[str]) -> alt.Shape:
     """A shape for each of ``names``, so that colour is never the only difference."""
     return alt.Shape(f"{field}:N", scale=shape_scale(names), legend=alt.Legend(title=None))
+
+
+def dash(field: str, names: Sequence[str]) -> alt.StrokeDash:
+    """A dash pattern for each of ``names``, where lines have no marks to tell them apart."""
+    return alt.StrokeDash(f"{field}:N", scale=dash_scale(names), legend=alt.Legend(title=None))
 
 
 def tooltips(*fields: tuple[str, ...]) -> list[alt.Tooltip]:

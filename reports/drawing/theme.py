@@ -21,6 +21,7 @@ __all__ = [
     "NEUTRAL",
     "PAPER",
     "colour_scale",
+    "dash_scale",
     "shape_scale",
     "value_scale",
 ]
@@ -39,6 +40,16 @@ _PALETTE = (
     "var(--c9, #a0402a)",
 )
 _SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
+_DASHES: tuple[tuple[int, ...], ...] = (
+    (1, 0),
+    (7, 3),
+    (2, 2),
+    (8, 3, 2, 3),
+    (12, 4),
+    (4, 2),
+    (2, 4),
+    (10, 2, 2, 2, 2, 2),
+)
 HEAT_RANGE = ("#dbe9f6", "#08519c")
 HEAT_INK = ("#12181f", "#ffffff")  # on the light part of HEAT_RANGE, on the dark part
 _LOG_MARGIN = 1.3
@@ -96,6 +107,11 @@ def colour_scale(series: Sequence[str], baseline: str | None = None) -> alt.Scal
 def shape_scale(series: Sequence[str]) -> alt.Scale:
     """A shape per series, so that colour is never the only difference."""
     return alt.Scale(domain=list(series), range=[_SHAPES[index % len(_SHAPES)] for index in range(len(series))])
+
+
+def dash_scale(series: Sequence[str]) -> alt.Scale:
+    """A dash pattern per series; the first is whole."""
+    return alt.Scale(domain=list(series), range=[list(_DASHES[at % len(_DASHES)]) for at in range(len(series))])
 
 
 def value_scale(values: Sequence[float]) -> alt.Scale:

@@ -35,7 +35,7 @@ def test_every_kind_of_result_renders_balanced_and_without_nan(pages, name):
 
 def test_a_page_holds_one_bundle_and_a_spec_per_chart(pages):
     page = pages["live"]
-    assert page.kinds() == ["application/json"] * 6 + [None]
+    assert page.kinds() == ["application/json"] * 7 + [None]
     for kind, text in page.scripts[:-1]:
         assert kind == "application/json"
         assert json.loads(text)["width"] == "container"
@@ -69,7 +69,7 @@ def test_a_large_raw_result_is_packed(tmp_path):
 
 def test_hostile_text_is_inert_everywhere():
     page = Page(rendered.report("hostile"))
-    assert page.kinds() == ["application/json"] * 6 + [None]
+    assert page.kinds() == ["application/json"] * 7 + [None]
     assert page.active() == []
     assert samples.HOSTILE in page.words()
     assert samples.HOSTILE not in "".join(text for _, text in page.scripts)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import altair as alt
 
@@ -20,17 +20,17 @@ _MOST_NAMED = 14
 
 def compressing(bench: Bench, cells: Sequence[BenchCell]) -> Spec:
     """Compression's speed, with its interval as a line through the point."""
-    return _front(bench, cells, lambda cell: bench.rate(cell.compress_s), "Compresses (MiB/s)")
+    return _front(bench, cells, "compress_s", "Compresses (MiB/s)")
 
 
 def restoring(bench: Bench, cells: Sequence[BenchCell]) -> Spec:
-    """The same of decompression; the front is compression's."""
-    return _front(bench, cells, lambda cell: bench.rate(cell.decompress_s), "Restores (MiB/s)")
+    """The same of decompression."""
+    return _front(bench, cells, "decompress_s", "Restores (MiB/s)")
 
 
-def _front(bench: Bench, cells: Sequence[BenchCell], rate: Callable[[BenchCell], Middle], title: str) -> Spec:
-    front = {cell.codec for cell in bench.front(cells)}
-    rows = [_row(bench, cell, rate(cell), on_front=cell.codec in front) for cell in cells]
+def _front(bench: Bench, cells: Sequence[BenchCell], way: Literal["compress_s", "decompress_s"], title: str) -> Spec:
+    front = {cell.codec for cell in bench.front(cells, way)}
+    rows = [_row(bench, cell, bench.rate(getattr(cell, way)), on_front=cell.codec in front) for cell in cells]
     names = texts(rows, "backend")
     known = tooltips(("codec:N",), ("mib_s:Q", "MiB/s", ",.0f"), ("ratio:Q", "", ".2f"))
     look: dict[str, Any] = {

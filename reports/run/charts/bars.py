@@ -22,6 +22,8 @@ _CPU = (
     ("destination_qemu", "destination QEMU"),
 )
 _SOURCE = _CPU[:2]
+_LEAST_NUMBERED = 0.035
+"""Of the longest bar: a narrower part has no room for its number."""
 
 
 def _stacked(
@@ -31,15 +33,37 @@ def _stacked(
     if not rows:
         return None
     shown = [label for _, label in parts if any(row["series"] == label for row in rows)]
+    rows, shown = _numbered(rows, shown), [f"{number} {label}" for number, label in enumerate(shown, 1)]
+    known = tooltips(("method:N",), ("series:N", "part"), ("value:Q", unit, ".3~g"))
     bars = data(rows).mark_bar(stroke=PAPER, strokeWidth=1)
     stacked = bars.encode(
         y=bands("method", counted_methods(result), 0.35),
         x=alt.X("value:Q", title=title, stack="zero"),
-        color=colour("series", shown),
+        color=colour("part", shown),
         order=alt.Order("order:Q"),
-        tooltip=tooltips(("method:N",), ("series:N", "part"), ("value:Q", unit, ".3~g")),
+        tooltip=known,
     )
-    return drawn(band_height(texts(rows, "method"), 44), stacked, *above)
+    sums = [sum(row["value"] for row in rows if row["method"] == method) for method in counted_methods(result)]
+    wide = data([row for row in rows if row["value"] >= _LEAST_NUMBERED * max(sums)])
+    place = {"y": alt.Y("method:N", sort=counted_methods(result)), "x": alt.X("middle:Q"), "text": "number:N"}
+    numbers = [
+        wide.mark_text(fontWeight=700, stroke=PAPER, strokeWidth=3).encode(**place),
+        wide.mark_text(fontWeight=700).encode(**place, tooltip=known),
+    ]
+    return drawn(band_height(texts(rows, "method"), 44), stacked, *numbers, *above)
+
+
+def _numbered(rows: Sequence[Datum], shown: Sequence[str]) -> list[Datum]:
+    """With each part's number, which its label begins with, and the middle of its bar: grey prints tell parts apart by it."""
+    ends: dict[str, float] = {}
+    found = []
+    for row in rows:
+        start = ends.get(row["method"], 0.0)
+        ends[row["method"]] = start + row["value"]
+        number = shown.index(row["series"]) + 1
+        more = {"part": f"{number} {row['series']}", "number": str(number), "middle": start + row["value"] / 2}
+        found.append({**row, **more})
+    return found
 
 
 def cpu(result: Result) -> Spec | None:

@@ -12,6 +12,7 @@ from reports.drawing.parts import Spec
 from reports.effects import cpu_per_gib_metric
 from reports.facts import is_replay
 from reports.run.charts import bars, choices, felt, frontiers, runs, steering, sweeps
+from reports.run.charts.totals import totals
 from reports.run.choices import Followed, followed
 from reports.run.felt import felt as guest_felt
 from reports.run.grid import Grid, grids, rule_sentence
@@ -38,6 +39,14 @@ class _Plan:
     section: Section = "charts"
 
 
+_TOTALS = _Plan(
+    "totals",
+    "Total time by method",
+    "Diamonds are medians, lines their 95\u00a0% intervals, small marks single runs. The dashed line is the baseline's median. "
+    "Further left is better.",
+    totals,
+    "No chart of total time by method: no counted run has one.",
+)
 _TIME = _Plan(
     "time",
     "Time against bytes on the wire",
@@ -141,14 +150,14 @@ def _plans(result: Result) -> tuple[list[_Plan], list[str]]:
         return [*_ATTEMPTS, _CLASSES], []
     cost = _cpu_per_gib_plan(result)
     if not is_replay(result):
-        return [_TIME, _PROGRESS, _DOWNTIME, _CPU, cost, _CLASSES], []
+        return [_TOTALS, _TIME, _PROGRESS, _DOWNTIME, _CPU, cost, _CLASSES], []
     stopped = "No chart of downtime: a stream was replayed, nothing was stopped."
     if grids(result):
-        return [_TIME, _PROGRESS, _CPU, cost, _CLASSES], [
+        return [_TOTALS, _TIME, _PROGRESS, _CPU, cost, _CLASSES], [
             stopped,
             "No chart of ratio against speed: only threads vary here.",
         ]
-    return [_CODECS, _TIME, _PROGRESS, _CPU, cost, _CLASSES], [stopped]
+    return [_TOTALS, _CODECS, _TIME, _PROGRESS, _CPU, cost, _CLASSES], [stopped]
 
 
 def _heat_map(_: Result, grid: Grid) -> Spec:

@@ -12,7 +12,20 @@ import altair as alt
 
 from harness.results.result import Result, Sample
 from harness.units import MIB
-from reports.drawing.parts import Datum, Spec, band_height, bands, colour, data, drawn, points, shape, texts, tooltips
+from reports.drawing.parts import (
+    Datum,
+    Spec,
+    band_height,
+    bands,
+    colour,
+    dash,
+    data,
+    drawn,
+    points,
+    shape,
+    texts,
+    tooltips,
+)
 from reports.drawing.theme import value_scale
 from reports.effects import counted_methods, counted_runs, medians_run, summary_of
 from reports.facts import baseline_name, declared_methods, family
@@ -137,7 +150,9 @@ def progress(result: Result) -> Spec | None:
         "y": alt.Y("mib:Q", title="Wire (MiB)"),
         "color": colour("series", names, baseline_name(result)),
     }
-    layers = [data(lines).mark_line(interpolate="linear").encode(**look, detail="method:N")]
+    layers = [
+        data(lines).mark_line(interpolate="linear").encode(**look, strokeDash=dash("series", names), detail="method:N")
+    ]
     if marks:
         known = tooltips(("method:N",), ("pass:Q", "pass begins"), ("s:Q", "", ".2f"), ("mib:Q", "MiB", ",.1f"))
         layers.append(points(marks, 55, edge=1).encode(**look, shape=shape("series", names), tooltip=known))

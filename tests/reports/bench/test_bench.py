@@ -19,7 +19,8 @@ def rows(spec):
 def test_the_front_has_what_no_other_beats_in_both():
     bench = samples.bench()
     (cells, _) = places(bench).values()
-    assert [cell.codec for cell in bench.front(cells)] == ["memcpy", "isal:1", "zstd:1"]
+    assert [cell.codec for cell in bench.front(cells, "compress_s")] == ["memcpy", "isal:1", "zstd:1"]
+    assert [cell.codec for cell in bench.front(cells, "decompress_s")] == ["memcpy", "zstd:1"]
     drawn = rows(fronts.compressing(bench, cells))
     assert {name for name, row in drawn.items() if row["on_front"]} == {"memcpy", "isal:1", "zstd:1"}
     assert drawn["isal:1"]["low"] < drawn["isal:1"]["mib_s"] < drawn["isal:1"]["high"]

@@ -165,7 +165,7 @@ def test_published_figures_follow_the_link(bandwidth, situation, figures):
 def test_kilobytes_are_shown_as_they_were_published():
     published = verdict(samples.live(bandwidth=None)).published
     said = [cells[2].interval for _, _, cells, _ in published.rows]
-    assert said == ["published as 307\u202f783\u00a0KB", "published as 140\u202f445\u00a0KB"]
+    assert said == ["307\u202f783\u00a0KB", "140\u202f445\u00a0KB"]
 
 
 def test_published_effects_are_computed():
