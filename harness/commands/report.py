@@ -31,12 +31,15 @@ def command(*, folders: tuple[Path, ...], out: Path) -> None:
 
     DIR is a folder with a result.json, or one that has such folders in it, however deep; the file itself will do as well.
     """
+    from harness.console import make_console
     from harness.results.result import load_result
     from reports.site.page import write_site
+    from reports.terminal.matrix import print_matrices
 
     files = [file for folder in folders for file in _result_files(folder, out)]
     results = [(file.absolute().parent.name, load_result(file)) for file in files]
     write_site(results, out)
+    print_matrices(make_console(), [result for _, result in results])
     click.echo(one_line(f"index: {out / 'index.html'}"))
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from harness.results.result import Result
 from reports.drawing.chart import Chart
-from reports.sweep import break_even, break_even_article, distance, encryption, regret
+from reports.sweep import break_even, break_even_article, distance, encryption, matrix, regret
 from reports.sweep.article import Article
 from reports.sweep.charts import break_even as break_even_charts
 from reports.sweep.charts import distance as distance_charts
 from reports.sweep.charts import encryption as encryption_charts
 from reports.sweep.charts import frontiers
+from reports.sweep.charts import matrix as matrix_charts
 from reports.sweep.charts import regret as regret_charts
 
 __all__ = ["Section", "across", "sections"]
@@ -32,12 +33,19 @@ class Section:
 def sections(results: Sequence[Result]) -> tuple[Section, ...]:
     """Those that the results have anything for."""
     every = (
+        Section("matrix", "Cells beside each other", _matrices(results)),
         Section("regret", "auto beside the best fixed choice", _regrets(results)),
         Section("distance", "What distance costs", _distances(results)),
         Section("encryption", "What encrypting costs", _encryptions(results)),
         Section("break-even", "Where compression stops paying", _break_evens(results)),
     )
     return tuple(section for section in every if section.articles)
+
+
+def _matrices(results: Sequence[Result]) -> tuple[tuple[Article, Chart], ...]:
+    found = enumerate(matrix.matrices(results), 1)
+    drawn = ((matrix.article(each), matrix_charts.chart(number, each)) for number, each in found)
+    return tuple((article, chart) for article, chart in drawn if chart is not None)
 
 
 def _regrets(results: Sequence[Result]) -> tuple[tuple[Article, Chart], ...]:

@@ -114,7 +114,7 @@ def test_tables_have_scoped_headers_and_charts_a_description(pages):
     tags = pages["live"].tags
     assert all(attrs.get("scope") for tag, attrs in tags if tag == "th")
     drawn = [attrs for tag, attrs in tags if attrs.get("role") == "img"]
-    assert len(drawn) == 6
+    assert len(drawn) == 7
     assert all(len(attrs["aria-label"]) > 40 for attrs in drawn)
 
 
