@@ -21,7 +21,7 @@ from harness.qemu.process import QemuProcess
 from harness.qemu.qmp import Json
 from harness.qemu.vcpus import vcpu_s
 from harness.results.doubt import Doubt
-from harness.results.doubts import ClockStep, SlowResume
+from harness.results.doubts import ClockStep, Emulated, SlowResume
 from harness.results.work import GuestWork
 
 __all__ = ["QemuEnds", "start_ends"]
@@ -141,7 +141,7 @@ class QemuEnds(Ends):
         downtime_s = stop_to_resume_s(outcome.stop_at_s, outcome.resume_at_s)
         return replace(
             crossing,
-            wrong=None if not wrong else f"the memory did not arrive whole: {'; '.join(wrong)}",
+            wrong=self._loss(wrong) if wrong else None,
             total_time_s=outcome.total_time_s,
             downtime_s=downtime_s,
             downtime_reported_s=outcome.last.downtime_s,
@@ -153,6 +153,13 @@ class QemuEnds(Ends):
             verification=tuple(check.line for check in checks),
             doubts=self._doubts(downtime_s),
         )
+
+    def _loss(self, wrong: Sequence[str]) -> str:
+        """What did not arrive, and what is known of such losses without us."""
+        lost = f"the memory did not arrive whole: {'; '.join(wrong)}"
+        if not any(isinstance(doubt, Emulated) for doubt in self.doubts):
+            return lost
+        return f"{lost}; under TCG QEMU itself now and then does not send a guest's last writes, by any method: run it again"
 
     def _felt(self, resume_s: float, held_s: float) -> tuple[GuestWork | None, float | None]:
         """What the guest did meanwhile, and what its processors took; the destination's have run since they were made for this."""

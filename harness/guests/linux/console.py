@@ -21,9 +21,7 @@ _FAILURE = re.compile(r"failed: |.*Kernel panic - not syncing|.*Out of memory: K
 
 @dataclass(frozen=True, slots=True)
 class Tick(Beat):
-    """Each 10 ms. ``done``: how many operations, when it was last told."""
-
-    done: int
+    """Each 10 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +44,13 @@ class Console:
 
     def __init__(self) -> None:
         self._line = bytearray()
-        self._done = 0
 
     def feed(self, data: bytes) -> list[Event]:
         """Take bytes, cut anywhere; what can be told by then, in its order."""
         events: list[Event] = []
         for byte in data:
             if byte == _BEAT:
-                events.append(Tick(self._done))
+                events.append(Tick())
             elif byte != ord("\n"):
                 self._line.append(byte)
             if byte == ord("\n") or len(self._line) >= _LONGEST_LINE:
@@ -63,8 +60,7 @@ class Console:
 
     def _told(self, line: str) -> list[Event]:
         if (work := _WORK.fullmatch(line)) is not None:
-            self._done = int(work[1])
-            return [Work(self._done)]
+            return [Work(int(work[1]))]
         if line == "ready":
             return [Ready()]
         if _FAILURE.match(line):

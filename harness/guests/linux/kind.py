@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from harness.errors import QemuError
 from harness.guests.accel import probe_accel
 from harness.guests.compare import Verdict
-from harness.guests.console import ConsoleEvent, Feed, GuestFailure
-from harness.guests.linux.console import Console, Ready, Tick, Work
+from harness.guests.console import Feed, GuestFailure
+from harness.guests.linux.console import Console, Ready, Work
 from harness.guests.linux.maker import Made, make
 from harness.guests.linux.recipe import KERNEL, initrd
 from harness.guests.linux.settings import LinuxSettings
@@ -92,7 +92,8 @@ class Linux(QemuGuest):
         """Until it has done more than it had at the source; one that has nothing to do is known by its heart."""
         if self._given.workload == "idle":
             return
-        more = _has_done_more(_done(sides.consoles.beats("source")))
+        counts = sides.consoles.work("source")
+        more = _has_done_more(counts[-1][1] if counts else 0)
         said = sides.consoles.wait_said("destination", more, _ALIVE_TIMEOUT_S, since_s=0.0)
         if isinstance(said, GuestFailure):
             raise QemuError(f"destination: the guest came over and failed: {said.message}")
@@ -108,11 +109,5 @@ def _is_ready(event: object) -> bool:
     return isinstance(event, Ready | GuestFailure)
 
 
-def _has_done_more(than: int) -> Callable[[object], bool]:
+def _has_done_more(than: float) -> Callable[[object], bool]:
     return lambda event: isinstance(event, GuestFailure) or (isinstance(event, Work) and event.done > than)
-
-
-def _done(beats: Sequence[ConsoleEvent]) -> int:
-    """By the last of them."""
-    last = beats[-1].event if beats else None
-    return last.done if isinstance(last, Tick) else 0

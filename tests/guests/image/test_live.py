@@ -113,6 +113,7 @@ def test_a_byte_changed_while_the_guest_is_held_is_found_and_it_goes_on_afterwar
         assert ends.destination.qmp.execute("query-status")["running"]
     assert found.verified is False
     assert f"of pc.ram: 1 pages differ, first at address {20 * MIB:#x}" in found.wrong
+    assert ("run it again" in found.wrong) == (guest.accel.name == "tcg")
 
 
 def test_a_guest_that_never_says_that_it_is_ready_is_told_with_its_last_words_before_any_run(tmp_path):
