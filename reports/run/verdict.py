@@ -11,7 +11,7 @@ from typing import Literal
 
 from harness.results.inference import FEWEST
 from harness.results.metrics import METRICS, Metric, shown_in
-from harness.results.result import MetricSummary, Result, Run
+from harness.results.result import MetricSummary, Result, Run, conditions
 from harness.results.verdicts import NOTE, Change, Word, share_text
 from harness.results.work import lost_within_s
 from reports import facts
@@ -253,6 +253,7 @@ def _notes(result: Result) -> tuple[str, ...]:
         "Medians of the counted runs; the change is against the baseline, the small line is the median's interval, and how surely "
         f"it holds stands beside n. {NOTE.format(smallest=share_text(smallest_effect(result)))}"
     ]
+    notes += [f"{sentence[:1].upper()}{sentence[1:]}." for sentence in conditions(result)]
     if METRICS["work_lost_s"] in _columns(result):
         notes.append(
             "Work lost in one run may be off by as much as stands behind \u00b1: two standard errors, as the guest's pace before "

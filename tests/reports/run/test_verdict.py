@@ -224,6 +224,14 @@ def test_another_experiment_has_nobodys_figures_beside_it(name):
     assert published_with(name) is None
 
 
+def test_an_emulated_guest_is_told_beside_the_figures():
+    result = samples.live()
+    emulated = replace(result, environment={**result.environment, "accel": "tcg", "accel_reason": "no /dev/kvm"})
+    told = "Guests run under TCG, QEMU's emulation, and not under KVM: no /dev/kvm."
+    assert told in verdict(emulated).notes
+    assert told not in verdict(result).notes
+
+
 def test_a_replay_has_no_downtime_and_no_published_rows():
     view = verdict(replay_samples.codecs())
     assert not any("Downtime" in heading for heading in view.headings)
