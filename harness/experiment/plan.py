@@ -91,4 +91,12 @@ class Repeats(Plan):
     def concluded(self, result: Result) -> Result:
         """Each method's summary against the baseline."""
         summary = stats.summarise(result.runs, self._scenario.baseline.name)
-        return replace(result, summary=summary, doubts=(*self._scenario.guest.doubts, *stats.doubts(result.runs)))
+        return replace(
+            result,
+            summary=summary,
+            doubts=(
+                *self._scenario.guest.doubts,
+                *stats.machine_doubts(result.environment),
+                *stats.doubts(result.runs),
+            ),
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-__all__ = ["Doubt"]
+__all__ = ["Doubt", "Weight"]
 
 Subject = Literal["result", "method", "run", "metric", "search", "guest", "pair", "clock", "unknown"]
 Weight = Literal["invalidates", "weakens", "explains"]

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
+from typing import get_args
 
 from rich.console import Console
 from rich.table import Table
 
 from harness.console import make_table, plain, print_note, print_warning
+from harness.results.doubt import Doubt, Weight
 from harness.results.metrics import Metric, shown_in
 from harness.results.result import MetricSummary, Result, conditions
 from harness.results.search import Frontier, value_text
 from harness.results.verdicts import Change, share_text
 from reports.effects import against_baseline, counted_runs, method_names, summary_of
 from reports.facts import baseline_name
-from reports.numbers import effect_percent
+from reports.numbers import effect_percent, plural
 from reports.run.fallbacks import count, every_sentence, fallbacks_of
 from reports.run.frontiers import times_text
 
 __all__ = ["print_summary", "summary_table"]
 
 _EFFECT_AFTER = 3  # columns: total time, downtime, data
+_MOST_WARNINGS = 4
 _DEVICE_COUNTERS = ("sender_offload_", "sender_qat_")
 
 
@@ -34,8 +37,26 @@ def print_summary(console: Console, result: Result) -> None:
             console.print(f"{plain(method)}: {plain(note)}", highlight=False, soft_wrap=True)
     for sentence in conditions(result):
         print_note(console, sentence)
-    for warning in (*result.warnings, *every_sentence(result)):
-        print_warning(console, warning)
+    lines = [*every_sentence(result), *_grouped(result.doubts)]
+    for line in lines[:_MOST_WARNINGS]:
+        print_warning(console, line)
+    if len(lines) > _MOST_WARNINGS:
+        print_note(console, f"and {plural(len(lines) - _MOST_WARNINGS, 'more warning')} in the report")
+
+
+def _grouped(doubts: Sequence[Doubt]) -> list[str]:
+    """A line for each kind, those that change what figures mean first; it names the other methods of which the same is true."""
+    weights = get_args(Weight)
+    groups: dict[str, list[Doubt]] = {}
+    for doubt in sorted(doubts, key=lambda doubt: weights.index(doubt.weight)):
+        groups.setdefault(doubt.sentence if doubt.subject == "unknown" else doubt.kind, []).append(doubt)
+    return [_line(group) for group in groups.values()]
+
+
+def _line(group: Sequence[Doubt]) -> str:
+    first = group[0]
+    others = [name for name in dict.fromkeys(doubt.of_method for doubt in group) if name not in (None, first.of_method)]
+    return first.sentence + (f" The same of {', '.join(map(str, others))}." if others else "")
 
 
 def summary_table(result: Result) -> Table:

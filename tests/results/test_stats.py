@@ -6,7 +6,7 @@ import pytest
 
 from harness.results.metrics import METRICS
 from harness.results.result import CpuSeconds, Run
-from harness.results.stats import doubts, summarise
+from harness.results.stats import doubts, machine_doubts, summarise
 from harness.results.work import GuestWork
 
 
@@ -126,6 +126,14 @@ def test_quiet_runs_raise_no_doubts():
         pytest.param(
             several("a", [1.0, 1.01, 0.99, 1.0, 1.2, 1.0]), "a: repeat 5 is an outlier: 1.200 s", id="outlier"
         ),
+        pytest.param(
+            several("a", [1.0, 1.01, 1.2, 1.0, 1.2, 1.21]),
+            r"a: total times fall into two groups \(3 about 1.000 s, 3 about 1.200 s\)",
+            id="two modes",
+        ),
+        pytest.param(
+            several("a", [1.0, 1.01, 1.02, 1.03, 1.04, 1.05]), "a: total time grew by 4% from the first", id="drift"
+        ),
         pytest.param(several("a", [1.0] * 6, verified=None), "a: memory was not verified in 6 of 6", id="unverified"),
         pytest.param(
             [*several("a", [1.0] * 6), run("a", None, status="timeout", reason="120 s were over")],
@@ -153,3 +161,10 @@ def test_each_doubt_has_its_sentence(runs, words):
 def test_warm_ups_raise_no_doubts():
     runs = [*several("a", [1.0] * 6), run("a", 9.0, warmup=True, verified=None)]
     assert doubts(runs) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "count"), [({"load_1min": 3.0, "cores": 2}, 1), ({"load_1min": 0.1, "cores": 2}, 0), ({}, 0)]
+)
+def test_a_machine_that_was_busy_is_doubted(environment, count):
+    assert len(machine_doubts(environment)) == count

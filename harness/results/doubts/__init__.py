@@ -9,21 +9,33 @@ from collections.abc import Mapping
 
 from harness.results.doubt import Doubt
 from harness.results.doubts.of_guests import Emulated, NotPreallocated, SlowResume, UncertainLoss
-from harness.results.doubts.of_machines import ClockStep
+from harness.results.doubts.of_machines import ClockStep, Loaded
 from harness.results.doubts.of_pairs import Fallback, NoPassShorter, Opaque, SteeringEnded, Unencrypted
-from harness.results.doubts.of_repeats import FewReplays, FewRuns, Incomplete, Outlier, Spread, UnequalWork, Unverified
+from harness.results.doubts.of_repeats import (
+    Drifting,
+    FewReplays,
+    FewRuns,
+    Incomplete,
+    Outlier,
+    Spread,
+    TwoModes,
+    UnequalWork,
+    Unverified,
+)
 from harness.results.doubts.of_searches import GuestLimited, Unsettled
 from harness.results.doubts.untyped import Said
 
 __all__ = [
     "KINDS",
     "ClockStep",
+    "Drifting",
     "Emulated",
     "Fallback",
     "FewReplays",
     "FewRuns",
     "GuestLimited",
     "Incomplete",
+    "Loaded",
     "NoPassShorter",
     "NotPreallocated",
     "Opaque",
@@ -32,6 +44,7 @@ __all__ = [
     "SlowResume",
     "Spread",
     "SteeringEnded",
+    "TwoModes",
     "UncertainLoss",
     "Unencrypted",
     "UnequalWork",
@@ -40,8 +53,8 @@ __all__ = [
 ]
 
 _ALL: tuple[type[Doubt], ...] = (
-    Incomplete, FewRuns, FewReplays, Unverified, Spread, Outlier, UnequalWork, Unsettled, GuestLimited,
-    ClockStep, SlowResume, Emulated, NotPreallocated, UncertainLoss, SteeringEnded, NoPassShorter, Opaque,
+    Incomplete, FewRuns, FewReplays, Unverified, Spread, Outlier, TwoModes, Drifting, UnequalWork, Unsettled, GuestLimited,
+    ClockStep, Loaded, SlowResume, Emulated, NotPreallocated, UncertainLoss, SteeringEnded, NoPassShorter, Opaque,
     Fallback, Unencrypted, Said,
 )  # fmt: skip
 KINDS: Mapping[str, type[Doubt]] = {kind.kind: kind for kind in _ALL}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.results.doubt import Doubt
 
-__all__ = ["ClockStep"]
+__all__ = ["ClockStep", "Loaded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +20,19 @@ class ClockStep(Doubt):
 
     def _words(self) -> str:
         return f"the wall clock was moved by {self.step_s * 1e3:.1f} ms during the run: downtime is off by as much"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Doubt):
+    """Other programs ran when the experiment began. ``load``: the machine's mean of the minute before."""
+
+    kind = "loaded"
+    subject = "result"
+    load: float
+    cores: int
+
+    def _words(self) -> str:
+        return (
+            f"The machine was busy before the first run (load {self.load:.2f} on {self.cores} cores): other programs took CPU time "
+            "from guests and codecs."
+        )

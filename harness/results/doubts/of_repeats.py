@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from harness.results.doubt import Doubt
 
-__all__ = ["FewReplays", "FewRuns", "Incomplete", "Outlier", "Spread", "UnequalWork", "Unverified"]
+__all__ = [
+    "Drifting",
+    "FewReplays",
+    "FewRuns",
+    "Incomplete",
+    "Outlier",
+    "Spread",
+    "TwoModes",
+    "UnequalWork",
+    "Unverified",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +111,39 @@ class Outlier(Doubt):
     def _words(self) -> str:
         median = f"where the median is {self.median_s:.3f} s"
         return f"repeat {self.repeat} is an outlier: {self.total_time_s:.3f} s, {median}."
+
+
+@dataclass(frozen=True, slots=True)
+class TwoModes(Doubt):
+    """Total times fall into two groups with nothing between: a median of such runs jumps from one to the other."""
+
+    kind = "two_modes"
+    subject = "metric"
+    method: str
+    lower_runs: int
+    lower_s: float
+    upper_runs: int
+    upper_s: float
+
+    def _words(self) -> str:
+        groups = f"{self.lower_runs} about {self.lower_s:.3f} s, {self.upper_runs} about {self.upper_s:.3f} s"
+        return (
+            f"total times fall into two groups ({groups}): the median says little, look for what differs between them."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Drifting(Doubt):
+    """Total times grew, or fell, from repeat to repeat. ``share``: from the first third to the last."""
+
+    kind = "drifting"
+    subject = "metric"
+    method: str
+    share: float
+
+    def _words(self) -> str:
+        way = "grew" if self.share > 0 else "fell"
+        return f"total time {way} by {abs(self.share):.0%} from the first repeats to the last: something on the machine changed."
 
 
 @dataclass(frozen=True, slots=True)

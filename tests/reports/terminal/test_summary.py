@@ -13,6 +13,7 @@ from rich.console import Console
 from harness import cli
 from harness.experiment.events import LabOpened
 from harness.experiment.progress import progress
+from harness.results.doubts import Drifting, FewRuns, Outlier, Said, UnequalWork
 from harness.results.result import conditions, save_result
 from reports.terminal.summary import print_summary
 
@@ -90,3 +91,15 @@ def test_emulation_and_a_relay_are_named_before_the_runs_and_beside_the_table(en
     with console.capture() as captured, progress(console, "x") as on_event:
         on_event(LabOpened(conditions(result)))
     assert captured.get().splitlines() == words
+
+
+def test_at_most_four_warnings_are_printed_grouped_and_the_gravest_first():
+    result = samples.live(extras=False)
+    doubts = [FewRuns(name, 3) for name in ("isal-1", "zstd-1")]
+    doubts += [Said("odd"), Drifting("isal-1", 0.1), Outlier("isal-1", 1, 2.0, 1.0), UnequalWork("a", 1, "b", 3)]
+    lines = printed(replace(result, doubts=tuple(doubts))).splitlines()
+    warned = [line for line in lines if line.startswith("warning: ")]
+    assert warned[0].startswith("warning: Methods did not do equal work")
+    assert warned[1].endswith("not 95 %. The same of zstd-1.")
+    assert len(warned) == 4
+    assert lines[-1] == "note: and 1 more warning in the report"
