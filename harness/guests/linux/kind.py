@@ -70,7 +70,7 @@ class Linux(QemuGuest):
         """Only the source gets a kernel: its memory comes to the destination with the migration."""
         rate = self._given.rate or self._workload.rate or 0
         files = [self._kernel, self._initrd]
-        return [*BARE, *(_boot(files, self._given.seed, rate) if boots else ())]
+        return [*BARE, *(_boot(files, self._given.seed, rate, self._given.append) if boots else ())]
 
     def feed(self) -> Feed:
         """Its language."""
@@ -99,9 +99,9 @@ class Linux(QemuGuest):
             raise QemuError(f"destination: the guest came over and failed: {said.message}")
 
 
-def _boot(files: Sequence[Made], seed: int, rate: int) -> list[str]:
+def _boot(files: Sequence[Made], seed: int, rate: int, append: str) -> list[str]:
     kernel, first_files = (str(made.path) for made in files)
-    told = f"console=ttyS0 quiet panic=-1 pageferry.SEED={seed} pageferry.RATE={rate}"
+    told = f"console=ttyS0 quiet panic=-1 pageferry.SEED={seed} pageferry.RATE={rate} {append}".rstrip()
     return ["-kernel", kernel, "-initrd", first_files, "-append", told]
 
 

@@ -28,6 +28,9 @@ class LinuxSettings(QemuSettings):
     rate: Rate | None = None
     """Operations a second, of a workload that has a rate: redis 200, heap 500, filecache 20 if the key is left out."""
 
+    append: str = ""
+    """More words for the kernel's command line: "nokaslr"."""
+
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.workload not in WORKLOADS:

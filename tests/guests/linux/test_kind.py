@@ -93,6 +93,7 @@ def test_only_the_source_gets_a_kernel_with_the_seed_and_the_rate(tmp_path):
     assert "-kernel" not in destination
     assert source[-1].endswith(" pageferry.SEED=7 pageferry.RATE=200")
     assert guest(tmp_path, "workload = 'redis'\nrate = 9").arguments(boots=True)[-1].endswith("RATE=9")
+    assert guest(tmp_path, "append = 'nokaslr'").arguments(boots=True)[-1].endswith(" nokaslr")
 
 
 class Heard:
