@@ -77,7 +77,7 @@ def _of_link(scenario: Scenario) -> Iterator[str]:
 def _of_stream(part: RecordedSettings, dirty_bytes_per_s: int | None, downtime_limit_s: float | None) -> Subject:
     stream = open_stream(part.file)
     guest = Guest(stream.stream_bytes, stream.stream_bytes, dirty_bytes_per_s or 0)
-    words = f"recorded stream {part.file.name}, {format_bytes(stream.stream_bytes)}"
+    words = f"{stream.origin or f'recorded stream {part.file.name}'}, {format_bytes(stream.stream_bytes)}"
     notes = []
     if stream.stream_bytes > MOST_BYTES:
         notes.append(

@@ -102,6 +102,8 @@ def _told(about: About) -> Iterator[tuple[str, str]]:
 
     scenario = f", scenario {about.scenario}" if about.scenario else ""
     yield "recorded", f"{about.recorded_at} by pageferry {about.pageferry}{scenario}"
+    if about.sample is not None:
+        yield "a sample", f"{about.sample.words}; the rest is left out"
     if about.guest:
         yield "guest", ", ".join(_said(name, value) for name, value in about.guest.items())
     if about.environment:

@@ -97,7 +97,9 @@ def keep_stream(
 
 
 def _unpacked(recording: Recording) -> StreamFile:
-    facts, origin = recording.index.facts, f"recording {recording.path.name}"
+    facts, sample, origin = recording.index.facts, recording.about.sample, f"recording {recording.path.name}"
+    if sample is not None:
+        origin += f", a sample: {sample.words}"
     path = cache_dir() / f"recorded-{facts.digest}.stream"
 
     def write(file: IO[bytes]) -> str:

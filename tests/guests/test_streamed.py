@@ -75,4 +75,4 @@ def test_commands_take_its_name_as_well(shipped, capsys):
     assert json.loads(capsys.readouterr().out)["facts"]["stream_bytes"] == len(DATA)
     subject = read_subject("small", None)
     assert (subject.settings.stream, subject.guest.first_pass_bytes) == ("small", len(DATA))
-    assert subject.name.startswith("recorded stream small.pfs, ")
+    assert subject.name.startswith("recording small.pfs, ")

@@ -17,7 +17,6 @@ from harness.errors import MissingError, UserError
 from harness.streams.recording import layout
 from harness.streams.recording.layout import About, Facts, Index, Pass
 from harness.streams.recording.reader import open_recording
-from harness.streams.recording.repack import repack
 from harness.streams.recording.writer import RecordingWriter
 
 ABOUT = About(
@@ -192,13 +191,3 @@ def test_a_file_that_lies_is_one_line_and_costs_no_memory(folder, name):
         tracemalloc.stop()
     assert str(error.value).startswith(f"{path}: at byte ")
     assert "\n" not in str(error.value)
-
-
-def test_a_repacked_recording_is_the_same_and_smaller(folder):
-    words = b"".join(f"page {n % 997}, as far away as a chunk allows; ".encode() for n in range(4000))
-    source, target = saved(folder / "fast.pfs", recorded(words)), folder / "small.pfs"
-    size = repack(source, target, level=3)
-    assert size == target.stat().st_size < source.stat().st_size / 5
-    before, after = open_recording(source), open_recording(target)
-    assert (before.about, before.index.facts) == (after.about, after.index.facts)
-    assert read(target) == words

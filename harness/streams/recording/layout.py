@@ -21,8 +21,8 @@ from pydantic import Field, JsonValue, TypeAdapter
 
 __all__ = [
     "ABOUT", "BLOCK", "CHUNK", "END", "HEADER", "INDEX", "MAGIC", "MAX_ABOUT_BYTES", "MAX_CHUNK_BYTES", "MAX_INDEX_BYTES",
-    "MAX_PASSES", "META", "TABLE", "TRAILER", "VERSION", "About", "Facts", "Index", "Pass", "block_head", "block_sum", "trailer",
-    "trailer_sum",
+    "MAX_PASSES", "META", "SAMPLED_BLOCK_BYTES", "TABLE", "TRAILER", "VERSION", "About", "Facts", "Index", "Pass", "Sample",
+    "block_head", "block_sum", "trailer", "trailer_sum",
 ]  # fmt: skip
 
 MAGIC = b"\x89PFS\r\n\x1a\n"
@@ -45,14 +45,33 @@ MAX_CHUNK_BYTES = 64 << 20
 MAX_PASSES = 10_000
 """A stream with more is no guest's; its last one holds the rest."""
 
+SAMPLED_BLOCK_BYTES = 1 << 20
+"""Of memory that are kept or left out together."""
+
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Of each ``of`` MiB in turn of every RAM block only one is in the stream: the one whose place among them is XXH3 (64 bits) of
+    the text "SEED BLOCK TURN", modulo ``of``.
+    """
+
+    of: Annotated[int, Field(ge=1, le=1 << 20)]
+    seed: int
+
+    @property
+    def words(self) -> str:
+        """For a sentence."""
+        return f"1 MiB of each {self.of} MiB of memory, by seed {self.seed}"
 
 
 @dataclass(frozen=True, slots=True)
 class About:
     """What the recorder knew. ``recorded_at``: ISO 8601. ``guest``: the scenario's table, in base units. ``environment``: what it
     ran in. ``bandwidth_bytes_per_s``: what QEMU was allowed to send. ``licences``: of what is in the guest's memory, a text.
+    ``sample``: None where all of the guest's memory is in the stream.
     """
 
     recorded_at: str
@@ -62,6 +81,7 @@ class About:
     environment: dict[str, str | int | float | bool | None] = field(default_factory=dict)
     bandwidth_bytes_per_s: Count | None = None
     licences: str = ""
+    sample: Sample | None = None
 
 
 @dataclass(frozen=True, slots=True)
