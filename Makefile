@@ -1,5 +1,5 @@
 ## make demo   both published situations on a real guest: a table and $(OUT)/latest/index.html, within ten minutes on two cores
-## make recordings   streams of three Linux guests into scenarios/recordings, for replays (QEMU, and Debian or Ubuntu)
+## make recordings   the recordings in scenarios/recordings anew: three Linux guests (QEMU, and Debian or Ubuntu)
 ## make test   lint, types, layers, tests
 ## Both set up what they need first: see .ci/setup. PYTHON=... chooses the interpreter, REPEATS=... the demo's repeats.
 

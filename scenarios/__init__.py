@@ -1,4 +1,4 @@
-"""The scenarios that come with pageferry, recordings made beside them, and where to find both. Knows files, not what is in them."""
+"""The scenarios and recordings that come with pageferry, and where to find both. Knows files, not what is in them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def find(name: str) -> Path | None:
 
 
 def recording_names() -> tuple[str, ...]:
-    """Names of the recordings that ``recordings/make.py`` or somebody else put there, sorted."""
+    """Names of the recordings that come with us, and of those that somebody put beside them, sorted."""
     return tuple(sorted(path.stem for path in _RECORDINGS.glob("*.pfs")))
 
 

@@ -24,6 +24,7 @@ _DEFAULT_DOWNTIME_LIMIT_S = 0.3
 
 _EPILOG = """\b
 Examples:
+  pageferry advise --bandwidth 1Gbit/s
   pageferry advise --guest throttled --bandwidth 1Gbit/s
   pageferry advise --guest guest.pfs --bandwidth 100Mbit/s --dirty-rate 20MiB/s --downtime-limit 500ms
   pageferry advise --guest my/scenario.toml --bandwidth 10Gbit/s --cores 4 --repeats 9 --out out/advice
@@ -37,7 +38,10 @@ Exit status 0: there is an advice, which may be that the guest does not converge
 
 @click.command(epilog=_EPILOG, short_help="Say what to migrate a guest with over a link.")
 @click.option(
-    "--guest", required=True, metavar="SCENARIO|STREAM", help="A scenario's name or file, or a recorded stream."
+    "--guest",
+    default="linux-redis",
+    metavar="SCENARIO|STREAM",
+    help="A scenario's name or file, a recorded stream, or a recording of `pageferry list recordings` [linux-redis].",
 )
 @click.option("--bandwidth", required=True, type=BANDWIDTH, help="The link's bandwidth, such as 1Gbit/s, or unlimited.")
 @click.option(

@@ -68,12 +68,12 @@ class _Sampling:
         StreamWalk(note).feed(self._stream)
         at = 0
         for begin, stride, block, addresses in runs:
-            at_s = self._began_s(begin)
-            yield self._stream[at:begin], at_s
-            at = begin + stride * len(addresses)
-            for number, address in enumerate(addresses):
+            yield self._stream[at:begin], self._began_s(at)
+            at = begin
+            for address in addresses:
                 if self._is_kept(block, address):
-                    yield self._record(begin + number * stride, stride, block), at_s
+                    yield self._record(at, stride, block), self._began_s(at)
+                at += stride
         yield self._stream[at:], self._began_s(at)
 
     def _is_kept(self, block: str, address: int) -> bool:
