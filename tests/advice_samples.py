@@ -55,9 +55,10 @@ def measured(
     *,
     spread: float = 0.05,
     counts_headers: bool = True,
+    replays: int = 3,
 ) -> Measured:
     scenario = {"name": "advise", "methods": [declared(name) for name in figures]}
-    factors = (1 - spread, 1.0, 1 + spread)
+    factors = [1 + spread * (2 * replay / (replays - 1) - 1) for replay in range(replays)]
     whole = tuple(
         run(name, rate * factor, ratio, sender_s=sender, receiver_s=receiver, repeat=repeat)
         for repeat, factor in enumerate(factors, 1)

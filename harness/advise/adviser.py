@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.errors import MissingError
 from harness.results.advice import BEYOND_LIMIT_S, Advice, Bandwidth, Estimate, MethodAdvice, Question
-from harness.results.advice_words import because, commands, doubts, qemu_settings
+from harness.results.advice_words import because, commands, doubts, qemu_settings, uncertainty
+from harness.results.metrics import METRICS
 from harness.results.model import Cost, Guest, Link, Migration, break_even, migration
 from harness.results.result import Result, Run
+from harness.results.verdicts import judge
 
 __all__ = ["Measured", "conclude"]
 
@@ -44,13 +46,14 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class _Method:
-    """A method's runs as a cost, and as costs of the runs resampled."""
+    """A method's runs as a cost, as a cost ``each``, and as costs of the runs resampled."""
 
     name: str
     backend: str
     level: int | None
     runs: tuple[Run, ...]
     cost: Cost
+    each: tuple[Cost, ...]
     resampled: tuple[Cost, ...]
 
     def estimate(self, of: Callable[[Cost], float]) -> Estimate:
@@ -76,7 +79,10 @@ def conclude(question: Question, guest: Guest, measured: Measured, notes: Sequen
         question=question,
         link=measured.link,
         recommended=chosen.method,
-        because=tuple(because(question, guest, chosen, apart, methods)),
+        because=(
+            *because(question, guest, chosen, apart, methods),
+            *_uncertain(chosen.method, found, question, guest, measured.link),
+        ),
         methods=methods,
         commands=commands(question, chosen),
         qemu=settings,
@@ -85,6 +91,20 @@ def conclude(question: Question, guest: Guest, measured: Measured, notes: Sequen
         missing=missing,
         environment=measured.whole.environment,
     )
+
+
+def _uncertain(chosen: str, found: Sequence[_Method], question: Question, guest: Guest, link: Link) -> Iterator[str]:
+    """A sentence where the replays do not tell the chosen method from the fastest of the others."""
+    times = {
+        one.name: [migration(cost, guest, link, question.downtime_limit_s).total_time_s for cost in one.each]
+        for one in found
+    }
+    ends = {name: values for name, values in times.items() if all(map(math.isfinite, values))}
+    others = [name for name in ends if name != chosen]
+    if chosen in ends and others:
+        other = min(others, key=lambda name: float(np.median(ends[name])))
+        change = judge(METRICS["total_time_s"], {other: (ends[other], ends[chosen])})[other]
+        yield from uncertainty(chosen, other, change)
 
 
 def _methods(measured: Measured) -> tuple[list[_Method], dict[str, str]]:
@@ -98,12 +118,11 @@ def _methods(measured: Measured) -> tuple[list[_Method], dict[str, str]]:
         if not runs:
             missing[name] = next((run.reason or run.status for run in all_runs), "not run")
             continue
-        cost, resampled = _costs(runs, measured)
-        found.append(_Method(name, declared["backend"], declared["level"], runs, cost, resampled))
+        found.append(_Method(name, declared["backend"], declared["level"], runs, *_costs(runs, measured)))
     return found, missing
 
 
-def _costs(runs: Sequence[Run], measured: Measured) -> tuple[Cost, tuple[Cost, ...]]:
+def _costs(runs: Sequence[Run], measured: Measured) -> tuple[Cost, tuple[Cost, ...], tuple[Cost, ...]]:
     share = 1.0 if measured.whole.environment.get("link_counts_headers") else _FRAME_SHARE
     small = [run.ratio * share for run in measured.small.runs if run.method == runs[0].method and run.ratio]
     slow_ratio = small[0] if small else None
@@ -116,7 +135,12 @@ def _costs(runs: Sequence[Run], measured: Measured) -> tuple[Cost, tuple[Cost, .
         return Cost(ratio, rate, slow_ratio, measured.slow_bytes_per_s)
 
     drawn = np.random.default_rng(_SEED).integers(0, len(rates), (_RESAMPLES, len(rates)))
-    return of(tuple(range(len(rates)))), tuple(of(tuple(row)) for row in np.sort(drawn, axis=1).tolist())
+    whole = tuple(range(len(rates)))
+    return (
+        of(whole),
+        tuple(of((one,)) for one in whole),
+        tuple(of(tuple(row)) for row in np.sort(drawn, axis=1).tolist()),
+    )
 
 
 def _advice(one: _Method, none: _Method, question: Question, guest: Guest, link: Link) -> MethodAdvice:

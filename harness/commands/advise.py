@@ -50,7 +50,7 @@ Exit status 0: there is an advice, which may be that the guest does not converge
 @click.option("--downtime-limit", type=DURATION, help="QEMU's downtime-limit [the scenario's, or 300ms].")
 @click.option("--dirty-rate", type=RATE, help="The guest's dirty rate, such as 20MiB/s [the scenario's].")
 @click.option(
-    "--repeats", type=click.IntRange(1, 100), default=3, metavar="N", help="How often each method is replayed [3]."
+    "--repeats", type=click.IntRange(1, 100), default=5, metavar="N", help="How often each method is replayed [5]."
 )
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for page and data [out/advise].")
 @click.option(

@@ -9,6 +9,7 @@ from harness.results.advice import Bandwidth, Estimate, MethodAdvice, Question
 from harness.results.doubt import Doubt
 from harness.results.doubts import FewReplays
 from harness.results.model import Guest
+from harness.results.verdicts import Change
 from harness.units import MIB, format_bandwidth, format_duration
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "qemu_settings",
     "rate_text",
     "time_text",
+    "uncertainty",
 ]
 
 _QEMU_NEAR = 1.10
@@ -201,6 +203,20 @@ def _qemu_level(level: int) -> tuple[str, ...]:
         f"# QEMU 9.0 or later; an older one is started with -global migration.multifd-zstd-level={level} instead",
         f"migrate_set_parameter multifd-zstd-level {level}",
     )
+
+
+def uncertainty(chosen: str, other: str, change: Change) -> Iterator[str]:
+    """Where replays do not tell the chosen method from ``other``, the fastest of the rest; ``change``: of its total times."""
+    if change.word == "same":
+        yield f"{other} takes the same, within {change.smallest:.0%}."
+    elif change.word == "unclear":
+        times = f"{abs(change.ratio - 1):.1%} {'less' if change.ratio < 1 else 'more'}"
+        more = (
+            f": {change.needed} replays of each would probably tell (--repeats {change.needed})"
+            if change.needed
+            else ""
+        )
+        yield f"Not certain: {other} seems to take {times} time than {chosen}, and {change.runs} replays of each cannot tell{more}."
 
 
 def doubts(methods: Sequence[MethodAdvice]) -> Iterator[Doubt]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import advice_samples as samples
@@ -158,3 +159,18 @@ def test_few_replays_are_a_doubt():
     one = tuple(run for run in found.whole.runs if run.repeat == 1)
     found = replace(found, whole=Result(found.whole.scenario, found.whole.environment, one))
     assert any("Only 1 replay" in note for note in samples.advice(found=found).notes)
+
+
+def test_what_so_few_replays_cannot_tell_is_not_certain_and_says_how_many_would():
+    said = samples.advice(100 * MBIT).because
+    (line,) = [sentence for sentence in said if sentence.startswith("Not certain: ")]
+    assert re.fullmatch(
+        r"Not certain: \S+ seems to take [\d.]+% (less|more) time than zstd-3, and 3 replays of each cannot tell: "
+        r"(\d+) replays of each would probably tell \(--repeats \2\)\.",
+        line,
+    )
+
+
+def test_enough_replays_that_lie_apart_leave_no_doubt():
+    found = samples.measured(link=Link(100 * MBIT), spread=0.0001, replays=6)
+    assert not any(sentence.startswith("Not certain") for sentence in samples.advice(100 * MBIT, found).because)
