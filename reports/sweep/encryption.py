@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from harness.results.metrics import METRICS
 from harness.results.result import Result
-from reports.effects import counted_runs, median_of, method_names
+from reports.effects import counted_runs, median_of, method_names, summary_of
 from reports.facts import baseline_name, file_name, link_text, scenario_text
 from reports.numbers import DASH, amount, percent, scaled
 from reports.sweep.article import Article
@@ -25,9 +25,11 @@ _TIME, _CPU, _RATIO, _DATA = (METRICS[key] for key in ("total_time_s", "cpu_tota
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one method, medians: ``plain_`` without TLS, the rest with it. None: not measured. ``was_encrypted``: at all."""
+    """Of one method, medians: ``plain_`` without TLS, the rest with it. None: not measured. ``was_encrypted``: at all.
+    ``is_clear``: the CPU time's intervals do not overlap."""
 
     was_encrypted: bool
+    is_clear: bool
     ratio: float | None
     wire_bytes: float | None
     plain_cpu_s: float | None
@@ -87,8 +89,10 @@ def _group(plain: Result, encrypted: Result) -> Group:
 def _cost(name: str, plain: Result, encrypted: Result) -> Cost:
     runs = counted_runs(encrypted, name)
     shakes = [run.counters[key] for run in runs for key in run.counters if key == "sender_tls_handshake_s"]
+    before, after = summary_of(plain, name, _CPU.key), summary_of(encrypted, name, _CPU.key)
     return Cost(
         not any(doubt.kind == "unencrypted" for run in runs for doubt in run.doubts),
+        before is not None and after is not None and min(before.n, after.n) > 1 and before.ci95[1] < after.ci95[0],
         median_of(encrypted, name, _RATIO.key),
         median_of(encrypted, name, _DATA.key),
         median_of(plain, name, _CPU.key),
@@ -137,13 +141,14 @@ def _sentences(group: Group) -> tuple[str, ...]:
         sent, of_guest = _per_gib(cost)
         if sent is not None and of_guest is not None and cost.plain_time_s and cost.time_s:
             longer = percent((cost.time_s / cost.plain_time_s - 1) * 100)
+            unclear = "" if cost.is_clear else "; but its runs spread as far as that"
             told.append(
                 f"{name}: {amount(of_guest, 2)} s more CPU for each GiB of the guest ({amount(sent, 2)} s for each GiB sent, ratio "
-                f"{scaled(_RATIO, cost.ratio)}), total time {longer}"
+                f"{scaled(_RATIO, cost.ratio)}), total time {longer}{unclear}"
             )
     plain = [name for name, cost in group.costs.items() if not cost.was_encrypted]
     return (
-        *([f"TLS, medians, CPU of both sides: {'; '.join(told)}."] if told else ["No method has figures both ways."]),
+        *([f"TLS, medians, CPU of both sides: {'. '.join(told)}."] if told else ["No method has figures both ways."]),
         *(
             ["What is compressed first leaves less to be encrypted: a GiB of the guest then costs 1 / ratio."]
             if told

@@ -26,11 +26,11 @@ def run(method: str, cpu_s: float, *, tls: bool) -> Run:
 
 def result(*, tls: bool, seed: int = 1) -> Result:
     methods = [{"name": name, "engine": "qemu", "baseline": name == "none"} for name in CPU_S]
-    runs = tuple(run(name, pair[tls], tls=tls) for name, pair in CPU_S.items())
+    runs = tuple(run(name, pair[tls] + off, tls=tls) for name, pair in CPU_S.items() for off in (-0.2, 0.0, 0.2))
     summary = {
         one.method: {
             "total_time_s": MetricSummary(one.total_time_s, (8.0, 9.0), 1),
-            "cpu_total_s": MetricSummary(one.cpu_s.sender, (1.0, 9.0), 1),
+            "cpu_total_s": MetricSummary(one.cpu_s.sender, (one.cpu_s.sender - 0.2, one.cpu_s.sender + 0.2), 1),
             "ratio": MetricSummary(one.ratio, (1.0, 4.0), 1),
             "wire_bytes": MetricSummary(one.wire_bytes, (1.0, GIB), 1),
         }
@@ -74,6 +74,8 @@ def test_what_was_compressed_costs_one_by_the_ratio_for_each_gib_of_the_guest():
     assert (
         "zstd: 0.25 s more CPU for each GiB of the guest (1.00 s for each GiB sent, ratio 4.00), total time +12" in said
     )
+    assert said.endswith("but its runs spread as far as that.")
+    assert said.count("but its runs spread") == 1  # none's do not
 
 
 def test_what_cannot_be_encrypted_has_no_figures_of_it_and_is_named():
