@@ -21,7 +21,17 @@ from markupsafe import Markup
 from harness.results.saving import save_whole
 from reports.drawing.bundle import javascript
 
-__all__ = ["Download", "download", "page_script", "render", "script_json", "write_whole"]
+__all__ = [
+    "Download",
+    "Place",
+    "download",
+    "page_script",
+    "render",
+    "script_json",
+    "site_script",
+    "style",
+    "write_whole",
+]
 
 _PLAIN_JSON_BYTES = 1_000_000  # above, the download is gzipped: browsers refuse data: links of more than about 2 MB
 
@@ -32,6 +42,17 @@ class Download:
 
     name: str
     href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page is that shares its style and scripts with others. ``root``: the way up; the rest as seen from there."""
+
+    root: str
+    style: str
+    charts: str
+    script: str
+    history: str = ""
 
 
 def script_json(value: object) -> Markup:
@@ -68,9 +89,23 @@ def _source(name: str) -> str:
     return loader.get_source(_templates(), name)[0]
 
 
-def _policy(script: str | None) -> str:
-    """Nothing from anywhere; the script only with this hash. Vega compiles its expressions, hence ``unsafe-eval``."""
+def site_script() -> str:
+    """What a site's index does without a server: search and filters."""
+    return _source("site.js")
+
+
+def style() -> str:
+    """The pages' one style sheet."""
+    return _source("style.css")
+
+
+def _policy(script: str | None, place: Place | None, *, interactive: bool) -> str:
+    """Nothing from anywhere; the script only with this hash, or the site's. Vega compiles its expressions: ``unsafe-eval``."""
     allowed = "'none'"
+    if place is not None:
+        vega = " 'unsafe-eval'" if interactive else ""
+        rest = "style-src 'self' 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+        return f"default-src 'none'; script-src 'self'{vega}; {rest}"
     if script is not None:
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         allowed = f"'sha256-{digest}' 'unsafe-eval'"
@@ -78,16 +113,21 @@ def _policy(script: str | None) -> str:
     return f"default-src 'none'; script-src {allowed}; {rest}"
 
 
-def render(template: str, *, interactive: bool = False, **values: Any) -> str:  # noqa: ANN401 - a template's own values
-    """A page from one of our templates, with style and content policy; ``interactive``: with the script that draws charts."""
-    script = page_script() if interactive else None
+def render(template: str, *, interactive: bool = False, place: Place | None = None, **values: Any) -> str:  # noqa: ANN401 - a template's own values
+    """A page from one of our templates, with style and content policy; ``interactive``: with the script that draws charts.
+
+    ``place``: it shares them with the other pages of a site; None: they are inside it.
+    """
+    script = page_script() if interactive and place is None else None
     return (
         _templates()
         .get_template(template)
         .render(
-            style=Markup(_source("style.css")),  # noqa: S704 - our own file
+            style=Markup(style()),  # noqa: S704 - our own file
             script=None if script is None else Markup(script),  # noqa: S704 - our own, bundled
-            policy=_policy(script),
+            policy=_policy(script, place, interactive=interactive),
+            place=place,
+            interactive=interactive,
             **values,
         )
     )

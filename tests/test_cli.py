@@ -146,10 +146,10 @@ def test_report_takes_folders_of_results(capsys, tmp_path):
         save_result(small_result(small_run("original"), name=name), tmp_path / "bench" / name / "result.json")
     assert cli.main(["report", str(tmp_path / "bench"), "--out", str(tmp_path / "site")]) == 0
     assert f"index: {tmp_path / 'site' / 'index.html'}" in capsys.readouterr().out
-    assert (tmp_path / "site" / "two" / "report.html").is_file()
+    assert len(list((tmp_path / "site" / "runs").glob("*/index.html"))) == 2
     file = tmp_path / "bench" / "one" / "result.json"
     assert cli.main(["report", str(file), "--out", str(tmp_path / "other")]) == 0
-    assert (tmp_path / "other" / "one" / "report.html").is_file()
+    assert len(list((tmp_path / "other" / "runs").glob("*/index.html"))) == 1
 
 
 @pytest.mark.parametrize("text", [None, "{}", '{"schema": 1', "[1]"], ids=["missing", "empty", "cut", "list"])

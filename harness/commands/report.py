@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from harness.terminal import one_line
+from harness.terminal import one_line, tell
 
 __all__ = ["command"]
 
@@ -37,10 +37,14 @@ def command(*, folders: tuple[Path, ...], out: Path) -> None:
     from reports.terminal.matrix import print_matrices
 
     files = [file for folder in folders for file in _result_files(folder, out)]
-    results = [(file.absolute().parent.name, load_result(file)) for file in files]
-    write_site(results, out)
-    print_matrices(make_console(), [result for _, result in results])
-    click.echo(one_line(f"index: {out / 'index.html'}"))
+    written = write_site(files, out)
+    print_matrices(make_console(), [load_result(file) for file in written.newest])
+    for problem in written.problems:
+        tell(f"pageferry: {problem}")
+    counts = f"{written.results} results, {written.built} of {written.pages} files built"
+    click.echo(one_line(f"index: {out / 'index.html'} ({counts})"))
+    if written.problems:
+        click.get_current_context().exit(1)
 
 
 def _result_files(path: Path, site: Path) -> Iterator[Path]:

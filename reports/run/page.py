@@ -2,32 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from harness.results.result import Result
 from reports import html
+from reports.numbers import DASH
 from reports.run import view
-from reports.run.charts.build import build
+from reports.run.charts.build import Charts, build
 from reports.run.comparison import Comparison
+from reports.run.details import MethodRuns
 
-__all__ = ["render_comparison", "render_report", "write_comparison", "write_report"]
+__all__ = ["render_comparison", "render_in_site", "render_report", "write_comparison", "write_report"]
 
 _RESULT: TypeAdapter[Result] = TypeAdapter(Result)
+_ALWAYS = 2  # columns: the run, and its status
+_NOT_DRAWN = (
+    "A site draws the charts of the newest result of each kind. `pageferry report` on this one's folder draws its."
+)
 
 
 def render_report(result: Result) -> str:
     """One result's page."""
-    drawn = build(result)
+    return _render(result, build(result), html.download("result.json", _RESULT.dump_json(result)), None)
+
+
+def render_in_site(result: Result, place: html.Place, download: html.Download, *, charts: bool) -> str:
+    """The same as a page of a site, which has its style, its scripts and the raw data once; ``charts``: with them."""
+    return _render(result, build(result) if charts else Charts((), (_NOT_DRAWN,)), download, place, lean=not charts)
+
+
+def _render(
+    result: Result, drawn: Charts, download: html.Download, place: html.Place | None, *, lean: bool = False
+) -> str:
+    """``lean``: without columns that hold nothing, and what result.json alone says of each run; they are the most of a page."""
+    shown = view.page(result)
     return html.render(
         "report.html",
         interactive=bool(drawn.shown),
-        page=view.page(result),
+        place=place,
+        page=replace(shown, runs=tuple(map(_lean, shown.runs))) if lean else shown,
         charts=drawn.shown,
         omitted=drawn.omitted,
-        download=html.download("result.json", _RESULT.dump_json(result)),
+        download=download,
     )
+
+
+def _lean(group: MethodRuns) -> MethodRuns:
+    columns = list(zip(*group.table.rows, strict=True))
+    kept = [index for index, cells in enumerate(columns) if index < _ALWAYS or any(cell != DASH for cell in cells)]
+    table = replace(
+        group.table,
+        headings=tuple(group.table.headings[index] for index in kept),
+        rows=tuple(tuple(row[index] for index in kept) for row in group.table.rows),
+    )
+    runs = tuple(replace(run, counters=(), verification=(), samples="") for run in group.runs)
+    return replace(group, table=table, runs=runs)
 
 
 def render_comparison(compared: Comparison) -> str:

@@ -7,6 +7,7 @@ import pytest
 import rendered
 import report_samples as samples
 from browser_page import PHONE, WIDE, Opened
+from site_samples import saved
 
 from reports.site import page as site
 
@@ -21,8 +22,13 @@ def folder(tmp_path_factory):
     for name, text in (pages | {"compare": rendered.comparison(), "advice": rendered.advice()}).items():
         (out / f"{name}.html").write_text(text, encoding="utf-8")
     links = [(f"link {n}", frontier_samples.convergence(bandwidth)) for n, bandwidth in enumerate((37_500_000, None))]
-    site.write_site(links, out / "links")
-    site.write_site([("a", samples.one_method()), ("b", samples.empty())], out / "site")
+    site.write_index(dict(links), out / "links")
+    totals = [1.0, 1.01, 0.99, 1.0, 1.01, 0.99, 1.0, 1.1, 1.11, 1.1]
+    nights = [saved(out / "in", night=night, total_s=total_s) for night, total_s in enumerate(totals, 1)]
+    site.write_site([*nights, saved(out / "in", night=10, name="other")], out / "site")
+    for made, name in (("history/*.html", "history/one.html"), ("runs/*01T*/index.html", "runs/one/index.html")):
+        (out / "site" / name).parent.mkdir(exist_ok=True)
+        (out / "site" / name).symlink_to(next((out / "site").glob(made)))
     return out
 
 
@@ -41,6 +47,8 @@ def folder(tmp_path_factory):
         "compare.html",
         "advice.html",
         "site/index.html",
+        "site/history/one.html",
+        "site/runs/one/index.html",
     ],
 )
 def test_pages_ask_for_nothing_complain_of_nothing_and_do_not_scroll_sideways(visit, name):
@@ -216,3 +224,17 @@ def test_no_text_of_a_chart_reaches_out_of_its_frame(visit, size):
     }).map((text) => text.textContent)
     """
     assert opened.page.evaluate(out) == []
+
+
+def test_a_site_is_searched_without_a_server_and_read_without_a_script(visit):
+    page = visit("site/index.html").page
+    rows = page.locator("#every tbody tr")
+    page.fill("[name=words]", "other")
+    assert [row.is_visible() for row in rows.all()].count(True) == 1
+    assert page.locator(".filters output").text_content() == "1 of 11"
+    page.reload()  # what was asked for is in the address
+    assert [row.is_visible() for row in rows.all()].count(True) == 1
+    without = visit("site/index.html", java_script_enabled=False)
+    assert without.visible("#every tbody tr") == 11
+    assert without.visible(".filters") == 0
+    assert "total time +10" in without.page.locator("#regressions").text_content()

@@ -7,6 +7,7 @@ import pytest
 import rendered
 import report_samples as samples
 from parsed_page import VOID
+from site_samples import saved
 
 from reports.site import page as site
 
@@ -55,8 +56,10 @@ def pages(tmp_path_factory):
     found |= {"compare": rendered.comparison(), "certificates": rendered.certificates("passing", "failing")}
     out = tmp_path_factory.mktemp("pages")
     links = [(f"link {n}", frontier_samples.convergence(rate)) for n, rate in enumerate((37_500_000, None))]
-    site.write_site([("a", samples.one_method()), *links], out)
-    return found | {"advice": rendered.advice(), "index": (out / "index.html").read_text()}
+    site.write_index({"a": samples.one_method(), **dict(links)}, out)
+    found |= {"advice": rendered.advice(), "campaign": (out / "index.html").read_text()}
+    site.write_site([saved(out / "in", night=night) for night in (1, 2)], out / "site")
+    return found | {str(path): path.read_text() for path in (out / "site").rglob("*.html")}
 
 
 def test_no_two_texts_become_one_word(pages):

@@ -140,7 +140,7 @@ def test_the_chart_shows_every_attempt_and_one_large_mark_for_each_frontier():
 
 
 def test_an_index_of_several_links_has_the_frontiers_across_them(tmp_path):
-    site.write_site([("slow", SLOW), ("fast", BASE)], tmp_path)
+    site.write_index({"slow": SLOW, "fast": BASE}, tmp_path)
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     found = re.findall(r'<figure class="chart" id="chart-([^"]+)"', text)
     assert found == ["dirty-rate-by-link", "downtime-limit-by-link", "downtime-by-link"]
@@ -162,7 +162,7 @@ def test_a_method_has_one_colour_in_every_chart_across_links():
 
 
 def test_one_link_alone_has_no_chart_across_links(tmp_path):
-    site.write_site([("fast", BASE), ("other", report_samples.empty())], tmp_path)
+    site.write_index({"fast": BASE, "other": report_samples.empty()}, tmp_path)
     assert "<figure" not in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 

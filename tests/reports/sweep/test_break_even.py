@@ -9,7 +9,7 @@ from small_results import repeated
 
 from harness.results.model import Cost, Link
 from harness.results.result import CpuSeconds, Result, Run
-from reports.site.page import write_site
+from reports.site.page import write_index
 from reports.sweep.break_even import groups
 from reports.sweep.break_even_article import article
 from reports.sweep.charts.break_even import chart
@@ -146,12 +146,12 @@ def test_the_section_says_how_far_the_model_is_off():
 
 
 def test_the_index_of_a_sweep_has_the_section_and_others_have_not(tmp_path):
-    write_site([(result.scenario["name"], result) for result in grid()], tmp_path / "sweep")
+    write_index({result.scenario["name"]: result for result in grid()}, tmp_path / "sweep")
     page = (tmp_path / "sweep" / "index.html").read_text()
     assert "Where compression stops paying" in page
     assert 'id="chart-break-even-1"' in page
     assert "<script>" in page
-    write_site([("a", cell(300))], tmp_path / "single")
+    write_index({"a": cell(300)}, tmp_path / "single")
     single = (tmp_path / "single" / "index.html").read_text()
     assert "Where compression stops paying" not in single
     assert "<script" not in single

@@ -7,7 +7,7 @@ from small_results import repeated
 
 from harness.results.result import Result
 from reports.facts import link_text
-from reports.site.page import write_site
+from reports.site.page import write_index
 from reports.sweep.charts.distance import chart
 from reports.sweep.distance import article, groups
 
@@ -67,7 +67,7 @@ def test_an_index_shows_a_chart_and_a_table_for_each_link(tmp_path):
         for rate in (12_500_000, 125_000_000)
         for delay in (0.005, 0.05)
     ]
-    write_site([(str(number), cell) for number, cell in enumerate(cells)], tmp_path)
+    write_index({str(number): cell for number, cell in enumerate(cells)}, tmp_path)
     page = (tmp_path / "index.html").read_text()
     for word in ("What distance costs", "Total time by round trip: 100 Mbit/s", "Total time by round trip: 1 Gbit/s"):
         assert word in page

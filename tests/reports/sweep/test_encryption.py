@@ -6,7 +6,7 @@ import pytest
 
 from harness.results.doubts import Unencrypted
 from harness.results.result import CpuSeconds, MetricSummary, Result, Run
-from reports.site.page import write_site
+from reports.site.page import write_index
 from reports.sweep.charts.encryption import chart
 from reports.sweep.encryption import article, groups
 
@@ -102,7 +102,7 @@ def test_an_index_shows_a_chart_and_a_table(tmp_path):
     cells = [result(tls=False), result(tls=True)]
     (group,) = groups(cells)
     assert chart(1, group).svg
-    write_site([(str(number), cell) for number, cell in enumerate(cells)], tmp_path)
+    write_index({str(number): cell for number, cell in enumerate(cells)}, tmp_path)
     page = (tmp_path / "index.html").read_text()
     for word in ("What encrypting costs", "CPU time with and without TLS", 'id="chart-encryption-1"'):
         assert word in page

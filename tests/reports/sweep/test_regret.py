@@ -6,7 +6,7 @@ import pytest
 from small_results import repeated
 
 from harness.results.result import Result, Run
-from reports.site.page import write_site
+from reports.site.page import write_index
 from reports.sweep.charts.regret import chart
 from reports.sweep.regret import article, regrets
 
@@ -91,8 +91,8 @@ def test_every_method_of_every_cell_is_drawn_and_auto_with_its_interval():
 
 
 def test_an_index_shows_it_where_there_is_something_to_compare(tmp_path):
-    write_site([("one", result(none=4.0, zstd=1.0, auto=1.2))], tmp_path / "with")
-    write_site([("one", result(none=4.0, zstd=1.0))], tmp_path / "without")
+    write_index({"one": result(none=4.0, zstd=1.0, auto=1.2)}, tmp_path / "with")
+    write_index({"one": result(none=4.0, zstd=1.0)}, tmp_path / "without")
     title = "auto beside the best fixed choice"
     assert title in (tmp_path / "with" / "index.html").read_text()
     assert title not in (tmp_path / "without" / "index.html").read_text()

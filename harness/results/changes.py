@@ -1,0 +1,109 @@
+"""Where a series of figures, one a night, went over to another level, and stayed there. Pure: numbers in, numbers out.
+
+Least squares on logarithms finds the best cut into levels of three nights or more, by optimal partitioning (Jackson et al. 2005,
+doi:10.1109/LSP.2001.838216, which PELT speeds up); a level then stays apart from the one before it only if a two-sample t-test,
+multiplied by the number of places where the cut could have been, says so, and if it is another by as much as matters. One odd
+night is held to three standard deviations before, so that it is no level.
+
+``ruptures`` has no wheel for Python 3.14, and apache-otava brings fifteen packages of fixed versions; and neither tells how sure
+it is of a change with so few nights behind it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+__all__ = ["LEAST_NIGHTS", "LEAST_SHIFT", "Change", "changes"]
+
+LEAST_NIGHTS = 8
+"""Fewer tell too little of their spread."""
+LEAST_SHIFT = 0.02
+"""A smaller one does not matter."""
+
+_SHORTEST = 3
+_SURE = 1e-3
+"""Of the adjusted p. tests/benchmarks/history.py has what it comes to: the false changes, and what is found how soon."""
+_PENALTY = 8.0
+"""For a level more, in squares of the spread: candidates only."""
+_MOST_ODD = 3.0
+_LEAST_SPREAD = 1e-3
+
+_Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """``at``: where the new level begins. ``shift``: by which share its median is higher. ``p_value``: adjusted."""
+
+    at: int
+    shift: float
+    p_value: float
+
+
+def changes(figures: Sequence[float], least_shift: float = LEAST_SHIFT) -> tuple[Change, ...]:
+    """Of positive ``figures`` in their order; none where they are fewer than ``LEAST_NIGHTS``."""
+    if len(figures) < LEAST_NIGHTS or min(figures) <= 0:
+        return ()
+    raw = np.log(np.asarray(figures, dtype=float))
+    tame = _tamed(raw)
+    cuts = [0, *_candidates(tame), len(raw)]
+    while len(cuts) > 2:
+        found = [_change(raw, tame, cuts[index - 1 : index + 2]) for index in range(1, len(cuts) - 1)]
+        matter = [abs(level) >= np.log1p(least_shift) for _, level in found]
+        weakest = max(range(len(found)), key=lambda index: (not matter[index], found[index][0].p_value))
+        if found[weakest][0].p_value < _SURE and matter[weakest]:
+            return tuple(change for change, _ in found)
+        del cuts[weakest + 1]
+    return ()
+
+
+def _spread(logs: _Array) -> float:
+    """The standard deviation within a level, by what each differs from the one before: levels leave it alone."""
+    steps = np.abs(np.diff(logs))
+    return max(float(np.median(steps)) * 1.4826 / math.sqrt(2), _LEAST_SPREAD)
+
+
+def _tamed(logs: _Array) -> _Array:
+    """With each no further from the median of the five nights around it than is odd."""
+    medians = np.median(np.lib.stride_tricks.sliding_window_view(logs, 5), axis=1)
+    middle = medians[np.clip(np.arange(len(logs)) - 2, 0, len(medians) - 1)]
+    most = _MOST_ODD * _spread(logs)
+    return np.clip(logs, middle - most, middle + most)
+
+
+def _candidates(logs: _Array) -> list[int]:
+    """Where the cheapest cut into levels has its ends."""
+    count = len(logs)
+    sums, squares = (np.concatenate([[0.0], np.cumsum(each)]) for each in (logs, logs**2))
+    penalty = _PENALTY * _spread(logs) ** 2
+    best, before = np.full(count + 1, np.inf), [0] * (count + 1)
+    best[0] = -penalty
+    for end in range(_SHORTEST, count + 1):
+        starts = np.arange(end - _SHORTEST + 1)
+        cost = squares[end] - squares[starts] - (sums[end] - sums[starts]) ** 2 / (end - starts)
+        total = best[starts] + cost + penalty
+        before[end] = int(np.argmin(total))
+        best[end] = total[before[end]]
+    cuts, end = [], before[count]
+    while end:
+        cuts.append(end)
+        end = before[end]
+    return cuts[::-1]
+
+
+def _change(raw: _Array, tame: _Array, ends: Sequence[int]) -> tuple[Change, float]:
+    """Between the levels on both sides of ``ends[1]``, and by how much the tame figures' logarithms differ."""
+    begin, at, end = ends
+    old, new = tame[begin:at], tame[at:end]
+    freedom, apart = end - begin - 2, float(new.mean() - old.mean())
+    within = float(((old - old.mean()) ** 2).sum() + ((new - new.mean()) ** 2).sum()) / freedom
+    error = math.sqrt(max(within, _LEAST_SPREAD**2) * (1 / len(old) + 1 / len(new)))
+    p_value = 2 * float(special.stdtr(freedom, -abs(apart) / error)) * (end - begin - 1)
+    shift = math.expm1(float(np.median(raw[at:end]) - np.median(raw[begin:at])))
+    return Change(at, shift, min(1.0, p_value)), apart
