@@ -11,7 +11,7 @@ from harness.results.metrics import METRICS, Metric
 from reports.numbers import percent, scaled
 from reports.site.rows import Figure, Row
 
-__all__ = ["Experiment", "Series", "Shift", "experiments", "shift_text"]
+__all__ = ["Experiment", "Series", "Shift", "experiments", "newest_of_each", "shift_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,14 @@ def experiments(rows: Sequence[Row]) -> tuple[Experiment, ...]:
     for row in rows:
         by_key.setdefault(row.experiment, []).append(row)
     return tuple(Experiment(key, tuple(each), tuple(_series(each[::-1]))) for key, each in by_key.items())
+
+
+def newest_of_each(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Of each experiment and set of methods: a matrix has cells of one experiment that were run apart. ``rows``: newest first."""
+    found: dict[tuple[str, tuple[str, ...]], Row] = {}
+    for row in rows:
+        found.setdefault((row.experiment, tuple(sorted(row.methods))), row)
+    return tuple(found.values())
 
 
 def _series(rows: Sequence[Row]) -> Iterator[Series]:

@@ -6,7 +6,7 @@ import functools
 import gzip
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from reports.run import page, view
 from reports.site import charts, feed, folder
 from reports.site import view as site_view
 from reports.site.gather import Source, gather
-from reports.site.history import Experiment, Series, experiments
+from reports.site.history import Experiment, Series, experiments, newest_of_each
 from reports.site.rows import Row
 from reports.sweep.page import across, sections
 
@@ -102,6 +102,7 @@ class _Site:
         self._sources, self._problems = sources, problems
         self._rows = [each.row for each in sources]
         self._experiments = experiments(self._rows)
+        self._newest = newest_of_each(self._rows)
         self._runs = _names(row.run_id for row in self._rows)
         self._by_run: dict[str, list[Source]] = {}
         for each in sources:
@@ -113,13 +114,13 @@ class _Site:
 
     def newest(self) -> tuple[Path, ...]:
         """The file of the newest result of each kind."""
-        digests = [each.newest.digest for each in self._experiments]
+        digests = [row.digest for row in self._newest]
         return tuple(each.file for each in self._sources if each.row.digest in digests)
 
     def pages(self) -> dict[str, folder.Page]:
         """By their files."""
         pages = {self._assets[name]: folder.Page(name, text.encode) for name, text in _assets().items()}
-        newest = {each.newest.digest for each in self._experiments}
+        newest = {row.digest for row in self._newest}
         for each in self._sources:
             where, drawn = self._folder(each.row), each.row.digest in newest
             key = f"{_made_by()} {each.row.digest} {drawn}"
@@ -128,10 +129,17 @@ class _Site:
         for run_id, own in self._by_run.items():
             if len(own) > 1:
                 key = f"{_made_by()} {_digest(' '.join(each.row.digest for each in own))}"
-                pages[f"{self._run(run_id)}/index.html"] = folder.Page(key, functools.partial(self._of_run, own))
+                pages[f"{self._run(run_id)}/index.html"] = folder.Page(
+                    key,
+                    functools.partial(self._together, own, lambda row: f"{Path(self._folder(row)).name}/index.html", 2),
+                )
         for experiment in self._experiments:
             key = f"{_made_by()} {_digest(' '.join(row.digest for row in experiment.rows))}"
             pages[f"history/{experiment.key}.html"] = folder.Page(key, functools.partial(self._history, experiment))
+        if len(newest) > 1:
+            own = [each for each in self._sources if each.row.digest in newest]
+            key = f"{_made_by()} {_digest(' '.join(each.row.digest for each in own))}"
+            pages["newest.html"] = folder.Page(key, functools.partial(self._together, own, self._page_of, 0))
         texts = {
             "history.csv": feed.history_csv(self._experiments),
             "history.json": feed.history_json(self._experiments),
@@ -163,14 +171,18 @@ class _Site:
             load_result(source.file), self._place(depth, source.row), download, charts=drawn
         ).encode()
 
-    def _of_run(self, own: Sequence[Source]) -> bytes:
+    def _together(self, own: Sequence[Source], page_of: Callable[[Row], str], depth: int) -> bytes:
+        """What results say beside each other, and a card of each; ``page_of``: as seen from there."""
         results = [load_result(each.file) for each in own]
-        folders = [Path(self._folder(each.row)).name for each in own]
         cards = [
-            Entry(view.card(each.row.name, result), f"{name}/index.html", f"{name}/result.json.gz")
-            for each, result, name in zip(own, results, folders, strict=True)
+            Entry(
+                view.card(each.row.name, result),
+                page_of(each.row),
+                page_of(each.row).replace("index.html", "result.json.gz"),
+            )
+            for each, result in zip(own, results, strict=True)
         ]
-        return _campaign(results, cards, self._place(2)).encode()
+        return _campaign(results, cards, self._place(depth)).encode()
 
     def _history(self, experiment: Experiment) -> bytes:
         baseline = baseline_name(load_result(next(s.file for s in self._sources if s.row is experiment.newest)))

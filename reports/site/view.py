@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.results.changes import LEAST_NIGHTS, LEAST_SHIFT
 from reports.numbers import amount, interval_text, percent, plural, scaled
-from reports.site.history import Experiment, Series, Shift, shift_text
+from reports.site.history import Experiment, Series, Shift, newest_of_each, shift_text
 from reports.site.rows import Row
 from reports.table import Table
 
@@ -68,10 +68,11 @@ def index(
     campaign_of: Callable[[Row], str],
 ) -> IndexView:
     """``rows``: newest first; ``campaign_of``: empty where a run has but one result."""
-    newest = sorted(found, key=lambda each: _ORDER.index(each.newest.state))
+    newest = sorted(newest_of_each(rows), key=lambda row: _ORDER.index(row.state))
+    counted = {each.key: plural(len(each.rows), "result") for each in found}
     shifts = [(e, s, shift) for e in found for s in e.series for shift in s.shifts]
     shifts.sort(key=lambda each: each[2].row.started, reverse=True)
-    failed = [each.newest for each in newest if each.newest.state == "failed"]
+    failed = [row for row in newest if row.state == "failed"]
     runs = len({row.run_id for row in rows})
     counts = [
         f"{plural(len(rows), 'result')} of {plural(runs, 'run')}",
@@ -89,9 +90,7 @@ def index(
         no_regressions="None was found."
         if long_enough
         else f"Nothing is said with fewer than {LEAST_NIGHTS} results of a kind.",
-        newest=tuple(
-            (e.newest, page_of(e.newest), f"history/{e.key}.html", plural(len(e.rows), "result")) for e in newest
-        ),
+        newest=tuple((row, page_of(row), f"history/{row.experiment}.html", counted[row.experiment]) for row in newest),
         filters=tuple(_filters(rows)),
         rows=tuple((row, page_of(row), campaign_of(row)) for row in rows),
     )

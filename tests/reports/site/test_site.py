@@ -10,12 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import matrix_samples
 import pytest
 import report_samples as samples
 from site_samples import saved
 from small_results import small_result, small_run
 
 from harness.errors import ResultError, UserError
+from harness.results.identity import Identity
 from harness.results.result import load_result, save_result
 from reports.drawing.chart import Chart
 from reports.run.charts.build import Charts
@@ -42,7 +44,7 @@ def test_every_link_of_a_site_leads_somewhere_in_it(tmp_path):
         [saved(tmp_path, night=1), saved(tmp_path, night=2), saved(tmp_path, night=2, name="other")], tmp_path / "out"
     )
     pages = list((tmp_path / "out").rglob("*.html"))
-    assert len(pages) == 1 + 3 + 1 + 2, "index, results, the run of two, histories"
+    assert len(pages) == 1 + 3 + 1 + 2 + 1, "index, results, the run of two, histories, the newest beside each other"
     for file in pages:
         for link in links(file):
             target = (file.parent / link).resolve()
@@ -88,6 +90,22 @@ def test_a_planted_regression_is_on_the_index_in_the_feed_and_for_programs(tmp_p
     }  # fmt: skip
     told = json.loads((tmp_path / "out" / "history.json").read_text())
     assert [len(each["changes"]) for each in told["series"] if each["metric"] == "total_time_s"] == [1, 1]
+
+
+def test_cells_that_were_run_apart_stand_in_one_matrix(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "reports.sweep.charts.matrix.chart", lambda *_: Chart("m", "t", "c", {}, "<svg></svg>", "charts")
+    )
+    files = []
+    for number, cell in enumerate(matrix_samples.cells(), 1):
+        stamp = f"2026-01-{number:02d}T020000Z-000000"
+        told = Identity(stamp, f"2026-01-{number:02d}T02:00:00+00:00", "ada", "0" * 16, "0.1.0")
+        files.append(tmp_path / str(number) / "result.json")
+        save_result(replace(cell, identity=told), files[-1])
+    assert len(write_site(files, tmp_path / "out").newest) == 5
+    text = (tmp_path / "out" / "newest.html").read_text()
+    assert all(f">{name}<" in text for name in ("zlib-1", "zstd-1", "lz4-0", "qatzip-1"))
+    assert "no such card here" in text
 
 
 def test_only_what_changed_is_built(tmp_path):
