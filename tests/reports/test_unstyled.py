@@ -83,6 +83,6 @@ def test_a_page_under_a_policy_of_no_style_keeps_a_value_and_its_interval_apart(
     row = page.locator("table.verdict tbody tr", has_text="zstd-1").first
     shown = [" ".join(text.split()) for text in row.locator("th, td").all_inner_texts()]
     assert shown[0].startswith("zstd-1 (fastest): pageferry, zstd level 1")
-    assert shown[1:3] == ["1 252, \u221256 % (1 248 to 1 280)", "175, \u221237 % (169 to 180)"]
+    assert shown[1:3] == ["1 251, \u221256 % (better) (1 244 to 1 280)", "175, \u221236 % (better) (169 to 180)"]
     assert page.locator("figure.chart svg").first.is_visible()
     page.close()
