@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,42 @@ def test_memory_that_is_not_there_is_told_with_a_remedy(backend, monkeypatch, me
 def test_the_largest_batch_is_restored(backend):
     data = sample("heap", MAX_BATCH_BYTES)
     assert backend().decompress(backend().compress(data), len(data)) == data
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_the_cpu_time_of_its_own_threads_is_known_and_nobody_elses(backend, opened):
+    name = Path("/proc/thread-self/comm").read_text()
+    end = threading.Event()
+    other = threading.Thread(target=end.wait)
+    one = backend(window="8MiB")
+    one.threads = 3
+    if opened:
+        one.open()
+    other.start()
+    before_s = one.threads_cpu_s
+    for seed in range(4):
+        one.hold(sample("heap", 2 * MIB, seed))
+    one.compress(b"end")
+    assert len(one._workers) == 3
+    assert other.native_id not in one._workers
+    assert 0 < one.threads_cpu_s - before_s < 60
+    assert Path("/proc/thread-self/comm").read_text() == name
+    end.set()
+    other.join()
+    one.close()
+    assert one.threads_cpu_s == 0
+
+
+def test_alone_it_has_no_threads(backend):
+    one = backend(window="1MiB")
+    one.compress(sample("heap", 2 * MIB))
+    assert (one._workers, one.threads_cpu_s) == ((), 0)
+
+
+def test_more_threads_write_the_same_stream_whoever_is_ready_first(backend):
+    streams = []
+    for _ in range(3):
+        one = backend(window="8MiB")
+        one.threads = 2
+        streams.append(b"".join([*(one.hold(sample("heap", MIB, seed)) for seed in range(6)), one.compress(b"end")]))
+    assert len(set(streams)) == 1
