@@ -18,21 +18,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from unittest.mock import patch
 
 import sample_streams
 from frames import kind_of
 from mutations import Mutator
 from pairs import Half
-from peers import SHUT, listening, play_receiver, record_sender, sender_to
+from peers import SHUT, listening, play_receiver, record_holding_sender, record_sender, sender_to
 
 from harness.errors import PageferryError
-from harness.migrator.carry import serial
 from harness.migrator.config import ReceiveConfig
 from harness.migrator.receiver import run_receiver
 from harness.migrator.transport.tls_files import context_of
-from harness.wire.pair.frame import HEADER_BYTES, Kind, decode_header
-from harness.wire.pair.messages import Layout
+from harness.wire.pair.frame import HEADER_BYTES, Kind
 
 PATIENCE_S = 5.0
 _BUSY = b"another sender is being served"
@@ -64,7 +61,7 @@ class Fuzzer:
         self._rewritten = sample_streams.rewritten_stream(random.Random(2), 24, 4, 64)
         self._sessions = [
             (self._data, record_sender(self._made("a"), self._data, "zlib", batch_bytes=16 << 10)),
-            (self._data, self._held()),
+            (self._data, record_holding_sender(self._made("b"), self._data)),
             (
                 self._rewritten,
                 record_sender(self._made("c"), self._rewritten, "zstd", batch_bytes=16 << 10),
@@ -79,16 +76,6 @@ class Fuzzer:
     def said(self) -> list[str]:
         """By the receiver of the last sessions."""
         return self._receiver.said
-
-    def _held(self) -> list[bytes]:
-        """Of a codec with history, which waits long enough to hold batches on a busy machine too."""
-        with patch.object(serial, "_LINGER_S", 0.2):
-            frames = record_sender(
-                self._made("b"), self._data, "zstd-long", batch_bytes=32 << 10, options={"window": "1MiB"}
-            )
-        layouts = {decode_header(frame[:HEADER_BYTES], 0).layout for frame in frames if kind_of(frame) is Kind.BATCH}
-        assert Layout.HELD in layouts
-        return frames
 
     def close(self) -> None:
         """End what waits for another session."""

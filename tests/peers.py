@@ -10,22 +10,26 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from frames import read, split_frames, whole
+from frames import kind_of, read, split_frames, whole
 from pairs import Half
 from sample_reports import received
 
+from harness.migrator.carry import serial
 from harness.migrator.config import ReceiveConfig, SendConfig
 from harness.migrator.document import to_document
 from harness.migrator.receiver import run_receiver
 from harness.migrator.sender import run_sender
 from harness.wire.pair.forms import Message
+from harness.wire.pair.frame import HEADER_BYTES, Kind, decode_header
 from harness.wire.pair.messages import (
     Ack,
     Batch,
     Done,
     End,
     Hello,
+    Layout,
     Prepare,
     Prepared,
     Probe,
@@ -122,6 +126,15 @@ def sender_to(
 def record_sender(folder: Path, data: bytes, backend: str, **send: Any) -> list[bytes]:
     """Every frame of a real sender that carries ``data`` to a real receiver."""
     return list(split_frames(captured(folder, data, backend, **send)))
+
+
+def record_holding_sender(folder: Path, data: bytes) -> list[bytes]:
+    """Likewise, of a codec with history, which waits long enough to hold batches on a busy machine too."""
+    with patch.object(serial, "_LINGER_S", 0.2):
+        frames = record_sender(folder, data, "zstd-long", batch_bytes=32 << 10, options={"window": "1MiB"})
+    layouts = {decode_header(frame[:HEADER_BYTES], 0).layout for frame in frames if kind_of(frame) is Kind.BATCH}
+    assert Layout.HELD in layouts
+    return frames
 
 
 def captured(folder: Path, data: bytes, backend: str, both: dict[str, Any] | None = None, **send: Any) -> bytes:
