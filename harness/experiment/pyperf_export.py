@@ -93,10 +93,15 @@ def machine_facts(environment: Mapping[str, Scalar]) -> Metadata:
 
 
 def _facts(result: Result) -> Metadata:
+    """Of the machine, the link and who ran it: pyperf merges no runs of two host names."""
+    known = machine_facts(result.environment)
+    if result.identity is not None:
+        own = {"hostname": result.identity.host, "run_id": result.identity.run_id, "commit": result.identity.commit}
+        known |= {name: value for name, value in own.items() if value}
     link = result.scenario.get("link", {})
     if "bandwidth_bytes_per_s" not in link:
-        return machine_facts(result.environment)
-    return machine_facts(result.environment) | {"link_bandwidth": format_bandwidth(link["bandwidth_bytes_per_s"])}
+        return known
+    return known | {"link_bandwidth": format_bandwidth(link["bandwidth_bytes_per_s"])}
 
 
 def pyperf_date(when: str) -> str:

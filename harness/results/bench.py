@@ -5,11 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-from scipy import stats
+from typing import Literal
 
 from harness.results.document import Document, Scalar
+from harness.results.inference import median_interval
 
 __all__ = ["SCHEMA", "Bench", "BenchCell", "Middle", "dump_bench", "load_bench", "middle", "save_bench"]
 
@@ -26,9 +25,9 @@ class Middle:
 
 
 def middle(values: Sequence[float]) -> Middle:
-    """Of a cell's values, one for each round: order statistics, which hold the median with 95 % or more of any 6 values."""
-    interval: Any = stats.quantile_test(values, p=0.5).confidence_interval(0.95)
-    return Middle(statistics.median(values), float(interval.low), float(interval.high))
+    """Of a cell's values, one for each round."""
+    interval = median_interval(values)
+    return Middle(statistics.median(values), interval.low, interval.high)
 
 
 @dataclass(frozen=True, slots=True)

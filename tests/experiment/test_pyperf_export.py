@@ -10,6 +10,7 @@ import pytest
 
 from harness.errors import ResultError
 from harness.experiment.pyperf_export import write_pyperf
+from harness.results.identity import Identity
 from harness.results.result import CpuSeconds, Result, Run
 
 ENVIRONMENT = {
@@ -84,7 +85,9 @@ def test_a_files_duration_is_that_of_its_migrations_whatever_the_unit(result, tm
 
 
 def test_a_file_says_where_and_on_what_it_was_measured(result, tmp_path):
-    metadata = pyperf.BenchmarkSuite.load(str(write_pyperf(result, tmp_path)[0])).get_metadata()
+    identity = Identity("2026-11-22T120000Z-4f2a91", "2026-11-22T12:00:00+00:00", "lab-7", None, "0.1.0", "1c2aeb3")
+    paths = write_pyperf(replace(result, identity=identity), tmp_path)
+    metadata = pyperf.BenchmarkSuite.load(str(paths[0])).get_metadata()
     known = {
         "cpu_model_name": "AMD EPYC 7543",
         "kernel": "6.1.0",
@@ -92,6 +95,8 @@ def test_a_file_says_where_and_on_what_it_was_measured(result, tmp_path):
         "link_bandwidth": "1 Gbit/s",
         "pageferry_version": "0.1.0",
         "scenario": "throttled",
+        "hostname": "lab-7",
+        "commit": "1c2aeb3",
     }
     assert {key: metadata.get(key) for key in known} == known
     assert "cpu_governor" not in metadata  # the kernel does not say: it is no fact
