@@ -3,6 +3,7 @@
 import broken_backends
 import numpy as np
 import pytest
+from broken_histories import Stateful
 
 from backends.api import BackendUnavailable
 from backends.registry import BackendStatus
@@ -30,7 +31,7 @@ def planted(monkeypatch):
 
 
 def test_every_cell_has_a_value_for_each_round_and_they_take_turns(planted):
-    planted(broken_backends.Stateful)
+    planted(Stateful)
     cells = cells_of([ZLIB, Spec("isal", 1)], [8192, 65536], [1, 2])
     order = []
     found = measure.measure(PAGES, cells, 6, lambda done, of, cell: order.append((done, of, cell)))
