@@ -23,7 +23,8 @@ from reports.site.page import write_site
 
 SLOWED = "zstd-1"
 KINDS = [("ada", None), ("ada", 125_000_000), ("bob", None), ("bob", 12_500_000)]
-MINI = ["run", "codecs", "--only", "isal-1", "--only", "zstd-1", "--only", "zlib-1", "--set", "guest.memory=32MiB"]
+MINI = ["run", "codecs", "--only", "isal-1", "--only", "zstd-1", "--only", "zlib-1"]
+GUEST = "guest={kind='synthetic',memory='32MiB',working_set='4MiB'}"
 
 
 def night(base: Result, number: int, nights: int, kind: tuple[str, int | None], rng: random.Random) -> Result:
@@ -65,7 +66,7 @@ def _again(base: Result, run: Run, factor: float, began: datetime.datetime) -> R
 def make(folder: Path, count: int, seed: int = 7) -> list[Path]:
     """``count`` results below ``folder``, of one small replay there."""
     if not (folder / "base" / "latest").exists():
-        cli.main([*MINI, "--set", "repeats=6", "--set", "warmups=0", "--out", str(folder / "base")])
+        cli.main([*MINI, "--set", GUEST, "--set", "repeats=6", "--set", "warmups=0", "--out", str(folder / "base")])
     base, rng, files = load_result(folder / "base"), random.Random(seed), []
     kinds = KINDS[: 2 if count < 200 else 4]
     for index in range(count):
