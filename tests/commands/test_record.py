@@ -88,7 +88,7 @@ def test_record_where_nothing_can_be_written(tmp_path):
         (["throttled", "--socket-mode", "0600"], "--socket-mode: only with --from"),
         (["--from", "unix:x", "--set", "guest.memory=1GiB"], "--set: only with a SCENARIO"),
         (["throtled"], "did you mean 'throttled'"),
-        (["codecs", "--set", "guest.kind=synthetic"], "codecs: guest.kind = 'synthetic': no QEMU runs such a guest"),
+        (["threads", "--set", "guest.kind=synthetic"], "threads: guest.kind = 'synthetic': no QEMU runs such a guest"),
         (["throttled", "--licences", "binary"], "--licences binary: not UTF-8 text at byte 0: save it as UTF-8"),
         (["throttled", "--licences", "long"], "--licences long: more than 256 KiB: shorten it"),
     ],

@@ -81,9 +81,12 @@ def half():
             text=True,
         )
         started.append(process)
-        line = process.stdout.readline()
-        assert "ready" in line, line
-        return process, line
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "ready" in line:
+                return process, line
+        pytest.fail(f"it ended before it was ready: {said}")
 
     yield start
     for process in started:

@@ -8,7 +8,7 @@ import time
 from planted_backends.base import Good, planted
 
 
-@planted("slow-restore", "speed.surface", "decompress_mb_per_s is")
+@planted("slow-restore", "speed.surface", "decompress_mib_per_s is")
 class SlowRestore(Good):
     """Restores 10 MB/s, whatever the threads."""
 
@@ -20,7 +20,7 @@ class SlowRestore(Good):
         return super().decompress(data, raw_bytes)
 
 
-@planted("slow-card", "speed.surface", "compress_mb_per_s is", device="card0")
+@planted("slow-card", "speed.surface", "compress_mib_per_s is", device="card0")
 class SlowCard(Good):
     """A card of 100 MB/s: of no use beside a CPU."""
 
