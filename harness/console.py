@@ -14,7 +14,7 @@ from harness.terminal import one_line
 
 __all__ = ["make_console", "make_table", "plain", "print_note", "print_warning"]
 
-_PLAIN_WIDTH = 140
+_PLAIN_WIDTH = 170
 _SPACES = str.maketrans("\u00a0\u202f", "  ")  # our own sentences keep numbers and units together by these
 
 
