@@ -76,7 +76,6 @@ def _templates() -> Environment:
     return made
 
 
-@functools.cache
 def page_script() -> str:
     """The page's one script: the bundle, then what replaces static charts. In a function: it leaves no names behind."""
     boot = _source("boot.js")

@@ -47,11 +47,14 @@ class SlowTail(Good):
 
 @planted("tires", "endurance.soak", "soak_drift is")
 class Tires(Good):
-    """Takes 50 ms longer for each of the first three seconds since its first batch."""
+    """Takes ten times its time once 1.2 s have passed since its first batch: on a slow host as on a fast one."""
 
     began_s = None
 
     def compress(self, data):
-        Tires.began_s = self.began_s or time.monotonic()
-        time.sleep(min(3, time.monotonic() - self.began_s) * 0.05)
-        return super().compress(data)
+        called_s = time.monotonic()
+        Tires.began_s = self.began_s or called_s
+        packed = super().compress(data)
+        if called_s - self.began_s > 1.2:
+            time.sleep(9 * (time.monotonic() - called_s))
+        return packed
