@@ -45,7 +45,7 @@ class SlowTail(Good):
         return super().compress(data)
 
 
-@planted("tires", "endurance.soak", "soak_drift is")
+@planted("tires", "endurance.soak", "soak_drift is", batch_bytes=128 << 10)
 class Tires(Good):
     """Takes ten times its time once 1.2 s have passed since its first batch: on a slow host as on a fast one."""
 
