@@ -5,9 +5,12 @@ JSON Schema version 1 of each: fields are added, never renamed, so that older fi
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from codecs import BOM_UTF8
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -26,6 +29,9 @@ class _Versioned(Protocol):
 
 
 T = TypeVar("T", bound=_Versioned)
+
+_PERHAPS_NOT_FINITE = re.compile(rb"NaN|Infinity|[0-9][eE]\+?[0-9]{3}")
+"""Rare, and cheaper to look for than to look at every number."""
 
 
 class Document(Generic[T]):
@@ -59,14 +65,38 @@ class Document(Generic[T]):
         """A file, or a folder that holds one. :raises ResultError: with the file and the first thing wrong."""
         file = self.file_of(path)
         try:
-            document = self._adapter.validate_json(file.read_bytes().removeprefix(BOM_UTF8))
+            data = file.read_bytes().removeprefix(BOM_UTF8)
+            document = self._adapter.validate_json(data)
+            _require_finite(data)
         except OSError as exc:
             raise ResultError(f"{file}: cannot read the {self._name}: {exc.strerror}") from exc
         except ValidationError as exc:
             first = exc.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
             raise ResultError(f"{file}: not a pageferry {self._name}: {where}: {first['msg']}") from exc
+        except _NotFiniteError as exc:
+            raise ResultError(
+                f"{file}: not a pageferry {self._name}: it has the number {exc}, and no figure is that"
+            ) from exc
         if document.schema > self._newest_schema:
             newer = f"schema {document.schema} is newer than {self._newest_schema}"
             raise ResultError(f"{file}: {newer}; upgrade pageferry to read it")
         return document
+
+
+class _NotFiniteError(ValueError):
+    """Says the number as it stands there."""
+
+
+def _require_finite(data: bytes) -> None:
+    """``data`` is JSON; it would be saved with null for such a number. :raises _NotFiniteError: one is none, or has no end."""
+    if _PERHAPS_NOT_FINITE.search(data):
+        json.loads(data, parse_float=_finite, parse_constant=_refuse)
+
+
+def _finite(text: str) -> float:
+    return number if math.isfinite(number := float(text)) else _refuse(text)
+
+
+def _refuse(text: str) -> NoReturn:
+    raise _NotFiniteError(text)
