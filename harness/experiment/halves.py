@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from backends.children import module_argv
 from harness.errors import PageferryError, PeerError, ResultError
 from harness.hosts.contract import Host
+from harness.hosts.files import read_part, write_part
 from harness.hosts.local import HERE
 from harness.hosts.ours import OwnProcess
 from harness.hosts.pinning import pinned
+from harness.hosts.rundir import LOGS_BYTES
 from harness.links.contract import Link
 from harness.migrator.config import ReceiveConfig, SendConfig
 from harness.migrator.document import WrongDocumentError, dumped, parsed
@@ -59,21 +60,23 @@ class Half(OwnProcess):
 
     def __init__(self, config: SendConfig | ReceiveConfig, *, run_dir: Path, host: Host = HERE) -> None:
         name, command = ("sender", "send") if isinstance(config, SendConfig) else ("receiver", "receive")
-        self._settings, self._document = run_dir / f"{name}-settings.json", dumped(config)
-        self._stats = run_dir / f"{name}.json"
-        argv = module_argv("harness.cli", command, "--config", str(self._settings), "--stats", str(self._stats))
+        self._host, self._folder, self._kept = host, host.folder(run_dir), run_dir / f"{name}.json"
+        self._settings, self._document = self._folder / f"{name}-settings.json", dumped(config)
+        self._stats = self._folder / f"{name}.json"
+        argv = host.program(command, "--config", str(self._settings), "--stats", str(self._stats))
         super().__init__(name, argv, host=host, log=run_dir / f"{name}.log")
 
     def start(self) -> None:
         """Raises as ``OwnProcess``."""
-        self._settings.write_bytes(self._document)
+        self._host.call(write_part, self._settings, 0, self._document)
         super().start()
 
     def finish(self, timeout_s: float = 15.0) -> SenderReport | ReceiverReport:
         """Wait for its end; its report. :raises PageferryError: it failed, or does not end, or its report is none."""
         self.wait_end(timeout_s)
         try:
-            told = self._stats.read_bytes()
+            told = self._host.call(read_part, self._stats, 0, LOGS_BYTES)
+            self._kept.write_bytes(told)
             return parsed(SenderReport, told) if self.name == "sender" else parsed(ReceiverReport, told)
         except (OSError, WrongDocumentError) as exc:
             raise ResultError(f"{self.name}: its statistics cannot be read: {exc}") from exc
@@ -100,15 +103,17 @@ def open_pair(
     :raises PageferryError: one of them does not start; its own words.
     """
     with contextlib.ExitStack() as stack:
-        listen, threads = f"tcp:{link.destination.address}:0", method.decompress_threads
-        folder, peer = (None, None) if tls is None else (str(tls.folder), tls.peer)
-        heard = ReceiveConfig(listen, f"unix:{target}", threads=threads, insecure=True, tls=folder, tls_peer=peer)
+        listen, threads = f"tcp:{link.destination.address}:{link.destination.port()}", method.decompress_threads
+        heard = ReceiveConfig(listen, f"unix:{target}", threads=threads, insecure=True)
+        if tls is not None:
+            heard = replace(heard, tls=str(link.destination.folder(run_dir) / tls.folder.name), tls_peer=tls.peer)
         receiver = Half(heard, run_dir=run_dir, host=pinned(link.destination, pin.receiver))
         stack.callback(receiver.stop)
         receiver.start()
         host, port = link.connect_address(int(receiver.wait_ready().rpartition(":")[2]))
         said = _send_config(method, source, f"tcp:{host}:{port}", qmp, shortest, return_path=return_path)
-        said = replace(said, tls=folder, tls_peer=peer)
+        if tls is not None:
+            said = replace(said, tls=str(link.source.folder(run_dir) / tls.folder.name), tls_peer=tls.peer)
         sender = Half(said, run_dir=run_dir, host=pinned(link.source, pin.sender))
         stack.callback(sender.stop)
         sender.start()

@@ -7,7 +7,7 @@ asked of the ends afterwards is not the migration's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from harness.experiment.pair_facts import (
     pair_steering,
 )
 from harness.guests.contract import Crossing, Ends, Glimpse, Place, make_guest
+from harness.hosts.files import write_part
 from harness.hosts.look import Look, cpu_seconds
 from harness.hosts.pinning import pinned
 from harness.hosts.rundir import LOGS_BYTES, open_run_dir, scratch_base
@@ -102,16 +103,15 @@ class _Carrier:
 
 @contextmanager
 def _open_carrier(scenario: Scenario, method: Method, ends: Ends, link: Link, run_dir: Path) -> Iterator[_Carrier]:
-    shortest, tls = scenario.shortest_of(method), _certificates(run_dir) if link.given.tls else None
+    shortest, tls = scenario.shortest_of(method), _certificates(run_dir, link) if link.given.tls else None
     if not isinstance(method, PairMethod):
-        doubts = () if tls is None else ends.encrypt(tls.folder, str(tls.peer))
-        heard = ends.listen(f"tcp:{link.destination.address}:0")
+        doubts = () if tls is None else ends.encrypt(tls.folder.name, str(tls.peer))
+        heard = ends.listen(f"tcp:{link.destination.address}:{link.destination.port()}")
         address = "tcp:{}:{}".format(*link.connect_address(int(heard.rpartition(":")[2])))
-        alone = nullcontext() if shortest is None else open_steering(f"unix:{ends.qmp}", "shortest", shortest)
-        with alone as steering:
+        with _steered(ends, link, shortest) as steering:
             yield _Carrier(address, doubts=doubts, steering=steering)
         return
-    out_of, into = run_dir / "out.sock", run_dir / "in.sock"
+    out_of, into = link.source.folder(run_dir) / "out.sock", link.destination.folder(run_dir) / "in.sock"
     ends.listen(f"unix:{into}")
     with open_pair(
         method,
@@ -128,12 +128,22 @@ def _open_carrier(scenario: Scenario, method: Method, ends: Ends, link: Link, ru
         yield _Carrier(f"unix:{out_of}", halves)
 
 
-def _certificates(run_dir: Path) -> Tls:
-    """For one run: the name is nobody's."""
+def _steered(ends: Ends, link: Link, shortest: float | None) -> AbstractContextManager[Steering | None]:
+    if shortest is None or ends.qmp is None:
+        return nullcontext()
+    return open_steering(f"unix:{link.source.near(ends.qmp)}", "shortest", shortest)
+
+
+def _certificates(run_dir: Path, link: Link) -> Tls:
+    """For one run, in a folder of each host's: the name is nobody's."""
     from harness.migrator.transport.lab_ca import make_folder  # noqa: PLC0415 - for the few scenarios that encrypt
 
-    make_folder(run_dir / "tls", [_LAB], 1)
-    return Tls(run_dir / "tls", _LAB)
+    made = run_dir / "tls"
+    make_folder(made, [_LAB], 1)
+    for host in (link.source, link.destination):
+        for file in made.iterdir():
+            host.call(write_part, host.folder(run_dir) / made.name / file.name, 0, file.read_bytes())
+    return Tls(made, _LAB)
 
 
 class _Trial:

@@ -1,21 +1,21 @@
-"""Compares two memories piece by piece, and says what was found in words. Reads no memory itself."""
+"""Compares two memories by a digest of each page, and says what was found in words. Reads no memory itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from harness.hosts.files import DIGEST_BYTES
 from harness.units import PAGE_BYTES
 
-__all__ = ["CHUNK_BYTES", "Bytes", "Comparison", "Finding", "Piece", "ReadBoth", "Verdict", "compare"]
+__all__ = ["CHUNK_BYTES", "Comparison", "Finding", "Memory", "Piece", "Verdict", "compare"]
 
 CHUNK_BYTES = 64 << 20
 CONTEXT_BYTES = 8
-Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,31 +68,38 @@ class Comparison:
         )
 
 
-ReadBoth = Callable[[Piece], tuple[Bytes, Bytes]]
-"""What a piece holds at the source and at the destination."""
+class Memory(Protocol):
+    """One side's, which stands still; on whichever host it is."""
+
+    def digests(self, piece: Piece) -> bytes:
+        """``hosts.files.page_digests`` of it."""
+
+    def read(self, start: int, size: int) -> bytes:
+        """What is there."""
 
 
-def compare(pieces: Sequence[Piece], read_both: ReadBoth, chunk_bytes: int = CHUNK_BYTES) -> Comparison:
-    """Compare the pieces of two memories that stand still, ``chunk_bytes`` (whole pages) at a time."""
+def compare(pieces: Sequence[Piece], sides: Sequence[Memory], chunk_bytes: int = CHUNK_BYTES) -> Comparison:
+    """Compare the pieces of the source's and the destination's memory, ``chunk_bytes`` (whole pages) at a time."""
     compared = differing = 0
     first: tuple[int, str, str] | None = None
-    for chunk in _chunks(pieces, chunk_bytes):
-        expected, actual = read_both(chunk)
-        expected_parts, actual_parts = (_written_never(data, chunk.skip_bytes) for data in (expected, actual))
-        compared += expected_parts.size
-        if np.array_equal(expected_parts, actual_parts):
-            continue
-        pages, offsets = np.nonzero(expected_parts != actual_parts)
-        differing += len(np.unique(pages))
-        if first is None:
-            at = int(pages[0]) * PAGE_BYTES + chunk.skip_bytes + int(offsets[0])
-            here = slice(at, at + CONTEXT_BYTES)
-            first = (chunk.start + at, expected[here].tobytes().hex(), actual[here].tobytes().hex())
+    with ThreadPoolExecutor(len(sides), thread_name_prefix="compare") as pool:
+        for chunk in _chunks(pieces, chunk_bytes):
+            both = [np.frombuffer(told, dtype="<u8") for told in pool.map(lambda side: side.digests(chunk), sides)]  # noqa: B023 - done within the turn
+            pages = np.flatnonzero((both[0] != both[1]).reshape(-1, DIGEST_BYTES // 8).any(axis=1))
+            compared += chunk.bytes // PAGE_BYTES * (PAGE_BYTES - chunk.skip_bytes)
+            differing += len(pages)
+            if first is None and len(pages):
+                first = _difference(chunk.start + int(pages[0]) * PAGE_BYTES, chunk.skip_bytes, sides)
     return Comparison(compared, differing, *(first or (None,)))
 
 
-def _written_never(data: Bytes, skip_bytes: int) -> Bytes:
-    return data.reshape(-1, PAGE_BYTES)[:, skip_bytes:]
+def _difference(page: int, skip_bytes: int, sides: Sequence[Memory]) -> tuple[int, str, str]:
+    """The first address in that page at which they differ, and what each has there."""
+    expected, actual = (side.read(page, PAGE_BYTES) for side in sides)
+    differs = (offset for offset in range(skip_bytes, PAGE_BYTES) if expected[offset] != actual[offset])
+    at = next(differs)
+    here = slice(at, at + CONTEXT_BYTES)
+    return page + at, expected[here].hex(), actual[here].hex()
 
 
 def _chunks(pieces: Sequence[Piece], chunk_bytes: int) -> Iterable[Piece]:

@@ -96,8 +96,9 @@ class Ends(abc.ABC):
         :raises PageferryError: it cannot.
         """
 
-    def encrypt(self, folder: Path, name: str) -> tuple[Doubt, ...]:  # noqa: ARG002 - most cannot
-        """Have both speak TLS, with certificates in ``folder`` that are for ``name``. What is to be said where they cannot."""
+    def encrypt(self, folder: str, name: str) -> tuple[Doubt, ...]:  # noqa: ARG002 - most cannot
+        """Have both speak TLS, with certificates in ``folder`` of each host's own that are for ``name``. What is to be said where
+        they cannot."""
         return (Unencrypted(),)
 
     @abc.abstractmethod

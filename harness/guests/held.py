@@ -7,12 +7,11 @@ is no working set to leave out, and nothing is asked of the guest.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from harness.errors import QemuError
-from harness.guests.compare import Bytes, Comparison, Finding, Piece, Verdict, compare
+from harness.guests.compare import Finding, Piece, Verdict, compare
 from harness.qemu.process import QemuProcess
-from harness.qemu.ramblocks import RamBlock, ram_blocks, read_ram
+from harness.qemu.ramblocks import RamBlock, RamView, ram_blocks
 
 __all__ = ["compare_held"]
 
@@ -33,22 +32,11 @@ def compare_held(source: QemuProcess, destination: QemuProcess, ram: Collection[
     if lost := sorted(set(ram) - set(known)):
         raise QemuError(f"{source.name}: QEMU does not say where {', '.join(lost)} is; write verify = false")
     hidden = [name for name in ours if name not in known]
-    with ThreadPoolExecutor(2, thread_name_prefix="compare") as pool:
-        found: list[Verdict] = [
-            _compare(pool, (source, destination), (ours[name], theirs[name])).told(f"of {name}") for name in known
-        ]
+    found: list[Verdict] = []
+    for name in known:
+        sides = RamView(source, ours[name]), RamView(destination, theirs[name])
+        found.append(compare([Piece(0, ours[name].bytes)], sides, _CHUNK_BYTES).told(f"of {name}"))
     return [*found, *([_unseen(hidden)] if hidden else [])]
-
-
-def _compare(
-    pool: ThreadPoolExecutor, sides: tuple[QemuProcess, QemuProcess], blocks: tuple[RamBlock, RamBlock]
-) -> Comparison:
-    def read_both(piece: Piece) -> tuple[Bytes, Bytes]:
-        where = (piece.start, piece.start), (piece.bytes, piece.bytes)
-        expected, actual = pool.map(read_ram, sides, blocks, *where)
-        return expected, actual
-
-    return compare([Piece(0, blocks[0].bytes)], read_both, _CHUNK_BYTES)
 
 
 def _sizes(blocks: Blocks) -> dict[str, int]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from harness.errors import QemuError
 from harness.guests.compare import Finding, Verdict
@@ -59,7 +58,7 @@ class QemuEnds(Ends):
         """As QEMU does."""
         return listen(self.destination, address)
 
-    def encrypt(self, folder: Path, name: str) -> tuple[Doubt, ...]:
+    def encrypt(self, folder: str, name: str) -> tuple[Doubt, ...]:
         """QEMU's own; the source's once its guest runs: see ``begin``.
 
         :raises QemuError: this one was built without GnuTLS; or what it says of the certificates.
@@ -69,8 +68,8 @@ class QemuEnds(Ends):
         self._once_it_runs = lambda: self._encrypt(self.source, "client", folder, names)
         return ()
 
-    def _encrypt(self, qemu: QemuProcess, endpoint: str, folder: Path, names: dict[str, Json]) -> None:
-        asked: dict[str, Json] = {"qom-type": "tls-creds-x509", "id": "tls", "dir": str(folder)}
+    def _encrypt(self, qemu: QemuProcess, endpoint: str, folder: str, names: dict[str, Json]) -> None:
+        asked: dict[str, Json] = {"qom-type": "tls-creds-x509", "id": "tls", "dir": str(qemu.folder / folder)}
         qemu.qmp.execute("object-add", **asked, endpoint=endpoint, **{"verify-peer": True})
         qemu.qmp.execute("migrate-set-parameters", **names)
         read: Json = qemu.qmp.execute("query-migrate-parameters")
@@ -116,7 +115,7 @@ class QemuEnds(Ends):
             self._told_dirty = status.dirty_rate_bytes_per_s or self._told_dirty
             on_glimpse(_glimpse(status))
 
-        self._vcpu_s = vcpu_s(self.source.qmp)
+        self._vcpu_s = vcpu_s(self.source)
         outcome = migrate(
             self.source,
             self.destination,
@@ -180,7 +179,7 @@ class QemuEnds(Ends):
         began_s, stop_s = outcome.began_monotonic_s, wall_to_monotonic_s(outcome.stop_at_s or 0.0)
         moments = Moments(began_s, stop_s, resume_s, began_s + (outcome.total_time_s or 0.0), held_s)
         work = follow(self.consoles, self.kind.work_unit, self._ready_s, moments)
-        source_s, destination_s = vcpu_s(self.source.qmp), vcpu_s(self.destination.qmp)
+        source_s, destination_s = vcpu_s(self.source), vcpu_s(self.destination)
         if self._vcpu_s is None or source_s is None or destination_s is None:
             return work, None
         return work, source_s - self._vcpu_s + destination_s

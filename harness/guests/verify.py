@@ -7,18 +7,19 @@ purpose: it runs after the clock has stopped.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from harness.errors import QemuError
-from harness.guests.compare import CHUNK_BYTES, Bytes, Finding, Piece, ReadBoth, Verdict, compare
+from harness.guests.compare import CHUNK_BYTES, Finding, Piece, Verdict, compare
+from harness.hosts.contract import Host
+from harness.hosts.files import DIGEST_BYTES, page_digests, read_part, remove_files
 from harness.qemu.memory import Block
+from harness.units import PAGE_BYTES
 
-__all__ = ["MemoryLayout", "Monitor", "Range", "dump_bytes", "read_memory", "verify"]
+__all__ = ["Dumped", "MemoryLayout", "Monitor", "Range", "dump_bytes", "verify"]
 
 
 class Monitor(Protocol):
@@ -65,15 +66,14 @@ class MemoryLayout(Protocol):
 
 
 def verify(
-    source: Monitor,
-    destination: Monitor,
+    source: Dumped,
+    destination: Dumped,
     layout: MemoryLayout,
-    dump_dir: Path,
     *,
     blocks: Sequence[Block] = (),
     guest_checks: Iterable[Verdict] = (),
 ) -> list[Verdict]:
-    """Stop the destination's guest, compare both RAMs byte for byte, and add that to what the guest found itself.
+    """Stop the destination's guest, compare both RAMs page by page, and add that to what the guest found itself.
     Several ``blocks`` are told of one by one.
 
     The source is paused since its migration completed, so its RAM is what had to arrive. Left to ``guest_checks`` is
@@ -82,15 +82,13 @@ def verify(
     :raises QemuError: memory cannot be read. A difference is no error: it is the answer.
     """
     checks: list[Verdict] = list(guest_checks)
-    destination.execute("stop")
+    destination.monitor.execute("stop")
     outside = [Piece(part.start, part.bytes) for part in layout.compare]
     inside = [Piece(part.start, part.bytes, layout.page_changed_bytes) for part in layout.working_set]
-    with _reader(source, destination, dump_dir) as read_both:
-        for what, pieces in (("outside the working set", outside), ("of working-set pages' unwritten parts", inside)):
-            checks += [compare(own, read_both).told(what + where) for where, own in _by_block(pieces, blocks)]
-        table = layout.private[-1]
-        checks.append(_check_counters(read_both(Piece(table.start, table.bytes))))
-    return checks
+    sides, table = (source, destination), layout.private[-1]
+    for what, pieces in (("outside the working set", outside), ("of working-set pages' unwritten parts", inside)):
+        checks += [compare(own, sides).told(what + where) for where, own in _by_block(pieces, blocks)]
+    return [*checks, _check_counters([side.read(table.start, table.bytes) for side in sides])]
 
 
 def _by_block(pieces: Sequence[Piece], blocks: Sequence[Block]) -> Iterator[tuple[str, Sequence[Piece]]]:
@@ -115,22 +113,9 @@ def dump_bytes(memory_bytes: int) -> int:
     return 2 * min(CHUNK_BYTES, memory_bytes)
 
 
-@contextmanager
-def _reader(source: Monitor, destination: Monitor, dump_dir: Path) -> Iterator[ReadBoth]:
-    """Reads both sides at once, by files in ``dump_dir``."""
-    files = [dump_dir.resolve() / f"{name}.ram" for name in ("source", "destination")]
-    with ThreadPoolExecutor(2, thread_name_prefix="verify") as pool:
-
-        def read_both(where: Range) -> tuple[Bytes, Bytes]:
-            expected, actual = pool.map(read_memory, (source, destination), (where, where), files)
-            return expected, actual
-
-        yield read_both
-
-
-def _check_counters(both: tuple[Bytes, Bytes]) -> Finding:
+def _check_counters(both: Sequence[bytes]) -> Finding:
     """No page of the working set is older at the destination than it was at the source when that stopped."""
-    before, after = (data.view("<u4") for data in both)
+    before, after = (np.frombuffer(data, dtype="<u4") for data in both)
     older = np.flatnonzero(after < before)
     if len(older):
         page = int(older[0])
@@ -145,15 +130,44 @@ def _check_counters(both: tuple[Bytes, Bytes]) -> Finding:
     )
 
 
-def read_memory(monitor: Monitor, where: Range, file: Path) -> Bytes:
-    """Guest-physical memory through ``pmemsave`` and ``file``, which is removed. :raises QemuError: too little came."""
-    try:
-        monitor.execute("pmemsave", val=where.start, size=where.bytes, filename=str(file))
-        data = np.fromfile(file, dtype=np.uint8)
-    except OSError as exc:
-        raise QemuError(f"{file}: cannot read the guest memory that QEMU saved: {exc.strerror}") from exc
-    finally:
-        file.unlink(missing_ok=True)
-    if len(data) != where.bytes:
-        raise QemuError(f"{file}: QEMU saved {len(data)} of {where.bytes} bytes from {where.start:#x}; disk full?")
-    return data
+class Dumped:
+    """Guest-physical memory through ``pmemsave`` and ``file``, a path of the host's; it is removed each time."""
+
+    def __init__(self, monitor: Monitor, host: Host, file: Path) -> None:
+        self.monitor = monitor
+        self._host = host
+        self._file = file
+
+    def digests(self, piece: Piece) -> bytes:
+        """:raises QemuError: too little came."""
+        try:
+            self._save(piece.start, piece.bytes)
+            found = self._host.call(page_digests, self._file, 0, piece.bytes, piece.skip_bytes)
+        except OSError as exc:
+            raise self._unread(exc) from exc
+        finally:
+            self._host.call(remove_files, [self._file])
+        self._check(len(found) // DIGEST_BYTES * PAGE_BYTES, piece.bytes, piece.start)
+        return found
+
+    def read(self, start: int, size: int) -> bytes:
+        """:raises QemuError: too little came."""
+        try:
+            self._save(start, size)
+            found = self._host.call(read_part, self._file, 0, size)
+        except OSError as exc:
+            raise self._unread(exc) from exc
+        finally:
+            self._host.call(remove_files, [self._file])
+        self._check(len(found), size, start)
+        return found
+
+    def _save(self, start: int, size: int) -> None:
+        self.monitor.execute("pmemsave", val=start, size=size, filename=str(self._file))
+
+    def _unread(self, exc: OSError) -> QemuError:
+        return QemuError(f"{self._file}: cannot read the guest memory that QEMU saved: {exc.strerror}")
+
+    def _check(self, count: int, size: int, start: int) -> None:
+        if count != size:
+            raise QemuError(f"{self._file}: QEMU saved {count} of {size} bytes from {start:#x}; disk full?")

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,21 +21,22 @@ from typing import Self
 
 from harness.errors import MissingError
 from harness.hosts.cputime import tree_cpu_s
+from harness.hosts.watched import Watched
 
 __all__ = ["Child"]
 
 _FORKER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pageferry-forker")
 _BECOME = 'test "$PPID" = "$0" || exit 1; exec "$@"'
-_LOOK_S = 0.005
 _STATUS_LOST = 255
 """Where somebody had SIGCHLD ignored, so that the kernel keeps no child's status."""
 
 
-class Child:
+class Child(Watched):
     """``argv`` behind ``prefix``, a command that execs the rest, in a session and a process group of its own. A context manager.
 
-    Output and errors go to ``log``, which is begun anew, or to memory that ends with ``stop``. The input is empty, or where
-    ``hears`` a pipe for ``tell``. ``pass_fds`` stay open in it. When it has ended, what it left in its process group is killed.
+    Output and errors go to ``log``, which is begun anew, to the descriptor ``output``, or to memory that ends with ``stop``. The
+    input is empty, or where ``hears`` a pipe for ``tell``. ``pass_fds`` stay open in it. When it has ended, what it left in its
+    process group is killed.
     """
 
     def __init__(
@@ -48,17 +47,18 @@ class Child:
         prefix: Sequence[str] = (),
         hears: bool = False,
         pass_fds: Sequence[int] = (),
+        output: int | None = None,
     ) -> None:
+        super().__init__(log)
         self._argv = (*prefix, *argv)
         self._programs = ("setpriv", *prefix[:1], argv[0])
         self._hears = hears
         self._pass_fds = tuple(pass_fds)
-        self._log = log
+        self._output = output
         self._memory: int | None = None
         self._popen: subprocess.Popen[bytes] | None = None
         self._reaping = threading.Lock()
         self._cpu_s = 0.0
-        self._lines_heard = 0
 
     def start(self) -> Self:
         """:raises MissingError: the program, or setpriv, is not there."""
@@ -69,6 +69,9 @@ class Child:
         return self
 
     def _fork(self) -> None:
+        if self._output is not None:
+            self._popen = self._opened(self._output)
+            return
         if self._log is None:
             self._memory = os.memfd_create("pageferry-log")
             self._log = Path(f"/proc/self/fd/{self._memory}")
@@ -76,14 +79,17 @@ class Child:
             self._log.parent.mkdir(parents=True, exist_ok=True)
             self._log.unlink(missing_ok=True)
         with self._log.open("ab") as out:
-            self._popen = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "sh", "-c", _BECOME, str(os.getpid()), *self._argv],
-                stdin=subprocess.PIPE if self._hears else subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                pass_fds=self._pass_fds,
-                start_new_session=True,
-            )
+            self._popen = self._opened(out.fileno())
+
+    def _opened(self, output: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "sh", "-c", _BECOME, str(os.getpid()), *self._argv],
+            stdin=subprocess.PIPE if self._hears else subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=self._pass_fds,
+            start_new_session=True,
+        )
 
     @property
     def started(self) -> bool:
@@ -99,46 +105,6 @@ class Child:
     def status(self) -> int | None:
         """Exit status, or minus the number of the signal that killed it; None while it runs."""
         return self._process.returncode if self._reap() else None
-
-    def ended(self, wait_s: float = 0.0) -> str | None:
-        """How it ended, in words; None while it runs. Waits up to ``wait_s`` for its end."""
-        deadline_s = time.monotonic() + wait_s
-        while not self._reap():
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                return None
-            time.sleep(min(left_s, _LOOK_S))
-        return _words(self._process.returncode)
-
-    def end_and_words(self, wait_s: float = 0.0) -> str | None:
-        """As ``ended``, with the last line that it wrote."""
-        how = self.ended(wait_s)
-        words = self.last_words()
-        return how and how + (f": {words}" if words else " and said nothing")
-
-    def said(self) -> str:
-        """All that it wrote, or the empty string."""
-        with contextlib.suppress(OSError):
-            return self._log.read_text(errors="replace") if self._log is not None else ""
-        return ""
-
-    def last_words(self) -> str:
-        """The last line that it wrote, or the empty string."""
-        return next((line.strip() for line in reversed(self.said().split("\n")) if line.strip()), "")
-
-    def hear(self, pattern: re.Pattern[str], timeout_s: float) -> re.Match[str] | None:
-        """The next line that ``pattern`` matches, after the one that was heard last. None: it ended or did not say it in time."""
-        deadline_s = time.monotonic() + timeout_s
-        while True:
-            over = self._reap() or time.monotonic() > deadline_s  # before the look: what it said until then counts
-            lines = self.said().split("\n")[:-1]
-            for number in range(self._lines_heard, len(lines)):
-                if (found := pattern.match(lines[number])) is not None:
-                    self._lines_heard = number + 1
-                    return found
-            if over:
-                return None
-            time.sleep(_LOOK_S)
 
     def tell(self, line: str) -> None:
         """Write to its input, unless it has ended: what is asked of it later will tell."""
@@ -160,39 +126,21 @@ class Child:
             if self._process.returncode is None:
                 os.kill(self.pid, number)
 
+    def end_input(self) -> bool:
+        """Closes the pipe."""
+        pipe = self._process.stdin
+        if pipe is None:
+            return False
+        with contextlib.suppress(BrokenPipeError):
+            pipe.close()
+        return True
+
     def stop(self, patience_s: float = 3.0, politely: Callable[[], None] | None = None) -> None:
-        """End it by the end of its input or ``politely``, then SIGTERM, then SIGKILL, ``patience_s`` apart. Safe to call twice."""
-        if self._popen is None:
-            return
-        self.cpu_s()
-        if self._popen.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                self._popen.stdin.close()
-            self.ended(patience_s)
-        elif politely is not None and not self._reap():
-            politely()
-            self.ended(patience_s)
-        for ask in (signal.SIGTERM, signal.SIGKILL):
-            if not self._reap():
-                self.signal(ask)
-                self.ended(patience_s)
+        """As every child's; then what it wrote to memory is forgotten."""
+        super().stop(patience_s, politely)
         if self._memory is not None:
             os.close(self._memory)
             self._memory, self._log = None, None
-
-    def kill(self) -> None:
-        """End it at once, with all of its process group."""
-        if self.started:
-            self.signal(signal.SIGKILL)
-            self.stop()
-
-    def __enter__(self) -> Self:
-        """Started."""
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        """Stopped, whatever happened."""
-        self.stop()
 
     @property
     def _process(self) -> subprocess.Popen[bytes]:
@@ -218,12 +166,3 @@ class Child:
             self._cpu_s = max(self._cpu_s, usage.ru_utime + usage.ru_stime)
             popen.returncode = os.waitstatus_to_exitcode(status)
             return True
-
-
-def _words(status: int) -> str:
-    if status >= 0:
-        return f"exit status {status}"
-    try:
-        return f"killed by {signal.Signals(-status).name}"
-    except ValueError:  # a real-time signal
-        return f"killed by signal {-status}"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar, TypeVarTuple
 
-from harness.hosts.child import Child
+from harness.hosts.watched import Watched
 from harness.kinds import Kinds
 
 __all__ = ["HOSTS", "ClockOffset", "Host"]
+
+Given = TypeVarTuple("Given")
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +27,45 @@ class ClockOffset:
 
 
 class Host(abc.ABC):
-    """A machine, or a part of one, as its processes see it. ``address``: where those at the link's other end reach it."""
+    """A machine, or a part of one, as its processes see it. ``address``: where those at the link's other end reach it.
+
+    ``prefix`` goes before every command, and execs it. Paths are the host's own, but for logs.
+    """
 
     address: str
+    prefix: tuple[str, ...] = ()
 
     @abc.abstractmethod
-    def child(self, argv: Sequence[str], *, log: Path) -> Child:
+    def child(self, argv: Sequence[str], *, log: Path) -> Watched:
         """A process there, not yet started, whose output goes to ``log`` on this machine."""
 
     @abc.abstractmethod
-    def open_run_dir(self, logs: Path, needs_bytes: int = 0) -> AbstractContextManager[Path]:
-        """A private folder there for sockets and dumps, under a short path; ``*.log`` and ``*.json`` end up in ``logs``.
+    def program(self, *arguments: str) -> list[str]:
+        """The command line of pageferry itself there, for ``child``."""
 
-        :raises MissingError: there is no place for it. :raises ResultError: the logs cannot be kept.
-        """
+    @abc.abstractmethod
+    def folder(self, run_dir: Path) -> Path:
+        """Where it keeps what a run needs: ``run_dir`` itself, if it sees our files."""
+
+    @abc.abstractmethod
+    def bring(self, path: Path) -> Path:
+        """A file of ours, where it is found there: copied if need be."""
+
+    @abc.abstractmethod
+    def call(self, function: Callable[[*Given], Told], *arguments: *Given) -> Told:
+        """What ``function``, one of those that an agent answers, tells when it is called there. Raises what it raises."""
+
+    @abc.abstractmethod
+    def listener(self, path: Path) -> socket.socket:
+        """Takes connections, here, that are made to the unix socket ``path`` there. Its caller closes it."""
+
+    @abc.abstractmethod
+    def near(self, path: Path) -> Path:
+        """A unix socket here that leads to the one at ``path`` there."""
+
+    @abc.abstractmethod
+    def port(self) -> int:
+        """A TCP port of its address to listen on; 0: any."""
 
     @abc.abstractmethod
     def clock_offset(self) -> ClockOffset:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import socket
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from backends.children import module_argv
 from harness.hosts.child import Child
-from harness.hosts.contract import ClockOffset, Host
-from harness.hosts.rundir import open_run_dir
+from harness.hosts.contract import ClockOffset, Given, Host, Told
 
 __all__ = ["HERE", "Local"]
 
 
 class Local(Host):
-    """``prefix`` goes before every command, and execs it: for hosts that are a part of this machine."""
+    """``prefix``: for hosts that are a part of this machine."""
 
     def __init__(self, address: str = "127.0.0.1", prefix: Sequence[str] = ()) -> None:
         self.address = address
@@ -24,9 +24,40 @@ class Local(Host):
         """Dies with us."""
         return Child(argv, log=log, prefix=self.prefix)
 
-    def open_run_dir(self, logs: Path, needs_bytes: int = 0) -> AbstractContextManager[Path]:
-        """In memory where there is room."""
-        return open_run_dir(logs, needs_bytes)
+    def program(self, *arguments: str) -> list[str]:
+        """With our Python."""
+        return module_argv("harness.cli", *arguments)
+
+    def folder(self, run_dir: Path) -> Path:
+        """The run's own."""
+        return run_dir
+
+    def bring(self, path: Path) -> Path:
+        """Itself."""
+        return path
+
+    def call(self, function: Callable[[*Given], Told], *arguments: *Given) -> Told:
+        """Called."""
+        return function(*arguments)
+
+    def listener(self, path: Path) -> socket.socket:
+        """Bound there."""
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(str(path))
+            listener.listen(1)
+        except BaseException:
+            listener.close()
+            raise
+        return listener
+
+    def near(self, path: Path) -> Path:
+        """Itself."""
+        return path
+
+    def port(self) -> int:
+        """Any."""
+        return 0
 
     def clock_offset(self) -> ClockOffset:
         """It is the same clock."""

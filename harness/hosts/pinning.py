@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import MissingError, UserError
-from harness.hosts.child import Child
-from harness.hosts.contract import ClockOffset, Host
+from harness.hosts.contract import Host
 from harness.hosts.limits import cores
 
 __all__ = ["check_cpus", "on_cores", "parse_cpus", "pinned"]
@@ -42,28 +41,12 @@ def check_cpus(place: str, text: str) -> None:
 
 
 def pinned(host: Host, cpus: str | None) -> Host:
-    """``host``, whose processes run on those processors only; None: itself."""
-    return host if cpus is None else _Pinned(host, cpus)
-
-
-class _Pinned(Host):
-    """By util-linux's taskset, which becomes the program: a process keeps its number and its place in the tree."""
-
-    def __init__(self, host: Host, cpus: str) -> None:
-        self.address = host.address
-        self._host, self._prefix = host, ("taskset", "-c", cpus)
-
-    def child(self, argv: Sequence[str], *, log: Path) -> Child:
-        """The host's."""
-        return self._host.child([*self._prefix, *argv], log=log)
-
-    def open_run_dir(self, logs: Path, needs_bytes: int = 0) -> AbstractContextManager[Path]:
-        """The host's."""
-        return self._host.open_run_dir(logs, needs_bytes)
-
-    def clock_offset(self) -> ClockOffset:
-        """The host's."""
-        return self._host.clock_offset()
+    """``host``, whose processes run on those processors only; None: itself. By util-linux's taskset, which becomes the program."""
+    if cpus is None:
+        return host
+    kept = copy.copy(host)
+    kept.prefix = (*host.prefix, "taskset", "-c", cpus)
+    return kept
 
 
 @contextlib.contextmanager

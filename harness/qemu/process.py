@@ -11,6 +11,7 @@ from types import TracebackType
 
 from harness.errors import QemuError, UserError
 from harness.hosts.contract import Host
+from harness.hosts.files import remove_files
 from harness.hosts.local import HERE
 from harness.qemu.qmp import Qmp
 
@@ -25,7 +26,7 @@ class QemuProcess:
     """A QEMU that dies with the harness. ``name`` ("source", "destination") names its files, threads and messages.
 
     ``argv`` starts with the QEMU binary and says nothing of QMP or of ``chardevs``: for each name in ``chardevs`` a unix
-    socket ``run_dir/NAME.CHARDEV`` is added as ``-chardev socket,id=CHARDEV``. ``second_qmp`` adds the socket
+    socket ``NAME.CHARDEV`` in the host's folder is added as ``-chardev socket,id=CHARDEV``. ``second_qmp`` adds the socket
     ``qmp_for_others``, as each serves one client.
     """
 
@@ -41,19 +42,19 @@ class QemuProcess:
         second_qmp: bool = False,
     ) -> None:
         self.name = name
-        self.qmp = Qmp(name, self.ended)
-        self._qmp_socket = check_socket_path(run_dir / f"{name}.qmp")
-        self.qmp_for_others = check_socket_path(run_dir / f"{name}.qmp2") if second_qmp else None
-        self._chardevs = {chardev: check_socket_path(run_dir / f"{name}.{chardev}") for chardev in chardevs}
+        self.host = host
+        self.folder = host.folder(run_dir)
+        self.qmp = Qmp(name, self.ended, host.clock_offset().seconds)
+        self._qmp_socket = check_socket_path(self.folder / f"{name}.qmp")
+        self.qmp_for_others = check_socket_path(self.folder / f"{name}.qmp2") if second_qmp else None
+        self._chardevs = {chardev: check_socket_path(self.folder / f"{name}.{chardev}") for chardev in chardevs}
         self._child = host.child([*argv, *self._socket_argv()], log=log or run_dir / f"{name}.log")
 
     def start(self) -> None:
         """Start and connect QMP. :raises QemuError: with QEMU's last line. :raises MissingError: no such program."""
         self._unlink_sockets()
         try:
-            with socket.socket(socket.AF_UNIX) as listener:
-                listener.bind(str(self._qmp_socket))
-                listener.listen(1)
+            with self.host.listener(self._qmp_socket) as listener:
                 self._child.start()
                 self.qmp.greet(self._called(listener), START_TIMEOUT_S)
         except BaseException:
@@ -90,8 +91,8 @@ class QemuProcess:
                 self.qmp.execute("quit", timeout_s=patience_s)
 
     def chardev_path(self, chardev: str) -> Path:
-        """The unix socket of one of ``chardevs``."""
-        return self._chardevs[chardev]
+        """A unix socket here that leads to one of ``chardevs``."""
+        return self.host.near(self._chardevs[chardev])
 
     @property
     def pid(self) -> int:
@@ -116,9 +117,8 @@ class QemuProcess:
         return how and f"QEMU ended: {how}"
 
     def _unlink_sockets(self) -> None:
-        for path in (self._qmp_socket, self.qmp_for_others, *self._chardevs.values()):
-            if path is not None:
-                path.unlink(missing_ok=True)
+        others = [self.qmp_for_others] if self.qmp_for_others is not None else []
+        self.host.call(remove_files, [self._qmp_socket, *others, *self._chardevs.values()])
 
     def _socket_argv(self) -> list[str]:
         argv = ["-qmp", f"unix:{option_value(self._qmp_socket)}"]

@@ -1,8 +1,8 @@
 """QEMU's machine protocol, synchronous and thread-safe, over the library ``qemu.qmp``. Does not start or stop QEMU.
 
 Each connection owns one thread with an asyncio loop. A QEMU that dies ends every call within a moment, with what its
-owner can tell of the death. Events are kept in order with the time that QEMU stamped on them: seconds of the host's wall
-clock (``time.time()``), so that the stamps of two QEMUs on one host compare.
+owner can tell of the death. Events are kept in order with the time that QEMU stamped on them, in seconds of our wall clock
+(``time.time()``), so that the stamps of two QEMUs compare.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Ended(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One QMP event. ``at_s``: QEMU's own timestamp, in seconds of the host's wall clock."""
+    """One QMP event. ``at_s``: QEMU's own timestamp, in seconds of our wall clock."""
 
     name: str
     at_s: float
@@ -47,10 +47,14 @@ class Event:
 
 
 class Qmp:
-    """A connection to one QEMU. ``name`` is for messages, ``ended`` says how the process ended, or None while it runs."""
+    """A connection to one QEMU. ``name`` is for messages, ``ended`` says how the process ended, or None while it runs.
 
-    def __init__(self, name: str, ended: Ended | None = None) -> None:
+    ``ahead_s``: what its host's wall clock is ahead of ours, on which all events are told.
+    """
+
+    def __init__(self, name: str, ended: Ended | None = None, ahead_s: float = 0.0) -> None:
         self.name = name
+        self._ahead_s = ahead_s
         self._ended: Ended = ended or _never_ended
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -160,7 +164,8 @@ class Qmp:
         while True:
             message: Json = await listener.get()
             stamp = message["timestamp"]
-            event = Event(message["event"], stamp["seconds"] + stamp["microseconds"] / 1e6, message.get("data", {}))
+            at_s = stamp["seconds"] + stamp["microseconds"] / 1e6 - self._ahead_s
+            event = Event(message["event"], at_s, message.get("data", {}))
             with self._changed:
                 self._events.append(event)
                 self._changed.notify_all()

@@ -7,26 +7,38 @@ guest's, so a block that the guest sees nothing of, such as a ROM that is only l
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import Protocol
 
 from harness.errors import QemuError
+from harness.hosts.files import DIGEST_BYTES, page_digests, read_part
 from harness.qemu.process import QemuProcess
 from harness.qemu.qmp import Json, Qmp
+from harness.units import PAGE_BYTES
 
-__all__ = ["RamBlock", "ram_blocks", "read_ram"]
+__all__ = ["RamBlock", "RamView", "ram_blocks"]
 
 # Name, page size, offset, bytes in use, bytes in all, and since 8.1 the address: "pc.ram 4 KiB 0x0 0x8000000 0x8000000 0x7f2d5000"
 _BLOCK = re.compile(r"\s*(\S+)\s+\d+ [KMG]iB\s+0x[0-9a-f]+ 0x([0-9a-f]+) 0x[0-9a-f]+(?: 0x([0-9a-f]+))?")
 # What a range of addresses shows, and from which offset on: "00c0000-00c3fff (prio 0, ram): pc.ram @00c0000".
 _SEEN = re.compile(r"\s+([0-9a-f]{16})-[0-9a-f]{16} \(prio -?\d+, (?:ram|rom|romd)\): (\S+)(?: @([0-9a-f]+))?")
 _HOST = re.compile(r"Host virtual address for .* is 0x([0-9a-f]+)")
+
+
+class Range(Protocol):
+    """A part of a block from ``start`` on, ``bytes`` long; whole pages."""
+
+    @property
+    def start(self) -> int:
+        """The first byte."""
+
+    @property
+    def bytes(self) -> int:
+        """How many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +60,42 @@ def ram_blocks(qmp: Qmp) -> tuple[RamBlock, ...]:
     return tuple(RamBlock(name, int(used, 16), _begin(begins, name)) for name, used, _ in (m.groups() for m in found))
 
 
-def read_ram(qemu: QemuProcess, block: RamBlock, offset: int, size: int) -> npt.NDArray[np.uint8]:
-    """``size`` bytes of ``block`` from ``offset`` on, which QEMU has said where to find. :raises QemuError: they cannot be read."""
-    assert block.address is not None, block.name  # noqa: S101
-    data = np.empty(size, dtype=np.uint8)
-    path = Path(f"/proc/{qemu.pid}/mem")
-    try:
-        with path.open("rb", buffering=0) as memory:
-            count = os.preadv(memory.fileno(), [data.data], block.address + offset)
-    except OSError as exc:
-        raise QemuError(
-            f"{qemu.name}: {path}: {block.name} cannot be read: {exc.strerror}; allow us to trace our own children "
-            "(sysctl kernel.yama.ptrace_scope=1), or write verify = false"
-        ) from exc
-    if count != size:
-        raise QemuError(f"{qemu.name}: {path}: {count} of {size} bytes of {block.name} could be read")
-    return data
+class RamView:
+    """``block`` of a QEMU that has said where it is, as its host reads it."""
+
+    def __init__(self, qemu: QemuProcess, block: RamBlock) -> None:
+        assert block.address is not None, block.name  # noqa: S101
+        self._qemu = qemu
+        self._name, self._begin = block.name, block.address
+        self._path = Path(f"/proc/{qemu.pid}/mem")
+
+    def digests(self, piece: Range) -> bytes:
+        """Of each page. :raises QemuError: they cannot be read."""
+        host, begin = self._qemu.host, self._begin + piece.start
+        with self._told():
+            found = host.call(page_digests, self._path, begin, piece.bytes, 0)
+        return self._whole(found, piece.bytes // PAGE_BYTES * DIGEST_BYTES)
+
+    def read(self, start: int, size: int) -> bytes:
+        """:raises QemuError: it cannot be read."""
+        with self._told():
+            found = self._qemu.host.call(read_part, self._path, self._begin + start, size)
+        return self._whole(found, size)
+
+    def _whole(self, found: bytes, size: int) -> bytes:
+        if len(found) != size:
+            raise QemuError(f"{self._qemu.name}: {self._path}: not all of {self._name} could be read")
+        return found
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise QemuError(
+                f"{self._qemu.name}: {self._path}: {self._name} cannot be read: {exc.strerror}; allow us to trace our own "
+                "children (sysctl kernel.yama.ptrace_scope=1), or write verify = false"
+            ) from exc
 
 
 def _ask(qmp: Qmp, command: str) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from harness.hosts.cputime import thread_cpu_s
-from harness.qemu.qmp import Json, Qmp
+from harness.qemu.process import QemuProcess
+from harness.qemu.qmp import Json
 
 __all__ = ["vcpu_s"]
 
 
-def vcpu_s(qmp: Qmp) -> float | None:
+def vcpu_s(qemu: QemuProcess) -> float | None:
     """Of all of them until now; None: the kernel does not count it. Under TCG they may share a thread, which then counts once."""
-    answer: Json = qmp.execute("query-cpus-fast")
-    spent = [thread_cpu_s(thread) for thread in {int(cpu["thread-id"]) for cpu in answer}]
+    answer: Json = qemu.qmp.execute("query-cpus-fast")
+    spent = [qemu.host.call(thread_cpu_s, thread) for thread in {int(cpu["thread-id"]) for cpu in answer}]
     return sum(each for each in spent if each is not None) if None not in spent else None

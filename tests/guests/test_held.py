@@ -8,7 +8,8 @@ import pytest
 
 from harness.errors import QemuError
 from harness.guests.held import compare_held
-from harness.qemu.ramblocks import RamBlock, ram_blocks, read_ram
+from harness.hosts.local import HERE
+from harness.qemu.ramblocks import RamBlock, RamView, ram_blocks
 
 SIZES = {"pc.ram": 17 << 20, "0000:00:02.0/vga.vram": 1 << 16, "/rom@etc/acpi/tables": 1 << 13}
 HEADING = "              Block Name    PSize              Offset               Used              Total"
@@ -32,6 +33,7 @@ class Side:
         rng = np.random.default_rng(seed)
         self.memory = {block: rng.integers(0, 256, size, dtype=np.uint8) for block, size in sizes.items()}
         self.name, self.pid, self.qmp, self.tells, self.hides = name, os.getpid(), self, tells, hides
+        self.host = HERE
 
     def at(self, block):
         return self.memory[block].ctypes.data
@@ -104,4 +106,6 @@ def test_a_qemu_that_lists_nothing_is_an_error():
 
 def test_memory_that_cannot_be_read_is_an_error_that_names_the_remedy():
     with pytest.raises(QemuError, match=r"pc\.ram cannot be read: .*; allow us to trace our own children"):
-        read_ram(SimpleNamespace(name="source", pid=os.getpid()), RamBlock("pc.ram", 4096, 4096), 0, 4096)
+        RamView(SimpleNamespace(name="source", pid=os.getpid(), host=HERE), RamBlock("pc.ram", 4096, 4096)).read(
+            0, 4096
+        )

@@ -7,7 +7,8 @@ import pytest
 
 from harness.errors import QemuError
 from harness.guests.compare import Finding, Piece, compare
-from harness.guests.verify import read_memory, verify
+from harness.guests.verify import Dumped, verify
+from harness.hosts.local import HERE
 from harness.qemu.memory import GuestMemory
 
 
@@ -25,6 +26,10 @@ class Memory:
             start = arguments["val"]
             self.data[start : start + arguments["size"] - self.short_by].tofile(arguments["filename"])
         return {}
+
+
+def sides(folder, *monitors):
+    return [Dumped(monitor, HERE, folder / f"{number}.ram") for number, monitor in enumerate(monitors)]
 
 
 @pytest.fixture
@@ -55,7 +60,9 @@ def test_equal_memory_is_verified_and_the_bytes_are_counted(memory, tmp_path):
     destination = Memory(memory.copy())
     counters = destination.data[0x3F000:].view("<u4")
     counters[7] += 5
-    found = verify(Memory(memory), destination, Layout(), tmp_path, guest_checks=[Finding(ok=True, line="guest: ok")])
+    found = verify(
+        *sides(tmp_path, Memory(memory), destination), Layout(), guest_checks=[Finding(ok=True, line="guest: ok")]
+    )
     assert all(check.ok for check in found)
     total = int(memory[0x3F000:].view("<u4").sum())
     assert [check.line for check in found] == [
@@ -69,15 +76,13 @@ def test_equal_memory_is_verified_and_the_bytes_are_counted(memory, tmp_path):
 
 
 @pytest.mark.parametrize("chunk_bytes", [4096, 12288, 1 << 20])
-def test_each_flipped_byte_is_found_with_its_address_and_page(memory, chunk_bytes):
+def test_each_flipped_byte_is_found_with_its_address_and_page(memory, tmp_path, chunk_bytes):
     other = memory.copy()
     for address in (0x10000, 0x10001, 0x23456, 0x2FFFF):
         other[address] ^= 0x40
 
-    def read_both(piece):
-        return tuple(data[piece.start : piece.start + piece.bytes] for data in (memory, other))
-
-    found = compare(PIECES, read_both, chunk_bytes)
+    both = sides(tmp_path, Memory(memory), Memory(other))
+    found = compare(PIECES, both, chunk_bytes)
     assert (found.compared_bytes, found.differing_pages, found.first) == (0x28000, 3, 0x10000)
     assert found.expected == memory[0x10000 : 0x10000 + len(found.expected) // 2].tobytes().hex()
     assert found.actual == other[0x10000 : 0x10000 + len(found.actual) // 2].tobytes().hex()
@@ -86,7 +91,7 @@ def test_each_flipped_byte_is_found_with_its_address_and_page(memory, chunk_byte
 def test_a_difference_fails_the_verification_in_words(memory, tmp_path):
     other = memory.copy()
     other[0x1234:0x123C] = memory[0x1234:0x123C] ^ 1
-    found = verify(Memory(memory), Memory(other), Layout(), tmp_path)
+    found = verify(*sides(tmp_path, Memory(memory), Memory(other)), Layout())
     assert [check.ok for check in found] == [False, True, True]
     expected, actual = (data[0x1234:0x123C].tobytes().hex() for data in (memory, other))
     assert found[0].line.endswith(f"1 pages differ, first at address 0x1234: source {expected}, destination {actual}")
@@ -96,7 +101,7 @@ def test_several_blocks_are_told_of_one_by_one(memory, tmp_path):
     other = memory.copy()
     other[0x2FFF8] ^= 1
     blocks = GuestMemory(1 << 18, nodes=2).blocks
-    found = verify(Memory(memory), Memory(other), Layout(), tmp_path, blocks=blocks)
+    found = verify(*sides(tmp_path, Memory(memory), Memory(other)), Layout(), blocks=blocks)
     assert [check.ok for check in found] == [True, False, True, True]
     assert found[0].line == "compared 98,304 bytes outside the working set in ram-node0: equal"
     assert found[1].line.startswith(
@@ -108,12 +113,12 @@ def test_several_blocks_are_told_of_one_by_one(memory, tmp_path):
 def test_what_the_guest_writes_is_left_to_the_guest(memory, tmp_path):
     other = memory.copy()
     other[[0, 0xFFF, 0x9000, 0xFFFF, 0x30000, 0x3104F]] ^= 1
-    assert all(check.ok for check in verify(Memory(memory), Memory(other), Layout(), tmp_path))
+    assert all(check.ok for check in verify(*sides(tmp_path, Memory(memory), Memory(other)), Layout()))
 
 
 def test_a_failed_guest_check_fails_it_although_memory_is_equal(memory, tmp_path):
     found = verify(
-        Memory(memory), Memory(memory), Layout(), tmp_path, guest_checks=[Finding(ok=False, line="page 7: bad")]
+        *sides(tmp_path, Memory(memory), Memory(memory)), Layout(), guest_checks=[Finding(ok=False, line="page 7: bad")]
     )
     assert [check.ok for check in found] == [False, True, True, True]
 
@@ -122,7 +127,7 @@ def test_a_failed_guest_check_fails_it_although_memory_is_equal(memory, tmp_path
 def test_a_working_set_page_is_compared_behind_what_the_guest_writes(memory, tmp_path, address):
     other = memory.copy()
     other[address] ^= 1
-    found = verify(Memory(memory), Memory(other), Layout(), tmp_path)
+    found = verify(*sides(tmp_path, Memory(memory), Memory(other)), Layout())
     assert [check.ok for check in found] == [True, False, True]
     assert f"1 pages differ, first at address {address:#x}:" in found[1].line
 
@@ -131,7 +136,7 @@ def test_a_page_that_went_back_in_time_is_found_by_its_counter(memory, tmp_path)
     other = memory.copy()
     memory[0x3F000:].view("<u4")[3] = 9
     other[0x3F000:].view("<u4")[3] = 8
-    found = verify(Memory(memory), Memory(other), Layout(), tmp_path)
+    found = verify(*sides(tmp_path, Memory(memory), Memory(other)), Layout())
     assert [check.ok for check in found] == [True, True, False]
     assert found[2].line == (
         "1 working-set pages went back in time, first page 3: write 9 at the source, 8 at the destination"
@@ -140,5 +145,5 @@ def test_a_page_that_went_back_in_time_is_found_by_its_counter(memory, tmp_path)
 
 def test_a_short_dump_is_an_error_and_leaves_no_file(memory, tmp_path):
     with pytest.raises(QemuError, match="saved 4095 of 4096 bytes from 0x1000"):
-        read_memory(Memory(memory, short_by=1), Piece(0x1000, 4096), tmp_path / "x.ram")
+        sides(tmp_path, Memory(memory, short_by=1))[0].read(0x1000, 4096)
     assert not list(tmp_path.iterdir())

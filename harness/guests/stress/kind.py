@@ -19,7 +19,7 @@ from harness.guests.qemu_kind import CONSOLE, Beating, Pulse, Sides, Writes
 from harness.guests.qemu_settings import QemuSettings
 from harness.guests.stress import Command, Console, Status, StressConfig, VerifyReport, boot, devices, layout
 from harness.guests.stress.layout import Layout
-from harness.guests.verify import dump_bytes, verify
+from harness.guests.verify import Dumped, dump_bytes, verify
 from harness.qemu.memory import GuestMemory
 from harness.results.cache import cache_dir
 from harness.scenario.fault import Fault
@@ -138,9 +138,11 @@ class Stress(QemuGuest, Beating):
 
     def compare(self, sides: Sides) -> Sequence[Verdict]:
         """What it writes is checked by itself, and all else is compared."""
-        source, destination = sides.qemus["source"].qmp, sides.qemus["destination"].qmp
+        source, destination = (
+            Dumped(qemu.qmp, qemu.host, qemu.folder / f"{name}.ram") for name, qemu in sides.qemus.items()
+        )
         blocks, checks = self._given.guest_memory.blocks, self.check(sides.consoles)
-        return verify(source, destination, self.layout, sides.place.run_dir, blocks=blocks, guest_checks=checks)
+        return verify(source, destination, self.layout, blocks=blocks, guest_checks=checks)
 
     def check(self, consoles: Consoles) -> Sequence[Verdict]:
         """What it finds of every page of its working set, on the destination by now. Silence is a failed check, too."""
