@@ -21,6 +21,7 @@ from harness.migrator.carry.forwarder import Forwarder
 from harness.migrator.choose import rehearsal
 from harness.migrator.choose.chooser import Chooser
 from harness.migrator.choose.method_policy import MethodPolicy
+from harness.migrator.choose.speed import core_speed
 from harness.migrator.config import SendConfig
 from harness.migrator.entrance import Entrance
 from harness.migrator.report import Carried, SenderReport
@@ -123,7 +124,7 @@ def _rehearse(crew: Crew, link: FrameLink, welcome: Welcome, round_trip_s: float
     """With what a rehearsal says of the link. :raises PeerError: it broke."""
     if not crew.candidates:
         return None
-    policy = MethodPolicy(crew.candidates, crew.lanes, welcome.threads)
+    policy = MethodPolicy(crew.candidates, crew.lanes, welcome.threads, speed=core_speed())
     policy.rehearsed(rehearsal.measure_bytes_per_s(link, round_trip_s))
     return policy
 

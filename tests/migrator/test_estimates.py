@@ -61,10 +61,10 @@ def test_candidates_are_compared_on_the_same_memory():
     assert known.ratio(ZSTD) == pytest.approx(2 * known.ratio(LZ4), rel=0.1)
 
 
-def test_the_overhead_comes_from_what_was_delivered():
+def test_the_slowness_comes_from_what_was_delivered():
     known = estimates()
     for _ in range(30):
-        known.delivered(LZ4, 200e6, link_was_free=True)
+        known.delivered(LZ4, 200e6, 0.05, link_was_free=True)
     assert known.could_work_bytes_per_s(LZ4) == pytest.approx(200e6, rel=0.02)
     assert known.could_work_bytes_per_s(ZSTD) < 200e6
 
@@ -72,26 +72,61 @@ def test_the_overhead_comes_from_what_was_delivered():
 def test_a_limited_link_says_only_what_the_rest_can_do_at_least():
     known = estimates()
     before = known.could_work_bytes_per_s(ZSTD)
-    known.delivered(ZSTD, 50e6, link_was_free=False)
+    known.delivered(ZSTD, 50e6, 0.05, link_was_free=False)
     assert known.could_work_bytes_per_s(ZSTD) == before
-    known.delivered(ZSTD, 600e6, link_was_free=False)
-    assert known.could_work_bytes_per_s(ZSTD) == pytest.approx(600e6)
+    for _ in range(10):
+        known.delivered(ZSTD, 600e6, 0.05, link_was_free=False)
+    assert known.could_work_bytes_per_s(ZSTD) == pytest.approx(600e6, rel=0.02)
 
 
 def test_a_host_that_is_no_longer_busy_is_seen_with_another_candidate():
     known = estimates()
     for _ in range(30):
-        known.delivered(ZSTD, 50e6, link_was_free=True)
+        known.delivered(ZSTD, 50e6, 0.05, link_was_free=True)
     for _ in range(30):
-        known.delivered(LZ4, 450e6, link_was_free=True)
-    assert known.could_work_bytes_per_s(ZSTD) > 300e6
+        known.delivered(LZ4, 450e6, 0.05, link_was_free=True)
+    assert known.could_work_bytes_per_s(ZSTD) > 280e6
+
+
+def test_a_machine_that_stood_still_for_a_moment_is_not_slow():
+    known = estimates()
+    for _ in range(5):
+        known.delivered(ZSTD, 400e6, 0.05, link_was_free=True)
+    before = known.could_work_bytes_per_s(ZSTD)
+    known.delivered(ZSTD, 10e6, 0.3, link_was_free=True)
+    known.delivered(ZSTD, 400e6, 0.05, link_was_free=True)
+    assert known.could_work_bytes_per_s(ZSTD) == pytest.approx(before, rel=0.02)
+
+
+def seconds_until_hope(known: Estimates) -> float:
+    """Of a busy host, while none fills a link that hides it."""
+    for _ in range(10):
+        known.delivered(ZSTD, 50e6, 0.05, link_was_free=True)
+    for step in range(1000):
+        if known.could_work_bytes_per_s(ZSTD) > 150e6:
+            return step * 0.05
+        known.delivered(NONE, 60e6, 0.05, link_was_free=False)
+    raise AssertionError("never")
+
+
+def test_a_slowness_that_is_not_seen_is_forgotten_and_longer_after_each_vain_hope():
+    known = estimates()
+    first_s, second_s, third_s = (seconds_until_hope(known) for _ in range(3))
+    assert 0.2 < first_s < 2
+    assert 1.5 * first_s < second_s
+    assert 1.5 * second_s < third_s
+
+
+def test_a_slower_core_is_slower_with_all_that_is_around_codecs():
+    slow = Estimates(CANDIDATES, 2, 2, speed=0.5)
+    for number in range(4):
+        assert slow.could_work_bytes_per_s(number) == pytest.approx(estimates().could_work_bytes_per_s(number) / 2)
 
 
 def test_a_history_is_restored_by_one_thread_whatever_else_there_is():
     alone, many = Estimates(CANDIDATES, 1, 1), Estimates(CANDIDATES, 64, 64)
     for number in (NONE, LZ4, ZSTD, LONG):
-        alone.delivered(number, 1e12, link_was_free=True)
-        many.delivered(number, 1e12, link_was_free=True)
+        many.delivered(number, 1e12, 0.05, link_was_free=True)
     assert many.could_work_bytes_per_s(LONG) == pytest.approx(950e6)
     assert alone.could_work_bytes_per_s(LONG) < 950e6
     assert many.could_work_bytes_per_s(ZSTD) > 2 * 950e6

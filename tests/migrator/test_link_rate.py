@@ -71,8 +71,31 @@ def test_what_was_carried_without_being_the_limit_shows_that_it_has_grown():
     assert 3e8 <= link.bytes_per_s <= 9e8
     at = feed(link, 3e8, backlog=0, waits=0.1, seconds=5, start=at)
     assert link.bytes_per_s == pytest.approx(16 * 3e8, rel=0.1)
-    feed(link, 6e8, seconds=0.2, start=at)
+    feed(link, 6e8, seconds=0.3, start=at)
     assert link.bytes_per_s == pytest.approx(6e8, rel=0.02)
+
+
+@pytest.mark.parametrize("stall_s", [0.05, 0.1, 0.3])
+def test_a_machine_that_stands_still_for_a_moment_is_no_slow_link(stall_s):
+    """Nothing arrives meanwhile, and then what waited in buffers at once."""
+    link = LinkRate()
+    now_s, arrived, waited_s = feed(link, 1e8)
+    for _ in range(3):
+        at = now_s + stall_s, arrived, waited_s + stall_s
+        link.look(at[0], at[1], 1 << 20, at[2])
+        link.look(at[0] + 0.04, at[1] + 8_000_000, 1 << 20, at[2] + 0.02)
+        now_s, arrived, waited_s = feed(link, 1e8, seconds=0.2, start=(at[0] + 0.04, at[1] + 8_000_000, at[2] + 0.02))
+        assert link.bytes_per_s == pytest.approx(1e8, rel=0.02)
+
+
+def test_a_receiver_that_waits_for_a_slow_sender_shows_no_slower_link():
+    """Of a batch that is on its way at each look something waits, though the link is idle between them now and then."""
+    link = LinkRate()
+    at = feed(link, 1e8)
+    for _ in range(40):
+        at = feed(link, 6e7, seconds=0.06, start=at)
+        at = feed(link, 6e7, seconds=0.06, backlog=0, start=at)
+    assert link.bytes_per_s == pytest.approx(1e8, rel=0.02)
 
 
 def test_a_little_more_than_the_limit_is_no_growth():

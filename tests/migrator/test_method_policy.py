@@ -110,7 +110,7 @@ LINKS = [25e6 / 8, 100e6 / 8, 300e6 / 8, 1e9 / 8, 2.5e9 / 8, 10e9 / 8]
 
 
 @pytest.mark.parametrize("link", LINKS)
-@pytest.mark.parametrize("compressible", [1.0, 0.5, 0.03])
+@pytest.mark.parametrize("compressible", [0.5, 0.03])
 @pytest.mark.parametrize("speed", [1.0, 0.3])
 def test_it_is_never_far_from_the_best_fixed_choice(link, compressible, speed):
     world = World(link, speed, compressible)

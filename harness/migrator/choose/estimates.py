@@ -1,9 +1,17 @@
 """What is known of each candidate of ``auto``: costs, output size, and what all around codecs takes. Pure: numbers in and out.
 
-A candidate's rate without a limit of the link is 1 / (1 / (C * threads) + 1 / (D * threads) + overhead). C and D are in raw
-bytes a second of CPU time, which other work on the host does not change; what it and the rest of the way take is the overhead, and
-that is learnt from what was delivered. Where codecs, sockets and guests share cores the parts add up; where they do not, the
-overhead comes out smaller.
+A candidate's rate without a limit of the link is
+
+    1 / (slowness * (C / threads + D / threads + around))
+
+C and D are seconds of CPU time a raw byte, which other work on the host does not change. They add up because codecs, sockets and
+guests share cores; where they do not, the slowness comes out smaller. It is one number for all candidates, of what was delivered
+while the link was no limit: a host that has other work is slow with all of them. What a candidate has of its own is learnt more
+slowly.
+
+While the link is the limit the slowness cannot be seen, but to be no more than what was delivered allows. Then it is forgotten: a
+host that was busy need not be so any more, and the only way to know is to try. Each hope that was in vain doubles the time until
+the next.
 
 Memory is not alike from batch to batch, so that sizes of different batches do not compare. A candidate is described by *odds*,
 size / (1 - size) with the size as a share of the input, relative to a reference candidate's on the same data: what does not
@@ -13,8 +21,9 @@ compress has the size 1 with all of them.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.migrator.choose.auto import Candidate
 
@@ -29,14 +38,20 @@ in lumps, so that it is averaged for longer."""
 
 _SMALLEST_SIZE, _LARGEST_SIZE = 0.002, 0.995
 
-_OVERHEAD_S_PER_BYTE = 1e-9
-"""Before any was seen. Over the whole pair 0.96 to 1.28 ns with lz4, ISA-L and zstd 1 to 6 at 2.5 Gbit/s, 0.86 with none
-(2-core Intel Xeon, 2026-11-25, n=2 each)."""
+_AROUND_S = 2e-9
+"""CPU seconds a byte that the pair and what it stands between take around codecs, on a core as fast as those of which the priors
+are: 1.9 to 2.0 ns with lz4, ISA-L and zstd 1 and 3, 1.5 with none (benchmarks/pair.py, 2-core Intel Xeon, 2026-11-26, n=7)."""
 
-_OVERHEAD_WEIGHT = 0.3
-_DRIFT, _FORGETTING = 0.02, 0.005
-"""Of what is seen with one candidate, in what was once seen with the others: the host's other work may have ended meanwhile. While
-the link is the limit it cannot be seen: what made others slow is forgotten in some ten seconds."""
+_SEEN_WEIGHT, _OWN_WEIGHT, _OWN_FADES = 0.5, 0.05, 0.02
+"""Of the newest stretch: in the slowness of all, and in what a candidate has of its own, which fades meanwhile with the others."""
+
+_LATEST = 3
+"""Of so many stretches the middle one counts: a machine that stood still for a moment is not slow."""
+
+_HOPE_S, _MOST_HOPE_S = 0.5, 8.0
+_IN_VAIN = 1.3
+"""While the slowness cannot be seen, the logarithm of it falls by a factor e in so many seconds, which double when it comes
+back so many times as high as was hoped."""
 
 
 @dataclass(slots=True)
@@ -54,7 +69,8 @@ class _Mean:
 
 @dataclass(slots=True)
 class Known:
-    """Of one candidate. Costs are seconds per raw byte of one thread; ``size`` and ``reference_size`` are of the same batches."""
+    """Of one candidate. Costs are seconds per raw byte of one thread; ``size`` and ``reference_size`` are of the same batches.
+    ``own``: the logarithm of its slowness above that of all."""
 
     compress: _Mean
     restore: _Mean
@@ -64,7 +80,7 @@ class Known:
     restored: bool = False
     raw_bytes: int = 0
     compared_s: float = -math.inf
-    overhead: float | None = None
+    own: float = 0.0
 
     @property
     def odds(self) -> float:
@@ -74,17 +90,33 @@ class Known:
 
 @dataclass(slots=True)
 class Estimates:
-    """``lanes`` batches are compressed at once, and ``peer_lanes`` restored. The first candidate is "none"."""
+    """``lanes`` batches are compressed at once, and ``peer_lanes`` restored. The first candidate is "none". ``speed``: of a core,
+    beside those of which the candidates' rates are.
+
+    ``_slowness`` is a logarithm; ``_hoped``: what it is hoped to be since it was last seen, if it is not seen now."""
 
     candidates: Sequence[Candidate]
     lanes: int
     peer_lanes: int
+    speed: float = 1.0
     reference: int = field(init=False)
     known: list[Known] = field(init=False)
     _size: _Mean = field(init=False)
+    _slowness: float = 0.0
+    _hoped: float | None = None
+    _hope_s: float = _HOPE_S
+    _latest: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_LATEST))
 
     def __post_init__(self) -> None:
         """Priors alone."""
+        self.candidates = [
+            replace(
+                each,
+                compress_bytes_per_s=each.compress_bytes_per_s * self.speed,
+                decompress_bytes_per_s=each.decompress_bytes_per_s * self.speed,
+            )
+            for each in self.candidates
+        ]
         self.reference = next((n for n, c in enumerate(self.candidates) if not c.history and c.ratio > 1), 0)
         size = 1 / self.candidates[self.reference].ratio
         self._size = _Mean(size, _SIZE_PRIOR_BYTES, _SIZE_BYTES)
@@ -114,49 +146,59 @@ class Estimates:
         known.size.add(packed_bytes / raw_bytes, raw_bytes)
         known.reference_size.add(_share(_odds(other_bytes / raw_bytes) / self.known[other].odds), raw_bytes)
 
-    def delivered(self, choice: int, bytes_per_s: float, *, link_was_free: bool) -> None:
-        """So much arrived for a while. Where the link was the limit, the rest could do at least that."""
-        known, before = self.known[choice], self._overhead(choice)
-        seen = max(0.0, 1 / bytes_per_s - self._work_s_per_byte(choice))
-        if not link_was_free:
-            if seen < before:
-                self._drift(seen)
-                known.overhead = min(self._overhead(choice), seen)
-            for other in self.known:
-                if other is not known and other.overhead is not None and other.overhead > _OVERHEAD_S_PER_BYTE:
-                    other.overhead += _FORGETTING * (_OVERHEAD_S_PER_BYTE - other.overhead)
-            return
-        self._drift(seen)
-        known.overhead = before + _OVERHEAD_WEIGHT * (seen - before)
+    def delivered(self, choice: int, bytes_per_s: float, took_s: float, *, link_was_free: bool) -> None:
+        """So much arrived in ``took_s``. Where the link was the limit, the rest could do at least that."""
+        seen = math.log(1 / bytes_per_s / self._alone_s_per_byte(choice))
+        if link_was_free:
+            self._latest.append((choice, seen))
+            latest = sorted(each for of, each in self._latest if of == choice)
+            self._saw(choice, latest[(len(latest) - 1) // 2])
+        elif seen < self._slowness + self.known[choice].own:
+            self._saw(choice, seen)
+        else:
+            self._hope(took_s)
 
-    def _drift(self, seen: float) -> None:
-        """What one candidate shows of the rest of the way holds in part for the others: more where it is short than where it is
-        long, for something in the way hides it, and nothing makes it seem shorter than it is."""
+    def _saw(self, choice: int, seen: float) -> None:
+        known = self.known[choice]
+        error = seen - self._slowness - known.own
+        if self._hoped is not None:
+            in_vain = error > math.log(_IN_VAIN)
+            self._hope_s = min(_MOST_HOPE_S, 2 * self._hope_s) if in_vain else max(_HOPE_S, self._hope_s / 2)
+            self._hoped = None
+        self._slowness += _SEEN_WEIGHT * error
+        known.own += _OWN_WEIGHT * error
+        self._fade(_OWN_FADES, known)
+
+    def _hope(self, took_s: float) -> None:
+        if self._slowness > 0:
+            self._slowness *= math.exp(-took_s / self._hope_s)
+            self._hoped = self._slowness
+        self._fade(1 - math.exp(-took_s / self._hope_s))
+
+    def _fade(self, share: float, but: Known | None = None) -> None:
         for known in self.known:
-            if known.overhead is not None:
-                weight = _OVERHEAD_WEIGHT if seen < known.overhead else _DRIFT
-                known.overhead += weight * (seen - known.overhead)
+            if known is not but:
+                known.own -= share * known.own
 
     # ------------------------------------------------------------------ what follows
 
     def could_work_bytes_per_s(self, choice: int) -> float:
         """Raw bytes a second through source and destination, if the link is no limit. One history is restored by one thread."""
-        together = 1 / (self._work_s_per_byte(choice) + self._overhead(choice))
+        slowness = math.exp(self._slowness + self.known[choice].own)
+        together = 1 / (slowness * self._alone_s_per_byte(choice))
         return min(together, self.restore_bytes_per_s(choice)) if self.candidates[choice].history else together
 
     def compress_bytes_per_s(self, choice: int) -> float:
         """C, of one thread. A prior is scaled as what was measured of others turned out against its own; not a history's, as
         the first batches of the others are made with cold caches."""
         known = self.known[choice]
-        as_known = known.compressed or choice == 0 or self.candidates[choice].history
-        scale = 1.0 if as_known else self._scale_compress()
+        scale = 1.0 if known.compressed or choice == 0 else self._scale_compress()
         return 1 / max(1e-15, known.compress.value * scale)
 
     def restore_bytes_per_s(self, choice: int) -> float:
         """D, likewise."""
         known = self.known[choice]
-        as_known = known.restored or choice == 0 or self.candidates[choice].history
-        scale = 1.0 if as_known else self._scale_restore()
+        scale = 1.0 if known.restored or choice == 0 else self._scale_restore()
         return 1 / max(1e-15, known.restore.value * scale)
 
     def ratio(self, choice: int) -> float:
@@ -165,17 +207,10 @@ class Estimates:
             return 1.0
         return 1 / _share(_odds(self._size.value) * self.known[choice].odds)
 
-    def _work_s_per_byte(self, choice: int) -> float:
+    def _alone_s_per_byte(self, choice: int) -> float:
+        """What it takes where nothing else works."""
         compress_s, restore_s = 1 / self.compress_bytes_per_s(choice), 1 / self.restore_bytes_per_s(choice)
-        return compress_s / self.lanes + restore_s / self.peer_lanes
-
-    def _overhead(self, choice: int) -> float:
-        """Of one that was never at its limit, as of the others."""
-        own = self.known[choice].overhead
-        if own is not None:
-            return own
-        seen = [known.overhead for known in self.known if known.overhead is not None]
-        return sum(seen) / len(seen) if seen else _OVERHEAD_S_PER_BYTE
+        return (compress_s + _AROUND_S / self.speed * self._scale_compress()) / self.lanes + restore_s / self.peer_lanes
 
     def _scale_compress(self) -> float:
         pairs = zip(self.known[1:], self.candidates[1:], strict=True)

@@ -1,8 +1,11 @@
 """How many bytes a second a link carries, from looks at one that is in use. Pure: numbers in, a number out.
 
 A stretch counts where the link was the limit: bytes waited to be sent all the time, and the receiver waited for bytes.
-Where the receiver does not wait it is the receiver that is slow, and where nothing waits to be sent it is the source. Of
-several stretches the upper quartile counts: where CPU time is short, a receiver that waits for it seems to wait for the link.
+Where the receiver does not wait it is the receiver that is slow, and where nothing waits to be sent it is the source.
+
+Where CPU time is short, or a machine stands still for a moment, a receiver that waits for that seems to wait for the link, which
+then seems slower than it is; what waited in buffers meanwhile makes the next stretch seem faster. So of ``_STRETCHES`` in direct
+succession the second fastest counts, and fewer of them never show that a link has become slower.
 """
 
 from __future__ import annotations
@@ -14,8 +17,8 @@ from dataclasses import dataclass, field
 __all__ = ["LinkRate"]
 
 _BACKLOG_BYTES = 64 << 10
-_SAMPLE_S = 0.01
-_SPAN_S = 0.12
+_SAMPLE_S = 0.04
+_STRETCHES = 4
 _RECEIVER_WAITS = 0.3
 _FREE_S = 0.06
 _OUTGROWN = 1.1
@@ -42,7 +45,7 @@ class LinkRate:
     bytes_per_s: float | None = None
     limited_s: float = 0.0
     _last: _Look | None = None
-    _stretches: deque[tuple[float, int]] = field(default_factory=deque)
+    _stretches: deque[float] = field(default_factory=lambda: deque(maxlen=_STRETCHES))
     _free_s: float = 0.0
     _free_bytes: int = 0
     _limit_bytes_per_s: float | None = None
@@ -71,13 +74,16 @@ class LinkRate:
     def _limited(self, took_s: float, moved_bytes: int) -> None:
         self.limited_s += took_s
         self._free_s, self._free_bytes = 0.0, 0
-        self._stretches.append((took_s, moved_bytes))
-        while len(self._stretches) > 1 and sum(s for s, _ in self._stretches) - self._stretches[0][0] >= _SPAN_S:
-            self._stretches.popleft()
-        self.bytes_per_s = max(1.0, _upper_quartile([b / s for s, b in self._stretches]))
+        self._stretches.append(moved_bytes / took_s)
+        seen = max(1.0, sorted(self._stretches)[-2:][0])
+        if self.bytes_per_s is None or len(self._stretches) == _STRETCHES:
+            self.bytes_per_s = seen
+        elif len(self._stretches) > 1:
+            self.bytes_per_s = max(self.bytes_per_s, seen)
         self._limit_bytes_per_s = self.bytes_per_s
 
     def _free(self, took_s: float, moved_bytes: int) -> None:
+        self._stretches.clear()
         self._free_s += took_s
         self._free_bytes += moved_bytes
         if self._free_s < _FREE_S:
@@ -87,13 +93,8 @@ class LinkRate:
         limit = self._limit_bytes_per_s
         if limit is not None and self.bytes_per_s is not None and rate > _OUTGROWN * limit:
             self.bytes_per_s = max(rate, min(_MOST_GROWTH * rate, _GROWTH * self.bytes_per_s))
-            self._stretches.clear()
 
     @property
     def could_carry_bytes_per_s(self) -> float:
         """The limit, or as much as one likes where it was none yet."""
         return math.inf if self.bytes_per_s is None else self.bytes_per_s
-
-
-def _upper_quartile(rates: list[float]) -> float:
-    return sorted(rates)[3 * len(rates) // 4]

@@ -35,8 +35,10 @@ _THINK_S = 0.01
 """Between two looks at whether to change or to try: at 1 GB/s thinking at each batch took 6 % of the time."""
 
 _LINK_CHANGED = 1.5
-_LINK_DWELL_S = 0.1
-"""A link that carries so many times as much, or as little, as at the last decision is a reason to decide anew soon."""
+_DISAPPOINTING = 0.85
+_SOON_S = 0.1
+"""A link that carries so many times as much, or as little, as at the last decision is a reason to decide anew soon, and so is a
+choice that delivers so much less than it promised then."""
 
 _TRIAL_SHARE = 0.005
 _FIRST_TRIALS_S = 0.001
@@ -94,13 +96,14 @@ class MethodPolicy:
     """Keeps the choice and what it is made of. Not thread-safe: its user holds a lock.
 
     ``lanes`` batches are compressed at once, and ``peer_lanes`` restored. The first candidate is "none", which is the choice
-    while nothing is known of the link: it costs nothing, and fills the link at once, which is how it becomes known.
+    while nothing is known of the link: it costs nothing, and fills the link at once, which is how it becomes known. ``speed`` as
+    ``Estimates``'.
     """
 
-    def __init__(self, candidates: Sequence[Candidate], lanes: int, peer_lanes: int) -> None:
+    def __init__(self, candidates: Sequence[Candidate], lanes: int, peer_lanes: int, *, speed: float = 1.0) -> None:
         self._candidates = tuple(candidates)
         self._lanes = max(1, lanes)
-        self.estimates = Estimates(self._candidates, self._lanes, max(1, peer_lanes))
+        self.estimates = Estimates(self._candidates, self._lanes, max(1, peer_lanes), speed)
         self.link = LinkRate()
         self.choice = 0
         self.decisions: list[Decision] = []
@@ -174,7 +177,7 @@ class MethodPolicy:
         if held_back_s - since.held_back_s > _IDLE_SHARE * took_s or self._is_cold(choice):
             return
         free = limited_s - since.limited_s < _LIMITED_SHARE * took_s
-        self.estimates.delivered(choice, (total_bytes - since.total_bytes) / took_s, link_was_free=free)
+        self.estimates.delivered(choice, (total_bytes - since.total_bytes) / took_s, took_s, link_was_free=free)
 
     def _is_cold(self, choice: int) -> bool:
         if choice in self._ready or not self._candidates[choice].history:
@@ -205,8 +208,11 @@ class MethodPolicy:
         dwell_s = min(_DWELL_S, first_s * 2.0 ** (len(self.decisions) - 1))
         before, now = self._decided_link, self.link.bytes_per_s
         if before is not None and now is not None and not 1 / _LINK_CHANGED < now / before < _LINK_CHANGED:
-            return min(dwell_s, _LINK_DWELL_S)
-        return dwell_s
+            return min(dwell_s, _SOON_S)
+        disappoints = (
+            self.predicted_bytes_per_s(self.choice) < _DISAPPOINTING * self.decisions[-1].predicted_bytes_per_s
+        )
+        return min(dwell_s, _SOON_S) if disappoints else dwell_s
 
     def _reconsider(self, now_s: float) -> None:
         best = self._best()

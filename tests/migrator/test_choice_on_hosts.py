@@ -1,0 +1,58 @@
+"""The policy in whole migrations on hosts that are slow, fast or busy: they take hardly longer than with the best fixed choice."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+from simulated_host import CANDIDATES, UNLIMITED, Pair
+
+CHOICES = [n for n, candidate in enumerate(CANDIDATES) if str(candidate) not in ("isal:1", "zstd:6")]
+"""Those two are nowhere the best here."""
+
+LINKS = {"300Mbit/s": 3e8 / 8, "1Gbit/s": 1e9 / 8, "2.5Gbit/s": 2.5e9 / 8, "unlimited": UNLIMITED}
+SHORT_BYTES, LONG_BYTES = 96 << 20, 384 << 20
+
+
+def regret(link: float, **host) -> tuple[float, int]:
+    """By how much longer it takes, as a share, and its changes."""
+    auto = Pair(link, **host).run()
+    return auto.took_s / min(Pair(link, fixed=choice, **host).run().took_s for choice in CHOICES) - 1, auto.changes
+
+
+@pytest.mark.parametrize(("cores", "speed"), [(1, 0.3), (1, 3.0), (2, 0.3), (2, 1.0), (2, 3.0), (8, 0.3), (8, 3.0)])
+def test_on_hosts_slow_and_fast_it_is_as_good_as_the_best_fixed_choice(cores, speed):
+    regrets, changes = zip(
+        *(regret(link, speed=speed, cores=cores, total_bytes=SHORT_BYTES) for link in LINKS.values()), strict=True
+    )
+    assert max(regrets) <= 0.07
+    assert statistics.median(regrets) <= 0.02
+    assert max(changes) <= 3
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0])
+def test_a_host_that_was_busy_at_first_does_not_leave_it_with_none(speed):
+    """What was learnt while others worked says nothing once they have ended."""
+    host = {"speed": speed, "total_bytes": LONG_BYTES, "others": [(0.0, 12), (0.4, 0)]}
+    auto, none = Pair(LINKS["1Gbit/s"], **host).run(), Pair(LINKS["1Gbit/s"], fixed=0, **host).run()
+    assert auto.shares.get("none", 0) < 0.25
+    assert auto.took_s < 0.75 * none.took_s
+
+
+@pytest.mark.parametrize("others", [2, 4])
+def test_beside_others_it_is_near_the_best_fixed_choice(others):
+    found, changes = regret(LINKS["1Gbit/s"], total_bytes=LONG_BYTES, others=[(0.0, others)])
+    assert found <= 0.07
+    assert changes <= 8
+
+
+@pytest.mark.parametrize("link", ["300Mbit/s", "1Gbit/s"])
+def test_a_machine_that_stands_still_now_and_then_is_not_taken_for_a_slow_link(link):
+    found, changes = regret(LINKS[link], total_bytes=LONG_BYTES, stalls=[(0.1, 0.1), (0.4, 0.25), (0.8, 0.1)])
+    assert found <= 0.07
+    assert changes <= 3
+
+
+@pytest.mark.parametrize("cores", [2, 4])
+def test_with_hosts_of_their_own_it_is_near_the_best_fixed_choice(cores):
+    assert regret(LINKS["1Gbit/s"], cores=cores, apart=True, total_bytes=SHORT_BYTES)[0] <= 0.07
