@@ -49,13 +49,18 @@ def unopened_guest(config: StressConfig, fill: Mapping[str, float]) -> Stress:
 
 @contextmanager
 def two_guests(
-    run_dir: Path, *, capabilities: tuple[str, ...] = (), source: Mapping[str, int] | None = None, steered: bool = False
+    run_dir: Path,
+    *,
+    capabilities: tuple[str, ...] = (),
+    source: Mapping[str, int | str] | None = None,
+    destination: Mapping[str, int | str] | None = None,
+    steered: bool = False,
 ) -> Iterator[QemuEnds]:
-    """The source's guest runs; the destination waits to be told where to listen. ``source``: migration parameters."""
+    """The source's guest runs; the destination waits to be told where to listen. ``source``, ``destination``: its parameters."""
     switched = dict.fromkeys(("events", "return-path", *capabilities), True)
     plan = MethodPlan(
         SideSettings(switched, {"max-bandwidth": UNLIMITED, **(source or {})}),
-        SideSettings(switched, {"max-bandwidth": UNLIMITED}),
+        SideSettings(switched, {"max-bandwidth": UNLIMITED, **(destination or {})}),
     )
     guest = stress_guest(CONFIG, {"text": 0.5, "heap": 0.3, "zero": 0.2})
     with guest.start(plan, Place(run_dir, HERE, HERE), steered=steered) as guests:

@@ -13,7 +13,8 @@ USAGE = {"cpu_s": 0.5, "peak_rss_bytes": 50 << 20, "threads_seen": 5}
 def received(**other: Any) -> ReceiverReport:
     told = {
         "session": "ab", "threads": 1, "stream_bytes": 5, "batches": 1, "codec_cpu_s": 0.1, "window_peak_bytes": 5,
-        "batches_digest": "ab", "sender_heard": True, "confirmed": True, "tls": None,
+        "batches_digest": "ab", "sender_heard": True, "confirmed": True, "channels": 1,
+        "tls": None,
     }  # fmt: skip
     return ReceiverReport(**USAGE | told | other)
 
@@ -26,6 +27,7 @@ def sent(**other: Any) -> SenderReport:
         "batches": 4, "stored_batches": 0, "incompressible_batches": 0, "fallbacks": 0, "fallback_bytes": 0,
         "fallback_reason": None, "codec_cpu_s": 0.2, "window_bytes": 5, "window_peak_bytes": 5, "round_trip_s": 0.001,
         "batches_digest": "ab", "return_path": True, "outcome": Outcome.CONFIRMED, "counters": {}, "receiver": received(),
+        "channels": (),
     }  # fmt: skip
     return SenderReport(**USAGE | told | other)
 

@@ -43,7 +43,8 @@ as short a time as the guest's writes allow:
 QEMU may come at any time from the start, and is waited for without limit. If anything fails the migration fails in QEMU too, and
 the source guest runs on. For that both QEMUs need the capability return-path (migrate_set_capability return-path on): with it the
 source waits until the destination says that it has all of the guest; without it "completed" only means that the last byte left, and
-a guest that then does not arrive runs nowhere. multifd and postcopy-preempt need several connections, and are refused.
+a guest that then does not arrive runs nowhere. multifd and postcopy-preempt make several connections; each is carried over one of
+its own to the receiver.
 
 \b
 Settings may stand in a JSON document, with sizes in bytes and times in seconds. --config there.json, or - and standard input:
@@ -80,6 +81,12 @@ def command(*, config: str | None, stats: Path | None, **given: Any) -> None:  #
     write_statistics(report, stats)
 
 
+def _over(report: SenderReport) -> str:
+    """The connections it came on, where there were several."""
+    count = len(report.channels)
+    return f" on {count} connections" if count > 1 else ""
+
+
 def _tell(report: SenderReport) -> None:
     from harness.migrator.document import to_document
     from harness.results.stops import stop_of
@@ -88,7 +95,7 @@ def _tell(report: SenderReport) -> None:
     for doubt in report.doubts():
         announce(f"warning: {doubt.sentence}")
     announce(
-        f"done: {format_bytes(report.stream_bytes)} of stream sent as {format_bytes(report.sent_bytes)} "
+        f"done: {format_bytes(report.stream_bytes)} of stream{_over(report)} sent as {format_bytes(report.sent_bytes)} "
         f"(ratio {report.stream_bytes / report.sent_bytes:.2f}) in {format_duration(report.elapsed_s)}; "
         f"{report.outcome}; every batch arrived as it was (XXH3 of their XXH3: {report.batches_digest})"
     )

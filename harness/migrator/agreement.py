@@ -31,12 +31,21 @@ _WORDS_CHARACTERS = 300
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What a receiver will do for a sender. ``serials``: the codecs that keep history, by their number."""
+    """What a receiver will do for a sender. ``serials``: the codecs that keep history, by their number, for the main channel."""
 
-    session: str
+    hello: Hello
     codecs: tuple[type[Backend], ...]
     threads: int
     serials: Mapping[int, Serial]
+
+    @property
+    def session(self) -> str:
+        """Its id."""
+        return self.hello.session
+
+    def more_serials(self, channels: int) -> dict[int, Serial]:
+        """Those of one more channel beside so many. :raises FrameError: they are too large together."""
+        return _serials(self.codecs, self.hello, channels + 1)
 
 
 def agree(hello: Hello, threads: int | None) -> Agreement:
@@ -46,7 +55,7 @@ def agree(hello: Hello, threads: int | None) -> Agreement:
     """
     codecs = tuple(_opener(name) for name in hello.codecs)
     threads = threads or min(hello.decompress_threads, cores())
-    return Agreement(hello.session, codecs, threads, _serials(codecs, hello))
+    return Agreement(hello, codecs, threads, _serials(codecs, hello, 1))
 
 
 def _opener(name: str) -> type[Backend]:
@@ -58,12 +67,12 @@ def _opener(name: str) -> type[Backend]:
     return cls
 
 
-def _serials(codecs: tuple[type[Backend], ...], hello: Hello) -> dict[int, Serial]:
-    """Each codec that keeps history, with the sender's options."""
+def _serials(codecs: tuple[type[Backend], ...], hello: Hello, channels: int) -> dict[int, Serial]:
+    """Each codec that keeps history, with the sender's options, where ``channels`` of them have such."""
     stateful = {number: (cls, _told(cls, hello)) for number, cls in enumerate(codecs) if cls.info.stateful}
     try:
         instances = {number: cls(**options) for number, (cls, options) in stateful.items()}
-        held_bytes = sum(backend.history_bytes for backend in instances.values())
+        held_bytes = channels * sum(backend.history_bytes for backend in instances.values())
         if held_bytes > MOST_HISTORY_BYTES:
             raise FrameError(
                 f"the sender asks for histories of {format_bytes(held_bytes)} together; a receiver gives at most "

@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _MOST_THREADS = 256
+_MOST_CHANNELS = 256
 _SHORTEST_S = 1e-6
 LEAST_BATCH_BYTES, MOST_BATCH_BYTES = 16 << 10, 4 << 20
 """The most is ``backends.api.MAX_BATCH_BYTES``, written again so that ``--help`` need not import the backends."""
@@ -104,6 +105,16 @@ class LinkSettings(SocketSettings):
         Setting("--token-file", "Take part only with who has the same token, which this file holds.", "FILE"),
     ] = None
     insecure: Annotated[bool, Setting("--insecure", "Allow unencrypted memory beyond this machine.")] = False
+    max_channels: Annotated[
+        int,
+        Setting(
+            "--max-channels",
+            "Most connections of one migration: the main one, and those of multifd and postcopy-preempt [17].",
+            "N",
+            1,
+            _MOST_CHANNELS,
+        ),
+    ] = 17
 
     @property
     def token(self) -> Path | None:

@@ -12,7 +12,7 @@ from harness.errors import FrameError, QemuError
 from harness.migrator.destination import Destination
 from harness.wire.qemu.returnpath import ReturnPath
 
-__all__ = ["Delivery"]
+__all__ = ["Delivery", "SideDelivery"]
 
 _CLOSING_TIMEOUT_S = 60.0
 _CLOSED_EARLY_S = 5.0
@@ -28,6 +28,7 @@ class Delivery:
         self.delivered_bytes = 0
         self._destination = destination
         self._returned = ReturnPath()
+        self._read_all = True
         self._begun, self._ended, self._closed = threading.Event(), threading.Event(), threading.Event()
 
     @property
@@ -41,8 +42,12 @@ class Delivery:
 
     def deliver(self, raw: memoryview) -> None:
         """:raises PeerError: nobody is there. :raises QemuError: it closed."""
-        connection = self._destination.connect()
+        self._destination.connect()
         self._begun.set()
+        self._write(raw)
+
+    def _write(self, raw: memoryview) -> None:
+        connection = self._destination.connect()
         try:
             connection.sendall(raw)
         except OSError as exc:
@@ -52,23 +57,30 @@ class Delivery:
             ) from exc
         self.delivered_bytes += len(raw)
 
+    def await_begun(self) -> None:
+        """Until QEMU was connected to, or never will be."""
+        self._begun.wait()
+
     def answers(self) -> Iterator[bytes]:
         """QEMU's return path until it closes, as it is. :raises QemuError: it has not loaded the stream."""
         self._begun.wait()
-        connection, read_all = self._destination.socket, True
-        if connection is None:
-            return
-        while True:
+        for data in self._answers():
+            self._returned.receive_data(data)
+            yield data
+        if self._destination.socket is not None:
+            self._require_loaded(read_all=self._read_all)
+            self._closed.set()
+
+    def _answers(self) -> Iterator[bytes]:
+        connection = self._destination.socket
+        while connection is not None:
             try:
                 data = connection.recv(_RETURN_BYTES)
             except OSError:  # a unix socket that is closed with bytes unread says so
-                data, read_all = b"", False
+                data, self._read_all = b"", False
             if not data:
-                break
-            self._returned.receive_data(data)
+                return
             yield data
-        self._require_loaded(read_all=read_all)
-        self._closed.set()
 
     def _require_loaded(self, *, read_all: bool) -> None:
         """As far as can be told. Without return path QEMU may close before our END is here."""
@@ -98,3 +110,31 @@ class Delivery:
         self._destination.close()
         for event in (self._begun, self._ended, self._closed):
             event.set()
+
+
+class SideDelivery(Delivery):
+    """On one more connection of the migration that ``main`` delivers. It is made as soon as the main one stands, for QEMU takes the
+    first for that, and waits for those that say nothing yet. The main one alone tells whether all was loaded."""
+
+    def __init__(self, destination: Destination, main: Delivery) -> None:
+        super().__init__(destination)
+        self._main = main
+
+    def deliver(self, raw: memoryview) -> None:
+        """As ``Delivery``'s."""
+        self._begun.wait()
+        self._write(raw)
+
+    def answers(self) -> Iterator[bytes]:
+        """Connects, then as ``Delivery``'s. :raises PeerError: QEMU takes no more connections."""
+        self._main.await_begun()
+        self._destination.connect()
+        self._begun.set()
+        yield from self._answers()
+
+    def finish(self) -> None:
+        """Nothing more comes here."""
+        self._begun.wait()
+        if (connection := self._destination.socket) is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_WR)

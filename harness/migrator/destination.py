@@ -17,8 +17,13 @@ from harness.migrator.transport.sockets import SocketEndpoint, close_all
 __all__ = ["Destination"]
 
 _AGAIN_S = 0.05
+_BESIDE_S = 5.0
 _CONNECT_TIMEOUT_S = 10.0
 _REMEDY = "start the destination QEMU with -incoming there"
+_FEWER = (
+    "the destination QEMU takes no further connection of this migration; set multifd, multifd-channels and postcopy-preempt alike "
+    "in both QEMUs"
+)
 _FINAL = (PermissionError,)
 """No waiting helps against these."""
 
@@ -33,14 +38,20 @@ class Destination:
         wait_s: float,
         say: Callable[[str], None] = lambda _: None,
         require_sender: Callable[[], None] = lambda: None,
+        remedy: str = f"{_REMEDY}, or give more --wait",
     ) -> None:
         self._endpoint = endpoint
         self._wait_s = wait_s
         self._say = say
         self._require_sender = require_sender
+        self._remedy = remedy
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self.socket: socket.socket | None = None
+
+    def beside(self) -> Destination:
+        """One more connection to the same QEMU, which listens already."""
+        return Destination(self._endpoint, _BESIDE_S, require_sender=self._require_sender, remedy=_FEWER)
 
     def connect(self) -> socket.socket:
         """Connected, at the first call. :raises PeerError: nobody listens there in time, or it was closed meanwhile."""
@@ -55,15 +66,13 @@ class Destination:
     def _reached(self) -> socket.socket:
         deadline_s, told = time.monotonic() + self._wait_s, False
         while True:
+            if self._closed.is_set():
+                raise PeerError(f"{self._endpoint}: the migration ended before the destination QEMU was connected to")
             try:
                 connection = self._endpoint.reach(_CONNECT_TIMEOUT_S)
             except OSError as exc:
                 if isinstance(exc, _FINAL) or time.monotonic() >= deadline_s:
-                    what = (
-                        _REMEDY
-                        if isinstance(exc, _FINAL)
-                        else f"waited for {self._wait_s:g} s; {_REMEDY}, or give more --wait"
-                    )
+                    what = _REMEDY if isinstance(exc, _FINAL) else f"waited for {self._wait_s:g} s; {self._remedy}"
                     raise PeerError(self._endpoint.why_unreachable(exc, what)) from exc
                 if not told:
                     told = True

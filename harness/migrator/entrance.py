@@ -25,7 +25,7 @@ __all__ = ["Entrance"]
 _MULTIFD = b"\x11\x22\x33\x44"
 """With this each of multifd's channels begins, and no migration stream does."""
 
-_SEVERAL = "multifd or postcopy-preempt: the pair carries one connection; switch the capability off in both QEMUs and migrate again"
+_SEVERAL = "multifd or postcopy-preempt: a recording has one connection; switch the capability off and migrate again"
 
 _SETTLE_S = 5.0
 """How long a QEMU that was refused may take to give up its connections; then they are closed under it."""

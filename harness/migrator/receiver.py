@@ -1,42 +1,38 @@
 """The destination's half of the pair: takes frames from the sender, restores the stream, writes it to the destination QEMU.
 
-    link -> reader (this thread) -> window -> codec threads -> ordered writer -> QEMU; an ACK for every batch it took
-    QEMU's return path -> back thread -> link
-
-Nothing reaches QEMU before its digest was checked. If anything fails, the socket to QEMU closes in mid-stream, the
-destination guest never runs, and the sender is told why.
+A migration has a main channel, and may have others, each with a link and a connection to QEMU of its own (``arrival.py``); the
+codec threads, and how much may be here, are shared. If anything fails, QEMU's connections close in mid-stream, the destination
+guest never runs, and the sender is told why.
 """
 
 from __future__ import annotations
 
+import hmac
+import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
-import xxhash
-
-from harness.errors import CodecError, PageferryError, PeerError
+from harness.errors import PageferryError, PeerError
 from harness.migrator.agreement import MOST_IN_FLIGHT_BYTES, Agreement, agree
-from harness.migrator.carry import preparation
-from harness.migrator.carry.codec import Decoder, Restored
-from harness.migrator.carry.groups import Groups
-from harness.migrator.carry.pipeline import Failure, OrderedPipeline, Window, spawn
-from harness.migrator.choose import rehearsal
+from harness.migrator.arrival import Arrival, Decoders, Group
+from harness.migrator.carry.codec import Restored
+from harness.migrator.carry.pipeline import Failure, Window, Workers, spawn
 from harness.migrator.config import ReceiveConfig
-from harness.migrator.delivery import Delivery
+from harness.migrator.delivery import Delivery, SideDelivery
 from harness.migrator.destination import Destination
 from harness.migrator.document import to_document
 from harness.migrator.reception import Reception
 from harness.migrator.report import ReceiverReport
-from harness.migrator.session import FrameLink, cores, keep_freed_memory, own_usage
+from harness.migrator.session import FrameLink, cores, digest_of, keep_freed_memory, own_usage
 from harness.migrator.token import read_token
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
-from harness.wire.pair.messages import Ack, Batch, Done, End, Prepare, Probe, Return, ReturnEnd, Welcome
+from harness.wire.pair.messages import End, Join, Welcome
 
 __all__ = ["run_receiver"]
 
-_BATCH_OVERHEAD_BYTES = 4 << 10
+_OTHERS_S = 60.0
+"""How long the other channels may end behind the main one."""
 
 
 def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: None) -> ReceiverReport:
@@ -57,9 +53,10 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
         reception = Reception(listener, say, token)
         while True:
             link, agreement = reception.next_sender(lambda hello: agree(hello, config.threads), config.timeout_s)
-            receiver = _Receiver(link, Destination(target, config.wait_s, say, link.require_open), agreement)
+            destination = Destination(target, config.wait_s, say, link.require_open)
+            receiver = _Receiver(link, destination, agreement, config.max_channels)
             try:
-                with reception.busy():
+                with reception.busy(receiver.admit):
                     return receiver.run()
             except PageferryError as exc:
                 link.send_error(exc)
@@ -74,156 +71,123 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
 
 
 class _Receiver:
-    """One migration. Threads: the caller's (reader), codecs, writer, back. ``begun``: a batch of it came."""
+    """One migration of at most ``most`` channels. Threads: the caller's (the main channel's reader), codecs, each channel's own."""
 
-    def __init__(
-        self,
-        link: FrameLink,
-        target: Destination,
-        agreement: Agreement,
-    ) -> None:
-        self._link = link
-        self._delivery = Delivery(target)
-        self._codecs = agreement.codecs
-        self._serials = agreement.serials
-        self._groups = Groups(self._serials)
-        self._threads = agreement.threads
-        self._session = agreement.session
-        self._window = Window(MOST_IN_FLIGHT_BYTES, link.transport.has_hung_up)
+    def __init__(self, link: FrameLink, target: Destination, agreement: Agreement, most: int) -> None:
+        self._agreement = agreement
+        self._target = target
+        self._most = most
         self._failure = Failure(self._stop)
-        self._pipeline: OrderedPipeline[tuple[tuple[Batch, ...], int], tuple[Restored, ...]] = OrderedPipeline(
-            "decompress", self._threads, self._open_decoder, self._deliver, self._failure, at_once=cores()
+        self._decoders = Decoders(agreement.codecs)
+        self._workers: Workers[Group, tuple[Restored, ...]] = Workers(
+            "decompress", agreement.threads, self._decoders.open_worker, self._failure, at_once=cores()
         )
-        self._decoders: list[Decoder] = []
-        self._digest = xxhash.xxh3_128()
-        self._came_s: deque[float] = deque()
-        self._batches = 0
-        self.begun = False
+        self._window = Window(MOST_IN_FLIGHT_BYTES, link.transport.has_hung_up)
+        self._main = Arrival(link, Delivery(target), agreement.serials, self._workers, self._window)
+        self._arrivals = {0: self._main}
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._ended = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether QEMU may have heard of it."""
+        return self._main.begun
+
+    def admit(self, link: FrameLink, wish: Join) -> None:
+        """One more channel of this migration; any thread. :raises PeerError: it is not one, or may not be."""
+        if not hmac.compare_digest(wish.session.encode(), self._agreement.session.encode()):
+            raise PeerError("no migration here has that session")
+        with self._lock:
+            if self._ended or self._failure.error is not None:
+                raise PeerError("its migration has ended")
+            if wish.channel in self._arrivals:
+                raise PeerError(f"its migration has a channel {wish.channel} already")
+            if len(self._arrivals) >= self._most:
+                raise PeerError(f"a migration may have {self._most} channels here; give --max-channels to both halves")
+            serials = self._agreement.more_serials(len(self._arrivals))
+            delivery = SideDelivery(self._target.beside(), self._main.delivery)
+            window = self._window.beside(link.transport.has_hung_up)
+            arrival = Arrival(link, delivery, serials, self._workers, window)
+            link.send(Welcome(self._agreement.threads))
+            arrival.start()
+            self._arrivals[wish.channel] = arrival
+            self._threads.append(spawn(f"channel-{wish.channel}", lambda: _take(arrival), self._failure))
 
     def run(self) -> ReceiverReport:
-        self._link.send(Welcome(self._threads))
-        back = spawn("back", self._back, self._failure)
-        self._pipeline.start()
+        """Carry it to its end, then report. :raises PageferryError: what failed first."""
+        self._main.link.send(Welcome(self._agreement.threads))
+        self._workers.start()
+        self._main.start()
         end: End | None = None
         try:
-            end = self._read()
+            end = self._main.read()
         except BaseException as exc:  # kept as the first failure and raised below, after the threads ended
             self._failure.set(exc)
-        self._pipeline.stop()
         try:
-            self._pipeline.join()
+            self._failure.check()
             assert end is not None  # noqa: S101 - for the type checker: no failure, so the end was seen
-            self._finish(end)
+            self._main.finish(end)
+            self._end_others()
         except BaseException as exc:  # the first failure explains all that follow it
             self._failure.set(exc)
             raise (self._failure.error or exc) from None
         finally:
-            self._delivery.close()
-            back.join(timeout=5)
-            for serial in self._serials.values():
-                serial.close()
-        report = self._report()
-        try:
-            self._link.send(Done(to_document(report)))
-        except PeerError:  # the destination has all, whether or not the sender learns of it
-            return replace(report, sender_heard=False)
-        return report
+            for thread in self._threads:
+                thread.join()
+            for arrival in self._arrivals.values():
+                arrival.close()
+            self._workers.join()
+        return self._confirmed(self._report())
 
-    def _stop(self) -> None:
-        self._delivery.close()
-        self._window.close()
-        for serial in self._serials.values():
-            serial.stop()
-        self._pipeline.stop()
-        if self._failure.error is not None:
-            self._link.send_error(self._failure.error)
-        self._link.close()
+    def _confirmed(self, report: ReceiverReport) -> ReceiverReport:
+        """The report, once the sender was told that all is over, on the main link last."""
+        for number, arrival in self._arrivals.items():
+            if number:
+                arrival.confirm({})
+                arrival.link.close()
+        return report if self._main.confirm(to_document(report)) else replace(report, sender_heard=False)
 
-    def _read(self) -> End:
-        """Batches to the codecs until END, held ones with what ends them.
-
-        :raises FrameError: out of order, or unknown here. :raises PeerError: no END.
-        """
-        for message in self._link.messages():
-            if isinstance(message, End):
-                self._groups.require_whole()
-                self._delivery.end()
-                return message
-            if isinstance(message, Probe):
-                rehearsal.answer(self._link)
-            elif isinstance(message, Prepare):
-                preparation.answer(self._link, message, self._serials)
-            elif isinstance(message, Batch):
-                group = self._groups.add(message)
-                if not self._window.acquire(_held_bytes(message)):
-                    break
-                self.begun = True
-                self._came_s.append(time.monotonic())
-                if group is not None:
-                    self._pipeline.submit(group)
-        raise PeerError("the sender closed the link before the end of the stream")
-
-    def _open_decoder(
-        self,
-    ) -> tuple[Callable[[tuple[tuple[Batch, ...], int]], tuple[Restored, ...]], Callable[[], None]]:
-        decoder = Decoder(self._codecs, self._serials)
-        self._decoders.append(decoder)
-        return lambda item: decoder.decode(*item), decoder.close
-
-    def _deliver(self, group: tuple[Restored, ...]) -> None:
-        for restored in group:
-            self._deliver_one(restored)
-
-    def _deliver_one(self, restored: Restored) -> None:
-        self._delivery.deliver(restored.raw)
-        self._digest.update(restored.message.raw_digest.to_bytes(8, "little"))
-        self._batches += 1
-        self._window.release(_held_bytes(restored.message))
-        now_s = time.monotonic()
-        self._link.send(
-            Ack(
-                self._batches,
-                self._delivery.delivered_bytes,
-                restored.took_s,
-                now_s - self._came_s.popleft(),
-                self._link.waited_s,
-                now_s,
-                self._link.received_bytes,
-            )
-        )
-
-    def _finish(self, end: End) -> None:
-        """The stream is whole: check its digest, end it towards QEMU, and wait until QEMU has closed."""
-        if end != End(self._batches, self._delivery.delivered_bytes, self._digest.digest()):
-            raise CodecError(
-                f"the stream's end names {end.batches} batches and {end.stream_bytes} bytes; "
-                f"{self._batches} and {self._delivery.delivered_bytes} were delivered, or their digests differ"
-            )
-        self._delivery.finish()
+    def _end_others(self) -> None:
+        """Once the main channel has ended. :raises PeerError: another does not."""
+        with self._lock:
+            self._ended = True
+        deadline_s = time.monotonic() + _OTHERS_S
+        for thread in self._threads:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+            if thread.is_alive():
+                raise PeerError(f"{thread.name} did not end within {_OTHERS_S:g} s of the migration's end")
         self._failure.check()
 
-    def _back(self) -> None:
-        for data in self._delivery.answers():
-            self._link.send(Return(data))
-        if self._failure.error is None:
-            self._link.send(ReturnEnd())
+    def _stop(self) -> None:
+        """A thread failed: QEMU first, its main connection before others, then the sender."""
+        with self._lock:
+            arrivals = list(self._arrivals.values())
+        for arrival in arrivals:
+            arrival.stop()
+        for arrival in arrivals:
+            if self._failure.error is not None:
+                arrival.link.send_error(self._failure.error)
+            arrival.link.close()
 
     def _report(self) -> ReceiverReport:
+        arrivals = [arrival for _, arrival in sorted(self._arrivals.items())]
         return ReceiverReport(
-            session=self._session,
-            threads=self._threads,
-            stream_bytes=self._delivery.delivered_bytes,
-            batches=self._batches,
-            codec_cpu_s=sum(decoder.codec_cpu_s for decoder in self._decoders),
+            session=self._agreement.session,
+            threads=self._agreement.threads,
+            stream_bytes=sum(arrival.delivery.delivered_bytes for arrival in arrivals),
+            batches=sum(arrival.batches for arrival in arrivals),
+            codec_cpu_s=self._decoders.codec_cpu_s,
             window_peak_bytes=self._window.peak_bytes,
-            batches_digest=self._digest.hexdigest(),
+            batches_digest=digest_of([arrival.digest for arrival in arrivals]).hex(),
             sender_heard=True,
-            confirmed=self._delivery.confirmed,
-            tls=self._link.transport.secured(),
+            confirmed=self._main.delivery.confirmed,
+            channels=len(arrivals),
+            tls=self._main.link.transport.secured(),
             **asdict(own_usage()),
         )
 
 
-def _held_bytes(batch: Batch) -> int:
-    """What it makes us hold, until it is delivered: many small ones are more than their bytes."""
-    return max(batch.raw_bytes, batch.body_bytes) + _BATCH_OVERHEAD_BYTES
+def _take(arrival: Arrival) -> None:
+    """In a thread of its own: all of one channel besides the main one, to its end."""
+    arrival.finish(arrival.read())

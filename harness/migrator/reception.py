@@ -1,12 +1,11 @@
-"""Takes the senders that connect to a receiver: greets several side by side, so that none keeps another out, and hands over the
-first that is agreed on. Whoever comes while a sender is served is told so.
+"""Takes who connects to a receiver: greets several side by side, so that none keeps another out, and hands over the first sender
+that is agreed on. Whoever comes while that one is served is told so, but for those that join its session.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import select
 import selectors
 import threading
 import time
@@ -18,7 +17,7 @@ from harness.migrator.session import FrameLink
 from harness.migrator.token import Token
 from harness.migrator.transport.contract import Listener
 from harness.wire.pair.forms import Message, Role
-from harness.wire.pair.messages import Challenge, Hello, Response
+from harness.wire.pair.messages import Challenge, Hello, Join, Response
 
 __all__ = ["Reception"]
 
@@ -30,6 +29,7 @@ _GREETING_S = 10.0
 _HANDSHAKE_S = 2.0
 """Of that, for the transport's own beginning, where it has one (TLS)."""
 
+_BUSY = "another sender is being served; try again when it has ended"
 _FULL_S = 0.1
 _MOST_GUESTS = 64
 """Who greet at the same time; one more, and the oldest has to go. Each may make us hold a control frame, 64 KiB."""
@@ -47,49 +47,68 @@ class Reception:
 
     def next_sender(self, agree: Callable[[Hello], Agreed], timeout_s: float | None) -> tuple[FrameLink, Agreed]:
         """The first sender whose greeting ``agree`` takes, and what it made of it. :raises PeerError: none in time."""
+
+        def met(link: FrameLink, greeting: Hello | Join) -> tuple[FrameLink, Agreed]:
+            if isinstance(greeting, Join):
+                raise PeerError("no migration here has that session")
+            return link, agree(greeting)
+
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        for agreed in self._meet(met, "another sender came first", deadline_s):
+            return agreed
+        raise PeerError(f"no sender connected within {timeout_s} s")
+
+    def _meet(
+        self,
+        met: Callable[[FrameLink, Hello | Join], Agreed],
+        too_late: str,
+        deadline_s: float | None = None,
+        end: int | None = None,
+    ) -> Iterator[Agreed]:
+        """What ``met`` makes of each whole greeting, until ``end`` is readable or the deadline is over; who is not done with it by
+        then is ``too_late``."""
         guests: list[_Guest] = []  # in the order in which they came
         try:
-            while True:
-                for guest in self._waited_for(guests, deadline_s):
-                    if (agreed := self._heard(guest, guests, agree)) is not None:
-                        return agreed
-                if deadline_s is not None and time.monotonic() >= deadline_s:
-                    raise PeerError(f"no sender connected within {timeout_s} s")
+            while (came := self._waited_for(guests, deadline_s, end)) is not None:
+                for guest in came:
+                    try:
+                        agreed = self._heard(guest, met)
+                    except PageferryError as exc:
+                        self._leave(guest, guests, exc)
+                        continue
+                    if agreed is not None:
+                        guests.remove(guest)
+                        yield agreed
         finally:
             for guest in guests:
-                self._refuse(guest.link, PeerError("another sender came first"))
+                self._refuse(guest.link, PeerError(too_late))
 
-    def _waited_for(self, guests: list[_Guest], deadline_s: float | None) -> list[_Guest]:
-        """Those that have something to be read, after new ones were let in and slow ones refused."""
+    def _waited_for(self, guests: list[_Guest], deadline_s: float | None, end: int | None) -> list[_Guest] | None:
+        """Those that have something to be read, after new ones were let in and slow ones refused. None: it is over."""
         ends_s = [guest.deadline_s for guest in guests] + ([] if deadline_s is None else [deadline_s])
         with selectors.PollSelector() as selector:
             selector.register(self._listener.fileno(), selectors.EVENT_READ)
+            if end is not None:
+                selector.register(end, selectors.EVENT_READ, end)
             for guest in guests:
                 selector.register(guest.link.transport.fileno(), selectors.EVENT_READ, guest)
             timeout_s = max(0.0, min(ends_s) - time.monotonic()) if ends_s else None
             ready = [key.data for key, _ in selector.select(timeout_s)]
+        if end in ready and end is not None:
+            return None
         if None in ready:
             guests += [_Guest(link, self._token) for link in self._accepted()]
-        for guest in [one for one in guests if one not in ready and one.deadline_s <= time.monotonic()]:
+        now_s = time.monotonic()
+        for guest in [one for one in guests if one not in ready and one.deadline_s <= now_s]:
             self._leave(guest, guests, PeerError(f"no whole greeting within {guest.limit_s:g} s"))
         if len(guests) > _MOST_GUESTS:
             self._leave(guests[0], guests, PeerError(f"more than {_MOST_GUESTS} connections greet at once"))
-        return [guest for guest in guests if guest in ready]
+        waiting = [guest for guest in guests if guest in ready]
+        return None if not waiting and deadline_s is not None and deadline_s <= now_s else waiting
 
-    def _heard(
-        self, guest: _Guest, guests: list[_Guest], agree: Callable[[Hello], Agreed]
-    ) -> tuple[FrameLink, Agreed] | None:
-        try:
-            hello = guest.hello()
-            if hello is None:
-                return None
-            agreed = agree(hello)
-        except PageferryError as exc:
-            self._leave(guest, guests, exc)
-            return None
-        guests.remove(guest)
-        return guest.link, agreed
+    def _heard(self, guest: _Guest, met: Callable[[FrameLink, Hello | Join], Agreed]) -> Agreed | None:
+        greeting = guest.greeting()
+        return None if greeting is None else met(guest.link, greeting)
 
     def _leave(self, guest: _Guest, guests: list[_Guest], why: PageferryError) -> None:
         guests.remove(guest)
@@ -113,14 +132,26 @@ class Reception:
         self._say(f"refused a connection: {why}")
 
     @contextlib.contextmanager
-    def busy(self) -> Iterator[None]:
-        """Meanwhile others are refused, by a thread of its own, as far as we may open one more file."""
+    def busy(self, admit: Callable[[FrameLink, Join], None]) -> Iterator[None]:
+        """Meanwhile ``admit`` gets who wants to join, and others are refused, by a thread of its own, as far as we may open one
+        more file."""
         try:
             end = os.eventfd(0)
         except OSError:  # they wait
             yield
             return
-        thread = threading.Thread(target=self._refuse_all, args=(end,), name="reception", daemon=True)
+
+        def met(link: FrameLink, greeting: Hello | Join) -> bool:
+            if isinstance(greeting, Hello):
+                raise PeerError(_BUSY)
+            admit(link, greeting)
+            return True
+
+        def meet() -> None:
+            for _ in self._meet(met, _BUSY, end=end):
+                pass
+
+        thread = threading.Thread(target=meet, name="reception", daemon=True)
         thread.start()
         try:
             yield
@@ -129,16 +160,6 @@ class Reception:
             thread.join()
             os.close(end)
 
-    def _refuse_all(self, end: int) -> None:
-        poll = select.poll()
-        poll.register(self._listener.fileno(), select.POLLIN)
-        poll.register(end, select.POLLIN)
-        while end not in [descriptor for descriptor, _ in poll.poll()]:
-            for link in self._accepted():
-                with contextlib.suppress(OSError):
-                    link.transport.open(_HANDSHAKE_S)  # so that it can be told
-                self._refuse(link, PeerError("another sender is being served; try again when it has ended"))
-
 
 class _Guest:
     """Who has connected, and what came of its greeting so far. Nothing is kept for it but that."""
@@ -146,7 +167,7 @@ class _Guest:
     def __init__(self, link: FrameLink, token: Token | None) -> None:
         self.link = link
         self._token = token
-        self._hello: Hello | None = None
+        self._greeting: Hello | Join | None = None
         self._asked: Challenge | None = None
         self._came_s = time.monotonic()
 
@@ -160,26 +181,26 @@ class _Guest:
         """By which it must have."""
         return self._came_s + self.limit_s
 
-    def hello(self) -> Hello | None:
-        """The greeting, once it is whole, and its sender known. :raises PeerError: it cannot become one."""
+    def greeting(self) -> Hello | Join | None:
+        """Once it is whole, and who said it known. :raises PeerError: it cannot become one."""
         while True:
             message = self.link.receive(0.0)
             if self.link.ended:
                 raise PeerError("it left before its greeting was whole")
-            if message is not None and (hello := self._known(message)) is not None:
-                return hello
+            if message is not None and (greeting := self._known(message)) is not None:
+                return greeting
             if not self.link.transport.holds_some():
                 return None
 
-    def _known(self, message: Message) -> Hello | None:
-        """Who it is, once that is shown. :raises PeerError: it has not the token."""
-        if isinstance(message, Hello):
-            self._hello = message
+    def _known(self, message: Message) -> Hello | Join | None:
+        """What it said, once it showed who it is. :raises PeerError: it has not the token."""
+        if isinstance(message, Hello | Join):
+            self._greeting = message
             if self._token is None:
                 return message
             self._asked = self._token.challenge()
             self.link.send(self._asked)
-        elif isinstance(message, Response) and self._token and self._asked and self._hello:
-            self.link.send(self._token.proof(self._asked, message, self._hello.session))
-            return self._hello
+        elif isinstance(message, Response) and self._token and self._asked and self._greeting:
+            self.link.send(self._token.proof(self._asked, message, self._greeting.session))
+            return self._greeting
         return None

@@ -17,7 +17,12 @@ from harness.results.doubt import Doubt
 from harness.results.doubts import Fallback, NoPassShorter, Opaque, SteeringEnded
 from harness.results.stops import Why
 
-__all__ = ["Carried", "PolicyReport", "ReceiverReport", "SenderReport", "SteeringReport", "Usage"]
+__all__ = [
+    "Carried", "ChannelKind", "ChannelReport", "PolicyReport", "ReceiverReport", "SenderReport", "SteeringReport", "Usage",
+]  # fmt: skip
+
+ChannelKind = Literal["main", "multifd", "other"]
+"""What a connection of the source QEMU is for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +37,12 @@ class Usage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiverReport(Usage):
     """``confirmed``: the destination QEMU said that it has all. ``sender_heard``: the sender could be told of the end.
+    ``channels``: how many there were.
 
-    ``batches_digest``: XXH3-128 of all batches' XXH3-64. A digest of the stream itself, as ``pageferry record`` prints it, would be
-    one more pass over every byte: 28 to 39 GB/s in the processor's cache, 9 GB/s from memory (xxhash 4.1, Intel Xeon 2.5 GHz,
-    2026-11-27, best of 7), which is 3 to 11 % of the nanosecond that the pair spends on a byte. Each batch is checked already.
+    ``batches_digest``: XXH3-128 of all batches' XXH3-64; of several channels, that of theirs. A digest of the stream itself, as
+    ``pageferry record`` prints it, would be one more pass over every byte: 28 to 39 GB/s in the processor's cache, 9 GB/s from
+    memory (xxhash 4.1, Intel Xeon 2.5 GHz, 2026-11-27, best of 7), which is 3 to 11 % of the nanosecond that the pair spends on a
+    byte. Each batch is checked already.
     """
 
     role: Literal["receiver"] = "receiver"
@@ -48,7 +55,23 @@ class ReceiverReport(Usage):
     batches_digest: str
     sender_heard: bool
     confirmed: bool
+    channels: int
     tls: Secured | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelReport:
+    """Of one connection of the source QEMU. ``kind``: "other" is postcopy-preempt's, or one that said nothing."""
+
+    kind: ChannelKind
+    stream_bytes: int
+    sent_bytes: int
+    batches: int
+    raw_pages: int
+    zero_pages: int
+    other_pages: int
+    opaque_bytes: int
+    opaque_reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +112,8 @@ class SteeringReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried(Usage):
-    """A sender's, of what lies between QEMU's connection and the receiver's DONE. ``counters``: the backend's own, summed."""
+    """A sender's, of what lies between QEMU's connection and the receiver's DONE. ``counters``: the backend's own, summed.
+    ``channels``: the main one first; what is counted beside it is of all of them."""
 
     threads: int
     elapsed_s: float
@@ -117,6 +141,7 @@ class Carried(Usage):
     counters: Mapping[str, int | float]
     receiver: ReceiverReport
     policy: PolicyReport | None
+    channels: tuple[ChannelReport, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

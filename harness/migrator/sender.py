@@ -6,11 +6,10 @@ fails, the socket to QEMU closes, its migration fails, and the source guest runs
 
 from __future__ import annotations
 
-import secrets
 import socket
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -23,23 +22,19 @@ from harness.migrator.choose.chooser import Chooser
 from harness.migrator.choose.method_policy import MethodPolicy
 from harness.migrator.choose.speed import core_speed
 from harness.migrator.config import SendConfig
-from harness.migrator.entrance import Entrance
+from harness.migrator.gate import Gate
+from harness.migrator.greeting import find_receiver, join
 from harness.migrator.report import Carried, SenderReport
 from harness.migrator.session import FrameLink, keep_freed_memory
-from harness.migrator.token import Token, read_token
-from harness.migrator.transport.contract import Endpoint, RefusedError
+from harness.migrator.token import read_token
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
 from harness.units import format_bytes
-from harness.wire.pair.forms import Message, Role
-from harness.wire.pair.messages import Challenge, Hello, Proof, Welcome
+from harness.wire.pair.messages import Welcome
 
 if TYPE_CHECKING:
     from harness.migrator.steering.steering import Steering
 
 __all__ = ["run_sender"]
-
-_GREETING_TIMEOUT_S = 10.0
-_AGAIN_S = 0.2
 
 
 def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) -> SenderReport:
@@ -60,28 +55,26 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
         stack.callback(crew.close)
         listener = stack.enter_context(source.listen(config.access))
         steering = stack.enter_context(_open_steering(config))
-        link, session, welcome = _find_receiver(target, config, crew, token, say)
+        link, session, welcome = find_receiver(target, config, crew, token, say)
         stack.callback(link.close)
         try:
             round_trip_s = rehearsal.measure_round_trip_s(link)
             policy = _rehearse(crew, link, welcome, round_trip_s)
             prepared = _prepare_history(crew, link, policy, say)
             say(f"ready: migrate the source to {listener.address}")
-            entrance = Entrance(listener, say)
-            with _await_migration(entrance, link) as connection:
+            gate = Gate(listener, config.max_channels, say)
+            stack.callback(gate.close)
+            with _await_migration(gate, link) as connection:
                 forwarder = Forwarder(
                     link,
                     connection,
-                    entrance=entrance,
-                    open_encoder=crew.open_encoder,
-                    threads=crew.threads,
-                    lanes=crew.lanes,
-                    batch_bytes=config.batch_bytes or crew.batch_bytes,
-                    inflight_bytes=config.inflight_bytes,
-                    serials=crew.serials,
+                    gate,
+                    crew=crew,
+                    config=config,
+                    join=lambda channel: join(target, session, channel, token),
                     round_trip_s=round_trip_s,
                     chooser=Chooser(crew.candidates, link.transport, policy) if policy is not None else None,
-                    unconfirmed=config.without_return_path,
+                    say=say,
                 )
                 carried = _carry(forwarder, steering)
         except BaseException as exc:
@@ -150,102 +143,9 @@ def _prepare_history(
     return time.monotonic() - began_s, int(ready)
 
 
-def _find_receiver(
-    target: Endpoint, config: SendConfig, crew: Crew, token: Token | None, say: Callable[[str], None]
-) -> tuple[FrameLink, str, Welcome]:
-    """The link, the session's id, and the receiver's greeting. Until there is a receiver it is looked for again and again.
-
-    :raises PeerError: none came in time, or the one that did refuses.
-    """
-    deadline_s, told = time.monotonic() + config.wait_s, False
-    while True:
-        try:
-            return _greet(target, config, crew, token)
-        except _NobodyError as exc:
-            if time.monotonic() >= deadline_s:
-                raise PeerError(f"{exc}; waited for {config.wait_s:g} s, or give more --wait") from exc
-            if not told:
-                told = True
-                say(
-                    f"waiting up to {config.wait_s:g} s for `pageferry receive` at {target.text}; QEMU may connect meanwhile"
-                )
-        time.sleep(_AGAIN_S)
-
-
-class _NobodyError(Exception):
-    """There is no receiver there yet; says why, and what to do."""
-
-
-def _greet(target: Endpoint, config: SendConfig, crew: Crew, token: Token | None) -> tuple[FrameLink, str, Welcome]:
-    """:raises _NobodyError: nobody answers, or who does leaves without a word, as a tunnel does whose other end finds nobody."""
-    try:
-        link = FrameLink(target.dial(_GREETING_TIMEOUT_S), Role.RECEIVER)
-    except RefusedError as exc:
-        raise PeerError(f"{target}: {exc}") from exc
-    except OSError as exc:
-        raise _NobodyError(target.why_unreachable(exc, "start `pageferry receive` there")) from exc
-    session = secrets.token_hex(8)
-    try:
-        with suppress(PeerError):  # who refuses us may have said why, and closed, before it read what we say
-            link.send(_hello(session, config, crew))
-        if token is not None:
-            _prove(link, session, token)
-        return link, session, _welcome(link)
-    except PeerError as exc:
-        link.close()
-        if link.received_bytes == 0 and link.ended:
-            raise _NobodyError(
-                f"{target}: what answers there closed the connection without a word; if it is a tunnel (ssh -L), start "
-                "`pageferry receive` behind it"
-            ) from exc
-        raise
-    except BaseException:
-        link.close()
-        raise
-
-
-def _prove(link: FrameLink, session: str, token: Token) -> None:
-    """To the receiver, and have it prove itself. :raises PeerError: it has another token, or asks for none."""
-    asked = link.next_within(_GREETING_TIMEOUT_S)
-    if isinstance(asked, Welcome):
-        raise PeerError("the receiver asks for no token; start it with the same --token-file, or it may be anybody")
-    if not isinstance(asked, Challenge):
-        raise PeerError(f"expected CHALLENGE from the receiver, got {_word(asked)}")
-    response = token.response(asked, session)
-    link.send(response)
-    try:
-        token.require(link.next_as(Proof, _GREETING_TIMEOUT_S), asked, response, session)
-    except PeerError as exc:
-        raise PeerError(f"the receiver: {exc}") from exc
-
-
-def _welcome(link: FrameLink) -> Welcome:
-    """:raises PeerError: none, or the receiver asks for a token."""
-    message = link.next_within(_GREETING_TIMEOUT_S)
-    if isinstance(message, Challenge):
-        raise PeerError("the receiver asks for a token; give the same --token-file here")
-    if not isinstance(message, Welcome):
-        raise PeerError(f"expected WELCOME from the receiver, got {_word(message)}")
-    return message
-
-
-def _word(message: Message | None) -> str:
-    return "the end of the connection" if message is None else message.kind.name
-
-
-def _hello(session: str, config: SendConfig, crew: Crew) -> Hello:
-    return Hello(
-        session=session,
-        codecs=crew.codecs,
-        backend=config.backend,
-        options=config.options,
-        decompress_threads=config.decompress_threads or max(1, round(crew.threads * crew.decompress_share)),
-    )
-
-
-def _await_migration(entrance: Entrance, link: FrameLink) -> socket.socket:
+def _await_migration(gate: Gate, link: FrameLink) -> socket.socket:
     """Wait for QEMU to connect and to begin, and notice if the receiver goes away meanwhile."""
-    connection = entrance.await_migration(meanwhile=link.transport.fileno())
+    connection = gate.await_migration(link.transport.fileno())
     if connection is None:
         next(link.messages(), None)
         raise PeerError("the receiver closed the link before the migration began")

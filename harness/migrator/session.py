@@ -11,9 +11,11 @@ import os
 import resource
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+import xxhash
 
 from harness.errors import FrameError, PageferryError, PeerError
 from harness.hosts.limits import cores
@@ -24,7 +26,7 @@ from harness.wire.pair.forms import Message, Role
 from harness.wire.pair.messages import Error
 from harness.wire.pair.states import Session
 
-__all__ = ["FrameLink", "cores", "keep_freed_memory", "own_usage"]
+__all__ = ["FrameLink", "cores", "digest_of", "keep_freed_memory", "own_usage"]
 
 M = TypeVar("M", bound=Message)
 
@@ -148,6 +150,11 @@ class FrameLink:
     def close(self) -> None:
         """Wake whoever waits here, and the other half. May be called twice."""
         self.transport.close()
+
+
+def digest_of(channels: Sequence[bytes]) -> bytes:
+    """Of a session, from those of its channels in their order: of one, that itself; of several, XXH3-128 of them."""
+    return channels[0] if len(channels) == 1 else xxhash.xxh3_128_digest(b"".join(channels))
 
 
 def keep_freed_memory() -> None:

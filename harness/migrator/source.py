@@ -1,4 +1,4 @@
-"""The source QEMU's connection: its stream in batches, answers back to it, and whether it has gone. Knows no codecs, no link."""
+"""A connection of the source QEMU: its stream in batches, answers back to it, and whether it has gone. Knows no codecs, no link."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from harness.errors import QemuError, UserError
-from harness.migrator.entrance import Entrance
 from harness.migrator.outcome import Outcome, outcome_of
+from harness.migrator.report import ChannelKind
 from harness.migrator.transport.sockets import close_all, has_hung_up
 from harness.wire.batch import PageBatch
 from harness.wire.qemu.returnpath import ReturnPath
@@ -31,6 +31,10 @@ _FIRST_READ_BYTES = 4 << 10
 """While it is unknown whether the destination is to answer: a source that will be refused is to keep what it has to write, for once
 it has written all it calls the migration completed, and stops its guest for good."""
 
+_DESCRIPTORS = (
+    "the source QEMU passes open files over its migration's socket (cpr-transfer, or devices whose backends are handed over): "
+    "these stay on one host, and cannot be carried; migrate in mode normal"
+)
 _ANSWER_S = 30.0
 _CONFIRMED_S = 5.0
 _TIMEVAL = struct.Struct("@ll")
@@ -39,23 +43,32 @@ _TIMEVAL = struct.Struct("@ll")
 class Source:
     """``batches`` belongs to one thread, ``answer`` and ``end_answers`` to another. ``waits_s``: for bytes, so far.
 
-    ``entrance``: where it came in, and where no second may. ``unconfirmed``: a migration is wanted too of which nobody says that it
-    arrived.
+    ``unconfirmed``: a migration is wanted too of which nobody says that it arrived. ``main``: where the migration's main connection
+    is read, if this is another of it: then it alone says how the migration did.
     """
 
-    def __init__(self, connection: socket.socket, entrance: Entrance, batch_bytes: int, *, unconfirmed: bool) -> None:
+    def __init__(
+        self,
+        connection: socket.socket,
+        batch_bytes: int,
+        *,
+        unconfirmed: bool,
+        main: Source | None = None,
+        kind: ChannelKind = "main",
+    ) -> None:
         self.parser = QStreamParser(batch_bytes)
+        self.kind: ChannelKind = kind
         self.waits_s = 0.0
         self._connection = connection
-        self._entrance = entrance
         self._unconfirmed = unconfirmed
+        self._main = main
         self._returned = ReturnPath()
         self._shut = threading.Event()
 
     def batches(self, in_flight_bytes: Callable[[], int]) -> Iterator[PageBatch]:
         """The stream until QEMU closes; a batch that is not full goes when nothing more comes.
 
-        :raises UserError: the destination is not to confirm it. :raises QemuError: the connection broke.
+        :raises UserError: the destination is not to confirm it. :raises QemuError: the connection broke, or brought descriptors.
         """
         for batch in self._batches(in_flight_bytes):
             self._require_confirmable()
@@ -65,30 +78,22 @@ class Source:
         parser, connection = self.parser, self._connection
         poll = select.poll()
         poll.register(connection, select.POLLIN)
-        self._entrance.attend(poll)
         for option, limit_s in ((socket.SO_RCVTIMEO, _LINGER_S), (socket.SO_SNDTIMEO, _ANSWER_S)):
             connection.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(int(limit_s), round(limit_s % 1 * 1e6)))
         while True:
-            # With batches under way there is time to wait, in one call, until this one is full, unless the guest stands still.
-            how = socket.MSG_WAITALL if in_flight_bytes() and not parser.ending else socket.MSG_DONTWAIT
+            # With batches under way there is time to wait, in one call, until this one is full, unless somebody waits for it.
+            how = socket.MSG_WAITALL if in_flight_bytes() and not self._is_urgent() else socket.MSG_DONTWAIT
             try:
-                count = connection.recv_into(self._room(), 0, how)
+                count = self._received(how)
             except BlockingIOError:
                 began_s = time.monotonic()
                 batch = self._waited(poll, in_flight_bytes())
                 self.waits_s += time.monotonic() - began_s
-                self._entrance.look(parser.counts.raw_pages + parser.counts.zero_pages)
                 if batch is not None:
                     yield batch
                 continue
-            except ConnectionResetError:  # it closed without reading the last answers; all that it wrote was read
-                count = 0
-            except OSError as exc:
-                raise QemuError(f"the source QEMU broke its connection: {exc.strerror or exc}") from exc
             if count == 0:
-                self._entrance.require_alone()  # or we ended it
                 break
-            self._entrance.look(parser.counts.raw_pages + parser.counts.zero_pages)
             parser.buffer_updated(count)
             self._require_confirmable()
             while (batch := parser.next_batch()) is not None:
@@ -96,16 +101,35 @@ class Source:
         if (last := parser.finish()) is not None:
             yield last
 
+    def _received(self, how: int) -> int:
+        """Bytes that came; 0: the end. :raises BlockingIOError: none yet."""
+        try:
+            count, _, flags, _ = self._connection.recvmsg_into([self._room()], 0, how)
+        except BlockingIOError:
+            raise
+        except ConnectionResetError:  # it closed without reading the last answers; all that it wrote was read
+            return 0
+        except OSError as exc:
+            raise QemuError(f"the source QEMU broke its connection: {exc.strerror or exc}") from exc
+        if flags & socket.MSG_CTRUNC:  # the kernel had something besides bytes for us, and closed it
+            raise QemuError(_DESCRIPTORS)
+        return count
+
+    def _is_urgent(self) -> bool:
+        """Whether a guest waits for what comes: the source's stands still, or the destination's asked for it."""
+        parser = (self._main or self).parser
+        return parser.ending or parser.postcopy
+
     def _waited(self, poll: select.poll, in_flight_bytes: int) -> PageBatch | None:
         """For more bytes; a batch where none came."""
         parser = self.parser
         if parser.pending_bytes == 0:
             poll.poll()
             return None
-        if in_flight_bytes and not parser.ending and poll.poll(_LINGER_S * 1000):
+        if in_flight_bytes and not self._is_urgent() and poll.poll(_LINGER_S * 1000):
             return None
         # Nothing goes out before it is known whether the destination is to answer: QEMU says it at once.
-        if parser.return_path is not None and (batch := parser.flush()) is not None:
+        if self._is_known and (batch := parser.flush()) is not None:
             return batch
         return None if poll.poll(_STALL_S * 1000) else parser.finish("the source stalled inside a record")
 
@@ -121,7 +145,6 @@ class Source:
 
     def answer(self, data: bytes | memoryview) -> None:
         """Hand on what the destination answers. :raises QemuError: the source takes it not."""
-        self._entrance.shut()
         self._returned.receive_data(data)
         if self._returned.shut is not None:
             self._shut.set()
@@ -137,6 +160,11 @@ class Source:
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_WR)
 
+    def end_reading(self) -> None:
+        """Nothing that may still come is wanted: the migration is over."""
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RD)
+
     def close(self) -> None:
         """QEMU's migration fails if it is not over. Wakes whoever waits here."""
         self._shut.set()
@@ -145,10 +173,15 @@ class Source:
     def _room(self) -> memoryview:
         """For the next bytes."""
         room = self.parser.get_buffer()
-        return room if self.parser.return_path is not None else room[:_FIRST_READ_BYTES]
+        return room if self._is_known else room[:_FIRST_READ_BYTES]
+
+    @property
+    def _is_known(self) -> bool:
+        """Whether the destination is to answer. Of another connection than the main one nothing is read before."""
+        return self._main is not None or self.parser.return_path is not None
 
     def _require_confirmable(self) -> None:
-        if self.parser.return_path is False and not self._unconfirmed:
+        if self._main is None and self.parser.return_path is False and not self._unconfirmed:
             raise UserError(self._without_return_path())
 
     def _without_return_path(self) -> str:

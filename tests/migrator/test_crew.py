@@ -17,5 +17,5 @@ def test_nothing_is_looked_up_while_pages_flow(monkeypatch, backend):
 
     monkeypatch.setattr(registry, "_claims", search)
     for choice in range(max(1, len(crew.candidates))):
-        crew.open_encoder(choice).close()
+        crew.open_encoder(choice, crew.serials.get(choice)).close()
     crew.close()

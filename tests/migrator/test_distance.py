@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from simulated_pair import SimulatedPair
 
 from harness.errors import PeerError
-from harness.migrator.carry.flight import Flight
+from harness.migrator.carry.flight import Budget, Flight
 from harness.migrator.carry.policy import FlightPolicy
 from harness.migrator.carry.round_trip import RoundTrip
 
@@ -112,13 +112,15 @@ def test_a_source_that_pauses_does_not_shrink_the_window():
     assert policy.window_bytes == before
 
 
-def flight(**settings: float) -> Flight:
-    return Flight(FlightPolicy(MIB, 2), settings.get("round_trip_s", 0.0))
+def flight(**settings: float) -> tuple[Flight, Budget]:
+    round_trip_s = settings.get("round_trip_s", 0.0)
+    budget = Budget(FlightPolicy(MIB, 2), round_trip_s)
+    return Flight(budget), budget
 
 
 @pytest.mark.parametrize("confirmed", [-1, 0, 999, 1001, 3000, 1 << 63])
 def test_a_confirmation_that_no_batch_ends_at_is_refused(confirmed):
-    under_way = flight()
+    under_way, _ = flight()
     for _ in range(2):
         assert under_way.take(1000)
         under_way.handed()
@@ -128,17 +130,17 @@ def test_a_confirmation_that_no_batch_ends_at_is_refused(confirmed):
 
 
 def test_a_batch_is_not_confirmed_before_it_was_sent():
-    under_way = flight()
+    under_way, _ = flight()
     assert under_way.take(1000)
     with pytest.raises(PeerError):
         under_way.arrived(1000, 0.0)
 
 
 def test_what_the_receiver_held_is_not_the_links():
-    under_way = flight(round_trip_s=9.0)
+    under_way, budget = flight(round_trip_s=9.0)
     assert under_way.take(1000)
     under_way.handed()
     began_s = time.monotonic()
     under_way.arrived(1000, held_s=3600.0)
-    assert under_way.round_trip_s <= time.monotonic() - began_s
+    assert budget.round_trip_s <= time.monotonic() - began_s
     assert under_way.in_flight_bytes == 0

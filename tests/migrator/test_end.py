@@ -8,7 +8,6 @@ import socket
 import struct
 import threading
 from queue import Queue
-from types import SimpleNamespace
 
 import pytest
 import sample_streams
@@ -55,11 +54,10 @@ def migrate_confirmed(pair: Pair) -> None:
 
 def test_once_the_guest_stands_still_nothing_waits_for_more_to_go_with_it(monkeypatch):
     monkeypatch.setattr(source_module, "_LINGER_S", 3600.0)
-    nobody = SimpleNamespace(attend=lambda _: None, look=lambda _: None, require_alone=lambda: None)
     came: Queue[PageBatch] = Queue()
     ours, qemu = socket.socketpair()
     with ours, qemu:
-        source = Source(ours, nobody, 1 << 20, unconfirmed=False)
+        source = Source(ours, 1 << 20, unconfirmed=False)
 
         def read() -> None:
             for batch in source.batches(lambda: int(source.parser.ending)):

@@ -125,7 +125,7 @@ def test_a_greeting_may_come_in_pieces(receiver):
         (document(Kind.HELLO, DEEP), "more than 64 lists and tables"),
         (hello(decompress_threads=10**400), "decompress_threads = 1000"),
         (hello()[:-1] + b"]", "damaged on the way"),
-        (whole(End(0, 0, bytes(16))), "the sender sent END before the sender's greeting; HELLO was due"),
+        (whole(End(0, 0, bytes(16))), "the sender sent END before the sender's greeting; HELLO or JOIN was due"),
         (raw(Kind.BATCH, raw_bytes=4 << 20, body_bytes=4 << 20), "sent BATCH before the sender's greeting"),
         (hello(codecs=["none", "nosuch"]), "'nosuch'"),
         (hello(codecs=["a\n\x1b[31m"]), "codecs = ["),
@@ -156,6 +156,7 @@ def test_a_second_sender_is_told_that_another_is_served(receiver):
         welcomed(first)
         for _ in range(3):
             with receiver.connect() as second:
+                second.sendall(hello())
                 assert "another sender is being served" in told(second)
     receiver.join()
 

@@ -8,14 +8,18 @@ import time
 import pytest
 
 from harness.migrator.carry import pipeline
-from harness.migrator.carry.pipeline import Failure, OrderedPipeline, Window, spawn
+from harness.migrator.carry.pipeline import Failure, OrderedPipeline, Window, Workers, spawn
 
 
 def make(work, deliver, workers=4, on_failure=lambda: None):
-    failure = Failure(on_failure)
-    pipeline = OrderedPipeline("test", workers, lambda: (work, lambda: None), deliver, failure)
+    return begun(Workers("test", workers, lambda: (work, lambda: None), Failure(on_failure)), deliver)
+
+
+def begun(workers, deliver):
+    workers.start()
+    pipeline = OrderedPipeline(workers, deliver)
     pipeline.start()
-    return pipeline, failure
+    return pipeline, workers
 
 
 def test_results_are_delivered_in_the_order_of_submission():
@@ -25,12 +29,29 @@ def test_results_are_delivered_in_the_order_of_submission():
         time.sleep(0.002 * (item % 3))
         return item
 
-    pipeline, _ = make(work, seen.append)
+    pipeline, workers = make(work, seen.append)
     for item in range(60):
         pipeline.submit(item)
     pipeline.stop()
     pipeline.join()
+    workers.join()
     assert seen == list(range(60))
+
+
+def test_pipelines_that_share_their_workers_keep_an_order_each():
+    seen: list[list[int]] = [[], [], []]
+    first, workers = make(lambda item: item, seen[0].append, workers=2)
+    pipelines = [first, *(OrderedPipeline(workers, each.append) for each in seen[1:])]
+    for other in pipelines[1:]:
+        other.start()
+    for item in range(40):
+        for number, each in enumerate(pipelines):
+            each.submit(100 * number + item)
+    for each in pipelines:
+        each.stop()
+        each.join()
+    workers.join()
+    assert seen == [[100 * number + item for item in range(40)] for number in range(3)]
 
 
 @pytest.mark.parametrize("place", ["work", "deliver", "open"])
@@ -49,13 +70,16 @@ def test_a_failure_anywhere_reaches_the_caller_and_ends_every_thread(place):
         return (lambda item: fail("work", item)), (lambda: None)
 
     failure = Failure(lambda: (stopped.set(), pipeline.stop()))
-    pipeline = OrderedPipeline("test", 3, open_worker, lambda item: fail("deliver", item), failure)
+    workers = Workers("test", 3, open_worker, failure)
+    pipeline = OrderedPipeline(workers, lambda item: fail("deliver", item))
     pipeline.start()
+    workers.start()
     for item in range(20):
         pipeline.submit(item)
     pipeline.stop()
     with pytest.raises(RuntimeError, match=f"planted in {place}"):
         pipeline.join()
+    workers.join()
     assert stopped.is_set()
     assert threading.active_count() == before
 
@@ -68,12 +92,11 @@ def test_a_worker_that_cannot_be_opened_keeps_nobody_waiting_for_what_was_queued
         raise RuntimeError("planted in open")
 
     failure = Failure(lambda: None)
-    pipeline = OrderedPipeline("test", 1, open_worker, lambda _: None, failure)
-    pipeline.start()
+    pipeline, workers = begun(Workers("test", 1, open_worker, failure), lambda _: None)
     pipeline.submit(0)
     pipeline.stop()
     queued.set()
-    joined = spawn("join", pipeline.join, Failure(lambda: None))
+    joined = spawn("join", workers.join, Failure(lambda: None))
     joined.join(timeout=30)
     assert not joined.is_alive()
     assert str(failure.error) == "planted in open"
@@ -81,11 +104,11 @@ def test_a_worker_that_cannot_be_opened_keeps_nobody_waiting_for_what_was_queued
 
 def test_every_worker_is_closed_once():
     closed: list[int] = []
-    failure = Failure(lambda: None)
-    pipeline = OrderedPipeline("test", 5, lambda: ((lambda i: i), lambda: closed.append(1)), lambda _: None, failure)
-    pipeline.start()
+    workers = Workers("test", 5, lambda: ((lambda i: i), lambda: closed.append(1)), Failure(lambda: None))
+    pipeline, _ = begun(workers, lambda _: None)
     pipeline.stop()
     pipeline.join()
+    workers.join()
     assert len(closed) == 5
 
 
@@ -155,3 +178,18 @@ def test_who_has_gone_once_is_not_waited_for_again(monkeypatch):
     monkeypatch.setattr(pipeline, "_LOOK_S", 3600)
     assert window.acquire(50)
     assert window.in_flight_bytes == 200
+
+
+def test_of_each_window_beside_others_one_batch_passes_while_another_has_all():
+    first = Window(100)
+    second = first.beside(lambda: False)
+    assert first.acquire(100)
+    assert not first.has_room(1)
+    assert second.acquire(60)
+    assert not second.has_room(1)
+    assert (first.all_in_flight_bytes, first.in_flight_bytes, second.in_flight_bytes) == (160, 100, 60)
+    first.release(100)
+    assert second.acquire(40)
+    first.close()
+    assert not second.has_room(1)
+    assert first.has_room(1 << 40)

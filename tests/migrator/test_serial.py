@@ -109,12 +109,12 @@ def test_what_is_held_is_bounded_and_the_last_batch_never_is(threads):
         shared.announce(job.turn, job.sequence)
     packed = [encoder.encode(job).message for job in asked]
     assert [message.layout.name for message in packed] == ["HELD", "HELD", "PACKED", "HELD", "HELD", "PACKED", "PACKED"]
-    decoder, groups = Decoder((), {1: Serial(registry.create("zstd-long"))}), Groups([1])
+    decoder, theirs, groups = Decoder(()), Serial(registry.create("zstd-long")), Groups([1])
     restored = [
         bytes(each.raw)
         for message in packed
         if (group := groups.add(message.joined())) is not None
-        for each in decoder.decode(*group)
+        for each in decoder.decode(*group, theirs)
     ]
     groups.require_whole()
     assert restored == [bytes(job.batch.raw) for job in asked]

@@ -7,7 +7,7 @@ what one of them is compressed to may come in a later one's message: it is *held
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
@@ -24,9 +24,9 @@ __all__ = ["Decoder", "Encoder", "Job", "Packed", "Restored"]
 
 
 class Job(NamedTuple):
-    """A batch on its way to a codec. ``turn`` counts the batches of a backend that keeps history, which may hold as much as
-    ``most_held_bytes`` once it has this one; ``choice`` is the policy's, and ``trial`` another that compresses the batch too, to be
-    compared."""
+    """A batch of ``channel`` on its way to a codec. ``turn`` counts the channel's batches of ``serial``, a backend that keeps
+    history and may hold as much as ``most_held_bytes`` once it has this one; ``choice`` is the policy's, and ``trial`` another that
+    compresses the batch too, to be compared."""
 
     sequence: int
     batch: PageBatch
@@ -34,6 +34,8 @@ class Job(NamedTuple):
     choice: int = 0
     trial: int | None = None
     most_held_bytes: int = 0
+    channel: int = 0
+    serial: Serial | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,20 +178,20 @@ class Encoder:
 
 
 class Decoder:
-    """Restores batches with one instance of each backend that HELLO named, opened on first use. ``serials`` has those that
-    keep history, by their number in HELLO."""
+    """Restores batches with one instance of each backend that HELLO named, opened on first use; of one that keeps history, with
+    whose ``Serial`` is given."""
 
-    def __init__(
-        self, open_backends: tuple[Callable[[], Backend], ...], serials: Mapping[int, Serial] | None = None
-    ) -> None:
+    def __init__(self, open_backends: tuple[Callable[[], Backend], ...]) -> None:
         self._open_backends = open_backends
-        self._serials = serials or {}
         self._backends: dict[int, Backend] = {}
         self.codec_cpu_s = 0.0
 
-    def decode(self, group: Sequence[Batch], turn: int = 0) -> tuple[Restored, ...]:
+    def decode(self, group: Sequence[Batch], turn: int = 0, serial: Serial | None = None) -> tuple[Restored, ...]:
         """Check the bodies, restore the slices, check the slices, of one batch or of held ones and the one that ends them. ``turn``
-        counts these. :raises FrameError: damaged. :raises CodecError: wrong."""
+        counts these of ``serial``, which their codec stands behind if it keeps history.
+
+        :raises FrameError: damaged. :raises CodecError: wrong.
+        """
         began_s = time.thread_time()
         bodies = [memoryview(batch.parts[0]) for batch in group]
         for batch, body in zip(group, bodies, strict=True):
@@ -198,17 +200,21 @@ class Decoder:
             slices = bodies
             check_restored(group[0], bodies[0], "none", group[0].body_digest)
         else:
-            slices = self._restored(group, bodies, turn)
+            slices = self._restored(group, bodies, turn, serial)
+            name = serial.name if serial is not None else self._backend(group[0]).info.name
             for batch, raw in zip(group, slices, strict=True):
-                check_restored(batch, raw, self._name(batch))
+                check_restored(batch, raw, name)
         took_s = (time.thread_time() - began_s) / sum(batch.raw_bytes for batch in group)
         return tuple(Restored(batch, raw, took_s * batch.raw_bytes) for batch, raw in zip(group, slices, strict=True))
 
-    def _restored(self, group: Sequence[Batch], bodies: Sequence[memoryview], turn: int) -> list[memoryview]:
+    def _restored(
+        self, group: Sequence[Batch], bodies: Sequence[memoryview], turn: int, serial: Serial | None
+    ) -> list[memoryview]:
         plans = [body[: batch.plan_bytes] for batch, body in zip(group, bodies, strict=True)]
         packed = [body[batch.plan_bytes :] for batch, body in zip(group, bodies, strict=True)]
         sizes_bytes = [batch.pages << batch.page_shift if batch.plan_bytes else batch.raw_bytes for batch in group]
-        pages = self._decompress(group[-1], packed[0] if len(packed) == 1 else b"".join(packed), sum(sizes_bytes), turn)
+        whole = packed[0] if len(packed) == 1 else b"".join(packed)
+        pages = self._decompress(group[-1], whole, sum(sizes_bytes), turn, serial)
         starts = accumulate(sizes_bytes[:-1], initial=0)
         ends = [*accumulate(sizes_bytes[:-1]), len(pages)]
         return [
@@ -216,8 +222,9 @@ class Decoder:
             for batch, plan, start, end in zip(group, plans, starts, ends, strict=True)
         ]
 
-    def _decompress(self, batch: Batch, packed: Buffer, pages_bytes: int, turn: int) -> memoryview:
-        serial = self._serials.get(batch.codec)
+    def _decompress(
+        self, batch: Batch, packed: Buffer, pages_bytes: int, turn: int, serial: Serial | None
+    ) -> memoryview:
         started = time.thread_time()
         try:
             if serial is not None:
@@ -238,10 +245,6 @@ class Decoder:
                 )
             backend = self._backends[batch.codec] = self._open_backends[batch.codec]()
         return backend
-
-    def _name(self, batch: Batch) -> str:
-        serial = self._serials.get(batch.codec)
-        return serial.name if serial is not None else self._backend(batch).info.name
 
     def close(self) -> None:
         """Close every backend that was opened; a shared one is its owner's to close."""

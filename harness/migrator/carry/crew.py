@@ -25,7 +25,8 @@ class Crew:
     """``codecs`` are HELLO's names, ``places`` where each choice's is; a choice is a number of ``candidates``, 0 if there are none.
     ``lanes`` is how many batches
     gain from being compressed at once, and how many threads of its own a backend has that keeps history. ``serials``: those that
-    keep one, by choice. ``decompress_share``: see ``BackendInfo``."""
+    keep one, by choice, for the main channel; ``more_serials`` makes those of another one, whose maker closes them.
+    ``decompress_share``: see ``BackendInfo``."""
 
     backend: str
     level: int | None
@@ -36,8 +37,9 @@ class Crew:
     lanes: int
     batch_bytes: int
     decompress_share: float
-    open_encoder: Callable[[int], Encoder]
+    open_encoder: Callable[[int, Serial | None], Encoder]
     serials: Mapping[int, Serial]
+    more_serials: Callable[[], Mapping[int, Serial]]
     close: Callable[[], None]
     candidates: tuple[Candidate, ...] = ()
 
@@ -77,19 +79,24 @@ def single_crew(
     lanes = _lanes(info, threads)
     serial = _serial(probe, lanes) if info.stateful else None
 
-    def open_encoder(_: int) -> Encoder:
+    def open_encoder(_: int, serial: Serial | None) -> Encoder:
         backend = open_backend() if serial is None else serial.backend
         return Encoder(backend, open_fallback() if open_fallback is not None else None, serial)
+
+    def more_serials() -> Mapping[int, Serial]:
+        return {0: _serial(open_backend(), lanes)} if info.stateful else {}
 
     return Crew(
         name, probe.level, fallback, ("none", name, *([fallback.backend] if fallback is not None else [])),
         (1,), threads, lanes, info.batch_bytes, info.decompress_share,
-        open_encoder, {} if serial is None else {0: serial}, probe.close if serial is None else serial.close,
+        open_encoder, {} if serial is None else {0: serial}, more_serials,
+        probe.close if serial is None else serial.close,
     )  # fmt: skip
 
 
 def auto_crew(options: Mapping[str, Any], threads: int | None) -> Crew:
-    """All candidates that work here. Raises as ``crew_of``."""
+    """All candidates that work here; those with history for the main channel alone, so that many channels do not take many times
+    its memory. Raises as ``crew_of``."""
     for option in options:
         if option not in AUTO.options:
             raise UserError(f"backend 'auto': unknown option {option!r}; known: {', '.join(AUTO.options)}")
@@ -105,9 +112,8 @@ def auto_crew(options: Mapping[str, Any], threads: int | None) -> Crew:
         if candidate.history
     }
 
-    def open_encoder(choice: int) -> Encoder:
-        candidate, serial = found[choice], histories.get(choice)
-        backend = classes[choice](candidate.level) if serial is None else serial.backend
+    def open_encoder(choice: int, serial: Serial | None) -> Encoder:
+        backend = classes[choice](found[choice].level) if serial is None else serial.backend
         return Encoder(backend, serial=serial, codec=places[choice])
 
     def close() -> None:
@@ -116,7 +122,7 @@ def auto_crew(options: Mapping[str, Any], threads: int | None) -> Crew:
 
     return Crew(
         AUTO.name, None, None, names, places, threads, lanes, AUTO.batch_bytes, 1.0,
-        open_encoder, histories, close, found,
+        open_encoder, histories, dict, close, found,
     )  # fmt: skip
 
 

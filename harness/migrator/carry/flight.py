@@ -1,11 +1,12 @@
 """What is under way between source and destination: how much there may be, since when, and what that tells of the link.
 
-take (reader) -> codec threads -> handed (writer) -> link -> arrived (back thread)
+take (reader) -> codec threads -> handed (writer) -> link -> arrived (back thread), on each channel
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,31 +17,27 @@ from harness.migrator.carry.pipeline import Window
 from harness.migrator.carry.policy import FlightPolicy
 from harness.migrator.carry.round_trip import RoundTrip
 
-__all__ = ["Flight"]
+__all__ = ["Budget", "Flight"]
 
 _HELD_PART = 4
 """What is held is late by as long as the rest of it takes to come."""
 
 
-class Flight:
-    """The window of one migration. Batches pass ``take``, ``handed`` and ``arrived`` in the same order, each from one thread.
+class Budget:
+    """What may be under way, of all channels of a migration together. ``round_trip_s``: of the link while it was idle.
 
-    ``round_trip_s``: of the link while it was idle. ``growing_s``: for how long the window was what held the rate down.
-    ``has_hung_up``: see ``Window``.
+    ``growing_s``: for how long the window was what held the rate down. Any thread may ask and call.
     """
 
-    def __init__(
-        self, policy: FlightPolicy, round_trip_s: float, has_hung_up: Callable[[], bool] = lambda: False
-    ) -> None:
-        self._policy = policy
-        self._round_trip = RoundTrip(round_trip_s)
-        self._window = Window(policy.window_bytes, has_hung_up)
-        self._taken: deque[tuple[int, float]] = deque()
-        self._handed_s: deque[float] = deque()
-        self._arrived_s = time.monotonic()
-        self._full_s = 0.0
+    def __init__(self, policy: FlightPolicy, round_trip_s: float) -> None:
+        self.window = Window(policy.window_bytes)
         self.arrived_bytes = 0
         self.growing_s = 0.0
+        self._policy = policy
+        self._round_trip = RoundTrip(round_trip_s)
+        self._lock = threading.Lock()
+        self._arrived_s = time.monotonic()
+        self._full_s = 0.0
 
     @property
     def batch_bytes(self) -> int:
@@ -58,37 +55,73 @@ class Flight:
 
     @property
     def in_flight_bytes(self) -> int:
-        """Taken and not arrived."""
-        return self._window.in_flight_bytes
-
-    @property
-    def window_bytes(self) -> int:
-        """How much there may be now."""
-        return self._window.limit_bytes
+        """Taken and not arrived, on all channels."""
+        return self.window.all_in_flight_bytes
 
     @property
     def most_held_bytes(self) -> int:
         """How much of it a codec with history may keep until more comes."""
-        return min(MOST_HELD_BYTES, self.window_bytes // _HELD_PART)
-
-    @property
-    def peak_bytes(self) -> int:
-        """The most that there was."""
-        return self._window.peak_bytes
+        return min(MOST_HELD_BYTES, self.window.limit_bytes // _HELD_PART)
 
     @property
     def round_trip_s(self) -> float:
         """Of a link in which nothing waits, as known now."""
         return self._round_trip.base_s
 
+    def waits(self) -> None:
+        """A batch waits for room, until ``took``."""
+        self._full_s = math.inf
+
+    def took(self, now_s: float) -> None:
+        """A batch has its room."""
+        self._full_s = now_s if self._full_s == math.inf else self._full_s
+
+    def arrived(self, now_s: float, count: int, taken_s: float, travelled_s: float) -> None:
+        """``count`` more bytes arrived, taken from the source at ``taken_s``, and ``travelled_s`` on the link there and back."""
+        with self._lock:
+            self._round_trip.seen(now_s, max(0.0, travelled_s))
+            self.arrived_bytes += count
+            if self._policy.growing:
+                self.growing_s += now_s - self._arrived_s
+            self._arrived_s = now_s
+            self._policy.delivered(
+                now_s,
+                self.arrived_bytes,
+                took_s=now_s - taken_s,
+                round_trip_s=self.round_trip_s,
+                full=self._full_s >= taken_s,
+                emptying=self._round_trip.wants_emptying,
+            )
+            if self._policy.window_bytes != self.window.limit_bytes:
+                self.window.resize(self._policy.window_bytes)
+
+
+class Flight:
+    """One channel's part of a budget. Batches pass ``take``, ``handed`` and ``arrived`` in the same order, each from one thread.
+
+    ``has_hung_up``: see ``Window``.
+    """
+
+    def __init__(self, budget: Budget, has_hung_up: Callable[[], bool] = lambda: False) -> None:
+        self._budget = budget
+        self._window = budget.window.beside(has_hung_up)
+        self._taken: deque[tuple[int, float]] = deque()
+        self._handed_s: deque[float] = deque()
+        self.arrived_bytes = 0
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """Taken and not arrived."""
+        return self._window.in_flight_bytes
+
     def take(self, count: int) -> bool:
         """Wait until a batch of ``count`` bytes may be under way too. False: closed."""
-        if self._window.in_flight_bytes + count > self._window.limit_bytes:
-            self._full_s = math.inf
+        if not self._window.has_room(count):
+            self._budget.waits()
         if not self._window.acquire(count):
             return False
         now_s = time.monotonic()
-        self._full_s = now_s if self._full_s == math.inf else self._full_s
+        self._budget.took(now_s)
         self._taken.append((count, now_s))
         return True
 
@@ -106,22 +139,9 @@ class Flight:
             raise PeerError(f"the receiver acknowledged byte {total_bytes}, where no batch that was sent ends")
         now_s = time.monotonic()
         (_, taken_s), handed_s = self._taken.popleft(), self._handed_s.popleft()
-        self._round_trip.seen(now_s, max(0.0, now_s - handed_s - held_s))
         self.arrived_bytes = total_bytes
         self._window.release(count)
-        if self._policy.growing:
-            self.growing_s += now_s - self._arrived_s
-        self._arrived_s = now_s
-        self._policy.delivered(
-            now_s,
-            total_bytes,
-            took_s=now_s - taken_s,
-            round_trip_s=self.round_trip_s,
-            full=self._full_s >= taken_s,
-            emptying=self._round_trip.wants_emptying,
-        )
-        if self._policy.window_bytes != self._window.limit_bytes:
-            self._window.resize(self._policy.window_bytes)
+        self._budget.arrived(now_s, count, taken_s, now_s - handed_s - held_s)
 
     def close(self) -> None:
         """Wake whoever waits to take; nothing is bounded any more."""

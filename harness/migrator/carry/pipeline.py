@@ -2,8 +2,9 @@
 
     submit(item) -> worker threads (one ``work`` callable each) -> ``deliver(result)`` in the order of submission
 
-One failed thread stops all of them: the first exception is kept, ``on_failure`` runs once (it closes sockets, so that
-threads blocked in the kernel wake up), and ``join`` raises it.
+Several streams may share the worker threads, and the bound of their windows; each keeps an order of its own. One failed thread
+stops all of them: the first exception is kept, ``on_failure`` runs once (it closes sockets, so that threads blocked in the kernel
+wake up), and ``join`` raises it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-__all__ = ["Failure", "OrderedPipeline", "Window", "spawn"]
+__all__ = ["Failure", "OrderedPipeline", "Window", "Workers", "spawn"]
 
 _LOOK_S = 0.5
 
@@ -58,53 +59,90 @@ def spawn(name: str, target: Callable[[], None], failure: Failure) -> threading.
     return thread
 
 
+class _Bound:
+    """What all windows beside each other have under way."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.changed = threading.Condition()
+        self.limit_bytes = limit_bytes
+        self.in_flight_bytes = self.peak_bytes = 0
+
+
 class Window:
     """Bounds raw bytes in flight: between what the source gave us and what the destination has taken.
 
     ``limit_bytes`` may change at any time. One batch always fits, however small the limit. ``has_hung_up``: whether what comes in
     has an end already; the rest of it is bounded by the kernel's buffer, and what it was is known only once it is read.
+
+    Windows ``beside`` each other share the bound, and of each one batch always fits: a destination that reads one of them only
+    when something comes in another is never waited for in vain. ``in_flight_bytes`` is this window's, the rest all windows'.
     """
 
-    def __init__(self, limit_bytes: int, has_hung_up: Callable[[], bool] = lambda: False) -> None:
-        self._condition = threading.Condition()
-        self._limit_bytes = limit_bytes
+    def __init__(
+        self, limit_bytes: int, has_hung_up: Callable[[], bool] = lambda: False, bound: _Bound | None = None
+    ) -> None:
+        self._bound = bound or _Bound(limit_bytes)
         self._closed = self._unbounded = False
         self._has_hung_up = has_hung_up
         self.in_flight_bytes = 0
-        self.peak_bytes = 0
+
+    def beside(self, has_hung_up: Callable[[], bool]) -> Window:
+        """Another window, under the same bound."""
+        return Window(self.limit_bytes, has_hung_up, self._bound)
 
     @property
     def limit_bytes(self) -> int:
         """The bound in force."""
-        return self._limit_bytes
+        return self._bound.limit_bytes
+
+    @property
+    def all_in_flight_bytes(self) -> int:
+        """Of all windows under the bound."""
+        return self._bound.in_flight_bytes
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that all of them had."""
+        return self._bound.peak_bytes
 
     def resize(self, limit_bytes: int) -> None:
         """Set the bound; what is in flight already stays."""
-        with self._condition:
-            self._limit_bytes = limit_bytes
-            self._condition.notify_all()
+        with self._bound.changed:
+            self._bound.limit_bytes = limit_bytes
+            self._bound.changed.notify_all()
+
+    def has_room(self, count: int) -> bool:
+        """Whether ``count`` more bytes fit now."""
+        bound = self._bound
+        return self._unbounded or not self.in_flight_bytes or bound.in_flight_bytes + count <= bound.limit_bytes
 
     def acquire(self, count: int) -> bool:
         """Wait until ``count`` more bytes fit. False: the window was closed."""
-        with self._condition:
-            while not self._unbounded and self.in_flight_bytes and self.in_flight_bytes + count > self._limit_bytes:
-                if not self._condition.wait(_LOOK_S) and self._has_hung_up():
+        bound = self._bound
+        with bound.changed:
+            while not self.has_room(count):
+                if not bound.changed.wait(_LOOK_S) and self._has_hung_up():
                     self._unbounded = True
-            self.in_flight_bytes += count
-            self.peak_bytes = max(self.peak_bytes, self.in_flight_bytes)
+            self._add(count)
             return not self._closed
 
     def release(self, count: int) -> None:
         """``count`` bytes have arrived."""
-        with self._condition:
-            self.in_flight_bytes -= count
-            self._condition.notify_all()
+        with self._bound.changed:
+            self._add(-count)
+            self._bound.changed.notify_all()
+
+    def _add(self, count: int) -> None:
+        bound = self._bound
+        self.in_flight_bytes += count
+        bound.in_flight_bytes += count
+        bound.peak_bytes = max(bound.peak_bytes, bound.in_flight_bytes)
 
     def close(self) -> None:
-        """Wake everybody who waits; nothing is bounded any more."""
-        with self._condition:
+        """Wake who waits here; nothing is bounded here any more."""
+        with self._bound.changed:
             self._closed = self._unbounded = True
-            self._condition.notify_all()
+            self._bound.changed.notify_all()
 
 
 class _Job(Generic[Item, Out]):
@@ -117,10 +155,10 @@ class _Job(Generic[Item, Out]):
         self.done.acquire()
 
 
-class OrderedPipeline(Generic[Item, Out]):
-    """``open_worker`` is called in each of the ``workers`` threads; it gives the thread's ``work`` and its ``close``.
+class Workers(Generic[Item, Out]):
+    """``open_worker`` is called in each of the ``count`` threads; it gives the thread's ``work`` and its ``close``.
 
-    At most ``at_once`` of them work at a time, in the order of submission. More than there are cores would share them, and
+    At most ``at_once`` of them work at a time, in the order in which work came. More than there are cores would share them, and
     all be late: 12 threads on 2 cores took 1.61 to 1.86 s for what 2 threads took 1.35 to 1.70 s for, at equal CPU time
     (zlib 1, 190 MB; AMD EPYC, 2026-11-22, n=2).
     """
@@ -128,46 +166,34 @@ class OrderedPipeline(Generic[Item, Out]):
     def __init__(
         self,
         name: str,
-        workers: int,
+        count: int,
         open_worker: Callable[[], tuple[Callable[[Item], Out], Callable[[], None]]],
-        deliver: Callable[[Out], None],
         failure: Failure,
         *,
         at_once: int | None = None,
     ) -> None:
-        self._turns = threading.Semaphore(at_once or workers)
+        self.name = name
+        self.failure = failure
+        self._count = count
+        self._turns = threading.Semaphore(at_once or count)
         self._open_worker = open_worker
-        self._deliver = deliver
-        self._failure = failure
         self._jobs: SimpleQueue[_Job[Item, Out] | None] = SimpleQueue()
-        self._ordered: SimpleQueue[_Job[Item, Out] | None] = SimpleQueue()
-        self._workers = workers
-        self._name = name
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Start the threads."""
-        for index in range(self._workers):
-            self._threads.append(spawn(f"{self._name}-{index}", self._work, self._failure))
-        self._threads.append(spawn(f"{self._name}-writer", self._write, self._failure))
+        self._threads = [spawn(f"{self.name}-{index}", self._work, self.failure) for index in range(self._count)]
 
-    def submit(self, item: Item) -> None:
-        """Queue one item; unbounded here, as the caller's window bounds it."""
-        job: _Job[Item, Out] = _Job(item)
-        self._ordered.put(job)
+    def take(self, job: _Job[Item, Out]) -> None:
+        """Queue one job; after a failure it is let go without being worked on."""
         self._jobs.put(job)
 
-    def stop(self) -> None:
-        """No more items: what is queued is finished, then the threads end. Also wakes them after a failure."""
-        for _ in range(self._workers):
-            self._jobs.put(None)
-        self._ordered.put(None)
-
     def join(self) -> None:
-        """Wait for the threads. :raises BaseException: the first failure."""
+        """No more jobs: what is queued is finished, and the threads end. Every pipeline over them has ended before."""
+        for _ in self._threads:
+            self._jobs.put(None)
         for thread in self._threads:
             thread.join()
-        self._failure.check()
 
     def _work(self) -> None:
         with contextlib.ExitStack() as stack:
@@ -175,24 +201,55 @@ class OrderedPipeline(Generic[Item, Out]):
             try:
                 work, close = self._open_worker()
                 stack.callback(close)
-            except BaseException as exc:  # what is queued must be let go below, or the writer waits for it for ever
-                self._failure.set(exc)
-            while (job := self._take()) is not None:
+            except BaseException as exc:  # what is queued must be let go below, or a writer waits for it for ever
+                self.failure.set(exc)
+            while (job := self._next()) is not None:
                 try:
-                    if work is not None and self._failure.error is None:
+                    if work is not None and self.failure.error is None:
                         job.result = work(job.item)
-                except BaseException as exc:  # the writer must not wait for this job for ever
-                    self._failure.set(exc)
+                except BaseException as exc:  # a writer must not wait for this job for ever
+                    self.failure.set(exc)
                 job.done.release()
                 self._turns.release()
 
-    def _take(self) -> _Job[Item, Out] | None:
+    def _next(self) -> _Job[Item, Out] | None:
         """The next job, once it is this thread's turn."""
         self._turns.acquire()
         job = self._jobs.get()
         if job is None:
             self._turns.release()
         return job
+
+
+class OrderedPipeline(Generic[Item, Out]):
+    """One stream's way through ``workers``, to ``deliver`` in a thread of its own."""
+
+    def __init__(self, workers: Workers[Item, Out], deliver: Callable[[Out], None]) -> None:
+        self._workers = workers
+        self._failure = workers.failure
+        self._deliver = deliver
+        self._ordered: SimpleQueue[_Job[Item, Out] | None] = SimpleQueue()
+        self._writer: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread that delivers."""
+        self._writer = spawn(f"{self._workers.name}-writer", self._write, self._failure)
+
+    def submit(self, item: Item) -> None:
+        """Queue one item; unbounded here, as the caller's window bounds it."""
+        job: _Job[Item, Out] = _Job(item)
+        self._ordered.put(job)
+        self._workers.take(job)
+
+    def stop(self) -> None:
+        """No more items: what is queued is delivered, then the thread ends. Also wakes it after a failure."""
+        self._ordered.put(None)
+
+    def join(self) -> None:
+        """Wait for the thread. :raises BaseException: the first failure."""
+        if self._writer is not None:
+            self._writer.join()
+        self._failure.check()
 
     def _write(self) -> None:
         while (job := self._ordered.get()) is not None:

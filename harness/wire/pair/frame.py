@@ -45,6 +45,7 @@ class Kind(IntEnum):
     CHALLENGE = 14
     RESPONSE = 15
     PROOF = 16
+    JOIN = 17
 
 
 class Header(NamedTuple):

@@ -27,8 +27,8 @@ from harness.wire.pair.forms import Document, Fixed, Message, Raw, Role, declare
 from harness.wire.pair.frame import Header, Kind
 
 __all__ = [
-    "MAX_RAW_BYTES", "MESSAGES", "NONCE_BYTES", "Ack", "Batch", "Challenge", "Done", "End", "Error", "Hello",
-    "Layout", "Prepare", "Prepared", "Probe", "Probed", "Proof", "Response", "Return", "ReturnEnd", "Welcome",
+    "MAX_RAW_BYTES", "MESSAGES", "MOST_CHANNELS", "NONCE_BYTES", "Ack", "Batch", "Challenge", "Done", "End", "Error", "Hello",
+    "Join", "Layout", "Prepare", "Prepared", "Probe", "Probed", "Proof", "Response", "Return", "ReturnEnd", "Welcome",
 ]  # fmt: skip
 
 MAX_RAW_BYTES = (4 << 20) + (1 << 18)
@@ -38,6 +38,8 @@ NONCE_BYTES = 32
 _MOST_ERROR_BYTES = 2000
 _MOST_CODECS, _NAME_CHARACTERS = 32, 64
 _MOST_THREADS = 256
+MOST_CHANNELS = 256
+"""Of a session; QEMU's multifd has at most 255 besides the main one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,16 @@ class Hello(Document):
     decompress_threads: Annotated[int, number("I", 1, _MOST_THREADS), "threads that restoring is worth"]
     backend: Annotated[str, text(_NAME_CHARACTERS), "whose the options are"]
     options: Annotated[Mapping[str, bool | int | float | str], table(), "the backend's own, as the user gave them"]
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Document):
+    """This connection carries one more channel of a session that has begun."""
+
+    kind: ClassVar = Kind.JOIN
+    by: ClassVar = Role.SENDER
+    session: Annotated[str, text(_NAME_CHARACTERS), "the session's, as HELLO gave it"]
+    channel: Annotated[int, number("I", 1, MOST_CHANNELS - 1), "the channel's number; HELLO's connection is channel 0"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +193,7 @@ class Done(Document):
 
     kind: ClassVar = Kind.DONE
     by: ClassVar = Role.RECEIVER
-    report: Annotated[Mapping[str, Any], table(nested=True), "the receiver's statistics"]
+    report: Annotated[Mapping[str, Any], table(nested=True), "the receiver's statistics; empty but for channel 0"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +289,7 @@ def _grown_bytes(raw_bytes: int) -> int:
 MESSAGES: Mapping[Kind, type[Message]] = {
     each.kind: declare(each)
     for each in (
-        Hello, Challenge, Response, Proof, Welcome, Prepare, Prepared, Probe, Probed, Batch, Ack, Return, ReturnEnd, End,
+        Hello, Join, Challenge, Response, Proof, Welcome, Prepare, Prepared, Probe, Probed, Batch, Ack, Return, ReturnEnd, End,
         Done, Error,
     )
 }  # fmt: skip

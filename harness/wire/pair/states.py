@@ -30,7 +30,7 @@ class State(Enum):
 
 
 MOVES: Mapping[State, Mapping[Kind, State]] = {
-    State.BEGUN: {Kind.HELLO: State.GREETED},
+    State.BEGUN: {Kind.HELLO: State.GREETED, Kind.JOIN: State.GREETED},
     State.GREETED: {Kind.WELCOME: State.READY, Kind.CHALLENGE: State.CHALLENGED},
     State.CHALLENGED: {Kind.RESPONSE: State.ANSWERED},
     State.ANSWERED: {Kind.PROOF: State.PROVEN},
@@ -40,6 +40,8 @@ MOVES: Mapping[State, Mapping[Kind, State]] = {
         Kind.PROBED: State.READY,
         Kind.PREPARE: State.READY,
         Kind.PREPARED: State.READY,
+        Kind.RETURN: State.READY,
+        Kind.RETURN_END: State.READY,
         Kind.BATCH: State.CARRYING,
         Kind.END: State.ENDED,
     },
