@@ -30,8 +30,9 @@ __all__ = ["FrameLink", "cores", "digest_of", "keep_freed_memory", "own_usage"]
 
 M = TypeVar("M", bound=Message)
 
-_PIECE_BYTES = 128 << 10
-"""What one system call waits for: a thread that is woken for whatever arrives spends its time waking up."""
+_PIECE_BYTES = 256 << 10
+"""What one system call waits for: a thread that is woken for whatever arrives spends its time waking up. 1 MiB took 319, 245 and
+229 us of CPU time in pieces of 128, 256 and 512 KiB (loopback, a busy 2-core Intel Xeon, 2026-11-28, best of 7 in turn)."""
 
 _LAST_WORD_S = 0.5
 """Of one who stops, to a peer that may read nothing any more."""
