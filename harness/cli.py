@@ -63,9 +63,10 @@ Exit status:
 
 @dataclass(slots=True)
 class Settings:
-    """What the options that every command has were set to."""
+    """What the options that every command has were set to. ``owns_process``: nothing runs in it but this command line."""
 
     debug: bool = False
+    owns_process: bool = False
 
 
 class _Commands(click.Group):
@@ -133,7 +134,7 @@ _CLI = _Commands(
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line ``args`` (default: the process's own) and give its exit status."""
-    settings = Settings()
+    settings = Settings(owns_process=args is None)
     cover_absent_streams()
     _have_a_home()
     try:

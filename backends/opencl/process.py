@@ -147,6 +147,10 @@ class Worker:
                 stderr=log_end,
                 pass_fds=[control_end.fileno(), *itertools.chain.from_iterable(ends)],
                 start_new_session=True,
+                env={
+                    **os.environ,
+                    "OPENBLAS_NUM_THREADS": "1",
+                },  # a thread of NumPy's would keep the rights that it gives up
             )
             undo.callback(self.process.wait)
             undo.callback(self.process.kill)

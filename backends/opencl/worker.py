@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from backends.confinement import Needs, confine, device_caches
 from backends.opencl.devices import DeviceConfig
 from backends.opencl.errors import OpenclMissing, one_line
 from backends.opencl.launch import Launch, SlotLayout
@@ -45,9 +46,10 @@ def main(setup: dict[str, Any]) -> None:
     for inherited in (setup["control"], *(fd for pair in setup["slots"] for fd in pair)):
         os.set_inheritable(inherited, False)  # a linker that a driver starts would keep the sockets open
     control = socket.socket(fileno=setup["control"])
+    sandbox = _give_up_rights()
     try:
         device, threads = _open(setup)
-        hello = {"identity": asdict(device.identity), "cpu_s": time.process_time()}
+        hello = {"identity": asdict(device.identity) | {"sandbox": sandbox}, "cpu_s": time.process_time()}
     except Exception as exc:  # whatever it is, the parent must hear of it
         missing = {"missing": exc.missing, "remedy": exc.remedy} if isinstance(exc, OpenclMissing) else {}
         control.send(json.dumps({"error": _described(exc), **missing}).encode()[:LONGEST_HELLO_BYTES])
@@ -59,6 +61,12 @@ def main(setup: dict[str, Any]) -> None:
     if not any(thread.is_alive() for thread in threads):
         device.close()
     os._exit(0)  # a driver's own clean-up at exit may crash or hang, and nobody would gain by it
+
+
+def _give_up_rights() -> str:
+    """What a driver and its compiler need stays: no network, and no file but theirs. In words, with what does not stand."""
+    stands, missing = confine(Needs(families=(socket.AF_NETLINK,), device=True, caches=device_caches()))
+    return "; ".join([stands, *missing])
 
 
 def _open(setup: dict[str, Any]) -> tuple[_Device, list[threading.Thread]]:

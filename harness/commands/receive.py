@@ -31,6 +31,8 @@ Settings may stand in a JSON document, with times in seconds. --config there.jso
   {"listen": "tcp:127.0.0.1:4444", "target": "unix:/run/pf-dst.sock", "threads": 2, "timeout_s": 60}
 
 Every batch is checked before QEMU sees it; a damaged one ends the migration and the destination guest never runs.
+At its start this gives up what it does not need of your rights (files, ports, programs), and says so: "sandbox: ...". A backend
+whose driver needs more: PAGEFERRY_SANDBOX=off in the environment (docs/security.md).
 Exit status 7: the migration succeeded, and only its statistics could not be written.
 """
 
@@ -41,11 +43,15 @@ Exit status 7: the migration succeeded, and only its statistics could not be wri
 @click.option("--stats", type=click.Path(path_type=Path), metavar="FILE", help="Write statistics there as JSON.")
 def command(*, config: str | None, stats: Path | None, **given: Any) -> None:  # noqa: ANN401 - checked in ``configured``
     """Take one migration from `pageferry send`, decompress it, and hand it to the destination QEMU."""
+    from harness.commands.rights import give_up_rights
+
+    check_writable(stats)
+    settings = configured(ReceiveConfig, given, config)
+    give_up_rights(settings, stats)
     from harness.migrator.receiver import run_receiver
     from harness.units import format_bytes
 
-    check_writable(stats)
-    report = run_receiver(configured(ReceiveConfig, given, config), announce)
+    report = run_receiver(settings, announce)
     confirmed = "which confirmed that it has all" if report.confirmed else "and nothing confirms that it runs"
     if not report.sender_heard:
         announce("warning: the link broke before the sender could be told of the end")

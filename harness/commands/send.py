@@ -51,6 +51,8 @@ Settings may stand in a JSON document, with sizes in bytes and times in seconds.
   {"source": "unix:/run/pf-src.sock", "target": "tcp:127.0.0.1:4444", "backend": "zstd-long", "level": 3, "threads": 2,
    "options": {"window": "64MiB"}, "batch_bytes": 1048576, "wait_s": 60, "without_return_path": false}
 
+At its start this gives up what it does not need of your rights (files, ports, programs), and says so: "sandbox: ...". A backend
+whose driver needs more: PAGEFERRY_SANDBOX=off in the environment (docs/security.md).
 Exit status 7: the migration succeeded, and only its statistics could not be written.
 """
 
@@ -66,10 +68,12 @@ _UNCONFIRMED = (
 @click.option("--stats", type=click.Path(path_type=Path), metavar="FILE", help="Write statistics there as JSON.")
 def command(*, config: str | None, stats: Path | None, **given: Any) -> None:  # noqa: ANN401 - checked in ``configured``
     """Take one migration from the source QEMU, compress it, and carry it to `pageferry receive`."""
-    from harness.migrator.sender import run_sender
+    from harness.commands.rights import give_up_rights
 
     check_writable(stats)
     settings = configured(SendConfig, given, config)
+    give_up_rights(settings, stats)
+    from harness.migrator.sender import run_sender
 
     def say(line: str) -> None:
         announce(line)

@@ -103,7 +103,8 @@ def _start(*args: str, without_streams: bool = False) -> subprocess.Popen[str]:
 
 def _ready(process: subprocess.Popen[str]) -> str:
     assert process.stderr is not None
-    line = process.stderr.readline()
+    sandbox, line = process.stderr.readline(), process.stderr.readline()
+    assert sandbox.startswith("pageferry: sandbox: "), sandbox
     assert "ready: " in line, line
     return line
 
