@@ -14,7 +14,7 @@ from harness.migrator.outcome import Outcome
 from harness.migrator.steering import switchover
 from harness.migrator.transport.contract import Secured
 from harness.results.doubt import Doubt
-from harness.results.doubts import Fallback, NoPassShorter, Opaque, SteeringEnded
+from harness.results.doubts import Fallback, NoPassShorter, Opaque, PackedByQemu, SteeringEnded
 from harness.results.stops import Why
 
 __all__ = [
@@ -61,7 +61,8 @@ class ReceiverReport(Usage):
 
 @dataclass(frozen=True, slots=True)
 class ChannelReport:
-    """Of one connection of the source QEMU. ``kind``: "other" is postcopy-preempt's, or one that said nothing."""
+    """Of one connection of the source QEMU. ``kind``: "other" is postcopy-preempt's, or one that said nothing. ``packed_by``: what
+    multifd compressed its pages with, if it did."""
 
     kind: ChannelKind
     stream_bytes: int
@@ -72,6 +73,7 @@ class ChannelReport:
     other_pages: int
     opaque_bytes: int
     opaque_reason: str | None
+    packed_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,5 +166,7 @@ class SenderReport(Carried):
             yield from self.steering.doubts()
         if self.opaque_reason:
             yield Opaque(self.opaque_reason)
+        if packed := {channel.packed_by for channel in self.channels if channel.packed_by}:
+            yield PackedByQemu(" and ".join(sorted(packed)))
         if self.fallbacks:
             yield Fallback(self.fallbacks, self.batches, self.fallback, self.backend, self.fallback_reason)

@@ -15,6 +15,7 @@ from harness.migrator.outcome import Outcome, outcome_of
 from harness.migrator.report import ChannelKind
 from harness.migrator.transport.sockets import close_all, has_hung_up
 from harness.wire.batch import PageBatch
+from harness.wire.qemu.multifd import MultifdParser
 from harness.wire.qemu.returnpath import ReturnPath
 from harness.wire.qemu.stream import QStreamParser
 
@@ -56,7 +57,7 @@ class Source:
         main: Source | None = None,
         kind: ChannelKind = "main",
     ) -> None:
-        self.parser = QStreamParser(batch_bytes)
+        self.parser = MultifdParser(batch_bytes) if kind == "multifd" else QStreamParser(batch_bytes)
         self.kind: ChannelKind = kind
         self.waits_s = 0.0
         self._connection = connection

@@ -54,6 +54,13 @@ def test_multifd_is_carried_channel_by_channel(stack, run_dir, channels, compres
     _, sent = migrated(stack, run_dir, guests)
     assert [channel.kind for channel in sent.channels] == ["main", *["multifd"] * channels]
     assert min(channel.stream_bytes for channel in sent.channels) > 0
+    packed = None if compression == "none" else compression
+    for channel in sent.channels[1:]:
+        assert channel.opaque_reason is None
+        assert channel.packed_by in (packed, None)  # a channel that had none to send
+    pages = [channel.raw_pages + channel.other_pages for channel in sent.channels[1:]]
+    assert sum(pages) * 4096 > 32 * MIB
+    assert [doubt.kind for doubt in sent.doubts()] == ([] if packed is None else ["packed_by_qemu"])
 
 
 def test_postcopy_preempt_is_carried_to_its_end(stack, run_dir):

@@ -24,6 +24,7 @@ from harness.migrator.session import FrameLink
 from harness.migrator.source import Source
 from harness.wire.batch import PageBatch
 from harness.wire.pair.messages import Ack, Done, End, Return, ReturnEnd
+from harness.wire.qemu.multifd import MultifdParser
 
 __all__ = ["Channel", "Shared"]
 
@@ -175,4 +176,5 @@ class Channel:
             other_pages=counts.other_pages,
             opaque_bytes=counts.opaque_bytes,
             opaque_reason=self._parser.opaque_reason,
+            packed_by=self._parser.packed_by if isinstance(self._parser, MultifdParser) else None,
         )

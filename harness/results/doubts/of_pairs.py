@@ -56,6 +56,22 @@ class Opaque(Doubt):
 
 
 @dataclass(frozen=True, slots=True)
+class PackedByQemu(Doubt):
+    """QEMU's multifd compressed pages before the pair had them."""
+
+    kind = "packed_by_qemu"
+    subject = "pair"
+    weight = "explains"
+    method: str
+
+    def _words(self) -> str:
+        return (
+            f"QEMU's multifd compressed the pages with {self.method} before the pair had them, so that it carried them as they "
+            "were and gained nothing; set multifd-compression none in both QEMUs"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Unencrypted(Doubt):
     """The link was to be encrypted, and this method's parties speak no TLS."""
 
