@@ -45,6 +45,7 @@ def _send_config(
         decompress_threads=method.decompress_threads,
         batch_bytes=method.batch_bytes,
         inflight_bytes=method.inflight_bytes,
+        max_channels=1 + (method.channels or 0),
         options=method.options,
         fallback=method.fallback,
         qmp=None if qmp is None else f"unix:{qmp}",
@@ -104,7 +105,8 @@ def open_pair(
     """
     with contextlib.ExitStack() as stack:
         listen, threads = f"tcp:{link.destination.address}:{link.destination.port()}", method.decompress_threads
-        heard = ReceiveConfig(listen, f"unix:{target}", threads=threads, insecure=True)
+        most = 1 + (method.channels or 0)
+        heard = ReceiveConfig(listen, f"unix:{target}", threads=threads, insecure=True, max_channels=most)
         if tls is not None:
             heard = replace(heard, tls=str(link.destination.folder(run_dir) / tls.folder.name), tls_peer=tls.peer)
         receiver = Half(heard, run_dir=run_dir, host=pinned(link.destination, pin.receiver))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from harness.errors import MissingError, QemuError
 from harness.qemu.qmp import Json, Qmp
 from harness.qemu.survey import QemuSurvey
-from harness.scenario.methods import Method, QemuMethod
+from harness.scenario.methods import Method, PairMethod, QemuMethod
 
 __all__ = ["UNLIMITED_BYTES_PER_S", "MethodPlan", "MethodUnavailable", "SideSettings", "apply_plan", "plan_method"]
 
@@ -52,7 +52,7 @@ class MethodPlan:
 
 def plan_method(method: Method, known: QemuSurvey, *, downtime_limit_s: float, return_path: bool) -> MethodPlan:
     """Settings for ``method`` on the QEMU that ``known`` describes. :raises MethodUnavailable: it lacks something."""
-    own = method if isinstance(method, QemuMethod) else QemuMethod(name=method.name)
+    own = _of_qemu(method)
     capabilities = {"return-path": return_path} | dict.fromkeys(own.capabilities, True)
     if "events" in known.capabilities:
         capabilities["events"] = True  # status changes then arrive with QEMU's timestamps
@@ -67,6 +67,16 @@ def plan_method(method: Method, known: QemuSurvey, *, downtime_limit_s: float, r
         _plan_side(capabilities, destination, known),
         method.pause_at_pass,
     )
+
+
+def _of_qemu(method: Method) -> QemuMethod:
+    """What of it is QEMU's own work."""
+    if isinstance(method, QemuMethod):
+        return method
+    if isinstance(method, PairMethod) and method.channels is not None:
+        multifd: dict[str, Scalar] = {"multifd-channels": method.channels}
+        return QemuMethod(name=method.name, capabilities=("multifd",), source=multifd)
+    return QemuMethod(name=method.name)
 
 
 def _plan_side(capabilities: Mapping[str, bool], asked: Mapping[str, Scalar], known: QemuSurvey) -> SideSettings:

@@ -25,6 +25,8 @@ from harness.units import PAGE_BYTES, format_bytes
 __all__ = ["Method", "PairMethod", "QemuMethod", "method_of"]
 
 MAX_INFLIGHT_BYTES = 1 << 30
+MOST_CHANNELS = 255
+"""Of QEMU's multifd-channels."""
 
 
 class Method(Part):
@@ -95,10 +97,13 @@ class PairMethod(Method):
     """What compresses a batch at which a device fails, such as "isal:1", or "never"."""
     steer: bool = False
     """Whether the sender tells the source QEMU what is really delivered, so that it stops its guest at the right moment."""
+    channels: int | None = Field(default=None, ge=1, le=MOST_CHANNELS)
+    """With how many channels of its multifd QEMU migrates, each of which the pair carries besides the main connection; without it
+    there is that one alone."""
     options: dict[str, Scalar] = Field(default={})
     """The backend's own options."""
 
-    needs_qemu: ClassVar[tuple[str, ...]] = (*Method.needs_qemu, "steer")
+    needs_qemu: ClassVar[tuple[str, ...]] = (*Method.needs_qemu, "steer", "channels")
 
     @model_validator(mode="before")
     @classmethod

@@ -5,7 +5,7 @@ import pytest
 from harness.errors import QemuError
 from harness.guests.native import MethodPlan, MethodUnavailable, SideSettings, apply_plan, plan_method
 from harness.qemu.survey import QemuSurvey
-from harness.scenario.methods import QemuMethod
+from harness.scenario.methods import PairMethod, QemuMethod
 
 OLD = QemuSurvey(
     binary="qemu",
@@ -42,6 +42,14 @@ def test_what_multifd_needs_alike_goes_to_both_sides():
     shared = {"multifd-channels": 2, "multifd-compression": "zlib"}
     assert planned.destination.parameters == {"max-bandwidth": 1 << 40} | shared
     assert planned.source.parameters.items() >= shared.items()
+
+
+def test_a_method_through_the_pair_may_have_channels_of_multifd():
+    method = PairMethod(name="m", backend="zstd", channels=3)
+    planned = plan_method(method, OLD, downtime_limit_s=0.3, return_path=True)
+    for side in (planned.source, planned.destination):
+        assert side.capabilities["multifd"] is True
+        assert side.parameters["multifd-channels"] == 3
 
 
 def test_a_level_that_qmp_may_ignore_goes_on_the_command_line_too():
