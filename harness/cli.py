@@ -43,6 +43,7 @@ _COMMANDS = {
     "qualify": "harness.commands.qualify",
     "opencl": "harness.commands.opencl",
     "tls": "harness.commands.tls",
+    "faults": "harness.commands.faults",
 }
 
 _EPILOG = """\b

@@ -1,0 +1,80 @@
+"""Cells in, a matrix out: which are run, in which order, and what is kept. Knows no rig but by its name."""
+
+from __future__ import annotations
+
+import datetime
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import groupby
+
+from harness.errors import UserError
+from harness.faults.contract import Cell, Rig
+from harness.hosts.rundir import open_scratch
+from harness.kinds import Kinds
+from harness.results.faults import FaultCell, FaultMatrix
+
+__all__ = ["RIGS", "Plan", "plan_cells", "run_cells"]
+
+RIGS = Kinds("rig", Rig, {"frames": "harness.faults.frame_rig:FrameRig"})
+_QUICK_CELLS = 120
+"""Of each rig."""
+
+OnCell = Callable[[FaultCell, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``missing``: rigs that are not to be had here, and why."""
+
+    cells: tuple[Cell, ...]
+    titles: Mapping[str, str]
+    missing: Mapping[str, str]
+
+
+def plan_cells(seed: int, only: Sequence[str] = (), *, rounds: int = 1, quick: bool = False) -> Plan:
+    """Every cell, or those that a shell pattern of ``only`` names; with ``quick`` a sample of each rig, by the seed.
+
+    :raises UserError: a pattern names none. :raises MissingError: what is asked for by name cannot run here.
+    """
+    rigs = {name: RIGS.load(name) for name in RIGS.names()}
+    every = [Cell(name, *pair, seed) for name, rig in rigs.items() for pair in rig.pairs()]
+    for pattern in only:
+        if not any(fnmatchcase(cell.id, pattern) for cell in every):
+            raise UserError(f"--only {pattern}: names no cell; `pageferry faults --list` has them all")
+    wanted = [cell for cell in every if not only or any(fnmatchcase(cell.id, pattern) for pattern in only)]
+    missing = {name: lack for name in dict.fromkeys(cell.rig for cell in wanted) if (lack := rigs[name].missing())}
+    wanted = [cell for cell in wanted if cell.rig not in missing]
+    chosen = _sample(wanted, seed) if quick else wanted
+    titles = {
+        f"{name}/{key}": title for name, rig in rigs.items() for key, title in {**rig.faults(), **rig.phases()}.items()
+    }
+    cells = [Cell(cell.rig, cell.fault, cell.phase, seed + turn) for turn in range(rounds) for cell in chosen]
+    return Plan(tuple(sorted(cells, key=lambda cell: cell.rig)), titles, missing)
+
+
+def _sample(cells: Iterable[Cell], seed: int) -> list[Cell]:
+    chosen: list[Cell] = []
+    for _, of_rig in groupby(cells, key=lambda cell: cell.rig):
+        each = list(of_rig)
+        picked = random.Random(seed).sample(range(len(each)), min(_QUICK_CELLS, len(each)))  # noqa: S311 - to be repeated
+        chosen += [each[at] for at in sorted(picked)]
+    return chosen
+
+
+def run_cells(plan: Plan, seed: int, on_cell: OnCell, kept: Sequence[FaultCell] = ()) -> FaultMatrix:
+    """Those of ``kept``, which an earlier run made, are not run again. Raises as ``Rig.run``."""
+    started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    began_s = time.monotonic()
+    have = {(cell.id, cell.seed): cell for cell in kept}
+    done = [have[key] for cell in plan.cells if (key := (cell.id, cell.seed)) in have]
+    todo = [cell for cell in plan.cells if (cell.id, cell.seed) not in have]
+    for name, cells in groupby(todo, key=lambda cell: cell.rig):
+        with open_scratch() as folder:
+            rig = RIGS.load(name)(folder)
+            for cell in cells:
+                done.append(rig.run(cell))
+                on_cell(done[-1], len(done), len(plan.cells))
+    return FaultMatrix(started_at, time.monotonic() - began_s, seed, tuple(done), plan.titles, plan.missing)

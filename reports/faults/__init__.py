@@ -1,0 +1,1 @@
+"""A fault matrix as a page and as JUnit XML."""

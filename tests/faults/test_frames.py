@@ -1,0 +1,108 @@
+"""The part of the fault matrix that every test run can carry: real halves, one message harmed, and a judge who asks neither."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UserError
+from harness.faults.contract import Cell
+from harness.faults.frame_rig import FrameRig
+from harness.faults.judge import Facts, wrongs
+from harness.faults.runner import plan_cells, run_cells
+from harness.faults.stream import make_stream
+from harness.wire.qemu.stream import QStreamParser
+
+
+@pytest.fixture
+def rig():
+    with tempfile.TemporaryDirectory(prefix="pageferry-") as folder:
+        yield FrameRig(Path(folder))
+
+
+STAYS = (
+    "frames/kind-flipped@greeting", "frames/body-flipped@welcome", "frames/body-forged@first-pass", "frames/doubled@later-pass",
+    "frames/swapped@first-pass", "frames/sequence-forged@guest-stopped", "frames/cut-inside@device-state",
+)  # fmt: skip
+MOVES = ("frames/cut-before@greeting", "frames/late@first-ack", "frames/in-pieces@done", "frames/cut-before@done")
+
+
+def cell_of(name: str) -> Cell:
+    (cell,) = plan_cells(1, [name]).cells
+    return cell
+
+
+@pytest.mark.parametrize(("name", "runs"), [(n, "source") for n in STAYS] + [(n, "destination") for n in MOVES])
+def test_after_a_fault_one_guest_runs_and_is_whole_and_can_be_migrated_again(rig, name, runs):
+    found = rig.run(cell_of(name))
+    assert found.applied
+    assert found.wrong == ()
+    assert (found.runs, found.memory, found.again) == (runs, True, True)
+    assert (found.sender == "done" == found.receiver) or runs == "source" or name.endswith("@done")
+
+
+def test_the_same_seed_harms_the_same_bit(rig):
+    cell = cell_of("frames/magic-flipped@first-pass")
+    first, second = (rig.run(cell) for _ in range(2))
+    assert first.receiver == second.receiver
+    assert "not a pageferry frame" in first.receiver
+
+
+def test_the_stream_is_one_that_we_know_to_its_end():
+    stream = make_stream(3)
+    parser, at = QStreamParser(1 << 16), 0
+    while at < len(stream.data):
+        room = parser.get_buffer()
+        piece = stream.data[at : at + len(room)]
+        room[: len(piece)] = piece
+        parser.buffer_updated(len(piece))
+        at += len(piece)
+        while parser.next_batch() is not None:
+            pass
+    parser.finish()
+    assert (parser.return_path, parser.is_whole(), parser.opaque_reason) == (True, True, None)
+    parts = {stream.part_at(at) for at in range(0, len(stream.data), 500)}
+    assert parts == {"setup", "first-pass", "later-pass", "last-pass", "device-state"}
+
+
+GOOD = {"runs": "source", "memory": True, "verdict_s": 1.0, "limit_s": 10.0, "bugs": (), "left": (), "again": True}
+
+
+@pytest.mark.parametrize(
+    ("seen", "sentence"),
+    [
+        ({"runs": "both"}, "the guest runs on both sides"),
+        ({"runs": "neither", "memory": None}, "the guest runs nowhere"),
+        ({"memory": False}, "the memory of the guest is wrong"),
+        ({"verdict_s": None}, "a side had not ended when it was given up"),
+        ({"verdict_s": 10.5}, "the last side ended after 10.5 s, which is more than 10 s"),
+        ({"bugs": ("the sender: KeyError: 'x'",)}, "the sender: KeyError: 'x'"),
+        ({"left": ("2 open files",)}, "left over: 2 open files"),
+        ({"again": False}, "a second migration does not succeed"),
+    ],
+)
+def test_the_judge_names_whatever_is_not_as_it_must_be(seen, sentence):
+    assert list(wrongs(Facts(**GOOD))) == []
+    assert list(wrongs(Facts(**GOOD | seen))) == [sentence]
+
+
+def test_cells_are_chosen_by_pattern_and_sampled_by_seed():
+    every = plan_cells(1).cells
+    assert len(every) > 500
+    assert len({cell.id for cell in every}) == len(every)
+    assert {cell.phase for cell in plan_cells(1, ["frames/*@done"]).cells} == {"done"}
+    with pytest.raises(UserError, match="names no cell; `pageferry faults --list`"):
+        plan_cells(1, ["frames/nosuch@*"])
+    quick = plan_cells(5, ["frames/*"], quick=True).cells
+    assert quick == plan_cells(5, ["frames/*"], quick=True).cells != plan_cells(6, ["frames/*"], quick=True).cells
+    assert [cell.seed for cell in plan_cells(5, ["frames/late@done"], rounds=3).cells] == [5, 6, 7]
+
+
+def test_what_an_earlier_run_has_is_not_run_again():
+    plan = plan_cells(1, ["frames/late@welcome", "frames/late@first-ack"])
+    told = []
+    first = run_cells(plan, 1, lambda cell, done, of: told.append((cell.id, done, of)))
+    assert [(done, of) for _, done, of in told] == [(1, 2), (2, 2)]
+    assert run_cells(plan, 1, lambda *_: pytest.fail("it ran again"), first.cells).cells == first.cells
