@@ -11,6 +11,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterable
+from typing import Self
 
 from harness.errors import QemuError
 from harness.migrator.transport.sockets import SocketListener, close_all
@@ -56,7 +57,7 @@ def beginning(connection: socket.socket, speaks: Callable[[], bool]) -> bytes | 
 class Gate:
     """At ``listener``, which its maker closes. ``most`` connections are let in. ``say`` gets a line for who says nothing.
 
-    ``await_migration``, then ``serve`` belong to a thread each; ``close`` to any.
+    ``await_migration``, then ``serve`` belong to a thread each; ``close`` to any. A context manager, left when ``serve`` is over.
     """
 
     def __init__(self, listener: SocketListener, most: int, say: Callable[[str], None] = lambda _: None) -> None:
@@ -169,3 +170,13 @@ class Gate:
         close_all(*self._early)
         with contextlib.suppress(OSError):
             os.eventfd_write(self._end, 1)
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closed, and no file of it is open."""
+        self.close()
+        end, self._end = self._end, -1
+        os.close(end)

@@ -62,8 +62,7 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
             policy = _rehearse(crew, link, welcome, round_trip_s)
             prepared = _prepare_history(crew, link, policy, say)
             say(f"ready: migrate the source to {listener.address}")
-            gate = Gate(listener, config.max_channels, say)
-            stack.callback(gate.close)
+            gate = stack.enter_context(Gate(listener, config.max_channels, say))
             with _await_migration(gate, link) as connection:
                 forwarder = Forwarder(
                     link,
