@@ -7,7 +7,7 @@ said of a change is ``harness.results.verdicts``'.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
@@ -87,13 +87,14 @@ def smallest_effect(result: Result) -> float:
     return said if isinstance(said, float) and 0 < said < 1 else SMALLEST_EFFECT
 
 
-def against_baseline(result: Result) -> Changes:
-    """Of every method but the baseline."""
+def against_baseline(result: Result, metrics: Iterable[Metric] = METRICS.values()) -> Changes:
+    """Of every method but the baseline, by ``metrics``."""
     base = baseline_name(result)
     others = [name for name in counted_methods(result) if name != base] if base else []
     return _changes(
         {name: (counted_runs(result, name), counted_runs(result, str(base))) for name in others},
         smallest_effect(result),
+        metrics,
     )
 
 
@@ -101,14 +102,17 @@ def between(new: Result, old: Result, smallest: float | None = None) -> Changes:
     """Of every method that both have: from ``old`` to ``new``."""
     shared = [name for name in counted_methods(old) if counted_runs(new, name)]
     sides = {name: (counted_runs(new, name), counted_runs(old, name)) for name in shared}
-    return _changes(sides, smallest_effect(old) if smallest is None else smallest)
+    return _changes(sides, smallest_effect(old) if smallest is None else smallest, METRICS.values())
 
 
-def _changes(sides: Mapping[str, tuple[Sequence[Run], Sequence[Run]]], smallest: float) -> Changes:
-    return {
-        key: judge(metric, {name: (values(new, key), values(old, key)) for name, (new, old) in sides.items()}, smallest)
-        for key, metric in METRICS.items()
-    }
+def _changes(
+    sides: Mapping[str, tuple[Sequence[Run], Sequence[Run]]], smallest: float, metrics: Iterable[Metric]
+) -> Changes:
+    changes = {}
+    for metric in metrics:
+        samples = {name: (values(new, metric.key), values(old, metric.key)) for name, (new, old) in sides.items()}
+        changes[metric.key] = judge(metric, samples, smallest)
+    return changes
 
 
 def median_of(result: Result, method: str, metric: str) -> float | None:

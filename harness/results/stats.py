@@ -6,6 +6,7 @@ counted. What intervals and p-values are made of is ``inference``'s. Knows nothi
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -61,8 +62,9 @@ def summarise(runs: Sequence[Run], baseline: str) -> dict[str, dict[str, MetricS
     }
 
 
-def summary(numbers: Sequence[float], reference: Sequence[float] | None) -> MetricSummary:
-    """Of what a method's runs measured, against the baseline's."""
+@functools.lru_cache(maxsize=4096)
+def summary(numbers: tuple[float, ...], reference: tuple[float, ...] | None) -> MetricSummary:
+    """Of what a method's runs measured, against the baseline's. A page asks for each several times."""
     median, found = statistics.median(numbers), inference.median_interval(numbers)
     known = (median, (found.low, found.high), len(numbers))
     base = statistics.median(reference) if reference else 0.0

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
+from altair.utils.schemapi import debug_mode
 
 from reports.drawing.theme import PAPER, colour_scale, dash_scale, shape_scale
 
@@ -35,8 +36,9 @@ _ROOMY_BANDS = 10
 
 
 def data(rows: Sequence[Datum]) -> alt.Chart:
-    """A chart of ``rows``, without a mark yet."""
-    return alt.Chart(alt.InlineData(values=list(rows)))
+    """A chart of ``rows``, without a mark yet. Altair is not to hold every row to its schema: rows may be anything there."""
+    with debug_mode(False):
+        return alt.Chart(alt.InlineData(values=list(rows)))
 
 
 def texts(rows: Sequence[Datum], field: str) -> list[str]:
@@ -95,5 +97,5 @@ def log_scale(values: Sequence[float], margin: float) -> alt.Scale:
 def drawn(height: int, *layers: alt.Chart) -> Spec:
     """The layers one on the other, first to last."""
     whole = layers[0] if len(layers) == 1 else alt.layer(*layers)
-    spec: Spec = whole.properties(height=height).to_dict()
+    spec: Spec = whole.properties(height=height).to_dict(validate=False)  # each part was, when it was made
     return spec

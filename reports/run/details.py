@@ -13,7 +13,7 @@ from harness.results.metrics import METRICS, Metric, shown_in
 from harness.results.result import MetricSummary, Result, Run, Sample
 from harness.results.verdicts import Change, share_text
 from reports.effects import (
-    against_baseline,
+    Changes,
     counted_runs,
     cpu_per_gib,
     cpu_per_gib_metric,
@@ -117,9 +117,8 @@ def warnings(result: Result) -> tuple[Warned, ...]:
     return tuple(found)
 
 
-def every_figure(result: Result) -> Table:
-    """Every metric of every method's summary, in the table's order: what a mail to a list quotes."""
-    changes = against_baseline(result)
+def every_figure(result: Result, changes: Changes) -> Table:
+    """Every metric of every method's summary, in the table's order: what a mail to a list quotes. ``changes``: of all metrics."""
     rows = tuple(
         _figure(method, metric, summary, changes.get(metric.key, {}).get(method), counted_runs(result, method))
         for method in method_names(result)

@@ -17,7 +17,6 @@ from harness.results.work import lost_within_s
 from reports import facts
 from reports.effects import (
     Changes,
-    against_baseline,
     counted_runs,
     cpu_per_gib,
     cpu_per_gib_metric,
@@ -264,10 +263,9 @@ def _notes(result: Result) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def verdict(result: Result) -> Verdict:
-    """The verdict on one result."""
-    columns, changes = _columns(result), against_baseline(result)
-    best = fastest(result)
+def verdict(result: Result, changes: Changes) -> Verdict:
+    """The verdict on one result; ``changes``: against its baseline, of all metrics."""
+    columns, best = _columns(result), fastest(result)
     total = changes["total_time_s"].get(best) if best else None
     winner = best if total and total.word == "better" else None
     return Verdict(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from harness.results.metrics import METRICS
 from harness.results.result import Result
 from reports import facts
-from reports.effects import counted_runs, method_names
+from reports.effects import against_baseline, counted_runs, method_names
 from reports.numbers import plural
 from reports.run.choices import DEFINITIONS as CHOICES_DEFINITIONS
 from reports.run.choices import Choices, choices
@@ -31,10 +31,11 @@ from reports.run.frontiers import DEFINITIONS as FRONTIER_DEFINITIONS
 from reports.run.frontiers import Frontiers, frontiers
 from reports.run.offload import DEFINITIONS as OFFLOAD_DEFINITIONS
 from reports.run.offload import Offload, offload
+from reports.run.sentences import fastest, sentences
 from reports.run.verdict import Verdict, verdict
 from reports.table import Table
 
-__all__ = ["DEFINITIONS", "Card", "PageView", "card", "index_summary", "page"]
+__all__ = ["DEFINITIONS", "Card", "PageView", "card", "in_words", "index_summary", "page"]
 
 DEFINITIONS = (
     ("CPU per GiB", "The source's CPU time over what all methods of a page share: the length of a replayed stream, or a live "
@@ -98,15 +99,16 @@ def _facts(result: Result, runs: str) -> tuple[tuple[str, str], ...]:
 def page(result: Result) -> PageView:
     """Everything on one result's page but its charts."""
     offloaded, chosen, searched = offload(result), choices(result), frontiers(result)
+    changes = against_baseline(result)
     added = (FRONTIER_DEFINITIONS if searched else ()) + (OFFLOAD_DEFINITIONS if offloaded else ())
     return PageView(
         name=facts.scenario_text(result, "name", "unnamed scenario"),
         question=facts.scenario_text(result, "description", ""),
         facts=_facts(result, facts.plan_text(result)),
         failures=failures(result),
-        verdict=verdict(result),
+        verdict=verdict(result, changes),
         frontiers=searched,
-        figures=every_figure(result),
+        figures=every_figure(result, changes),
         felt=felt(result),
         offload=offloaded,
         choices=chosen,
@@ -125,7 +127,7 @@ def _definitions() -> tuple[tuple[str, str], ...]:
 
 def card(label: str, result: Result) -> Card:
     """One result's entry in an index."""
-    searched, doubts = frontiers(result), len(warnings(result))
+    doubts = len(warnings(result))
     counts = [plural(len(method_names(result)), "method"), _counts(result)] + [plural(doubts, "warning")] * (doubts > 0)
     return Card(
         label=label,
@@ -134,8 +136,14 @@ def card(label: str, result: Result) -> Card:
         facts=_facts(result, ", ".join(counts)),
         failures=failures(result),
         alerts=alerts(result),
-        sentences=searched.sentences if searched else verdict(result).sentences,
+        sentences=in_words(result),
     )
+
+
+def in_words(result: Result) -> tuple[str, ...]:
+    """What its figures add up to, the most important sentence first."""
+    searched, judged = frontiers(result), (metric for metric in METRICS.values() if metric.primary)
+    return searched.sentences if searched else sentences(result, fastest(result), against_baseline(result, judged))
 
 
 def _counts(result: Result) -> str:

@@ -18,7 +18,7 @@ from reports.effects import counted_runs, method_names
 from reports.numbers import plural
 from reports.run.failures import failures
 from reports.run.fallbacks import alerts
-from reports.run.view import card
+from reports.run.view import in_words
 
 __all__ = ["Figure", "Row", "State", "row_of"]
 
@@ -69,7 +69,7 @@ class Row:
 def row_of(result: Result, digest: str) -> Row:
     """:raises ResultError: its summary is not that of its runs, as when somebody edited it."""
     _check_summary(result)
-    said, lost, told = card("", result), failures(result), alerts(result)
+    said, lost, told = in_words(result), failures(result), alerts(result)
     identity = result.identity
     started = identity.started_at if identity else facts.date_text(result)
     return Row(
@@ -90,7 +90,7 @@ def row_of(result: Result, digest: str) -> Row:
         state="failed" if lost else "doubted" if told else "good",
         failures=lost,
         alerts=told,
-        verdict=said.sentences[0] if said.sentences else "",
+        verdict=said[0] if said else "",
         runs=", ".join([plural(len(result.runs), "run"), plural(len(method_names(result)), "method")]),
         warnings=len(result.warnings),
         methods={name: _digest(method)[:8] for name, method in facts.declared_methods(result).items()},

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from harness.console import make_table, plain, print_note, print_warning
 from harness.results.doubt import Doubt, Weight
-from harness.results.metrics import Metric, shown_in
+from harness.results.metrics import METRICS, Metric, shown_in
 from harness.results.result import MetricSummary, Result, conditions
 from harness.results.search import Frontier, value_text
 from harness.results.verdicts import Change, share_text
@@ -65,7 +65,7 @@ def summary_table(result: Result) -> Table:
     heads = [metric.short_heading for metric in shown_in("terminal")]
     columns = ("method", *heads[:_EFFECT_AFTER], "total: change", "verdict", *heads[_EFFECT_AFTER:], "verified", "n")
     table = make_table(f"{name}: medians \\[interval], and beside n how surely it holds", *columns, numbers=True)
-    methods, totals = method_names(result), against_baseline(result)["total_time_s"]
+    methods, totals = method_names(result), against_baseline(result, [METRICS["total_time_s"]])["total_time_s"]
     fallen = [_fell_back(result, method) for method in methods]
     if any(fallen):
         table.add_column("fell back", justify="right", no_wrap=True)

@@ -5,11 +5,16 @@ import replay_samples
 import report_samples as samples
 
 from harness.results.result import Result, Run
+from reports.effects import against_baseline
 from reports.run.verdict import verdict
 
 
+def judged(result):
+    return verdict(result, against_baseline(result))
+
+
 def row(result, name):
-    return next(r for r in verdict(result).rows if r.method == name)
+    return next(r for r in judged(result).rows if r.method == name)
 
 
 def two_methods(vs_baseline, n=6, spread=1 / 1000):
@@ -54,7 +59,7 @@ def test_more_cpu_is_worse_and_the_baseline_has_no_effect():
 
 
 def test_the_fastest_method_is_named_with_interval_p_and_n():
-    first = verdict(two_methods(0.45)).sentences[0]
+    first = judged(two_methods(0.45)).sentences[0]
     assert first.startswith(
         "isal-1 finished fastest: 902\u00a0ms against 2\u202f005\u00a0ms for original, \u221255\u00a0%"
     )
@@ -70,23 +75,23 @@ def test_the_fastest_method_is_named_with_interval_p_and_n():
     ],
 )
 def test_no_difference_and_no_knowledge_are_two_things(vs_baseline, spread, words):
-    view = verdict(two_methods(vs_baseline, spread=spread))
+    view = judged(two_methods(vs_baseline, spread=spread))
     assert view.sentences[0].startswith(words)
     assert not any(r.best for r in view.rows)
 
 
 def test_too_few_runs_say_how_many_would_do():
-    first = verdict(two_methods(0.28, n=3)).sentences[0]
+    first = judged(two_methods(0.28, n=3)).sentences[0]
     assert first.startswith("Total time: cannot tell, needs n = 5.")
     assert "so few runs find no difference, however large: 5 would" in first
 
 
 def test_runs_of_fewer_than_six_are_said_to_give_their_range():
-    assert [each.coverage for each in verdict(two_methods(0.5, n=3)).rows] == ["range, 75 %"] * 2
+    assert [each.coverage for each in judged(two_methods(0.5, n=3)).rows] == ["range, 75 %"] * 2
 
 
 def test_a_baseline_that_nobody_beats_wins():
-    view = verdict(two_methods(1.6))
+    view = judged(two_methods(1.6))
     assert view.sentences[0].startswith("No method beat original. The fastest of the others, isal-1, took")
     assert not any(r.best for r in view.rows)
 
@@ -104,13 +109,13 @@ def test_verification_is_stated(marks, words, mark):
     result = two_methods(0.5)
     left = iter(marks)
     runs = tuple(replace(r, verified=True if r.method == "original" else next(left)) for r in result.runs)
-    view = verdict(replace(result, runs=runs))
+    view = judged(replace(result, runs=runs))
     assert any(words in sentence for sentence in view.sentences)
     assert row(replace(result, runs=runs), "isal-1").verified == mark
 
 
 def test_nothing_verified_is_said_plainly():
-    assert any(s.startswith("Nothing was verified") for s in verdict(two_methods(0.5)).sentences)
+    assert any(s.startswith("Nothing was verified") for s in judged(two_methods(0.5)).sentences)
 
 
 def test_failed_and_skipped_methods_keep_their_row_and_reason():
@@ -120,7 +125,7 @@ def test_failed_and_skipped_methods_keep_their_row_and_reason():
     assert failed.state == "failed: CodecError: batch 17 decoded wrongly"
     assert (skipped.blank, skipped.trouble, failed.trouble) == (True, False, True)
     assert failed.n == "0"
-    assert "2 methods without a figure: multifd-zstd-1, card-9." in verdict(result).sentences
+    assert "2 methods without a figure: multifd-zstd-1, card-9." in judged(result).sentences
 
 
 def test_a_method_that_failed_in_part_says_how_often():
@@ -132,7 +137,7 @@ def test_a_method_that_failed_in_part_says_how_often():
 
 
 def test_methods_that_never_ran_are_listed():
-    view = verdict(samples.empty())
+    view = judged(samples.empty())
     assert [(r.method, r.state) for r in view.rows] == [("original", "not run"), ("isal-1", "not run")]
     assert view.sentences[0] == "No counted run completed, so there is nothing to compare."
 
@@ -155,7 +160,7 @@ def test_a_run_of_an_undeclared_method_still_gets_a_row():
     ],
 )
 def test_published_figures_follow_the_link(bandwidth, situation, figures):
-    published = verdict(samples.live(bandwidth=bandwidth)).published
+    published = judged(samples.live(bandwidth=bandwidth)).published
     assert situation in published.title
     assert "published by others, on other hardware" in published.title
     shown = [tuple(cell.value.replace("\u202f", "") for cell in cells[:3]) for _, _, cells, _ in published.rows]
@@ -163,13 +168,13 @@ def test_published_figures_follow_the_link(bandwidth, situation, figures):
 
 
 def test_kilobytes_are_shown_as_they_were_published():
-    published = verdict(samples.live(bandwidth=None)).published
+    published = judged(samples.live(bandwidth=None)).published
     said = [cells[2].interval for _, _, cells, _ in published.rows]
     assert said == ["307\u202f783\u00a0KB", "140\u202f445\u00a0KB"]
 
 
 def test_published_effects_are_computed():
-    published = verdict(samples.live()).published
+    published = judged(samples.live()).published
     assert [cell.effect for cell in published.rows[1][2][:3]] == [
         "\u221252\u00a0%",
         "\u221288\u00a0%",
@@ -179,7 +184,7 @@ def test_published_effects_are_computed():
 
 def published_with(name):
     result = samples.live()
-    return verdict(replace(result, scenario={**result.scenario, "name": name})).published
+    return judged(replace(result, scenario={**result.scenario, "name": name})).published
 
 
 @pytest.mark.parametrize("name", ["published+1Gbit-s", "throttled", "unlimited"])
@@ -228,19 +233,19 @@ def test_an_emulated_guest_is_told_beside_the_figures():
     result = samples.live()
     emulated = replace(result, environment={**result.environment, "accel": "tcg", "accel_reason": "no /dev/kvm"})
     told = "Guests run under TCG, QEMU's emulation, and not under KVM: no /dev/kvm."
-    assert told in verdict(emulated).notes
-    assert told not in verdict(result).notes
+    assert told in judged(emulated).notes
+    assert told not in judged(result).notes
 
 
 def test_a_replay_has_no_downtime_and_no_published_rows():
-    view = verdict(replay_samples.codecs())
+    view = judged(replay_samples.codecs())
     assert not any("Downtime" in heading for heading in view.headings)
     assert view.published is None
     assert any("there is no downtime" in note for note in view.notes)
 
 
 def test_only_the_baseline_is_nothing_to_compare():
-    assert verdict(samples.one_method()).sentences[0].startswith("Only original, the baseline, has figures")
+    assert judged(samples.one_method()).sentences[0].startswith("Only original, the baseline, has figures")
 
 
 def test_a_warned_method_carries_its_count():
@@ -256,5 +261,5 @@ def test_what_was_prepared_before_the_clock_ran_is_told():
         for run in result.runs
     )
     told = "Filling histories before the migration took 0.5\u00a0s (isal-1), which no total time and no CPU time here holds."
-    assert told in verdict(replace(result, runs=runs)).sentences
-    assert not any("histories" in sentence for sentence in verdict(result).sentences)
+    assert told in judged(replace(result, runs=runs)).sentences
+    assert not any("histories" in sentence for sentence in judged(result).sentences)
