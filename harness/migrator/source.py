@@ -140,6 +140,11 @@ class Source:
             self._shut.wait(_CONFIRMED_S)  # QEMU waits for it, unless it died meanwhile
         return outcome_of(self.parser, self._returned.shut, unconfirmed=self._unconfirmed)
 
+    @property
+    def in_doubt(self) -> bool:
+        """All was read, and the destination's word, which is to come, has not."""
+        return bool(self.parser.return_path) and self.parser.is_whole() and self._returned.shut is None
+
     def has_hung_up(self) -> bool:
         """Whether QEMU writes no more; what it wrote may still be here."""
         return has_hung_up(self._connection)

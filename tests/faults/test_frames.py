@@ -43,6 +43,13 @@ def test_after_a_fault_one_guest_runs_and_is_whole_and_can_be_migrated_again(rig
     assert (found.sender == "done" == found.receiver) or runs == "source" or name.endswith("@done")
 
 
+def test_a_sender_that_cannot_know_who_runs_the_guest_says_where_to_look(rig):
+    found = rig.run(cell_of("frames/cut-before@confirmation"))
+    assert found.runs == "both"  # nobody can know whether the last message came; QEMU itself is no better
+    assert "see which of the two QEMUs runs its guest" in found.sender
+    assert "see which of the two" not in rig.run(cell_of("frames/cut-before@first-pass")).sender
+
+
 def test_the_same_seed_harms_the_same_bit(rig):
     cell = cell_of("frames/magic-flipped@first-pass")
     first, second = (rig.run(cell) for _ in range(2))

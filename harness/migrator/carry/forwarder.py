@@ -26,7 +26,7 @@ from harness.migrator.choose.chooser import Chooser
 from harness.migrator.config import SendConfig
 from harness.migrator.document import WrongDocumentError, from_document
 from harness.migrator.gate import Gate
-from harness.migrator.outcome import Outcome
+from harness.migrator.outcome import IN_DOUBT, Outcome
 from harness.migrator.report import Carried, ChannelKind, ChannelReport, ReceiverReport
 from harness.migrator.session import FrameLink, digest_of, own_usage
 from harness.migrator.source import Source
@@ -97,12 +97,18 @@ class Forwarder:
             receiver = self._confirmed()
         except BaseException as exc:  # the first failure explains all that follow it
             self._failure.set(exc)
-            raise (self._failure.error or exc) from None
+            raise self._told(self._failure.error or exc) from None
         finally:
             self._others.close()
             self._main.close()
             self._shared.workers.join()
         return self._report(time.monotonic() - started, receiver)
+
+    def _told(self, error: BaseException) -> BaseException:
+        """With what to look at, where the link ended between the stream's last byte and the destination's word."""
+        if isinstance(error, PeerError) and self._main.source.in_doubt:
+            return type(error)(f"{error}; {IN_DOUBT}")
+        return error
 
     def flow(self) -> tuple[int, int, float]:
         """Bytes of the stream that the destination has, those taken from QEMU that are still under way, and the link's round trip
