@@ -24,6 +24,7 @@ from harness.experiment.pair_facts import (
 )
 from harness.guests.contract import Crossing, Ends, Glimpse, Place, make_guest
 from harness.hosts.files import write_part
+from harness.hosts.limits import most_throttled_s, throttled_s
 from harness.hosts.look import Look, cpu_seconds
 from harness.hosts.pinning import pinned
 from harness.hosts.rundir import LOGS_BYTES, open_run_dir, scratch_base
@@ -34,6 +35,7 @@ from harness.migrator.steering.steering import Steering, open_steering
 from harness.migrator.transport.contract import Tls
 from harness.results.document import Scalar
 from harness.results.doubt import Doubt
+from harness.results.doubts import Throttled
 from harness.results.result import CpuSeconds, Run, Sample, Status
 from harness.scenario.methods import Method, PairMethod
 from harness.scenario.model import Scenario
@@ -163,8 +165,10 @@ class _Trial:
 
     def run(self) -> Run:
         self._look = Look(self._link.counters, {**self._ends.cpu_s, **{half.name: half.cpu_s for half in self._halves}})
+        before = throttled_s()
         with stepping(self._link, self._scenario.link.steps):
             crossing = self._migrate()
+        held_s = most_throttled_s(before)
         cpu_s, wire_bytes, return_bytes = (
             self._look.cpu_since_start(),
             self._look.wire_bytes(),
@@ -172,7 +176,7 @@ class _Trial:
         )
         reports: Reports = {} if crossing.gave_up is not None else {half.name: half.finish() for half in self._halves}
         crossing = self._ends.examine(crossing)
-        crossing = replace(crossing, doubts=(*crossing.doubts, *self._doubts))
+        crossing = replace(crossing, doubts=(*crossing.doubts, *self._doubts, *([Throttled(held_s)] if held_s else ())))
         final_s = self._look.cpu_since_start()  # the halves' has become final with their end
         cpu_s |= {half.name: final_s[half.name] for half in self._halves}
         return _filled(

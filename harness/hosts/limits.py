@@ -8,13 +8,22 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-__all__ = ["HugePages", "available_bytes", "cores", "cpu_quota", "hugepages", "reserving"]
+__all__ = [
+    "HugePages",
+    "available_bytes",
+    "cores",
+    "cpu_quota",
+    "hugepages",
+    "most_throttled_s",
+    "reserving",
+    "throttled_s",
+]
 
 _GROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
@@ -75,6 +84,21 @@ def cores() -> int:
     return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
 
 
+def throttled_s() -> dict[Path, float]:
+    """By group: how long it has kept its processes waiting, as its quota was used up, added over processors."""
+    found = {}
+    for folder in _folders("cpu"):
+        stat = _counts(folder / "cpu.stat")
+        if "throttled_usec" in stat or "throttled_time" in stat:  # microseconds in version 2, nanoseconds in version 1
+            found[folder] = stat.get("throttled_usec", 0) / 1e6 + stat.get("throttled_time", 0) / 1e9
+    return found
+
+
+def most_throttled_s(before: Mapping[Path, float]) -> float:
+    """The most that any group was, since ``throttled_s`` told ``before``."""
+    return max((now - before.get(folder, now) for folder, now in throttled_s().items()), default=0.0)
+
+
 def _folders(controller: str) -> Iterator[Path]:
     """The groups that we are in and those above them, of version 2 and of version 1's ``controller``."""
     with contextlib.suppress(OSError):
@@ -99,8 +123,8 @@ def _room(folder: Path) -> int | None:
 
 def _reclaimable_bytes(folder: Path) -> int:
     """``total_``: version 1's word for a group with those below it, which its use counts too."""
-    counts = dict(line.split(" ", 1) for line in _text(folder / "memory.stat").splitlines() if " " in line)
-    return sum(int(counts.get(f"total_{name}", counts.get(name, 0))) for name in _RECLAIMABLE)
+    counts = _counts(folder / "memory.stat")
+    return sum(counts.get(f"total_{name}", counts.get(name, 0)) for name in _RECLAIMABLE)
 
 
 def _quota(folder: Path) -> float | None:
@@ -109,6 +133,12 @@ def _quota(folder: Path) -> float | None:
         return int(share) / int(of)
     quota, period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
     return quota / period if quota and period and quota > 0 else None
+
+
+def _counts(path: Path) -> dict[str, int]:
+    """Of a file with a name and a number on each line; without those lines that have not."""
+    pairs = (line.split() for line in _text(path).splitlines())
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdecimal()}
 
 
 def _number(path: Path) -> int | None:

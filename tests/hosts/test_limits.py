@@ -86,6 +86,32 @@ def test_a_quota_counts_as_processors(groups, monkeypatch, membership, files, co
     assert (limits.cpu_quota(), limits.cores()) == counts
 
 
+STOOD = "nr_periods 90\nnr_throttled 12\n"
+
+
+@pytest.mark.parametrize(
+    ("membership", "file", "first", "then"),
+    [
+        (V2, "user/run/cpu.stat", "usage_usec 7\nthrottled_usec 250000\n", "throttled_usec 1750000\n"),
+        (V2, "user/cpu.stat", "throttled_usec 0\n", "throttled_usec 1500000\n"),
+        (V1, "cpu/run/cpu.stat", "throttled_time 250000000\n", "throttled_time 1750000000\n"),
+    ],
+    ids=["version 2", "above", "version 1"],
+)
+def test_what_a_quota_held_back_meanwhile_is_told(groups, membership, file, first, then):
+    groups(membership, {file: STOOD + first, "user/run/other": ""})
+    before = limits.throttled_s()
+    assert limits.most_throttled_s(before) == 0
+    groups(membership, {file: STOOD + then})
+    assert limits.most_throttled_s(before) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("stat", ["", "usage_usec 7\n", "throttled_usec\n", "throttled_usec much\n"])
+def test_where_no_quota_is_told_of_nothing_was_held_back(groups, stat):
+    groups(V2, {"user/run/cpu.stat": stat})
+    assert limits.most_throttled_s(limits.throttled_s()) == 0
+
+
 def test_this_processs_own_limits_can_be_read():
     assert limits.available_bytes() > 0
     assert 1 <= limits.cores() <= len(os.sched_getaffinity(0))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from harness.results.doubt import Doubt
 from harness.results.doubts.of_guests import Emulated, NotPreallocated, SlowResume, UncertainLoss
-from harness.results.doubts.of_machines import ClockStep, Loaded
+from harness.results.doubts.of_machines import ClockStep, Loaded, Throttled
 from harness.results.doubts.of_pairs import Fallback, NoPassShorter, Opaque, PackedByQemu, SteeringEnded, Unencrypted
 from harness.results.doubts.of_repeats import (
     Drifting,
@@ -45,6 +45,7 @@ __all__ = [
     "SlowResume",
     "Spread",
     "SteeringEnded",
+    "Throttled",
     "TwoModes",
     "UncertainLoss",
     "Unencrypted",
@@ -55,7 +56,7 @@ __all__ = [
 
 _ALL: tuple[type[Doubt], ...] = (
     Incomplete, FewRuns, FewReplays, Unverified, Spread, Outlier, TwoModes, Drifting, UnequalWork, Unsettled, GuestLimited,
-    ClockStep, Loaded, SlowResume, Emulated, NotPreallocated, UncertainLoss, SteeringEnded, NoPassShorter, Opaque,
+    ClockStep, Loaded, Throttled, SlowResume, Emulated, NotPreallocated, UncertainLoss, SteeringEnded, NoPassShorter, Opaque,
     PackedByQemu, Fallback, Unencrypted, Said,
 )  # fmt: skip
 KINDS: Mapping[str, type[Doubt]] = {kind.kind: kind for kind in _ALL}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.results.doubt import Doubt
+from harness.units import format_duration
 
-__all__ = ["ClockStep", "Loaded"]
+__all__ = ["ClockStep", "Loaded", "Throttled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +36,19 @@ class Loaded(Doubt):
         return (
             f"The machine was busy before the first run (load {self.load:.2f} on {self.cores} cores): other programs took CPU time "
             "from guests and codecs."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled(Doubt):
+    """A control group used up its quota of CPU time. ``held_s``: how long its processes had to wait, added over processors."""
+
+    kind = "throttled"
+    subject = "run"
+    held_s: float
+
+    def _words(self) -> str:
+        return (
+            f"a control group's CPU limit kept its processes waiting for {format_duration(self.held_s)} (added over processors): "
+            "times show that limit; raise it (docker run --cpus; systemd: CPUQuota; cgroup: cpu.max)"
         )
