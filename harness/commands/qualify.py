@@ -162,7 +162,8 @@ def _printer(console: Console) -> Callable[[CheckResult, int, int], None]:
 
 
 def _print_verdict(console: Console, certificate: Certificate) -> None:
-    from harness.console import plain
+    from harness.console import plain, print_note
+    from reports.certificate.view import doubts
 
     counts = {status: sum(check.status == status for check in certificate.checks) for status in ("pass", "fail", "n/a")}
     partial = ", only the checks asked for" if certificate.partial else ""
@@ -176,6 +177,8 @@ def _print_verdict(console: Console, certificate: Certificate) -> None:
     for check in certificate.checks:
         if check.status == "fail":
             console.print(f"  {plain(check.id)}: again with: {plain(check.command)}", soft_wrap=True)
+    for sentence in doubts(certificate):
+        print_note(console, sentence)
     for finding in certificate.findings:
         console.print(plain(finding), soft_wrap=True)
 

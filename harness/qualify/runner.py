@@ -66,6 +66,7 @@ def qualify(plan: Plan, out: Path, on_result: Callable[[CheckResult, int, int], 
     checks = check_plan(plan)
     soak_s = plan.soak_s if plan.soak_s is not None else _SOAK_S[plan.profile]
     job = Job(plan.backend, plan.level, dict(plan.options), "software", plan.profile, soak_s)
+    machine = environment.collect()  # before the checks load it
     started_at, began_s = datetime.datetime.now().astimezone(), time.monotonic()
     identity = _identified(job, out / "logs")
     job = replace(job, backend_class=plan.backend_class or identity["class"])
@@ -86,7 +87,7 @@ def qualify(plan: Plan, out: Path, on_result: Callable[[CheckResult, int, int], 
         options=plan.options,
         partial=len(checks) < len(CHECKS),
         identity={"backend": plan.backend, "version": identity["version"], **_device(identity)},
-        environment=environment.collect(),
+        environment=machine,
         thresholds=limits,
         thresholds_from=str(plan.thresholds or "shipped"),
         checks=tuple(results),

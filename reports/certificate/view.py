@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.results.certificate import Certificate, CheckResult, Measurement, Status
+from harness.results.stats import machine_doubts
 from harness.units import format_bytes
 from reports.certificate.rows import every_table
 from reports.facts import minute_text
@@ -52,6 +53,10 @@ _STAND_IN = (
     "it does not certify that a card pays."
 )
 _PARTIAL = "Partial: only some of the checks were asked for. What was not asked for is not certified."
+_ONCE = (
+    "Speeds and CPU times were measured in one qualification (n = 1): nothing is known of how much they vary from one to the next. "
+    "Qualify again, and see with `pageferry qualify --compare A B`."
+)
 _NOTHING = "No check passed and none failed: nothing is certified."
 
 
@@ -233,18 +238,24 @@ def warnings(certificate: Certificate) -> tuple[str, ...]:
         (certificate.partial, _PARTIAL),
         (not statuses & {"pass", "fail"}, _NOTHING),
     )
-    return tuple(sentence for applies, sentence in said if applies)
+    return (*(sentence for applies, sentence in said if applies), *doubts(certificate))
 
 
-def page(certificate: Certificate, doubts: Sequence[str] = ()) -> PageView:
-    """Everything on a certificate's page but its charts; ``doubts`` stand among its warnings."""
+def doubts(certificate: Certificate) -> tuple[str, ...]:
+    """What makes its figures less sure than they look: who else ran, and that each was measured once."""
+    loaded = tuple(doubt.sentence for doubt in machine_doubts(certificate.environment))
+    return (*loaded, _ONCE) if any(check.measurements for check in certificate.checks) else loaded
+
+
+def page(certificate: Certificate, unlike: Sequence[str] = ()) -> PageView:
+    """Everything on a certificate's page but its charts. ``unlike``: what is not as shipped; it stands among its warnings."""
     known = {key: certificate.environment[key] for key in _HOST if certificate.environment.get(key) is not None}
     device = {key: v for key, v in certificate.identity.items() if key not in ("backend", "version")}
     return PageView(
         backend=certificate.backend,
         passed=certificate.verdict == "pass",
         summary=f"{plural(len(certificate.checks), 'check')}: {counts_text(certificate.checks)}",
-        warnings=(*warnings(certificate), *(f"Not as shipped: {sentence}." for sentence in doubts)),
+        warnings=(*warnings(certificate), *(f"Not as shipped: {sentence}." for sentence in unlike)),
         facts=facts(certificate),
         device=_pairs(device),
         host=_pairs(known),

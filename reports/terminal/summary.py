@@ -25,6 +25,7 @@ __all__ = ["print_summary", "summary_table"]
 
 _EFFECT_AFTER = 3  # columns: total time, downtime, data
 _MOST_WARNINGS = 4
+_OF_ONE_RUN = ("run", "clock")
 _DEVICE_COUNTERS = ("sender_offload_", "sender_qat_")
 
 
@@ -37,26 +38,33 @@ def print_summary(console: Console, result: Result) -> None:
             console.print(f"{plain(method)}: {plain(note)}", highlight=False, soft_wrap=True)
     for sentence in conditions(result):
         print_note(console, sentence)
-    lines = [*every_sentence(result), *_grouped(result.doubts)]
+    lines = [*every_sentence(result), *_grouped(result)]
     for line in lines[:_MOST_WARNINGS]:
         print_warning(console, line)
     if len(lines) > _MOST_WARNINGS:
         print_note(console, f"and {plural(len(lines) - _MOST_WARNINGS, 'more warning')} in the report")
 
 
-def _grouped(doubts: Sequence[Doubt]) -> list[str]:
-    """A line for each kind, those that change what figures mean first; it names the other methods of which the same is true."""
+def _grouped(result: Result) -> list[str]:
+    """A line for each kind, those that change what figures mean first; it names the other methods of which the same is true.
+
+    Of what single runs doubt: what befell them, and not what each of them is like.
+    """
     weights = get_args(Weight)
-    groups: dict[str, list[Doubt]] = {}
-    for doubt in sorted(doubts, key=lambda doubt: weights.index(doubt.weight)):
-        groups.setdefault(doubt.sentence if doubt.subject == "unknown" else doubt.kind, []).append(doubt)
+    found: list[tuple[Doubt, str | None]] = [(doubt, doubt.of_method) for doubt in result.doubts]
+    counted = [run for run in result.runs if not run.warmup]
+    found += [(doubt, run.method) for run in counted for doubt in run.doubts if doubt.subject in _OF_ONE_RUN]
+    groups: dict[str, list[tuple[Doubt, str | None]]] = {}
+    for doubt, method in sorted(found, key=lambda pair: weights.index(pair[0].weight)):
+        groups.setdefault(doubt.sentence if doubt.subject == "unknown" else doubt.kind, []).append((doubt, method))
     return [_line(group) for group in groups.values()]
 
 
-def _line(group: Sequence[Doubt]) -> str:
-    first = group[0]
-    others = [name for name in dict.fromkeys(doubt.of_method for doubt in group) if name not in (None, first.of_method)]
-    return first.sentence + (f" The same of {', '.join(map(str, others))}." if others else "")
+def _line(group: Sequence[tuple[Doubt, str | None]]) -> str:
+    doubt, method = group[0]
+    others = [name for name in dict.fromkeys(name for _, name in group) if name not in (None, method)]
+    words = doubt.sentence if method == doubt.of_method else f"{method}: {doubt.words}."
+    return words + (f" The same of {', '.join(map(str, others))}." if others else "")
 
 
 def summary_table(result: Result) -> Table:

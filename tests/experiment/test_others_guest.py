@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from distributions import install
 
+from harness.experiment.events import Event, RunProgress
 from harness.experiment.runner import run_scenario
+from harness.hosts import limits
+from harness.results.doubts import Throttled
 from harness.results.result import load_result
 from harness.scenario.model import load_scenario
 
@@ -89,3 +92,19 @@ def test_a_scenario_runs_with_a_guest_that_an_entry_point_names(parrot: Path, tm
     assert [sample.t_s for sample in result.runs[0].samples] == [0.1]
     assert result.summary["spoken"]["total_time_s"].n == 2
     assert load_result(tmp_path / "out").runs == result.runs
+
+
+def test_a_run_that_a_control_group_held_back_says_so(parrot: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "membership").write_text("0::/\n")
+    monkeypatch.setattr(limits, "_GROUPS", tmp_path)
+    monkeypatch.setattr(limits, "_MEMBERSHIP", tmp_path / "membership")
+    stat = tmp_path / "cpu.stat"
+    stat.write_text("throttled_usec 500000\n")
+
+    def hold_back_once(event: Event) -> None:
+        if isinstance(event, RunProgress):
+            stat.write_text("throttled_usec 2000000\n")
+
+    first, *others = run_scenario(load_scenario(parrot), tmp_path / "out", hold_back_once).runs
+    assert first.doubts == (Throttled(1.5),)
+    assert [run.doubts for run in others] == [(), ()]

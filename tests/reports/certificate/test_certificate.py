@@ -219,3 +219,15 @@ def test_samples_bear_their_verdicts(name):
     made = getattr(samples, name)()
     assert made.verdict == verdict_of(made.checks)
     assert all(each.ok for check in made.checks if check.status == "pass" for each in check.measurements)
+
+
+def test_a_certificate_doubts_a_busy_machine_and_what_was_measured_once():
+    once = "measured in one qualification (n = 1)"
+    busy = replace(samples.passing(), environment={"load_1min": 3.0, "cores": 2})
+    load, single = certificate_view.doubts(busy)
+    assert "load 3.00 on 2 cores" in load
+    assert once in single
+    assert certificate_view.page(busy).warnings[-2:] == (load, single)
+    (idle,) = certificate_view.doubts(replace(busy, environment={"load_1min": 0.1, "cores": 2}))
+    assert once in idle
+    assert certificate_view.doubts(samples.empty()) == ()

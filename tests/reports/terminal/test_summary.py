@@ -13,7 +13,7 @@ from rich.console import Console
 from harness import cli
 from harness.experiment.events import LabOpened
 from harness.experiment.progress import progress
-from harness.results.doubts import Drifting, FewRuns, Outlier, Said, UnequalWork
+from harness.results.doubts import Drifting, Emulated, FewRuns, Outlier, Said, Throttled, UnequalWork
 from harness.results.result import conditions, save_result
 from reports.terminal.summary import print_summary
 
@@ -103,3 +103,13 @@ def test_at_most_four_warnings_are_printed_grouped_and_the_gravest_first():
     assert warned[1].endswith("not 95 %. The same of zstd-1.")
     assert len(warned) == 4
     assert lines[-1] == "note: and 1 more warning in the report"
+
+
+def test_what_befell_single_runs_is_said_once_with_their_methods_and_what_all_are_like_is_not():
+    result = samples.live(extras=False)
+    runs = tuple(replace(run, doubts=(Throttled(1.5), Emulated())) for run in result.runs)
+    warned = [line for line in printed(replace(result, runs=runs, doubts=())).splitlines() if "warning" in line]
+    first, *others = dict.fromkeys(run.method for run in runs)
+    assert len(warned) == 1
+    assert warned[0].startswith(f"warning: {first}: a control group's CPU limit kept its processes waiting for 1500 ms")
+    assert warned[0].endswith(f"cpu.max). The same of {', '.join(others)}.")
