@@ -55,12 +55,14 @@ def two_guests(
     source: Mapping[str, int | str] | None = None,
     destination: Mapping[str, int | str] | None = None,
     steered: bool = False,
+    switch_after_passes: int | None = None,
 ) -> Iterator[QemuEnds]:
     """The source's guest runs; the destination waits to be told where to listen. ``source``, ``destination``: its parameters."""
     switched = dict.fromkeys(("events", "return-path", *capabilities), True)
     plan = MethodPlan(
         SideSettings(switched, {"max-bandwidth": UNLIMITED, **(source or {})}),
         SideSettings(switched, {"max-bandwidth": UNLIMITED, **(destination or {})}),
+        switch_after_passes=switch_after_passes,
     )
     guest = stress_guest(CONFIG, {"text": 0.5, "heap": 0.3, "zero": 0.2})
     with guest.start(plan, Place(run_dir, HERE, HERE), steered=steered) as guests:

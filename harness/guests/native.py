@@ -42,20 +42,25 @@ class SideSettings:
 class MethodPlan:
     """Both sides' settings. ``argv`` of each side goes on its command line, the rest is set by ``apply_plan``.
 
-    ``pause_at_pass``: as the method's.
+    ``pause_at_pass`` and ``switch_after_passes``: as the method's.
     """
 
     source: SideSettings
     destination: SideSettings
     pause_at_pass: int | None = None
+    switch_after_passes: int | None = None
 
 
 def plan_method(method: Method, known: QemuSurvey, *, downtime_limit_s: float, return_path: bool) -> MethodPlan:
     """Settings for ``method`` on the QEMU that ``known`` describes. :raises MethodUnavailable: it lacks something."""
     own = _of_qemu(method)
     capabilities = {"return-path": return_path} | dict.fromkeys(own.capabilities, True)
-    if "events" in known.capabilities:
-        capabilities["events"] = True  # status changes then arrive with QEMU's timestamps
+    if method.switch_after_passes is not None:
+        capabilities |= {"postcopy-ram": True, "return-path": True}  # pages are asked for on it
+    useful = {"events"}  # status changes then arrive with QEMU's timestamps
+    if capabilities.get("postcopy-ram"):
+        useful.add("postcopy-blocktime")  # the destination then tells how long its processors waited for pages
+    capabilities |= dict.fromkeys(sorted(useful & known.capabilities), True)
     source: dict[str, Scalar] = {"downtime-limit": round(downtime_limit_s * 1000)}
     source |= own.source
     destination = dict(own.destination)
@@ -66,6 +71,7 @@ def plan_method(method: Method, known: QemuSurvey, *, downtime_limit_s: float, r
         _plan_side(capabilities, source, known),
         _plan_side(capabilities, destination, known),
         method.pause_at_pass,
+        method.switch_after_passes,
     )
 
 

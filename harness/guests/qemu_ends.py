@@ -12,15 +12,17 @@ from harness.guests.compare import Finding, Verdict
 from harness.guests.console import Consoles
 from harness.guests.contract import Crossing, Ends, Glimpse, OnGlimpse, Place
 from harness.guests.downtime import longest_silence_s, stop_to_resume_s, wall_to_monotonic_s
+from harness.guests.figures import Seen, counters, faults
 from harness.guests.native import MethodPlan, Scalar, apply_plan
 from harness.guests.qemu_kind import CONSOLE, QemuKind, Sides, Writes
 from harness.guests.work import Moments, follow, wait_normal
-from harness.qemu.migration import MigrationOutcome, MigrationStatus, listen, migrate
+from harness.qemu.migration import MigrationOutcome, listen, migrate
 from harness.qemu.process import QemuProcess
+from harness.qemu.progress import MigrationStatus
 from harness.qemu.qmp import Json
 from harness.qemu.vcpus import vcpu_s
 from harness.results.doubt import Doubt
-from harness.results.doubts import ClockStep, Emulated, SlowResume
+from harness.results.doubts import ClockStep, Emulated, NeverSwitched, SlowResume
 from harness.results.work import GuestWork
 
 __all__ = ["QemuEnds", "start_ends"]
@@ -45,10 +47,10 @@ class QemuEnds(Ends):
         self.cpu_s = {"source_qemu": self.source.cpu_s, "destination_qemu": self.destination.cpu_s}
         self.qmp = self.source.qmp_for_others
         self.confirms = plan.source.capabilities.get("return-path", False)
-        self._pause_at_pass = plan.pause_at_pass
+        self._plan = plan
         self._raw = not any(plan.source.capabilities.get(name) for name in _INSIDE_QEMU)
         self._before: Writes | None = None
-        self._told_dirty: float | None = None
+        self._seen = Seen()
         self._ready_s = 0.0
         self._once_it_runs: Callable[[], None] = lambda: None
         self._vcpu_s: float | None = None
@@ -112,7 +114,7 @@ class QemuEnds(Ends):
         """Until both sides say that it has ended."""
 
         def seen(status: MigrationStatus) -> None:
-            self._told_dirty = status.dirty_rate_bytes_per_s or self._told_dirty
+            self._seen.look(status)
             on_glimpse(_glimpse(status))
 
         self._vcpu_s = vcpu_s(self.source)
@@ -122,16 +124,18 @@ class QemuEnds(Ends):
             address,
             timeout_s=timeout_s,
             held=self.kind.holds,
-            pause_at_pass=self._pause_at_pass,
+            pause_at_pass=self._plan.pause_at_pass,
+            switch_after_passes=self._plan.switch_after_passes,
             on_status=seen,
         )
         self._outcome, last = outcome, outcome.last
+        told: Json = self.destination.qmp.execute("query-migrate") if outcome.switched_at_s is not None else {}
         return Crossing(
             gave_up=outcome.reason if outcome.status == "timeout" else None,
             stream_bytes=last.transferred_bytes,
             raw=self._raw,
             passes=last.passes,
-            counters=_counters(last),
+            counters={**counters(outcome, self._seen), **faults(outcome, told)},
         )
 
     def examine(self, crossing: Crossing) -> Crossing:
@@ -146,7 +150,8 @@ class QemuEnds(Ends):
         stopped_s = max(0.0, outcome.resume_at_s - outcome.stop_at_s)
         rate = self._dirty_rate("destination", stopped_s + held_s)
         resume_s = wall_to_monotonic_s(outcome.resume_at_s)
-        gap_s = self._live_again(resume_s, held_s, checks)
+        ended_s = outcome.began_monotonic_s + (outcome.total_time_s or 0.0)
+        gap_s = self._live_again(resume_s if outcome.switched_at_s is None else ended_s, held_s, checks)
         work, spent_s = self._felt(resume_s, held_s) if all(check.ok for check in checks) else (None, None)
         checks = checks if self.kind.holds else self.kind.compare(self.sides)
         wrong = [check.line for check in checks if not check.ok]
@@ -198,6 +203,8 @@ class QemuEnds(Ends):
         """Those of the set-up, and of what happened."""
         found = list(self.doubts)
         claimed_s = self._outcome.last.downtime_s
+        if self._plan.switch_after_passes is not None and self._outcome.switched_at_s is None:
+            found.append(NeverSwitched(self._plan.switch_after_passes))
         if abs(step_s := self._outcome.clock_step_s) > 0.001:
             found.append(ClockStep(step_s))
         if downtime_s and not self._outcome.paused and claimed_s is not None and downtime_s > claimed_s + 0.1:
@@ -208,15 +215,15 @@ class QemuEnds(Ends):
         """What the guest says of its writes, or else what QEMU said of its dirty pages."""
         after = self.kind.written(self.sides, side)
         if after is None or self._before is None:
-            return self._told_dirty
+            return self._seen.dirty_rate_bytes_per_s
         return self._before.rate_bytes_per_s(after, stopped_s)
 
-    def _live_again(self, resume_s: float, held_s: float, held: Sequence[Verdict]) -> float | None:
-        """How long the guest was silent, if it beats. Of no interest where a difference was found while it was held."""
+    def _live_again(self, over_s: float, held_s: float, held: Sequence[Verdict]) -> float | None:
+        """How long the guest was silent until ``over_s``, if it beats. Of no interest where it was held and a difference found."""
         if not all(check.ok for check in held):
             return None
         try:
-            self.wait_after_resume(resume_s)
+            self.wait_after_resume(over_s)
         except QemuError as exc:
             raise QemuError(f"{exc}, although all of its memory arrived" if held else str(exc)) from exc
         pulse = self.kind.pulse
@@ -224,7 +231,7 @@ class QemuEnds(Ends):
             return None
         before, after = ([beat.at_s for beat in self.consoles.beats(side)] for side in ("source", "destination"))
         beats_at_s = sorted([*before, *(at_s - held_s for at_s in after)])
-        return longest_silence_s(beats_at_s, self._outcome.began_monotonic_s, resume_s, pulse.after)
+        return longest_silence_s(beats_at_s, self._outcome.began_monotonic_s, over_s, pulse.after)
 
 
 @contextmanager
@@ -274,10 +281,3 @@ def _glimpse(status: MigrationStatus) -> Glimpse:
         status.dirty_rate_bytes_per_s,
         status.transferred_bytes,
     )
-
-
-def _counters(last: MigrationStatus) -> dict[str, int | float]:
-    """What QEMU says of itself."""
-    ram = last.raw.get("ram", {})
-    pages = {f"qemu_{key}_pages": ram[key] for key in ("normal", "duplicate") if isinstance(ram, dict) and key in ram}
-    return {"qemu_total_time_s": last.total_time_s, **pages}

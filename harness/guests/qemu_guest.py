@@ -9,7 +9,7 @@ from harness.guests.accel import Accel, probe_accel
 from harness.guests.compare import Verdict
 from harness.guests.contract import Guest, Place
 from harness.guests.held import compare_held
-from harness.guests.native import MethodPlan, plan_method
+from harness.guests.native import MethodPlan, MethodUnavailable, plan_method
 from harness.guests.qemu_ends import QemuEnds, start_ends
 from harness.guests.qemu_kind import QemuKind, Sides, usual_kind
 from harness.guests.qemu_settings import QemuSettings
@@ -50,9 +50,14 @@ class QemuGuest(Guest, QemuKind):
 
     @contextmanager
     def ends(self, method: Method, place: Place) -> Iterator[QemuEnds]:
-        """Two QEMUs, set up for ``method``."""
+        """Two QEMUs, set up for ``method``. :raises MethodUnavailable: this QEMU, or this kind of guest, cannot."""
         limit_s, return_path = self.scenario.downtime_limit_s, self.scenario.return_path
         plan = plan_method(method, self._survey, downtime_limit_s=limit_s, return_path=return_path)
+        if plan.switch_after_passes is not None and self.holds:
+            raise MethodUnavailable(
+                f"switch: a guest of kind {self.given.kind!r} is held at the destination until its memory was compared, and "
+                "post-copy needs one that runs: write guest.verify = false where that kind has it, or use kind 'stress'"
+            )
         steered = self.scenario.shortest_of(method) is not None or (isinstance(method, PairMethod) and method.steer)
         with self.start(plan, place, steered=steered) as ends:
             yield ends

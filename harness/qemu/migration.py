@@ -9,37 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from harness.errors import QemuError
 from harness.qemu.process import QemuProcess
+from harness.qemu.progress import ENDED, MigrationStatus, StatusCallback, Watch
 from harness.qemu.qmp import Json
 
-__all__ = ["MigrationOutcome", "MigrationStatus", "listen", "migrate"]
+__all__ = ["MigrationOutcome", "listen", "migrate"]
 
-PAGE_BYTES = 4096
 SETTLE_S = 10.0  # for what follows the end: the destination's RESUME, final statistics, a cancel
-ENDED = frozenset({"completed", "failed", "cancelled"})
-StatusCallback = Callable[["MigrationStatus"], None]
-
-
-@dataclass(frozen=True, slots=True)
-class MigrationStatus:
-    """One answer of ``query-migrate``. ``t_s`` counts from the migrate command; the rest are QEMU's own figures."""
-
-    t_s: float
-    status: str
-    passes: int = 0
-    remaining_bytes: int = 0
-    transferred_bytes: int = 0
-    dirty_rate_bytes_per_s: float = 0.0
-    mbps: float = 0.0
-    total_time_s: float = 0.0
-    downtime_s: float | None = None
-    error: str | None = None
-    raw: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +30,7 @@ class MigrationOutcome:
     ``stop_at_s`` and ``resume_at_s``: the source's STOP and the destination's RESUME, or where the guest was held there, when it
     could have gone on; None where it did not run.
     ``paused``: whether the guest was paused before QEMU itself stopped it, which QEMU's own downtime does not count.
+    ``switched_at_s``: when the source went over to post-copy; None: it did not.
     ``source_runs``: whether the guest runs on the source after a migration that did not complete.
     """
 
@@ -62,6 +43,7 @@ class MigrationOutcome:
     stop_at_s: float | None = None
     resume_at_s: float | None = None
     paused: bool = False
+    switched_at_s: float | None = None
     source_runs: bool = False
     reason: str | None = None
 
@@ -94,6 +76,7 @@ def migrate(
     timeout_s: float,
     held: bool = False,
     pause_at_pass: int | None = None,
+    switch_after_passes: int | None = None,
     interval_s: float = 0.05,
     on_status: StatusCallback | None = None,
 ) -> MigrationOutcome:
@@ -101,11 +84,13 @@ def migrate(
 
     ``held``: the destination was started with ``-S``, so that its guest does not go on by itself.
     ``pause_at_pass``: in which pass the source's guest is paused; it goes on at the destination, unless that is held.
+    ``switch_after_passes``: after how many passes the guest is to run at the destination, whatever is left; that comes behind it
+    as it is asked for (post-copy). Needs the capability postcopy-ram on both sides.
     ``on_status`` gets every snapshot; an exception from it cancels the migration and passes on.
 
     :raises QemuError: it failed: both sides' words, and whether the guest still runs on the source.
     """
-    watch = _Watch(source, destination, interval_s, on_status, pause_at_pass)
+    watch = Watch(source, destination, interval_s, on_status, pause_at_pass, switch_after_passes)
     was_running = bool(source.qmp.execute("query-status")["running"])
     watch.begin()
     try:
@@ -126,70 +111,18 @@ def migrate(
     return _finish(watch, patience_s, was_running=was_running, held=held)
 
 
-@dataclass(slots=True)
-class _Watch:
-    """A migration in progress, its start and its snapshots."""
-
-    source: QemuProcess
-    destination: QemuProcess
-    interval_s: float
-    on_status: StatusCallback | None
-    pause_at_pass: int | None
-    paused: bool = False
-    began_at_s: float = 0.0
-    began_monotonic_s: float = 0.0
-
-    def begin(self) -> None:
-        self.began_at_s, self.began_monotonic_s = time.time(), time.monotonic()
-
-    def look(self, *, tell: bool = True) -> MigrationStatus:
-        raw: Json = self.source.qmp.execute("query-migrate")
-        status = _read_status(raw, time.monotonic() - self.began_monotonic_s)
-        if tell and self.on_status is not None:
-            self.on_status(status)
-        return status
-
-    def until_ended(self, timeout_s: float) -> MigrationStatus:
-        while True:
-            status = self.look()
-            if status.status in ENDED or status.t_s > timeout_s:
-                return status
-            if not self.paused and self.pause_at_pass is not None and status.passes >= self.pause_at_pass:
-                self.source.qmp.execute("stop")
-                self.paused = True
-            time.sleep(self.interval_s)
-
-    def clock_step_s(self) -> float:
-        return (time.time() - self.began_at_s) - (time.monotonic() - self.began_monotonic_s)
-
-
-def _read_status(raw: Json, t_s: float) -> MigrationStatus:
-    ram: Json = raw.get("ram", {})
-    page_bytes = ram.get("page-size", PAGE_BYTES)
-    return MigrationStatus(
-        t_s=t_s,
-        status=str(raw.get("status", "none")),
-        passes=ram.get("dirty-sync-count", 0),
-        remaining_bytes=ram.get("remaining", 0),
-        transferred_bytes=ram.get("transferred", 0),
-        dirty_rate_bytes_per_s=ram.get("dirty-pages-rate", 0) * page_bytes,
-        mbps=ram.get("mbps", 0.0),
-        total_time_s=raw.get("total-time", 0) / 1e3,
-        downtime_s=raw["downtime"] / 1e3 if "downtime" in raw else None,
-        error=raw.get("error-desc"),
-        raw=raw,
-    )
-
-
-def _finish(watch: _Watch, patience_s: float, *, was_running: bool, held: bool) -> MigrationOutcome:
+def _finish(watch: Watch, patience_s: float, *, was_running: bool, held: bool) -> MigrationOutcome:
     began_at_s = watch.began_at_s
     resume_at_s = stop_at_s = None
+    switched_at_s = watch.said_at_s(watch.source, "postcopy-active")
     if was_running:
         watch.source.qmp.wait_event("STOP", SETTLE_S, since_s=began_at_s)
         stop_at_s = watch.source.qmp.events("STOP", since_s=began_at_s)[-1].at_s  # an aborted switch-over has its own
     if was_running and not (held or watch.paused):
         resume_at_s = watch.destination.qmp.wait_event("RESUME", patience_s, since_s=began_at_s).at_s
-        completed_at_s = _completed_at_s(watch, watch.source)
+        if switched_at_s is not None:
+            _wait_destination(watch, patience_s)  # only then it tells of its page faults
+        completed_at_s = _completed_at_s(watch, watch.source, *([] if switched_at_s is None else [watch.destination]))
     else:
         _wait_destination(watch, patience_s)
         resume_at_s = _completed_at_s(watch, watch.destination) if was_running else None
@@ -208,32 +141,28 @@ def _finish(watch: _Watch, patience_s: float, *, was_running: bool, held: bool) 
         stop_at_s=stop_at_s,
         resume_at_s=resume_at_s,
         paused=watch.paused,
+        switched_at_s=switched_at_s,
     )
 
 
-def _completed_at_s(watch: _Watch, *sides: QemuProcess) -> float:
+def _completed_at_s(watch: Watch, *sides: QemuProcess) -> float:
     """When the last of ``sides`` completed, by its event; by this moment where QEMU sends none (capability "events")."""
-    found = [at_s for side in sides if (at_s := _said_completed_at_s(watch, side)) is not None]
+    found = [at_s for side in sides if (at_s := watch.said_at_s(side, "completed")) is not None]
     return max(found) if found else time.time()
 
 
-def _said_completed_at_s(watch: _Watch, side: QemuProcess) -> float | None:
-    events = side.qmp.events("MIGRATION", since_s=watch.began_at_s)
-    return next((event.at_s for event in events if event.data.get("status") == "completed"), None)
-
-
-def _wait_destination(watch: _Watch, patience_s: float) -> None:
+def _wait_destination(watch: Watch, patience_s: float) -> None:
     """Until it has completed, and said so if it says so at all: the event comes before the answer, and is read beside it."""
     deadline_s, looks = time.monotonic() + patience_s, 0
     while time.monotonic() < deadline_s:
         looks += watch.destination.qmp.execute("query-migrate").get("status") == "completed"
-        if _said_completed_at_s(watch, watch.destination) is not None or looks > 1:
+        if watch.said_at_s(watch.destination, "completed") is not None or looks > 1:
             return
         time.sleep(0.005)
     raise QemuError(f"destination: the source completed and the destination did not within {patience_s:g} s")
 
 
-def _settled(watch: _Watch) -> MigrationStatus:
+def _settled(watch: Watch) -> MigrationStatus:
     """Final statistics. QEMU can say "completed" with a total-time of 0 for a moment (7.2, multifd and compress)."""
     deadline_s = time.monotonic() + SETTLE_S
     while True:
@@ -243,10 +172,12 @@ def _settled(watch: _Watch) -> MigrationStatus:
         time.sleep(0.01)
 
 
-def _cancel(watch: _Watch) -> MigrationStatus:
-    """Ask, and ask again, until the source has left the migration."""
+def _cancel(watch: Watch) -> MigrationStatus:
+    """Ask, and ask again, until the source has left the migration. Post-copy is left alone: the guest is at neither side whole."""
     deadline_s = time.monotonic() + SETTLE_S
     while True:
+        if (status := watch.look(tell=False)).status.startswith("postcopy"):
+            return status
         watch.source.qmp.execute("migrate_cancel")
         for _ in range(25):
             status = watch.look(tell=False)
@@ -255,7 +186,7 @@ def _cancel(watch: _Watch) -> MigrationStatus:
             time.sleep(0.02)
 
 
-def _give_up(watch: _Watch, last: MigrationStatus, ended: str, timeout_s: float) -> MigrationOutcome:
+def _give_up(watch: Watch, last: MigrationStatus, ended: str, timeout_s: float) -> MigrationOutcome:
     runs = _source_runs(watch)
     reason = (
         f"no end within {timeout_s:g} s: pass {last.passes}, {last.remaining_bytes} bytes left, "
@@ -273,14 +204,14 @@ def _give_up(watch: _Watch, last: MigrationStatus, ended: str, timeout_s: float)
     )
 
 
-def _source_runs(watch: _Watch, wait_s: float = 2.0) -> bool:
+def _source_runs(watch: Watch, wait_s: float = 2.0) -> bool:
     deadline_s = time.monotonic() + wait_s
     while not (runs := bool(watch.source.qmp.execute("query-status")["running"])) and time.monotonic() < deadline_s:
         time.sleep(0.02)
     return runs
 
 
-def _why_failed(watch: _Watch, last: MigrationStatus) -> str:
+def _why_failed(watch: Watch, last: MigrationStatus) -> str:
     words = [f"migration {last.status}"]
     if last.error:
         words.append(f"source: {last.error}")

@@ -106,7 +106,7 @@ _ALL = (
     ),
     Metric(
         "heartbeat_gap_s", "Guest's silence", "silence", MILLISECONDS, lambda run: run.heartbeat_gap_s,
-        "The longest gap in the guest's heartbeat: what the guest's users would notice.",
+        "The longest gap in the guest's heartbeat, post-copy included: what the guest's users would notice.",
         ("comparison", "runs"), stopped=True,
     ),
     Metric(
@@ -145,6 +145,34 @@ _ALL = (
         "CPU time of the threads in which both QEMUs run the guest's processors, from the migrate command until a second after the "
         "migration (where the guest does not count its work: until it ran again). It is part of what the QEMUs take.",
         ("runs",), stopped=True,
+    ),
+    Metric(
+        "throttle", "Guest's throttle", "throttle", PERCENT, lambda run: run.counters.get("qemu_throttle_share"),
+        "The most of its time for which the source QEMU kept the guest from running, so that it writes less (auto-converge).",
+        ("page", "comparison", "runs"), stopped=True, rare=True, compared=False,
+    ),
+    Metric(
+        "postcopy_s", "Post-copy", "post-copy", MILLISECONDS, lambda run: run.counters.get("qemu_postcopy_s"),
+        "From the guest's RESUME at the destination until the last of its memory was there.",
+        ("page", "comparison", "runs"), stopped=True, rare=True, compared=False,
+    ),
+    Metric(
+        "postcopy_blocked_s", "Waited for pages", "waited for pages", MILLISECONDS,
+        lambda run: run.counters.get("qemu_postcopy_vcpu_blocked_s"),
+        "In post-copy, for how long the processor of the guest that waited longest stood still for pages that had not come yet, by "
+        "QEMU's count; none where it saw no processor wait, as KVM can hide that from it. It comes on top of the downtime.",
+        ("page", "comparison", "runs"), stopped=True, rare=True, compared=False,
+    ),
+    Metric(
+        "postcopy_latency_s", "Page's latency", "page's latency", MILLISECONDS,
+        lambda run: run.counters.get("qemu_postcopy_latency_s"),
+        "In post-copy, the mean time from a fault at the destination until its page was there, by QEMU's count (10.1 or newer).",
+        ("page", "comparison", "runs"), stopped=True, rare=True, compared=False,
+    ),
+    Metric(
+        "postcopy_requests", "Page requests", "page requests", COUNT, lambda run: run.counters.get("qemu_postcopy_requests"),
+        "How often the destination QEMU asked the source for a page in post-copy.",
+        ("page", "comparison", "runs"), stopped=True, rare=True, compared=False,
     ),
     Metric(
         "wire_bytes", "Data transferred", "data", MEBIBYTES, lambda run: run.wire_bytes,

@@ -19,7 +19,7 @@ from harness.migrator.choose.auto import AUTO
 from harness.migrator.config import LEAST_BATCH_BYTES, MOST_BATCH_BYTES
 from harness.names import unknown
 from harness.scenario.fault import Fault, shown
-from harness.scenario.part import Downtime, OptionalBytes, Part, Scalar, Threads
+from harness.scenario.part import AfterPasses, Downtime, OptionalBytes, Part, Scalar, Threads
 from harness.units import PAGE_BYTES, format_bytes
 
 __all__ = ["Method", "PairMethod", "QemuMethod", "method_of"]
@@ -43,9 +43,19 @@ class Method(Part):
     scenario says."""
     pause_at_pass: int | None = Field(default=None, ge=1)
     """In which pass over memory the guest is paused, so that it writes no more and the migration ends; 1: at once."""
+    switch_after_passes: AfterPasses = Field(default=None, alias="switch")
+    """Post-copy: after how many passes over memory, such as "after 1 pass", the guest goes on at the destination. What is left
+    comes behind it, first what it asks for. Without it the guest goes on when all is there."""
 
-    needs_qemu: ClassVar[tuple[str, ...]] = ("downtime", "pause_at_pass")
+    needs_qemu: ClassVar[tuple[str, ...]] = ("downtime", "pause_at_pass", "switch_after_passes")
     """Keys that have no meaning where there is no QEMU."""
+
+    @model_validator(mode="after")
+    def _paused_or_switched(self) -> Self:
+        if self.pause_at_pass is not None and self.switch_after_passes is not None:
+            reason = f"{self.pause_at_pass}: a guest that is paused cannot go on at the destination by switch: keep one of the two"
+            raise Fault(("pause_at_pass",), reason)
+        return self
 
     @classmethod
     def stranger(cls, key: str, value: object, table: Mapping[str, Any]) -> str:  # noqa: ARG003

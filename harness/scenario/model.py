@@ -98,10 +98,10 @@ class Scenario(Part):
     def told(self) -> dict[str, Any]:
         """As a result has it. What few scenarios have is left out of others', so that older results stay comparable."""
         unused: dict[str, Any] = {name: True for name in ("frontier", "pin", "downtime") if getattr(self, name) is None}
-        if not any(method.downtime for method in self.methods):
-            unused["methods"] = {"__all__": {"downtime"}}
-            if self.downtime is None:
-                unused["downtime_cost_share"] = True
+        rare = {"downtime", "switch_after_passes"}
+        unused["methods"] = {"__all__": {key for key in rare if all(getattr(m, key) is None for m in self.methods)}}
+        if self.downtime is None and "downtime" in unused["methods"]["__all__"]:
+            unused["downtime_cost_share"] = True
         return self.model_dump(mode="json", exclude=unused)
 
     @model_validator(mode="after")
@@ -157,8 +157,8 @@ class Scenario(Part):
         if self.downtime is not None:
             raise Fault(("downtime",), self._needs_qemu, because=("guest", "kind"))
         for method in self.methods:
-            for key in method.needs_qemu:
-                if getattr(method, key):
+            for key, name in method.toml_keys().items():
+                if name in method.needs_qemu and getattr(method, name) != type(method).model_fields[name].default:
                     raise Fault(("method", method.name, key), self._needs_qemu, because=("guest", "kind"))
 
     @property

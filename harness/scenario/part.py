@@ -7,6 +7,7 @@ looked up; a saved result without one, under the fields' own names and in base u
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -18,8 +19,8 @@ from harness.scenario.fault import Fault, shown
 from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate, parse_share
 
 __all__ = [
-    "AboveZero", "Bandwidth", "Bytes", "Delay", "Downtime", "OptionalBytes", "Part", "PositiveBandwidth", "PositiveRate",
-    "Quantity", "Rate", "Scalar", "Seconds", "Share", "Threads", "first_fault",
+    "AboveZero", "AfterPasses", "Bandwidth", "Bytes", "Delay", "Downtime", "OptionalBytes", "Part", "PositiveBandwidth",
+    "PositiveRate", "Quantity", "Rate", "Scalar", "Seconds", "Share", "Threads", "first_fault",
 ]  # fmt: skip
 
 Scalar = str | int | float | bool
@@ -46,6 +47,15 @@ def _only_shortest(value: object) -> object:
     return value
 
 
+def _passes(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    words = re.fullmatch(r"after (\d{1,6}) pass(?:es)?", value)
+    if words is None:
+        raise ValueError(f'{shown(value)}: must say after how many passes: write for example "after 1 pass"')
+    return int(words[1])
+
+
 AboveZero = Annotated[int, Field(gt=0)]
 Bytes = Annotated[int, _with(parse_bytes), Quantity("size", "512MiB"), Field(ge=0)]
 Rate = Annotated[int, _with(parse_rate), Quantity("rate", "20MiB/s"), Field(ge=0)]
@@ -57,6 +67,9 @@ Seconds = Annotated[float, _with(parse_duration), Quantity("duration", "300ms"),
 OptionalBytes = Annotated[AboveZero | None, _with(parse_bytes), Quantity("size", "256KiB")]
 Share = Annotated[float, _with(parse_share), Quantity("share", "10%"), Field(ge=0, le=1)]
 Downtime = Annotated[Literal["shortest"] | None, BeforeValidator(_only_shortest)]
+AfterPasses = Annotated[
+    Annotated[int, Field(ge=0)] | None, BeforeValidator(_passes), Quantity("moment", "after 1 pass")
+]
 Threads = Annotated[int, Field(ge=1, le=256)] | None
 
 

@@ -1,9 +1,14 @@
 """QEMU's own methods planned for a survey, and a setting that did not take; no QEMU is started."""
 
+from dataclasses import replace
+
 import pytest
+from live_guests import CONFIG, unopened_guest
 
 from harness.errors import QemuError
+from harness.guests.contract import Place
 from harness.guests.native import MethodPlan, MethodUnavailable, SideSettings, apply_plan, plan_method
+from harness.hosts.local import HERE
 from harness.qemu.survey import QemuSurvey
 from harness.scenario.methods import PairMethod, QemuMethod
 
@@ -37,6 +42,17 @@ def test_bandwidth_downtime_and_return_path_are_always_set():
     assert plan(OLD, return_path=False).source.capabilities["return-path"] is False
 
 
+@pytest.mark.parametrize("blocktime", [False, True])
+def test_a_switch_brings_post_copy_its_return_path_and_what_tells_of_page_faults(blocktime):
+    able = OLD.capabilities | {"postcopy-ram"} | ({"postcopy-blocktime"} if blocktime else set())
+    planned = plan(replace(OLD, capabilities=able), return_path=False, switch_after_passes=2)
+    wanted = {"return-path", "events", "postcopy-ram"} | ({"postcopy-blocktime"} if blocktime else set())
+    assert planned.source.capabilities == planned.destination.capabilities == dict.fromkeys(wanted, True)
+    assert planned.switch_after_passes == 2
+    with pytest.raises(MethodUnavailable, match="no migration capability 'postcopy-ram'"):
+        plan(OLD, switch_after_passes=2)
+
+
 def test_what_multifd_needs_alike_goes_to_both_sides():
     planned = plan(OLD, capabilities=("multifd",), source={"multifd-compression": "zlib", "multifd-zlib-level": 6})
     shared = {"multifd-channels": 2, "multifd-compression": "zlib"}
@@ -62,18 +78,41 @@ def test_a_level_that_qmp_may_ignore_goes_on_the_command_line_too():
     ("settings", "reason"),
     [
         ({"capabilities": ("xbzrle",)}, "QEMU 7.2.22 has no migration capability 'xbzrle'"),
-        ({"source": {"multifd-qatzip-level": 1}}, "QEMU 7.2.22 has no migration parameter 'multifd-qatzip-level'"),
+        (
+            {"capabilities": ("dirty-limit",)},
+            "QEMU 7.2.22 has no migration capability 'dirty-limit' (new in 8.1)",
+        ),
+        (
+            {"source": {"zero-page-detection": "multifd"}},
+            "QEMU 7.2.22 has no migration parameter 'zero-page-detection' (new in 9.0)",
+        ),
+        (
+            {"capabilities": ("multifd",), "source": {"multifd-compression": "qatzip"}},
+            "QEMU 7.2.22 has no 'qatzip' for multifd-compression (new in 9.2); it has none, zlib",
+        ),
         (
             {"capabilities": ("multifd",), "source": {"multifd-compression": "zstd"}},
             "QEMU 7.2.22 has no 'zstd' for multifd-compression; it has none, zlib",
         ),
     ],
-    ids=["capability", "parameter", "word"],
+    ids=["capability", "newer capability", "newer parameter", "newer word", "word"],
 )
 def test_what_this_qemu_lacks_is_a_reason_to_skip(settings, reason):
     with pytest.raises(MethodUnavailable) as caught:
         plan(OLD, **settings)
     assert str(caught.value) == reason
+
+
+def test_post_copy_is_not_for_a_guest_that_is_held_to_be_compared(tmp_path):
+    guest = unopened_guest(CONFIG, {"zero": 1.0})
+    guest.holds = True
+    guest._survey = replace(OLD, capabilities=OLD.capabilities | {"postcopy-ram"})
+    method = QemuMethod(name="m", switch_after_passes=1)
+    with (
+        pytest.raises(MethodUnavailable, match=r"kind 'stress' is held .* guest\.verify = false"),
+        guest.ends(method, Place(tmp_path, HERE, HERE)),
+    ):
+        pytest.fail("a guest that does not run asks for no page")
 
 
 class Stubborn:

@@ -96,6 +96,12 @@ def test_a_wrong_key_is_named_with_its_value_and_remedy(load, top, tables, words
         ('name = "b"\nengine = "qemu"\nsteer = true', ["method.b.steer", 'engine = "pageferry"']),
         ('name = "b"\nengine = "pageferry"\nbackend = "zlib"\nsteer = 1', ["method.b.steer: 1"]),
         ('name = "b"\nengine = "qemu"\ncapabilities = ["multifd", "multifd"]', ["method.b.capabilities", "twice"]),
+        ('name = "b"\nengine = "qemu"\nswitch = "soon"', ["method.b.switch: 'soon'", '"after 1 pass"']),
+        ('name = "b"\nengine = "qemu"\nswitch = 1', ["method.b.switch: 1", '"after 1 pass"']),
+        (
+            'name = "b"\nengine = "qemu"\nswitch = "after 2 passes"\npause_at_pass = 1',
+            ["method.b.pause_at_pass: 1", "switch", "keep one"],
+        ),
         ('name = "b"\nengine = "pageferry"', ["method.b.backend: is missing", "isal"]),
         ('name = "b"\nengine = "pageferry"\nbackend = "isla"', ["method.b.backend: 'isla'", "did you mean 'isal'"]),
         ('name = "b"\nengine = "pageferry"\nbackend = "zlib"\ncapabilities = []', ["method.b.capabilities", '"qemu"']),

@@ -82,6 +82,8 @@ def test_a_guest_without_qemu_takes_the_raw_stream_and_ours_only(load):
     assert "method.x.steer: needs QEMU" in message_of(load, "", tables)
     paused = tables.replace("steer = true", "pause_at_pass = 1")
     assert "method.x.pause_at_pass: needs QEMU" in message_of(load, "", paused)
+    switched = tables.replace("steer = true", 'switch = "after 0 passes"')
+    assert "method.x.switch: needs QEMU" in message_of(load, "", switched)
     shortest = tables.replace("steer = true", 'downtime = "shortest"')
     assert "method.x.downtime: needs QEMU" in message_of(load, "", shortest)
     for_all = tables.replace("steer = true", "")

@@ -161,6 +161,12 @@ def test_the_saved_form_uses_field_names_and_base_units(load):
     assert Scenario.model_validate(saved) == load()
 
 
+def test_the_moment_of_a_switch_is_a_number_and_only_told_where_there_is_one(load):
+    scenario = load("", '[[method]]\nname = "b"\nengine = "qemu"\nswitch = "after 12 passes"\n')
+    assert [method["switch_after_passes"] for method in scenario.told()["methods"]] == [None, None, 12]
+    assert "switch_after_passes" not in load().told()["methods"][0]
+
+
 def test_no_method_and_no_baseline(tmp_path):
     path = tmp_path / "x.toml"
     path.write_text('description = "x"\n')

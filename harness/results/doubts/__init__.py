@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.results.doubt import Doubt
-from harness.results.doubts.of_guests import Emulated, NotPreallocated, SlowResume, UncertainLoss
+from harness.results.doubts.of_guests import Emulated, NeverSwitched, NotPreallocated, SlowResume, UncertainLoss
 from harness.results.doubts.of_machines import ClockStep, Loaded, Throttled
 from harness.results.doubts.of_pairs import Fallback, NoPassShorter, Opaque, PackedByQemu, SteeringEnded, Unencrypted
 from harness.results.doubts.of_repeats import (
@@ -36,6 +36,7 @@ __all__ = [
     "GuestLimited",
     "Incomplete",
     "Loaded",
+    "NeverSwitched",
     "NoPassShorter",
     "NotPreallocated",
     "Opaque",
@@ -56,8 +57,8 @@ __all__ = [
 
 _ALL: tuple[type[Doubt], ...] = (
     Incomplete, FewRuns, FewReplays, Unverified, Spread, Outlier, TwoModes, Drifting, UnequalWork, Unsettled, GuestLimited,
-    ClockStep, Loaded, Throttled, SlowResume, Emulated, NotPreallocated, UncertainLoss, SteeringEnded, NoPassShorter, Opaque,
-    PackedByQemu, Fallback, Unencrypted, Said,
+    ClockStep, Loaded, Throttled, SlowResume, NeverSwitched, Emulated, NotPreallocated, UncertainLoss, SteeringEnded,
+    NoPassShorter, Opaque, PackedByQemu, Fallback, Unencrypted, Said,
 )  # fmt: skip
 KINDS: Mapping[str, type[Doubt]] = {kind.kind: kind for kind in _ALL}
 """By the name that files hold."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.results.doubt import Doubt
 
-__all__ = ["Emulated", "NotPreallocated", "SlowResume", "UncertainLoss"]
+__all__ = ["Emulated", "NeverSwitched", "NotPreallocated", "SlowResume", "UncertainLoss"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,22 @@ class SlowResume(Doubt):
 
     def _words(self) -> str:
         return f"STOP to RESUME took {self.longer_s * 1e3:.0f} ms longer than QEMU reported"
+
+
+@dataclass(frozen=True, slots=True)
+class NeverSwitched(Doubt):
+    """The migration ended before its guest was to go on at the destination without all of its memory. ``passes``: when that was."""
+
+    kind = "never_switched"
+    subject = "run"
+    weight = "explains"
+    passes: int
+
+    def _words(self) -> str:
+        return (
+            f"there was no post-copy: the migration ended before it had gone over memory {self.passes} times, or right behind "
+            "that; let the guest write more, or switch earlier"
+        )
 
 
 @dataclass(frozen=True, slots=True)
