@@ -25,6 +25,24 @@ NATIVE_METHODS: Mapping[str, tuple[str | None, str | None]] = {
     "multifd-qatzip": ("multifd", "qatzip"),
 }
 
+_VERSIONS: Mapping[str, str] = {
+    "postcopy-preempt": "new in 7.1",
+    "dirty-limit": "new in 8.1",
+    "vcpu-dirty-limit": "new in 8.1",
+    "x-vcpu-dirty-limit-period": "new in 8.1",
+    "zero-page-detection": "new in 9.0",
+    "mapped-ram": "new in 9.0",
+    "qpl": "new in 9.1",
+    "uadk": "new in 9.1",
+    "qatzip": "new in 9.2",
+    "multifd-qatzip-level": "new in 9.2",
+    "compress": "gone since 9.1",
+    "compress-level": "gone since 9.1",
+    "compress-threads": "gone since 9.1",
+    "decompress-threads": "gone since 9.1",
+}
+"""Which QEMU has what not all have, as its qapi/migration.json says."""
+
 
 @dataclass(frozen=True, slots=True)
 class QemuSurvey:
@@ -49,21 +67,26 @@ class QemuSurvey:
         """Why the capability cannot be set, or None."""
         if capability in self.capabilities:
             return None
-        return f"QEMU {self.version} has no migration capability {capability!r}"
+        return f"QEMU {self.version} has no migration capability {capability!r}{_version(capability)}"
 
     def lacks_parameter(self, parameter: str, value: object) -> str | None:
         """Why the parameter, or a word as its value, cannot be set, or None."""
         if parameter not in self.choices:
-            return f"QEMU {self.version} has no migration parameter {parameter!r}"
+            return f"QEMU {self.version} has no migration parameter {parameter!r}{_version(parameter)}"
         words = self.choices[parameter]
         if words is None or value in words:
             return None
-        return f"QEMU {self.version} has no {value!r} for {parameter}; it has {', '.join(words)}"
+        return f"QEMU {self.version} has no {value!r} for {parameter}{_version(value)}; it has {', '.join(words)}"
 
     def _lacks(self, capability: str | None, codec: str | None) -> str | None:
         if capability is not None and (lack := self.lacks_capability(capability)) is not None:
             return lack
         return self.lacks_parameter("multifd-compression", codec) if codec is not None else None
+
+
+def _version(name: object) -> str:
+    version = _VERSIONS.get(str(name))
+    return "" if version is None else f" ({version})"
 
 
 @cache
