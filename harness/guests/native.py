@@ -105,7 +105,8 @@ def apply_plan(plan: MethodPlan, source: Qmp, destination: Qmp) -> dict[str, Sca
     Keys are ``source.multifd-zstd-level`` and, for capabilities, ``source.capability.multifd``: what was asked for, what
     belongs to the capabilities that are on, and every capability that is on.
 
-    :raises QemuError: QEMU refuses a value, or a setting did not take: its name, what was asked and what was read.
+    :raises MethodUnavailable: QEMU refuses capabilities, here or together.
+    :raises QemuError: it refuses a value, or a setting did not take: its name, what was asked and what was read.
     """
     found: dict[str, Scalar] = {}
     for side, settings, qmp in (("source", plan.source, source), ("destination", plan.destination, destination)):
@@ -116,9 +117,21 @@ def apply_plan(plan: MethodPlan, source: Qmp, destination: Qmp) -> dict[str, Sca
 
 def _set(settings: SideSettings, qmp: Qmp) -> None:
     states = [{"capability": name, "state": state} for name, state in settings.capabilities.items()]
-    qmp.execute("migrate-set-capabilities", capabilities=states)
+    try:
+        qmp.execute("migrate-set-capabilities", capabilities=states)
+    except QemuError as exc:
+        if not qmp.alive:
+            raise
+        raise MethodUnavailable(f"{exc}{_remedy(str(exc))}") from exc
     values: dict[str, Json] = dict(settings.parameters)
     qmp.execute("migrate-set-parameters", **values)
+
+
+def _remedy(refusal: str) -> str:
+    """For what QEMU may have, but not on this machine or not as it was started."""
+    if "ostcopy is not supported" in refusal:
+        return "; QEMU needs userfaultfd: run as root, or sysctl vm.unprivileged_userfaultfd=1"
+    return ""
 
 
 def _read_back(settings: SideSettings, qmp: Qmp) -> dict[str, Scalar]:

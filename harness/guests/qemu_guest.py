@@ -24,6 +24,9 @@ from harness.scenario.model import Scenario
 __all__ = ["QemuGuest"]
 
 
+_DIRTY_RING = ",dirty-ring-size=4096"
+
+
 class QemuGuest(Guest, QemuKind):
     """A kind extends it by what ``QemuKind`` asks for."""
 
@@ -58,6 +61,10 @@ class QemuGuest(Guest, QemuKind):
                 f"switch: a guest of kind {self.given.kind!r} is held at the destination until its memory was compared, and "
                 "post-copy needs one that runs: write guest.verify = false where that kind has it, or use kind 'stress'"
             )
+        if plan.source.capabilities.get("dirty-limit") and self.accel.name != "kvm":
+            raise MethodUnavailable(
+                f"dirty-limit needs KVM's dirty ring, and the guest runs under TCG: {self.accel.reason}"
+            )
         steered = self.scenario.shortest_of(method) is not None or (isinstance(method, PairMethod) and method.steer)
         with self.start(plan, place, steered=steered) as ends:
             yield ends
@@ -65,7 +72,8 @@ class QemuGuest(Guest, QemuKind):
     @contextmanager
     def start(self, plan: MethodPlan, place: Place, *, steered: bool = False) -> Iterator[QemuEnds]:
         """Two QEMUs that are the same binary, versioned machine, processor and memory, or the stream would not load."""
-        with start_ends(self, self.argv(), plan, place, steered=steered) as ends:
+        argv = self.argv(dirty_ring=plan.source.capabilities.get("dirty-limit", False))
+        with start_ends(self, argv, plan, place, steered=steered) as ends:
             read_back = self.given.guest_memory.read_back
             made = {f"{side.name}.memory": read_back(side.qmp) for side in (ends.source, ends.destination)}
             ends.parameters = {**ends.parameters, **made}
@@ -84,8 +92,8 @@ class QemuGuest(Guest, QemuKind):
         if self.given.prealloc and plan.destination.capabilities.get("postcopy-ram"):
             yield NotPreallocated("the capability postcopy-ram has QEMU empty the destination's memory first")
 
-    def argv(self) -> list[str]:
-        """How each of its QEMUs begins, the binary first."""
-        machine = f"{self._survey.machine},accel={self.accel.name}"
-        argv = [self.given.qemu, "-machine", machine, *self.accel.argv]
+    def argv(self, *, dirty_ring: bool = False) -> list[str]:
+        """How each of its QEMUs begins, the binary first. ``dirty_ring``: KVM tells in rings which pages a processor wrote."""
+        accel = f"{self.accel.name}{_DIRTY_RING}" if dirty_ring else self.accel.name
+        argv = [self.given.qemu, "-machine", self._survey.machine, "-accel", accel, *self.accel.argv]
         return [*argv, *self.given.guest_memory.arguments(cores()), "-no-reboot"]

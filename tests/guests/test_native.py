@@ -115,6 +115,28 @@ def test_post_copy_is_not_for_a_guest_that_is_held_to_be_compared(tmp_path):
         pytest.fail("a guest that does not run asks for no page")
 
 
+class Refusing:
+    """A QMP that refuses capabilities; ``alive``: whether its QEMU lives on."""
+
+    name = "destination"
+
+    def __init__(self, alive: bool) -> None:
+        self.alive = alive
+
+    def execute(self, command: str, /, **arguments: object) -> object:
+        raise QemuError(f"{self.name}: {command}: Postcopy is not supported")
+
+
+def test_capabilities_that_qemu_refuses_are_a_reason_to_skip_and_its_death_is_none():
+    planned = MethodPlan(SideSettings(), SideSettings({"postcopy-ram": True}))
+    with pytest.raises(
+        MethodUnavailable, match=r"Postcopy is not supported; QEMU needs userfaultfd: run as root, or sysctl"
+    ):
+        apply_plan(planned, Refusing(alive=True), Refusing(alive=True))
+    with pytest.raises(QemuError, match=r"Postcopy is not supported$"):
+        apply_plan(planned, Refusing(alive=False), Refusing(alive=False))
+
+
 class Stubborn:
     """A QMP that answers success and keeps its own value."""
 

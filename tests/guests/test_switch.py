@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from live_guests import MIB, PATIENCE_S, UNLIMITED, two_guests
 
-from harness.errors import QemuError
+from harness.guests.native import MethodUnavailable
 from harness.results.doubts import NeverSwitched
 
 QEMU = "qemu-system-x86_64"
@@ -29,10 +29,8 @@ def migrated():
             opened = two_guests(run_dir, capabilities=("postcopy-ram",), source=source, switch_after_passes=after)
             try:
                 guests = stack.enter_context(opened)
-            except QemuError as exc:
-                if "ostcopy is not supported" not in str(exc):
-                    raise
-                pytest.skip(f"{exc}: QEMU needs userfaultfd (run as root, or sysctl vm.unprivileged_userfaultfd=1)")
+            except MethodUnavailable as exc:
+                pytest.skip(str(exc))
             heard = guests.listen("tcp:127.0.0.1:0")
             return guests.examine(guests.migrate(heard, PATIENCE_S, lambda _: None))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from live_guests import MIB, QEMU, checked, two_guests, two_halves, wait_status
 
-from harness.errors import QemuError
+from harness.guests.native import MethodUnavailable
 from harness.qemu.migration import listen
 
 pytestmark = [
@@ -69,10 +69,8 @@ def test_postcopy_preempt_is_carried_to_its_end(stack, run_dir):
         guests = stack.enter_context(
             two_guests(run_dir, capabilities=("postcopy-ram", "postcopy-preempt"), source=slow)
         )
-    except QemuError as exc:
-        if "ostcopy is not supported" not in str(exc):
-            raise
-        pytest.skip(f"{exc}: QEMU needs userfaultfd (run as root, or sysctl vm.unprivileged_userfaultfd=1)")
+    except MethodUnavailable as exc:
+        pytest.skip(str(exc))
     steps = migrated(stack, run_dir, guests)
     next(steps)
     wait_status(guests.source, "active")

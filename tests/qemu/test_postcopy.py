@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from live_guests import MIB, PATIENCE_S, QEMU, checked, two_guests, two_halves, wait_status
 
-from harness.errors import QemuError
+from harness.guests.native import MethodUnavailable
 from harness.qemu.migration import listen
 
 pytestmark = [
@@ -36,10 +36,8 @@ def guests(stack, run_dir):
     slow = {"max-bandwidth": 8 * MIB, "max-postcopy-bandwidth": MIB}
     try:
         return stack.enter_context(two_guests(run_dir, capabilities=("postcopy-ram",), source=slow))
-    except QemuError as exc:
-        if "ostcopy is not supported" not in str(exc):
-            raise
-        pytest.skip(f"{exc}: QEMU needs userfaultfd (run as root, or sysctl vm.unprivileged_userfaultfd=1)")
+    except MethodUnavailable as exc:
+        pytest.skip(str(exc))
 
 
 def open_pair(stack, run_dir, name):
