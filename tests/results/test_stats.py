@@ -29,7 +29,9 @@ def test_every_declared_metric_is_summarised():
     cpu = CpuSeconds(source_qemu=1.0, destination_qemu=2.0, sender=4.0, receiver=8.0)
     fields = dict.fromkeys(("downtime_s", "downtime_reported_s", "heartbeat_gap_s", "ratio"), 0.5)
     counts = dict.fromkeys(("wire_bytes", "stream_bytes", "passes"), 7)
-    found = summarise([run("a", 1.0, cpu_s=cpu, work=worked(1.2, 0.1), vcpu_s=2.5, **fields, **counts)], "a")["a"]
+    of_qemu = ("postcopy_s", "postcopy_vcpu_blocked_s", "postcopy_latency_s", "postcopy_requests", "throttle_share")
+    fields |= {"counters": {f"qemu_{name}": 3 for name in of_qemu}, "work": worked(1.2, 0.1)}
+    found = summarise([run("a", 1.0, cpu_s=cpu, vcpu_s=2.5, **fields, **counts)], "a")["a"]
     assert set(found) == set(METRICS)
     assert [found[f"cpu_{side}_s"].median for side in ("source", "destination", "total")] == [5.0, 10.0, 15.0]
     assert found["wire_bytes"].median == 7

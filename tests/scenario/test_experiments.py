@@ -79,3 +79,5 @@ def test_guestperfs_have_its_parameters():
     assert set(sources("guestperf-multifd", "multifd-compression")) == {"none", "zlib", "zstd", "qpl", "uadk", "qatzip"}
     paused = [method.pause_at_pass for method in load_scenario("guestperf-pause").methods if method.engine == "qemu"]
     assert paused == [1, 5, 20]
+    switched = [m.switch_after_passes for m in load_scenario("guestperf-postcopy").methods if m.engine == "qemu"]
+    assert [passes + 1 for passes in switched] == paused

@@ -32,10 +32,8 @@ class NeverSwitched(Doubt):
     passes: int
 
     def _words(self) -> str:
-        return (
-            f"there was no post-copy: the migration ended before it had gone over memory {self.passes} times, or right behind "
-            "that; let the guest write more, or switch earlier"
-        )
+        moment = f"after {self.passes} pass{'' if self.passes == 1 else 'es'} over memory"
+        return f"there was no post-copy, which was to begin {moment}: all had arrived before"
 
 
 @dataclass(frozen=True, slots=True)
