@@ -1,7 +1,8 @@
 """Measures cells in turn: every round takes each cell once, so that what the machine does meanwhile meets all of them alike.
 
 A cell is a codec and level, a unit's size and a number of threads. Each thread has an instance of its own and a stretch of the
-input; the clock runs from their common start to the end of the last. Before the first round every cell restores what it
+input; the clock runs from their common start to the end of the last. A codec that keeps history is one instance, as in a migration,
+with so many threads of its own, and holds units while it may. Before the first round every cell restores what it
 compressed, and that is compared with the input.
 """
 
@@ -9,13 +10,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import psutil
 
-from backends.api import Backend, BackendError, BackendUnavailable, Buffer
+from backends.api import MOST_HELD_BYTES, Backend, BackendError, BackendUnavailable, Buffer
 from harness.bench.codecs import MEMCPY, made
 from harness.bench.pages import Pages
 from harness.errors import CodecError, MissingError
@@ -31,6 +32,7 @@ _LEAST_S = 0.05
 _MOST_LOOPS = 64
 
 Call = Callable[[Backend, int], Buffer]
+Group = list[memoryview]
 OnProgress = Callable[[int, int, "Cell"], None]
 
 
@@ -95,24 +97,27 @@ def _told(cell: Cell, taken: _Taken) -> BenchCell:
 
 
 def _round(pages: Pages, cell: Cell, taken: _Taken, *, warm_up: bool) -> None:
-    units = pages.units(cell.unit_bytes)
     with ExitStack() as stack:
-        packing, opening = (list(_opened(stack, cell)) for _ in range(2))
+        packing, opening = (_made(stack, cell) for _ in range(2))
+        units = _groups(pages.units(cell.unit_bytes), packing[0])
         for each in packing:
             each.open()
         for each in opening:
             each.open_decoder()
         if not packing[0].info.stateful:  # what it makes at its first batch is not the others' cost
             for each in packing:
-                each.compress(units[0])
+                each.compress(units[0][0])
         packed: list[Buffer] = [b""] * len(units)
 
         def pack(backend: Backend, at: int) -> Buffer:
-            packed[at] = backend.compress(units[at])
+            *held, last = units[at]
+            packed[at] = (
+                b"".join((*map(backend.hold, held), backend.compress(last))) if held else backend.compress(last)
+            )
             return packed[at]
 
         def restore(backend: Backend, at: int) -> Buffer:
-            return backend.decompress(packed[at], len(units[at]))
+            return backend.decompress(packed[at], sum(map(len, units[at])))
 
         compress_s, cpu_s = _timed(packing, len(units), pack, taken.loops)
         if warm_up:
@@ -127,22 +132,33 @@ def _round(pages: Pages, cell: Cell, taken: _Taken, *, warm_up: bool) -> None:
     taken.cpu_s += (cpu_s,)
 
 
-def _opened(stack: ExitStack, cell: Cell) -> Iterator[Backend]:
-    for _ in range(cell.threads):
-        backend = made(cell.spec)
+def _made(stack: ExitStack, cell: Cell) -> list[Backend]:
+    """One for each thread, or one with so many threads."""
+    first = made(cell.spec)
+    found = [first, *(made(cell.spec) for _ in range(cell.threads - 1) if not first.info.stateful)]
+    if first.info.stateful:
+        first.threads = cell.threads
+    for backend in found:
         stack.callback(backend.close)
-        yield backend
+    return found
+
+
+def _groups(units: Sequence[memoryview], backend: Backend) -> list[Group]:
+    """What one piece of output is for: a unit, or as many as may be held and one more."""
+    most = 1 + MOST_HELD_BYTES // len(units[0]) if backend.info.stateful else 1
+    return [[*units[at : at + most]] for at in range(0, len(units), most)]
 
 
 def _stretch(number: int, of: int, units: int) -> range:
     return range(number * units // of, (number + 1) * units // of)
 
 
-def _check(cell: Cell, backends: Sequence[Backend], units: Sequence[memoryview], restore: Call) -> None:
+def _check(cell: Cell, backends: Sequence[Backend], units: Sequence[Group], restore: Call) -> None:
     for number, backend in enumerate(backends):
         for at in _stretch(number, len(backends), len(units)):
-            if restore(backend, at) != units[at]:
-                size = len(units[at])
+            whole = b"".join(units[at])
+            if restore(backend, at) != whole:
+                size = len(whole)
                 raise CodecError(
                     f"{cell.spec}: unit {at} of {size} bytes came back different; qualify it: its speed says nothing"
                 )

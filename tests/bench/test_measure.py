@@ -111,3 +111,21 @@ def test_without_names_all_that_is_here_is_measured_and_the_rest_has_its_reason(
 def test_a_codec_that_does_not_exist_is_one_line(text):
     with pytest.raises(UserError, match=text):
         chosen([text], "zlib:1")
+
+
+def test_a_codec_with_history_is_one_instance_with_its_own_threads_and_holds_units(planted):
+    told = []
+
+    class Told(Stateful):
+        def hold(self, data):
+            told.append((id(self), self.threads, len(data)))
+            return super().hold(data)
+
+    planted(Told)
+    cells = [Cell(ZLIB, 8192, threads) for threads in (1, 4)]
+    alone, several = measure.measure(PAGES, cells, 1, lambda *_: None)
+    assert alone.packed_bytes == several.packed_bytes
+    assert {size for _, _, size in told} == {8192}
+    for threads in (1, 4):
+        owners = [owner for owner, many, _ in told if many == threads]
+        assert len(owners) == 2 * 8  # a warm-up and a round, of eight units each
