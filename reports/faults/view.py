@@ -36,11 +36,11 @@ def word(cell: FaultCell) -> str:
 
 
 def bound_text(matrix: FaultMatrix, cells: Sequence[FaultCell] | None = None) -> str:
-    """``0 of 300 lost a guest or its memory: below 1.00 % with 95 % confidence``."""
+    """``0 of 300 lost a guest or its memory, or made two of it: below 1.00 % with 95 % confidence``."""
     counted = matrix.applied if cells is None else cells
     lost = sum(cell.lost for cell in counted)
     share = f"{most_share(lost, len(counted)) * 100:.2f}\u00a0%"
-    said = f"{lost} of {len(counted)} faults lost a guest or its memory"
+    said = f"{lost} of {len(counted)} faults lost a guest or its memory, or made two of it"
     return f"{said}: with 95\u00a0% confidence such a fault does in less than {share}"
 
 

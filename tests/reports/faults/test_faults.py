@@ -13,7 +13,7 @@ from reports.faults.view import faults_view
 def test_the_verdict_counts_faults_that_took_place_and_gives_the_bound():
     said = faults_view(faults_samples.matrix()).sentences
     assert said[0].startswith(
-        "1 of 5 faults lost a guest or its memory: with 95\u00a0% confidence such a fault does in less than 65.7"
+        "1 of 5 faults lost a guest or its memory, or made two of it: with 95\u00a0% confidence such a fault does in less than 65.7"
     )
     assert (
         said[1]
