@@ -37,6 +37,7 @@ class Opened:
 
     def __init__(self, browser, file, size=WIDE, **context):
         self.page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **context)
+        self.page.set_default_timeout(120_000)  # a busy machine's browser takes more than the usual 30 s
         self.complaints, self.asked = [], []
         self.page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))

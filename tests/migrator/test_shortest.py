@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.migrator.steering.shortest import FLOOR_S, Progress, Shortest
@@ -129,6 +129,12 @@ STEPS = st.lists(
 )
 
 
+@example(
+    steps=[(0, 0, 0, 0, 0), (0, 0, 0, 0, 157364), (0, 1, 1, 0, 0), (0, 1, 1, 0, 0)],
+    believed=5e-324,
+    limit_s=1.0,
+    knob=Knob.BANDWIDTH,
+)
 @given(
     steps=STEPS,
     believed=st.one_of(st.none(), st.floats(0, 1e12)),

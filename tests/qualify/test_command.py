@@ -75,7 +75,7 @@ def qualify(plugin: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join(filter(None, [str(plugin), os.environ.get("PYTHONPATH", "")]))
     return subprocess.run(
         [sys.executable, "-m", "harness.cli", "qualify", *arguments],
-        env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, timeout=120, check=False,
+        env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
 
 

@@ -39,6 +39,9 @@ _PASS_S = 0.005
 """What a pass takes beside its bytes."""
 
 _SPAN_S = 0.5
+_SLOWEST, _FASTEST = 1.0, 1e15
+"""Bytes per second: beyond them stands no link, but a division by next to nothing."""
+
 _MOSTLY_ZERO = 0.5
 _SHRINKS = 0.9
 _PATIENCE = 2
@@ -143,10 +146,11 @@ class Shortest:
             self._busy_s -= self._looks.popleft()[0]
 
     def _rate(self) -> float | None:
-        """At which memory is carried while there is some to carry; None: not known yet."""
+        """At which memory is carried while there is some to carry; None: not known yet, or no rate that a link has."""
+        rate = None if self._last is None else self._last.believed_bytes_per_s
         if self._looks and (moved := sum(sent for _, sent in self._looks)):
-            return moved / sum(took_s for took_s, _ in self._looks)
-        return None if self._last is None else self._last.believed_bytes_per_s
+            rate = moved / sum(took_s for took_s, _ in self._looks)
+        return rate if rate is not None and _SLOWEST <= rate <= _FASTEST else None
 
     # ------------------------------------------------------------------ the decision
 
