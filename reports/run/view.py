@@ -40,8 +40,8 @@ __all__ = ["DEFINITIONS", "Card", "PageView", "card", "in_words", "index_summary
 DEFINITIONS = (
     ("CPU per GiB", "The source's CPU time over what all methods of a page share: the length of a replayed stream, or a live "
      "guest's memory, as QEMU's own compression does not tell how long its stream would have been without."),
-    ("Verified", "After a live run: pages outside the working set byte for byte against the source's memory, working-set pages "
-     "by the guest's own sequence numbers and checksums. After a replay: the stream's digest."),
+    ("Verified", "After a live run: pages outside the working set against the source's memory, each by a digest of 128 bits, "
+     "working-set pages by the guest's own sequence numbers and checksums. After a replay: the stream's digest."),
     ("Median and interval", "Medians over completed runs without warm-ups. A median's interval ends at two of the runs, so that "
      "it holds with 95\u00a0% or more, whatever the runs' distribution; below six runs it is their whole range, which holds with "
      "less. How surely it holds stands beside n. p is of a two-sided rank test of one figure of one method, and exact; the "
