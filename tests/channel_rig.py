@@ -54,8 +54,10 @@ class Channels(Pair):
         return connection
 
 
-def written(connection: socket.socket, data: bytes, cuts: list[int]) -> threading.Thread:
-    """Writes ``data`` in pieces and ends; it may be refused."""
+def written(
+    connection: socket.socket, data: bytes, cuts: list[int], may_end: threading.Event | None = None
+) -> threading.Thread:
+    """Writes ``data`` in pieces and ends, once it may; it may be refused."""
 
     def write() -> None:
         at = 0
@@ -63,6 +65,8 @@ def written(connection: socket.socket, data: bytes, cuts: list[int]) -> threadin
             for cut in [*sorted(cuts), len(data)]:
                 connection.sendall(data[at:cut])
                 at = max(at, cut)
+            if may_end is not None:
+                may_end.wait(60)
             connection.shutdown(socket.SHUT_WR)
 
     thread = threading.Thread(target=write, daemon=True)
@@ -78,8 +82,8 @@ def read_all(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def arrived(pair: Channels, count: int) -> list[bytes]:
-    """All that reaches the destination on each of ``count`` connections, in the order in which they were made."""
+def arrived(pair: Channels, count: int, all_made: threading.Event | None = None) -> list[bytes]:
+    """What reaches the destination on each of ``count`` connections, in the order in which they were made; says when all are."""
     found: list[bytes] = [b""] * count
 
     def read(number: int, connection: socket.socket) -> None:
@@ -91,6 +95,8 @@ def arrived(pair: Channels, count: int) -> list[bytes]:
     for number in range(count):
         readers.append(threading.Thread(target=read, args=(number, pair.accept()), daemon=True))
         readers[-1].start()
+    if all_made is not None:
+        all_made.set()
     for reader in readers:
         reader.join(60)
         assert not reader.is_alive(), "a connection to the destination has no end"

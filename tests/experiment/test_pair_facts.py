@@ -26,7 +26,7 @@ from harness.migrator.steering.switchover import Decision as Steer
 from harness.migrator.transport.contract import Secured
 
 ALWAYS = {
-    "fallbacks", "receiver_batches", "receiver_codec_cpu_s", "receiver_cpu_s", "receiver_peak_rss_bytes",
+    "fallbacks", "receiver_batches", "receiver_channels", "receiver_codec_cpu_s", "receiver_cpu_s", "receiver_peak_rss_bytes",
     "receiver_stream_bytes", "receiver_threads", "receiver_threads_seen", "receiver_window_peak_bytes", "sender_batches",
     "sender_codec_cpu_s", "sender_cpu_s", "sender_elapsed_s", "sender_fallback_bytes", "sender_fallbacks",
     "sender_incompressible_batches", "sender_opaque_bytes", "sender_other_pages", "sender_peak_rss_bytes", "sender_raw_pages",
