@@ -80,7 +80,8 @@ def qualify(plugin: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_good_plug_in_passes_and_three_files_say_so(plugin, tmp_path):
-    done = qualify(plugin, "card", "--only", "contract", "--only", "crossing", "--out", str(tmp_path / "out"))
+    checks = ["--only", "contract.round-trip", "--only", "contract.identity", "--only", "crossing"]
+    done = qualify(plugin, "card", *checks, "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "PASS: card (card 1.0) as software, quick, only the checks asked for" in done.stdout
     certificate = load_certificate(tmp_path / "out")
@@ -92,12 +93,13 @@ def test_a_good_plug_in_passes_and_three_files_say_so(plugin, tmp_path):
 
 
 def test_a_broken_plug_in_fails_and_the_check_is_named_with_a_command(plugin, tmp_path):
-    done = qualify(plugin, "lossy", "--only", "contract", "--out", str(tmp_path / "out"))
+    checks = [word for check in ("identity", "round-trip", "consumed") for word in ("--only", f"contract.{check}")]
+    done = qualify(plugin, "lossy", *checks, "--out", str(tmp_path / "out"))
     assert done.returncode == 1, done.stdout + done.stderr
     assert "FAIL: lossy" in done.stdout
     assert "contract.round-trip: again with: pageferry qualify lossy --only contract.round-trip" in done.stdout
     failed = {check.id for check in load_certificate(tmp_path / "out").checks if check.status == "fail"}
-    assert {"contract.round-trip", "contract.consumed"} <= failed
+    assert failed == {"contract.round-trip", "contract.consumed"}
     assert int(ElementTree.parse(tmp_path / "out/certificate.xml").getroot().get("failures")) == len(failed)
 
 
@@ -164,7 +166,7 @@ def test_every_check_is_listed_with_its_reason(capsys):
 
 
 def test_two_certificates_stand_side_by_side(tmp_path, capsys):
-    for name, level in (("a", "1"), ("b", "9")):
+    for name, level in (("a", "1"), ("b", "2")):
         arguments = ["--only", "contract.bound", "--level", level, "--out", str(tmp_path / name)]
         assert cli.main(["qualify", "zlib", *arguments]) == 0
     capsys.readouterr()
