@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from live_guests import MIB, QEMU, checked, two_guests, two_halves, wait_status
@@ -17,17 +14,6 @@ pytestmark = [
     pytest.mark.qemu,
     pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed"),
 ]
-
-
-@pytest.fixture
-def stack():
-    with ExitStack() as opened:
-        yield opened
-
-
-@pytest.fixture
-def run_dir(stack):
-    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pageferry-")))
 
 
 def migrated(stack, run_dir, guests):

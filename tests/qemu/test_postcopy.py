@@ -3,9 +3,6 @@
 import os
 import shutil
 import signal
-import tempfile
-from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from live_guests import MIB, PATIENCE_S, QEMU, checked, two_guests, two_halves, wait_status
@@ -17,17 +14,6 @@ pytestmark = [
     pytest.mark.qemu,
     pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed"),
 ]
-
-
-@pytest.fixture
-def stack():
-    with ExitStack() as opened:
-        yield opened
-
-
-@pytest.fixture
-def run_dir(stack):
-    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pageferry-")))
 
 
 @pytest.fixture
