@@ -32,8 +32,17 @@ def _worked(run: Run) -> Run:
     return replace(run, work=work, vcpu_s=0.4 * over_s)
 
 
+def _switched(run: Run) -> Run:
+    """One method switches to post-copy and throttles its guest before: the figures that few methods have."""
+    if run.method != "qemu-compress-zlib-1":
+        return run
+    switched = {"qemu_postcopy_s": 2.412, "qemu_postcopy_vcpu_blocked_s": 1.0312, "qemu_postcopy_latency_s": 0.00231}
+    counted = {"qemu_postcopy_requests": 104_211 + run.repeat, "qemu_throttle_share": 0.99}
+    return replace(run, counters={**run.counters, **switched, **counted})
+
+
 def felt_result() -> Result:
-    """The throttled scenario, its guest slowed down by some methods."""
+    """The throttled scenario, its guest slowed down by some methods: with every column that a page can have."""
     result = samples.live(extras=False)
-    runs = tuple(map(_worked, result.runs))
+    runs = tuple(_switched(_worked(run)) for run in result.runs)
     return replace(result, runs=runs, summary=summarise(runs, "original"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from harness.units import MIB
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["METRICS", "Metric", "Place", "Unit", "shown_in"]
 
-Place = Literal["page", "runs", "terminal", "comparison", "pyperf"]
-"""A page's main table, its table of single runs, the terminal's table, a comparison, and pyperf."""
+Place = Literal["page", "further", "runs", "terminal", "comparison", "pyperf"]
+"""A page's main table, the one below it for what has no room there, that of single runs, the terminal's, a comparison, pyperf."""
+_USUAL: tuple[Place, ...] = ("page", "runs", "terminal", "comparison", "pyperf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Metric:
     unit: Unit
     of: Callable[[Run], float | None]
     meaning: str
-    places: tuple[Place, ...] = get_args(Place)
+    places: tuple[Place, ...] = _USUAL
     more_is_better: bool = False
     stopped: bool = False
     compared: bool = True
@@ -149,30 +150,30 @@ _ALL = (
     Metric(
         "throttle", "Guest's throttle", "throttle", PERCENT, lambda run: run.counters.get("qemu_throttle_share"),
         "The most of its time for which the source QEMU kept the guest from running, so that it writes less (auto-converge).",
-        ("page", "comparison", "runs"), stopped=True, rare=True, compared=False,
+        ("further", "comparison", "runs"), stopped=True, rare=True, compared=False,
     ),
     Metric(
         "postcopy_s", "Post-copy", "post-copy", MILLISECONDS, lambda run: run.counters.get("qemu_postcopy_s"),
         "From the guest's RESUME at the destination until the last of its memory was there.",
-        ("page", "comparison", "runs"), stopped=True, rare=True, compared=False,
+        ("further", "comparison", "runs"), stopped=True, rare=True, compared=False,
     ),
     Metric(
         "postcopy_blocked_s", "Waited for pages", "waited for pages", MILLISECONDS,
         lambda run: run.counters.get("qemu_postcopy_vcpu_blocked_s"),
         "In post-copy, for how long the processor of the guest that waited longest stood still for pages that had not come yet, by "
         "QEMU's count; none where it saw no processor wait, as KVM can hide that from it. It comes on top of the downtime.",
-        ("page", "comparison", "runs"), stopped=True, rare=True, compared=False,
+        ("further", "comparison", "runs"), stopped=True, rare=True, compared=False,
     ),
     Metric(
         "postcopy_latency_s", "Page's latency", "page's latency", MILLISECONDS,
         lambda run: run.counters.get("qemu_postcopy_latency_s"),
         "In post-copy, the mean time from a fault at the destination until its page was there, by QEMU's count (10.1 or newer).",
-        ("page", "comparison", "runs"), stopped=True, rare=True, compared=False,
+        ("further", "comparison", "runs"), stopped=True, rare=True, compared=False,
     ),
     Metric(
         "postcopy_requests", "Page requests", "page requests", COUNT, lambda run: run.counters.get("qemu_postcopy_requests"),
         "How often the destination QEMU asked the source for a page in post-copy.",
-        ("page", "comparison", "runs"), stopped=True, rare=True, compared=False,
+        ("further", "comparison", "runs"), stopped=True, rare=True, compared=False,
     ),
     Metric(
         "wire_bytes", "Data transferred", "data", MEBIBYTES, lambda run: run.wire_bytes,
@@ -197,7 +198,7 @@ _ALL = (
     Metric(
         "cpu_source_s", "CPU, source", "source CPU", SECONDS, lambda run: _sum(run.cpu_s.source_qemu, run.cpu_s.sender),
         "User and system time of the source QEMU and the sender from start to end.",
-        ("page", "comparison"),
+        ("further", "comparison"),
     ),
     Metric(
         "cpu_destination_s", "CPU, destination", "destination CPU", SECONDS,

@@ -6,57 +6,25 @@ Result -> dataclasses of text. Knows no HTML. Methods without a figure keep thei
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from harness.results.inference import FEWEST
-from harness.results.metrics import METRICS, Metric, shown_in
-from harness.results.result import MetricSummary, Result, Run, conditions
-from harness.results.verdicts import NOTE, Change, Word, share_text
-from harness.results.work import lost_within_s
+from harness.results.metrics import METRICS, Metric
+from harness.results.result import Result, Run, conditions
+from harness.results.verdicts import NOTE, share_text
 from reports import facts
-from reports.effects import (
-    Changes,
-    counted_runs,
-    cpu_per_gib,
-    cpu_per_gib_metric,
-    method_names,
-    smallest_effect,
-    summary_of,
-    values,
-)
-from reports.numbers import DASH, change_details, effect_percent, interval_text, percent, plural, scaled
+from reports.effects import Changes, counted_methods, counted_runs, method_names, smallest_effect, summary_of
+from reports.numbers import DASH, plural
+from reports.run.cells import Cell, cells_of, columns_of, published_cells
 from reports.run.details import doubts_about
 from reports.run.fallbacks import Share, alerts, fallbacks_of, worst
-from reports.run.published import PublishedRow, published_for
+from reports.run.published import published_for
 from reports.run.sentences import fastest, sentences
 
-__all__ = ["Cell", "PublishedRows", "Row", "Verdict", "verdict"]
+__all__ = ["Further", "PublishedRows", "Row", "Verdict", "verdict"]
 
 Mark = Literal["yes", "no", "partly", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One figure: the median, its change against the baseline, what is known about both.
-
-    ``effect`` is empty where a column has effects but this cell has none, and None in columns without. ``meaning``: of a
-    primary metric the verdict. ``beside``: the figure per what was carried, or how far it may be off, with its words.
-    """
-
-    heading: str
-    value: str
-    effect: str | None = None
-    tone: Word = "unjudged"
-    meaning: str = ""
-    interval: str | None = None
-    p: str | None = None
-    beside: str | None = None
-
-    @property
-    def known(self) -> bool:
-        """Whether there is a figure at all."""
-        return self.value != DASH
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,75 +63,31 @@ class PublishedRows:
 
 
 @dataclass(frozen=True, slots=True)
+class Further:
+    """Figures that have no room in the main table: of each method that has any, its cells. ``title`` names them.
+
+    ``folded``: it holds nothing that only some methods have.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    folded: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """The table, the sentences above it and the notes below. ``alerts``: what to know before any figure."""
+    """The tables, the sentences above them and the notes below. ``alerts``: what to know before any figure."""
 
     headings: tuple[str, ...]
     rows: tuple[Row, ...]
+    further: Further
     alerts: tuple[str, ...]
     sentences: tuple[str, ...]
     notes: tuple[str, ...]
     published: PublishedRows | None
     figures: int
     span: int
-
-
-def _cells(result: Result, method: str, columns: tuple[Metric, ...], changes: Changes) -> tuple[Cell, ...]:
-    beside = {"cpu_source_s": _rate(result, method), "work_lost_s": _lost_within(result, method)} | _worst(
-        result, method
-    )
-    cells = {
-        column.key: _cell(column, summary_of(result, method, column.key), changes[column.key].get(method))
-        for column in columns
-    }
-    return tuple(replace(cell, beside=beside.get(key)) for key, cell in cells.items())
-
-
-def _rate(result: Result, method: str) -> str | None:
-    rate = cpu_per_gib(result, method)
-    what = "stream" if facts.is_replay(result) else "guest"
-    return None if rate is None else f"{scaled(cpu_per_gib_metric(result), rate.median)} per GiB of {what}"
-
-
-def _lost_within(result: Result, method: str) -> str | None:
-    within_s = lost_within_s(run.work for run in counted_runs(result, method) if run.work is not None)
-    return (
-        None if within_s is None else f"\u00b1\u00a0{scaled(METRICS['work_lost_s'], within_s)}\u00a0in\u00a0a\u00a0run"
-    )
-
-
-def _worst(result: Result, method: str) -> dict[str, str]:
-    """Of its runs, where the published figures beside them have a worst run's, too."""
-    published = published_for(result)
-    keys = {key for row in published.rows for key in row.worst} if published else set()
-    found = {key: values(counted_runs(result, method), key) for key in keys}
-    return {key: _worst_text(METRICS[key], max(of_runs)) for key, of_runs in found.items() if len(of_runs) > 1}
-
-
-def _worst_text(metric: Metric, figure: float) -> str:
-    return f"worst\u00a0{scaled(metric, figure)}"
-
-
-def _columns(result: Result) -> tuple[Metric, ...]:
-    """Those that a result of its kind can have; a rare one only where a method has it."""
-    asked = (each for each in shown_in("page") if not (each.stopped and facts.is_replay(result)))
-    names = method_names(result)
-    return tuple(each for each in asked if not each.rare or any(summary_of(result, name, each.key) for name in names))
-
-
-def _cell(metric: Metric, summary: MetricSummary | None, change: Change | None) -> Cell:
-    if summary is None:
-        return Cell(metric.heading, DASH, "" if metric.compared else None)
-    known = change if metric.compared else None
-    return Cell(
-        heading=metric.heading,
-        value=scaled(metric, summary.median),
-        effect=effect_percent(summary.vs_baseline) or "" if metric.compared else None,
-        tone="unjudged" if known is None else known.word,
-        meaning="" if known is None or known.word == "unjudged" else known.words,
-        interval=interval_text(metric, summary.ci95) if summary.n > 1 else None,
-        p=None if known is None else change_details(known),
-    )
 
 
 def _coverage(result: Result, method: str) -> str:
@@ -204,7 +128,7 @@ def _row(result: Result, name: str, columns: tuple[Metric, ...], changes: Change
     mark, words = _verified(counted)
     method = facts.declared_methods(result).get(name, {})
     own = [run for run in result.runs if run.method == name]
-    cells = _cells(result, name, columns, changes)
+    cells = cells_of(result, name, columns, changes)
     doubts, fallen = doubts_about(result, name), fallbacks_of(result, name)
     return Row(
         method=name,
@@ -225,26 +149,26 @@ def _row(result: Result, name: str, columns: tuple[Metric, ...], changes: Change
     )
 
 
-def _published_cells(row: PublishedRow, base: PublishedRow, columns: tuple[Metric, ...]) -> tuple[Cell, ...]:
-    cells = []
-    for column in columns:
-        value, reference, worst = (each.get(column.key) for each in (row.figures, base.figures, row.worst))
-        effect = percent((value / reference - 1) * 100) if value and reference and row is not base else ""
-        said = row.said.get(column.key) if worst is None else _worst_text(column, worst)
-        cells.append(Cell(column.heading, scaled(column, value), effect if column.compared else None, interval=said))
-    return tuple(cells)
-
-
 def _published(result: Result, columns: tuple[Metric, ...]) -> PublishedRows | None:
     published = published_for(result)
     if published is None:
         return None
     first = published.rows[0]
     rows = tuple(
-        (row.method, row.how, _published_cells(row, first, columns), DASH if row.n is None else str(row.n))
+        (row.method, row.how, published_cells(row, first, columns), DASH if row.n is None else str(row.n))
         for row in published.rows
     )
     return PublishedRows(f"For reference, {published.what} (published by others, on other hardware)", rows)
+
+
+def _further(result: Result, changes: Changes) -> Further:
+    columns = columns_of(result, "further")
+    return Further(
+        f"Further medians: {'; '.join(column.words for column in columns)}",
+        tuple(column.heading for column in columns),
+        tuple((name, cells_of(result, name, columns, changes)) for name in counted_methods(result)),
+        folded=not any(column.rare for column in columns),
+    )
 
 
 def _notes(result: Result) -> tuple[str, ...]:
@@ -253,7 +177,7 @@ def _notes(result: Result) -> tuple[str, ...]:
         f"it holds stands beside n. {NOTE.format(smallest=share_text(smallest_effect(result)))}"
     ]
     notes += [f"{sentence[:1].upper()}{sentence[1:]}." for sentence in conditions(result)]
-    if METRICS["work_lost_s"] in _columns(result):
+    if METRICS["work_lost_s"] in columns_of(result, "page"):
         notes.append(
             "Work lost in one run may be off by as much as stands behind \u00b1: two standard errors, as the guest's pace before "
             "the migration is not known exactly."
@@ -265,12 +189,13 @@ def _notes(result: Result) -> tuple[str, ...]:
 
 def verdict(result: Result, changes: Changes) -> Verdict:
     """The verdict on one result; ``changes``: against its baseline, of all metrics."""
-    columns, best = _columns(result), fastest(result)
+    columns, best = columns_of(result, "page"), fastest(result)
     total = changes["total_time_s"].get(best) if best else None
     winner = best if total and total.word == "better" else None
     return Verdict(
         headings=tuple(column.heading for column in columns),
         rows=tuple(_row(result, name, columns, changes, winner) for name in method_names(result)),
+        further=_further(result, changes),
         alerts=alerts(result),
         sentences=sentences(result, best, changes),
         notes=_notes(result),

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import replay_samples
 import report_samples as samples
+from felt_samples import felt_result
 
 from harness.results.result import Result, Run
 from reports.effects import against_baseline
@@ -51,11 +52,22 @@ def test_cells_hold_the_summarys_figures_in_fixed_units():
 
 
 def test_more_cpu_is_worse_and_the_baseline_has_no_effect():
-    source, both = row(samples.live(), "zstd-1").cells[4:6]
-    assert (source.heading, both.heading) == ("CPU, source (s)", "CPU on both sides (s)")
-    assert (source.tone, source.meaning) == ("unjudged", "")
-    assert (both.tone, both.meaning) == ("worse", "worse")
+    both = row(samples.live(), "zstd-1").cells[4]
+    assert (both.heading, both.tone, both.meaning) == ("CPU on both sides (s)", "worse", "worse")
     assert all(not cell.effect for cell in row(samples.live(), "original").cells)
+
+
+def test_what_has_no_room_in_the_main_table_stands_below_it_folded_where_every_method_has_it():
+    usual, wide = judged(samples.live()), judged(felt_result())
+    assert (usual.further.headings, usual.further.folded) == (("CPU, source (s)",), True)
+    assert [name for name, _ in usual.further.rows] == list(samples.LIVE)
+    (source,) = dict(usual.further.rows)["zstd-1"]
+    assert (source.tone, source.meaning, source.beside) == ("unjudged", "", "3.10 per GiB of guest")
+    assert (len(wide.further.headings), wide.further.folded) == (6, False)
+    assert {cell.heading: cell.known for cell in dict(wide.further.rows)["isal-1"]} == {
+        heading: heading == "CPU, source (s)" for heading in wide.further.headings
+    }
+    assert dict(wide.further.rows)["qemu-compress-zlib-1"][4].value == "104\u202f214"
 
 
 def test_the_fastest_method_is_named_with_interval_p_and_n():
