@@ -44,6 +44,7 @@ _COMMANDS = {
     "opencl": "harness.commands.opencl",
     "tls": "harness.commands.tls",
     "faults": "harness.commands.faults",
+    "agent": "harness.commands.agent",
 }
 
 _EPILOG = """\b

@@ -12,9 +12,9 @@ from dataclasses import replace
 from statistics import median
 
 from harness.results import stats
-from harness.results.metrics import METRICS, Metric
+from harness.results.metrics import METRICS, SMALLEST_EFFECT, Metric
 from harness.results.result import MetricSummary, Result, Run
-from harness.results.verdicts import SMALLEST_EFFECT, Change, judge
+from harness.results.verdicts import Change, judge
 from reports.facts import baseline_name, guest_memory_bytes, is_replay
 
 __all__ = [

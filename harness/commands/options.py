@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ __all__ = [
     "SIZE",
     "announce",
     "check_writable",
+    "pair_options",
     "parse_options",
     "write_statistics",
 ]
@@ -91,6 +92,16 @@ class _Share(click.ParamType[Any]):
         if share > 1:
             self.fail(f"{value!r}: must be at most 100%", param, ctx)
         return share
+
+
+def pair_options(command: Callable[..., None]) -> Callable[..., None]:
+    """``--pair`` and ``--hosts``."""
+    hosts = click.option(
+        "--hosts", type=click.Path(path_type=Path), default=Path("hosts.toml"), show_default=True, metavar="FILE",
+        help="The file that has the pair.",
+    )  # fmt: skip
+    pair = click.option("--pair", metavar="NAME", help="Between the two hosts of this pair, by ssh; see docs/hosts.md.")
+    return pair(hosts(command))
 
 
 BANDWIDTH = _Bandwidth()

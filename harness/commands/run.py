@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.options import pair_options
 from harness.terminal import tell
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ Examples:
   pageferry run adaptive --set link.bandwidth=100Mbit/s
   pageferry run codecs --tag nightly --out out/nightly
   pageferry run convergence --resume
+  pageferry run throttled --pair lab --hosts hosts.toml
 
 \b
 Every run fills a new folder, OUT/START-ID, and touches no older one; OUT/latest is a link to the newest:
@@ -51,6 +53,7 @@ Exit status 0: every run completed and verified, or was skipped with its reason.
     "--only", multiple=True, metavar="METHOD", help="Run only this method (or shell pattern) and the baseline."
 )
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Keep this word in the results, such as nightly.")
+@pair_options
 @click.option("--resume", is_flag=True, help="Go on with OUT/latest: run what of it has not been run.")
 def command(
     *,
@@ -59,6 +62,8 @@ def command(
     overrides: tuple[str, ...],
     only: tuple[str, ...],
     tags: tuple[str, ...],
+    pair: str | None,
+    hosts: Path,
     resume: bool,
 ) -> None:
     """Run each SCENARIO (a shipped one by name, or a TOML file), measure it, and write result.json, report.html and pyperf/."""
@@ -67,7 +72,8 @@ def command(
     from harness.scenario.sweep import load_sweep
     from reports.terminal.regrets import print_regrets
 
-    campaign = _campaign([cell for name in scenarios for cell in load_sweep(name, overrides, only)], out, tags, resume)
+    cells = [cell for name in scenarios for cell in load_sweep(name, overrides, only)]
+    campaign = _campaign(cells if pair is None else _between(cells, pair, hosts), out, tags, resume)
     console = make_console()
     results: dict[str, Result] = {}
     with opened(campaign):
@@ -81,6 +87,15 @@ def command(
                 _write_index(console, campaign, results)
     if any(_went_wrong(result) for result in results.values()):
         click.get_current_context().exit(1)
+
+
+def _between(cells: list[Scenario], name: str, hosts: Path) -> list[Scenario]:
+    """The same, across a pair's network."""
+    from harness.links.pair import across
+    from harness.scenario.inventory import load_pair
+
+    pair = load_pair(name, hosts)
+    return [cell.model_copy(update={"link": across(cell.link, name, pair)}) for cell in cells]
 
 
 def _campaign(scenarios: list[Scenario], out: Path | None, tags: tuple[str, ...], resume: bool) -> Campaign:

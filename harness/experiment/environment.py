@@ -17,18 +17,38 @@ import psutil
 
 from backends import registry
 from harness.hosts import limits
+from harness.hosts.contract import Host
 
-__all__ = ["collect", "cpu_model", "governor", "kvm_problem", "qemu_version", "smt_active", "version_of", "virtualised"]
+__all__ = [
+    "collect",
+    "cpu_model",
+    "facts_of",
+    "governor",
+    "kvm_problem",
+    "qemu_version",
+    "smt_active",
+    "version_of",
+    "virtualised",
+]
 
 Scalar = str | int | float | bool | None
 
 _ROOT = Path("/")
 _KVM = Path("/dev/kvm")
 _LIBRARIES = ("numpy", "qemu.qmp", "xxhash")
+_FACTS = ("cpu_model", "cores", "governor", "kernel", "load_1min", "memory_bytes", "os", "qemu", "virtualised")
 
 
 def collect(qemu_binary: str = "qemu-system-x86_64") -> dict[str, Scalar]:
-    """Every fact, as of now. Takes a tenth of a second; raises nothing: what cannot be told is None."""
+    """Every fact, as of now. Raises nothing: what cannot be told is None."""
+    facts = about_machine(qemu_binary)
+    for backend in registry.survey():
+        facts[f"backend_{backend.name}"] = backend.version if backend.available else f"missing: {backend.reason}"
+    return facts
+
+
+def about_machine(qemu_binary: str) -> dict[str, Scalar]:
+    """Those that need no library to be tried. Takes a tenth of a second."""
     facts: dict[str, Scalar] = {
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "machine": platform.machine(),
@@ -50,10 +70,14 @@ def collect(qemu_binary: str = "qemu-system-x86_64") -> dict[str, Scalar]:
         "python": platform.python_version(),
         "pageferry": version_of("pageferry"),
     }
-    facts |= {name.replace(".", "_"): version_of(name) for name in _LIBRARIES}
-    for backend in registry.survey():
-        facts[f"backend_{backend.name}"] = backend.version if backend.available else f"missing: {backend.reason}"
-    return facts
+    return facts | {name.replace(".", "_"): version_of(name) for name in _LIBRARIES}
+
+
+def facts_of(side: str, host: Host, qemu: str) -> dict[str, Scalar]:
+    """Of another machine: what decides a result, and what its clock is ahead of ours."""
+    found, clock = host.call(about_machine, qemu), host.clock_offset()
+    told = {f"{side}_{name}": found.get(name) for name in _FACTS}
+    return {**told, f"{side}_clock_ahead_s": clock.seconds, f"{side}_clock_error_s": clock.error_s}
 
 
 def cpu_model(root: Path = _ROOT) -> str | None:

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.errors import PageferryError
+from harness.errors import PageferryError, UserError
+from harness.experiment.environment import facts_of
 from harness.experiment.events import RunProgress
 from harness.experiment.halves import Half, failure_of, open_pair
 from harness.experiment.pair_facts import (
@@ -23,8 +24,10 @@ from harness.experiment.pair_facts import (
     pair_steering,
 )
 from harness.guests.contract import Crossing, Ends, Glimpse, Place, make_guest
+from harness.hosts.contract import Host
 from harness.hosts.files import write_part
 from harness.hosts.limits import most_throttled_s, throttled_s
+from harness.hosts.local import HERE
 from harness.hosts.look import Look, cpu_seconds
 from harness.hosts.pinning import pinned
 from harness.hosts.rundir import LOGS_BYTES, open_run_dir, scratch_base
@@ -60,22 +63,40 @@ class Lab:
         self._guest = make_guest(scenario)
         self._folder_bytes = self._guest.folder_bytes + LOGS_BYTES
         self._link: ChosenLink
+        self._far: dict[str, Scalar] = {}
 
     def __enter__(self) -> Lab:
         """:raises MissingError: something that the guest needs is not here, or no link, room or processor."""
-        self._pin.check()
+        self._link = choose_link(self._scenario.link)
         self._scratch = scratch_base(self._folder_bytes)
         self._guest.tell = self.tell
-        self._guest.open()
-        self._link = choose_link(self._scenario.link)
+        with self._hosts() as hosts:
+            self._guest.hosts = hosts
+            self._pin.check(*hosts)
+            self._guest.open()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Nothing outlives a trial."""
 
+    @contextmanager
+    def _hosts(self) -> Iterator[tuple[Host, Host]]:
+        """Where the guest will be, as far as that matters before there is a link."""
+        if not self._link.kind.far:
+            yield HERE, HERE
+            return
+        if not self._guest.travels:
+            kind = self._scenario.guest.kind
+            raise UserError(f"guest.kind {kind!r}: such a guest stays on this machine: leave --pair out")
+        with self._link.make() as link:
+            qemu = getattr(self._scenario.guest, "qemu", "")
+            sides = {"source": link.source, "destination": link.destination}
+            self._far = {k: v for side, host in sides.items() for k, v in facts_of(side, host, qemu).items()}
+            yield link.source, link.destination
+
     def describe(self) -> dict[str, Scalar]:
         """What was chosen and why (accelerator, link): goes into the result's environment."""
-        return {**self._guest.describe(), **self._link.describe(), "scratch": str(self._scratch)}
+        return {**self._guest.describe(), **self._link.describe(), **self._far, "scratch": str(self._scratch)}
 
     def memory_classes(self) -> dict[str, dict[str, float]]:
         """Per page class of the guest's memory: share, declared and measured ratio."""
@@ -86,6 +107,8 @@ class Lab:
         with ExitStack() as stack:
             run_dir = stack.enter_context(open_run_dir(logs, self._folder_bytes))
             link = stack.enter_context(self._link.make())
+            if link.far:
+                self._guest.hosts = link.source, link.destination
             qemus = pinned(link.source, self._pin.source_qemu), pinned(link.destination, self._pin.destination_qemu)
             ends = stack.enter_context(self._guest.ends(method, Place(run_dir, *qemus)))
             carrier = stack.enter_context(_open_carrier(self._scenario, method, ends, link, run_dir))
@@ -253,6 +276,7 @@ def _filled(
         error=crossing.wrong,
         total_time_s=crossing.total_time_s,
         downtime_s=crossing.downtime_s,
+        downtime_error_s=crossing.downtime_error_s,
         downtime_reported_s=crossing.downtime_reported_s,
         heartbeat_gap_s=crossing.heartbeat_gap_s,
         wire_bytes=wire_bytes,

@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,14 +19,15 @@ from typing import Literal, TypeAlias
 from harness.errors import MissingError, QemuError
 from harness.guests.console import Beat, GuestFailure
 from harness.guests.linux.trial import KernelTrial
-from harness.guests.qemu_kind import CONSOLE, Beating
+from harness.guests.qemu_kind import CONSOLE, Beating, usual_kind
 from harness.hosts.rundir import open_scratch
 from harness.qemu.process import QemuProcess
 
-__all__ = ["Accel", "Tried", "beats", "probe_accel"]
+__all__ = ["Accel", "Tried", "beats", "common", "kernel_accel", "probe_accel", "usual_accel"]
 
 Tried: TypeAlias = type[Beating] | KernelTrial
 """What shows at once whether it runs."""
+Wanted: TypeAlias = Literal["auto", "kvm", "tcg"]
 KVM = Path("/dev/kvm")
 _LOGGER = logging.getLogger(__name__)
 # The host's own processor first, as operators run it; hosts that refuse one of its registers get it without those, and
@@ -50,7 +52,7 @@ class Accel:
 def probe_accel(
     qemu: str,
     kind: Tried,
-    wanted: Literal["auto", "kvm", "tcg"] = "auto",
+    wanted: Wanted = "auto",
     cpus: tuple[str, ...] = CPU_MODELS,
 ) -> Accel:
     """The accelerator for such a guest in ``qemu`` on this machine, one of ``cpus`` its processor; probes once per process.
@@ -65,6 +67,22 @@ def probe_accel(
     if wanted == "kvm":
         raise MissingError(f'guest.accel "kvm": {found}; fix that, or set accel = "auto" to run under TCG')
     return Accel("tcg", "qemu64", found)
+
+
+def usual_accel(qemu: str, wanted: Wanted) -> Accel:
+    """As ``probe_accel``, by our bare-metal guest; what another host may be asked."""
+    return probe_accel(qemu, usual_kind(), wanted)
+
+
+def kernel_accel(qemu: str, kernel: Path, wanted: Wanted, cpu: str) -> Accel:
+    """As ``probe_accel``, by a Linux kernel on one processor model; what another host may be asked."""
+    return probe_accel(qemu, KernelTrial(kernel), wanted, (cpu,))
+
+
+def common(found: Sequence[Accel]) -> Accel:
+    """What hosts both can that found these: KVM where each has it, and the humbler of their processors."""
+    slower = next((each for each in found if each.name == "tcg"), None)
+    return slower or max(found, key=lambda each: CPU_MODELS.index(each.cpu))
 
 
 @cache

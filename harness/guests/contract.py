@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from harness.errors import UserError
 from harness.hosts.contract import Host
+from harness.hosts.local import HERE
 from harness.results.document import Scalar
 from harness.results.doubt import Doubt
 from harness.results.doubts import Unencrypted
@@ -65,6 +66,7 @@ class Crossing:
     passes: int | None = None
     total_time_s: float | None = None
     downtime_s: float | None = None
+    downtime_error_s: float | None = None
     downtime_reported_s: float | None = None
     heartbeat_gap_s: float | None = None
     guest_dirty_rate_bytes_per_s: float | None = None
@@ -116,13 +118,16 @@ class Ends(abc.ABC):
 
 class Guest(GuestKind, abc.ABC):
     """One scenario's. ``folder_bytes``: the most that a migration keeps in its folder beside logs. ``tell``: is to be told what
-    takes long while it is opened, in a sentence.
+    takes long while it is opened, in a sentence. ``hosts``: where its source and its destination are to be.
     """
 
     folder_bytes: int = 0
+    travels: ClassVar[bool] = False
+    """Whether its ends may be on other machines than ours."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
+        self.hosts: tuple[Host, Host] = (HERE, HERE)
         self.tell: Callable[[str], None] = lambda _: None
 
     @staticmethod

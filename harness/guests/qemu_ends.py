@@ -22,7 +22,7 @@ from harness.qemu.progress import MigrationStatus
 from harness.qemu.qmp import Json
 from harness.qemu.vcpus import vcpu_s
 from harness.results.doubt import Doubt
-from harness.results.doubts import ClockStep, Emulated, NeverSwitched, SlowResume
+from harness.results.doubts import ClockStep, Emulated, NeverSwitched, SlowResume, clock_doubts
 from harness.results.work import GuestWork
 
 __all__ = ["QemuEnds", "start_ends"]
@@ -155,12 +155,14 @@ class QemuEnds(Ends):
         work, spent_s = self._felt(resume_s, held_s) if all(check.ok for check in checks) else (None, None)
         checks = checks if self.kind.holds else self.kind.compare(self.sides)
         wrong = [check.line for check in checks if not check.ok]
-        downtime_s = stop_to_resume_s(outcome.stop_at_s, outcome.resume_at_s)
+        apart_s, error_s = self._clocks()
+        downtime_s = stop_to_resume_s(outcome.stop_at_s, outcome.resume_at_s, error_s)
         return replace(
             crossing,
             wrong=self._loss(wrong) if wrong else None,
             total_time_s=outcome.total_time_s,
             downtime_s=downtime_s,
+            downtime_error_s=error_s or None,
             downtime_reported_s=outcome.last.downtime_s,
             heartbeat_gap_s=gap_s,
             guest_dirty_rate_bytes_per_s=rate,
@@ -168,8 +170,13 @@ class QemuEnds(Ends):
             vcpu_s=spent_s,
             verified=not wrong if checks else None,
             verification=tuple(check.line for check in checks),
-            doubts=self._doubts(downtime_s),
+            doubts=(*self._doubts(downtime_s), *clock_doubts(apart_s, error_s, told=downtime_s is not None)),
         )
+
+    def _clocks(self) -> tuple[float, float]:
+        """How far the hosts' clocks are apart, and by how much the moments of one may be wrong on the other's."""
+        found = [qemu.host.clock_offset() for qemu in (self.source, self.destination)]
+        return found[1].seconds - found[0].seconds, sum(each.error_s for each in found)
 
     def _loss(self, wrong: Sequence[str]) -> str:
         """What did not arrive, and what is known of such losses without us."""

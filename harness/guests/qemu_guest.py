@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from harness.guests.accel import Accel, probe_accel
+from harness.errors import MissingError
+from harness.guests.accel import Accel, common, usual_accel
 from harness.guests.compare import Verdict
 from harness.guests.contract import Guest, Place
 from harness.guests.held import compare_held
 from harness.guests.native import MethodPlan, MethodUnavailable, plan_method
 from harness.guests.qemu_ends import QemuEnds, start_ends
-from harness.guests.qemu_kind import QemuKind, Sides, usual_kind
+from harness.guests.qemu_kind import QemuKind, Sides
 from harness.guests.qemu_settings import QemuSettings
 from harness.hosts.limits import cores
+from harness.qemu.memory import check_room
 from harness.qemu.survey import QemuSurvey, survey
 from harness.results.document import Scalar
 from harness.results.doubt import Doubt
@@ -38,9 +40,11 @@ class QemuGuest(Guest, QemuKind):
 
     def open(self) -> None:
         """:raises MissingError: no QEMU, no KVM where it was asked for, or not enough memory for two guests."""
-        self.given.guest_memory.check_room(guests=2)
-        self._survey = survey(self.given.qemu)
-        self.accel = probe_accel(self.given.qemu, usual_kind(), self.given.accel)
+        places = tuple(dict.fromkeys(self.hosts))
+        for host in places:
+            host.call(check_room, self.given.guest_memory, 2 // len(places))
+        self._survey = _same([host.call(survey, self.given.qemu) for host in places])
+        self.accel = common([host.call(usual_accel, self.given.qemu, self.given.accel) for host in places])
 
     def describe(self) -> dict[str, Scalar]:
         """The accelerator, with the reason for it."""
@@ -97,3 +101,14 @@ class QemuGuest(Guest, QemuKind):
         accel = f"{self.accel.name}{_DIRTY_RING}" if dirty_ring else self.accel.name
         argv = [self.given.qemu, "-machine", self._survey.machine, "-accel", accel, *self.accel.argv]
         return [*argv, *self.given.guest_memory.arguments(cores()), "-no-reboot"]
+
+
+def _same(surveys: Sequence[QemuSurvey]) -> QemuSurvey:
+    """Of one QEMU on all hosts. :raises MissingError: a stream of one might not load into the other."""
+    versions = list(dict.fromkeys(each.version for each in surveys))
+    if len(versions) > 1:
+        raise MissingError(
+            f"QEMU {versions[0]} at the source and {versions[1]} at the destination: both must be one version: install it, "
+            "or name its binary as guest.qemu"
+        )
+    return surveys[0]

@@ -51,10 +51,6 @@ class Watched(abc.ABC):
         """Send it, if it still runs."""
 
     @abc.abstractmethod
-    def tell(self, line: str) -> None:
-        """Write to its input, unless it has ended: what is asked of it later will tell."""
-
-    @abc.abstractmethod
     def end_input(self) -> bool:
         """Whether it had an input, which has its end now."""
 

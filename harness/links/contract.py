@@ -38,6 +38,9 @@ class Link(LinkKind, abc.ABC):
     shares_cpu: ClassVar[bool]
     """Whether a process of the link takes CPU time from both parties, as no link of production does."""
 
+    far: ClassVar[bool] = False
+    """Whether its hosts are other machines, which are there once it is open."""
+
     def __init__(self, given: LinkSettings, source: Host = HERE, destination: Host = HERE) -> None:
         self.given = given
         self.source = source

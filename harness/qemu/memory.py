@@ -15,7 +15,7 @@ from harness.hosts import limits
 from harness.qemu.qmp import Json, Qmp
 from harness.units import MIB, format_bytes
 
-__all__ = ["HIGH_START", "Block", "GuestMemory", "Machine", "Range"]
+__all__ = ["HIGH_START", "Block", "GuestMemory", "Machine", "Range", "check_room"]
 
 Machine = Literal["pc", "q35"]
 HIGH_START = 4 << 30
@@ -155,3 +155,8 @@ class GuestMemory:
                 f'guest.hugepages "{size}": {guests} guests of {format_bytes(self.bytes)} need {needed} pages, and '
                 f"{pool.free} of {pool.total} reserved ones are free; {remedy}"
             )
+
+
+def check_room(memory: GuestMemory, guests: int) -> None:
+    """:raises MissingError: a host has not the memory for so many guests at once."""
+    memory.check_room(guests)

@@ -15,7 +15,10 @@ from harness.units import MIB
 if TYPE_CHECKING:
     from harness.results.result import Run
 
-__all__ = ["METRICS", "Metric", "Place", "Unit", "shown_in"]
+__all__ = ["METRICS", "SMALLEST_EFFECT", "Metric", "Place", "Unit", "shown_in"]
+
+SMALLEST_EFFECT = 0.02
+"""The change of a figure that matters, as a share, where nobody says another."""
 
 Place = Literal["page", "further", "runs", "terminal", "comparison", "pyperf"]
 """A page's main table, the one below it for what has no room there, that of single runs, the terminal's, a comparison, pyperf."""
@@ -95,8 +98,8 @@ _ALL = (
     ),
     Metric(
         "downtime_s", "Downtime", "downtime", MILLISECONDS, lambda run: run.downtime_s,
-        "From the source's STOP event to the destination's RESUME event, by one monotonic clock on one machine; where "
-        "the guest is held there to be compared, until it could have gone on. "
+        "From the source's STOP event to the destination's RESUME event, on one clock: where they are of two machines, a downtime "
+        "within the error of their clocks is not told; where the guest is held there to be compared, until it could have gone on. "
         "It counts what waits in buffers between the two QEMUs, which QEMU's own figure cannot see.",
         stopped=True, primary=True,
     ),

@@ -134,7 +134,9 @@ class Run:
     total_time_s: float | None = None
     """From the ``migrate`` command, or a replay's first byte, to its end."""
     downtime_s: float | None = None
-    """Source STOP to destination RESUME, by one clock; where the guest is held to be compared, until it could have gone on."""
+    """Source STOP to destination RESUME, on one clock; where the guest is held to be compared, until it could have gone on."""
+    downtime_error_s: float | None = None
+    """By how much ``downtime_s`` may be wrong, where source and destination are two hosts, with a clock each."""
     downtime_reported_s: float | None = None
     """QEMU's own claim."""
     heartbeat_gap_s: float | None = None

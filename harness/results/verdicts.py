@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.results import inference
-from harness.results.metrics import Metric
+from harness.results.metrics import SMALLEST_EFFECT, Metric
 
-__all__ = ["NOTE", "SMALLEST_EFFECT", "Change", "Word", "judge", "share_text"]
+__all__ = ["NOTE", "Change", "Word", "judge", "share_text"]
 
-SMALLEST_EFFECT = 0.02
 NOTE = (
     "Total time, downtime, data and CPU on both sides are judged, and no other figure: better or worse where chance alone would "
     "show such a difference in 1 of 100 comparisons at most, all methods together; the same where the change surely lies within "

@@ -150,6 +150,7 @@ LINKS = Kinds(
         "auto": "harness.links.auto:AutoLink",
         "netns": "harness.links.netns:NetnsLink",
         "relay": "harness.links.relay:RelayLink",
+        "pair": "harness.links.pair:PairLink",
     },
 )
 

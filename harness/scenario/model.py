@@ -14,7 +14,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, ValidationInfo, model_validator
 
 from harness.errors import ScenarioError
-from harness.results.verdicts import SMALLEST_EFFECT
+from harness.results.metrics import SMALLEST_EFFECT
 from harness.scenario import document
 from harness.scenario.document import Override
 from harness.scenario.fault import Fault, dotted

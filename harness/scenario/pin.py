@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
 
+from harness.hosts.contract import Host
 from harness.hosts.pinning import check_cpus, parse_cpus
 from harness.scenario.part import Part
 
@@ -36,8 +37,9 @@ class Pin(Part):
     receiver: Cpus = None
     """`pageferry receive`."""
 
-    def check(self) -> None:
-        """:raises MissingError: this process may not use a processor that is listed."""
+    def check(self, source: Host, destination: Host) -> None:
+        """:raises MissingError: there is a processor that is listed and may not be used."""
         for key in type(self).model_fields:
             if (cpus := getattr(self, key)) is not None:
-                check_cpus(f"pin.{key}", cpus)
+                host = source if key in ("source_qemu", "sender") else destination
+                host.call(check_cpus, f"pin.{key}", cpus)

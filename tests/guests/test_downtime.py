@@ -19,6 +19,14 @@ def test_a_resume_before_the_stop_is_refused_with_both_moments():
         stop_to_resume_s(100.5, 100.0)
 
 
+def test_what_two_hosts_clocks_cannot_tell_is_not_told():
+    assert stop_to_resume_s(100.0, 100.001, 0.002) is None
+    assert stop_to_resume_s(100.0, 99.999, 0.002) is None
+    assert stop_to_resume_s(100.0, 100.003, 0.002) == pytest.approx(0.003)
+    with pytest.raises(QemuError, match="before source STOP"):
+        stop_to_resume_s(100.0, 99.9, 0.002)
+
+
 def test_wall_clock_moments_become_monotonic_ones():
     assert wall_to_monotonic_s(time.time()) == pytest.approx(time.monotonic(), abs=0.05)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from harness.errors import QemuError
-from harness.guests.accel import probe_accel
+from harness.guests.accel import common, kernel_accel
 from harness.guests.compare import Verdict
 from harness.guests.console import Feed, GuestFailure
 from harness.guests.linux.console import Console, Ready, Work
 from harness.guests.linux.maker import Made, make
 from harness.guests.linux.recipe import KERNEL, initrd
 from harness.guests.linux.settings import LinuxSettings
-from harness.guests.linux.trial import BARE, KernelTrial
+from harness.guests.linux.trial import BARE
 from harness.guests.linux.workloads import WORKLOADS
 from harness.guests.qemu_guest import QemuGuest
 from harness.guests.qemu_kind import Pulse, Sides
@@ -30,6 +31,7 @@ class Linux(QemuGuest):
     """Nothing in it keeps still, so all of its memory is compared while it stands still."""
 
     settings = LinuxSettings
+    travels = True
     summary = "a Linux with a real program on it, made from Debian's packages"
     pulse = Pulse(before=200, after=10)  # of 10 ms each: a second to get into its stride, and one to show its pace
     holds = True
@@ -46,15 +48,15 @@ class Linux(QemuGuest):
 
     def open(self) -> None:
         """Makes its files, or finds them. :raises MissingError: as every QEMU's guest, or Debian's packages cannot be had."""
-        survey(self.given.qemu)
+        self.hosts[0].call(survey, self.given.qemu)
         cache = cache_dir()
         self._kernel = make(KERNEL, cache, self.tell)
         self._initrd = make(initrd(self._given.workload), cache, self.tell)
         super().open()
         if self.accel.name == "kvm":  # hosts that run a small guest may still fail at a kernel
-            self.accel = probe_accel(
-                self.given.qemu, KernelTrial(self._kernel.path), self.given.accel, (self.accel.cpu,)
-            )
+            kernel, asked = self._kernel.path, (self.given.accel, self.accel.cpu)
+            places = dict.fromkeys(self.hosts)
+            self.accel = common([h.call(kernel_accel, self.given.qemu, h.bring(kernel), *asked) for h in places])
 
     def describe(self) -> dict[str, Scalar]:
         """The packages too, with their versions."""
@@ -69,8 +71,10 @@ class Linux(QemuGuest):
     def arguments(self, *, boots: bool) -> list[str]:
         """Only the source gets a kernel: its memory comes to the destination with the migration."""
         rate = self._given.rate or self._workload.rate or 0
-        files = [self._kernel, self._initrd]
-        return [*BARE, *(_boot(files, self._given.seed, rate, self._given.append) if boots else ())]
+        if not boots:
+            return [*BARE]
+        files = [self.hosts[0].bring(made.path) for made in (self._kernel, self._initrd)]
+        return [*BARE, *_boot(files, self._given.seed, rate, self._given.append)]
 
     def feed(self) -> Feed:
         """Its language."""
@@ -99,8 +103,8 @@ class Linux(QemuGuest):
             raise QemuError(f"destination: the guest came over and failed: {said.message}")
 
 
-def _boot(files: Sequence[Made], seed: int, rate: int, append: str) -> list[str]:
-    kernel, first_files = (str(made.path) for made in files)
+def _boot(files: Sequence[Path], seed: int, rate: int, append: str) -> list[str]:
+    kernel, first_files = map(str, files)
     told = f"console=ttyS0 quiet panic=-1 pageferry.SEED={seed} pageferry.RATE={rate} {append}".rstrip()
     return ["-kernel", kernel, "-initrd", first_files, "-append", told]
 

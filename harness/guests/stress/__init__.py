@@ -9,7 +9,7 @@ memory comes with the migration, which is what proves that it came.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.guests.stress.console import Command, Console, Event, GuestFailure, Heartbeat, Noise, Status, VerifyReport
@@ -50,12 +50,13 @@ def devices(console: str = "console") -> list[str]:
     return ["-nodefaults", "-no-user-config", "-display", "none", "-bios", FIRMWARE, "-serial", f"chardev:{console}"]
 
 
-def boot(config: StressConfig, images: Sequence[Path]) -> list[str]:
+def boot(config: StressConfig, images: Sequence[Path], found: Callable[[Path], Path] = Path) -> list[str]:
     """QEMU's further arguments on the source: the kernel, and an image for each of ``layout(config).fill`` in its order.
+    ``found``: where a file of ours is on the host that runs it.
 
     :raises UserError: as ``layout``. :raises ValueError: another number of images than there are ranges to fill.
     """
-    arguments = ["-kernel", str(kernel_path()), "-append", command_line(config)]
+    arguments = ["-kernel", str(found(kernel_path())), "-append", command_line(config)]
     for part, image in zip(layout(config).fill, images, strict=True):
-        arguments += ["-device", f"loader,file={option_value(image)},addr={part.start:#x},force-raw=on"]
+        arguments += ["-device", f"loader,file={option_value(found(image))},addr={part.start:#x},force-raw=on"]
     return arguments

@@ -69,6 +69,7 @@ class Stress(QemuGuest, Beating):
     """Lives in two QEMUs; its working set is dirtied at a set rate."""
 
     settings = StressSettings
+    travels = True
     pulse = Pulse(before=20, after=10)  # of 10 ms each
     work_unit = "page write"
     summary = "a bare-metal guest that dirties its memory at a set rate, and checks it"
@@ -114,7 +115,7 @@ class Stress(QemuGuest, Beating):
 
     def arguments(self, *, boots: bool) -> list[str]:
         """Only the source gets a kernel and the fill."""
-        return [*devices(CONSOLE), *(boot(self._config, self._images) if boots else ())]
+        return [*devices(CONSOLE), *(boot(self._config, self._images, self.hosts[0].bring) if boots else ())]
 
     @staticmethod
     def feed() -> Feed:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from harness.results.doubt import Doubt
 from harness.results.doubts.of_guests import Emulated, NeverSwitched, NotPreallocated, SlowResume, UncertainLoss
-from harness.results.doubts.of_machines import ClockStep, Loaded, Throttled
+from harness.results.doubts.of_machines import ClocksApart, ClockStep, Loaded, Throttled, WithinClocks, clock_doubts
 from harness.results.doubts.of_pairs import Fallback, NoPassShorter, Opaque, PackedByQemu, SteeringEnded, Unencrypted
 from harness.results.doubts.of_repeats import (
     Drifting,
@@ -28,6 +28,7 @@ from harness.results.doubts.untyped import Said
 __all__ = [
     "KINDS",
     "ClockStep",
+    "ClocksApart",
     "Drifting",
     "Emulated",
     "Fallback",
@@ -53,11 +54,14 @@ __all__ = [
     "UnequalWork",
     "Unsettled",
     "Unverified",
+    "WithinClocks",
+    "clock_doubts",
 ]
 
 _ALL: tuple[type[Doubt], ...] = (
     Incomplete, FewRuns, FewReplays, Unverified, Spread, Outlier, TwoModes, Drifting, UnequalWork, Unsettled, GuestLimited,
-    ClockStep, Loaded, Throttled, SlowResume, NeverSwitched, Emulated, NotPreallocated, UncertainLoss, SteeringEnded,
+    ClockStep, ClocksApart, WithinClocks, Loaded, Throttled, SlowResume, NeverSwitched, Emulated, NotPreallocated, UncertainLoss,
+    SteeringEnded,
     NoPassShorter, Opaque, PackedByQemu, Fallback, Unencrypted, Said,
 )  # fmt: skip
 KINDS: Mapping[str, type[Doubt]] = {kind.kind: kind for kind in _ALL}

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from harness.results.doubt import Doubt
 from harness.units import format_duration
 
-__all__ = ["ClockStep", "Loaded", "Throttled"]
+__all__ = ["ClockStep", "ClocksApart", "Loaded", "Throttled", "WithinClocks", "clock_doubts"]
+
+_APART_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,43 @@ class ClockStep(Doubt):
 
     def _words(self) -> str:
         return f"the wall clock was moved by {self.step_s * 1e3:.1f} ms during the run: downtime is off by as much"
+
+
+@dataclass(frozen=True, slots=True)
+class WithinClocks(Doubt):
+    """Source and destination are two hosts, and STOP and RESUME nearer to each other than their clocks are known."""
+
+    kind = "within_clocks"
+    subject = "clock"
+    error_s: float
+
+    def _words(self) -> str:
+        return (
+            f"the downtime is shorter than the {self.error_s * 1e3:.2g} ms within which the hosts' clocks are known, so it is not "
+            "told: the guest's own silence (heartbeat_gap_s) needs no clock of theirs"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClocksApart(Doubt):
+    """The hosts' wall clocks show other times; ``apart_s``: what the destination's is ahead."""
+
+    kind = "clocks_apart"
+    subject = "clock"
+    weight = "explains"
+    apart_s: float
+
+    def _words(self) -> str:
+        return (
+            f"the destination's clock is {self.apart_s:+.1f} s off the source's: figures are corrected by that, and logs are "
+            "not; set both by NTP"
+        )
+
+
+def clock_doubts(apart_s: float, error_s: float, *, told: bool) -> tuple[Doubt, ...]:
+    """Of two hosts' clocks. ``told``: whether a downtime is."""
+    found: list[Doubt] = [] if told else [WithinClocks(error_s)]
+    return (*found, *([ClocksApart(apart_s)] if abs(apart_s) > _APART_S else []))
 
 
 @dataclass(frozen=True, slots=True)

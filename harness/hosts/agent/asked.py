@@ -1,0 +1,68 @@
+"""What is asked of an agent's machine beside files; each runs there."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from pathlib import Path
+
+from harness.errors import MissingError, PeerError
+from harness.hosts.claims import Claim
+from harness.hosts.rundir import remove_leftovers, scratch_base
+
+__all__ = ["await_caller", "call_up", "free_port", "make_folder"]
+
+
+def make_folder(needs_bytes: int) -> Path:
+    """A private one, which goes when the agent ends; what killed ones left goes first. :raises MissingError: no room."""
+    remove_leftovers()
+    claim = Claim(scratch_base(needs_bytes))
+    try:
+        claim.take()
+    except OSError as exc:
+        raise MissingError(f"{claim.path}: cannot be made: {exc.strerror}; set TMPDIR to another folder") from exc
+    return claim.path
+
+
+def free_port(address: str, first: int, last: int) -> int:
+    """The first of them that nobody listens on. :raises PeerError: there is none, or the address is not this machine's."""
+    for port in range(first, last + 1):
+        with socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind((address, port))
+            except OSError as exc:
+                if exc.errno == errno.EADDRNOTAVAIL:
+                    raise PeerError(
+                        f"{address}: is no address of this host: write the destination's as address in the file of hosts"
+                    ) from exc
+                continue
+            return port
+    raise PeerError(f"{address}: each of the ports {first}-{last} is in use; write others in the file of hosts")
+
+
+def await_caller(address: str, port: int, timeout_s: float) -> bool:
+    """Whether somebody connects there in time."""
+    with socket.create_server((address, port)) as listener:
+        listener.settimeout(timeout_s)
+        try:
+            listener.accept()[0].close()
+        except TimeoutError:
+            return False
+        return True
+
+
+def call_up(address: str, port: int, timeout_s: float) -> bool:
+    """Whether somebody answers there in time: nobody may listen yet, which is tried again."""
+    deadline_s = time.monotonic() + timeout_s
+    while (left_s := deadline_s - time.monotonic()) > 0:
+        try:
+            socket.create_connection((address, port), left_s).close()
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+        except OSError:
+            return False
+        else:
+            return True
+    return False

@@ -1,0 +1,84 @@
+"""Connections that are carried inside the agent's stream: bytes of a socket here are a socket's bytes there."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import threading
+
+from harness.hosts.agent.frames import Frames
+from harness.hosts.agent.messages import Close, Data
+
+__all__ = ["Channels"]
+
+_READ_BYTES = 1 << 16
+_MOST_WAITING = 1024
+"""Pieces for a socket that nobody reads; more are no consoles' and no QMP's, and the channel ends."""
+
+
+class _Channel:
+    """A socket, a thread that reads it and one that writes it: nobody else waits for either."""
+
+    def __init__(self, number: int, end: socket.socket, frames: Frames) -> None:
+        self._number, self._end, self._frames = number, end, frames
+        self._waiting: queue.Queue[bytes] = queue.Queue(_MOST_WAITING)
+        for work in (self._read, self._write):
+            threading.Thread(target=work, name=f"channel-{number}", daemon=True).start()
+
+    def give(self, data: bytes) -> None:
+        """To be written; nothing: the end."""
+        try:
+            self._waiting.put_nowait(data)
+        except queue.Full:
+            self.cut()
+
+    def cut(self) -> None:
+        """Both threads end."""
+        with contextlib.suppress(OSError):
+            self._end.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(queue.Full):
+            self._waiting.put_nowait(b"")
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):
+            while data := self._end.recv(_READ_BYTES):
+                self._frames.send(Data(channel=self._number), data)
+        with contextlib.suppress(OSError):
+            self._frames.send(Close(channel=self._number))
+        self.cut()
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):
+            while data := self._waiting.get():
+                self._end.sendall(data)
+        with contextlib.suppress(OSError):
+            self._end.shutdown(socket.SHUT_RDWR)
+        self._end.close()
+
+
+class Channels:
+    """Those of one agent's stream, by number."""
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+        self._open: dict[int, _Channel] = {}
+
+    def add(self, number: int, end: socket.socket) -> None:
+        """``end`` is this object's from now on."""
+        self._open[number] = _Channel(number, end, self._frames)
+
+    def take(self, number: int, data: bytes) -> None:
+        """What came for one, which may have gone."""
+        if (channel := self._open.get(number)) is not None:
+            channel.give(data)
+
+    def close(self, number: int) -> None:
+        """What came before is still written."""
+        if (channel := self._open.pop(number, None)) is not None:
+            channel.give(b"")
+
+    def cut_all(self) -> None:
+        """At the stream's end."""
+        for channel in tuple(self._open.values()):
+            channel.cut()

@@ -1,0 +1,43 @@
+"""Why there is no agent at a host, from what ssh said and how it ended: one line that names the host and the remedy."""
+
+from __future__ import annotations
+
+from harness.errors import MissingError, PageferryError, PeerError
+from harness.terminal import one_line
+
+__all__ = ["why_no_agent"]
+
+_SSH_FAILED, _NOT_FOUND, _NOT_EXECUTABLE = 255, 127, 126
+_MOST_CHARACTERS = 300
+
+
+def why_no_agent(host: str, status: int | None, said: str, before: bytes) -> PageferryError:
+    """``said``: on standard error. ``before``: what came instead of the greeting."""
+    said = one_line(said[-_MOST_CHARACTERS:].removeprefix("ssh: "))
+    if status == _SSH_FAILED:
+        return PeerError(f"{host}: ssh: {said or 'failed without a word'}; {_ssh_remedy(host, said)}")
+    if status in (_NOT_FOUND, _NOT_EXECUTABLE):
+        return MissingError(
+            f"{host}: there is no pageferry to start: {said}; `pageferry hosts prepare {host}` installs it, or write "
+            'command = "/path/to/pageferry" in the file of hosts'
+        )
+    if before:
+        shown = one_line(before[:80].decode(errors="replace").strip())
+        return PeerError(
+            f"{host}: {shown!r} came where an agent's greeting should: have its login shell print nothing when it is not "
+            "interactive (~/.bashrc)"
+        )
+    return PeerError(
+        f"{host}: no agent answered (exit status {status}): {said or 'it said nothing'}; try ssh {host} pageferry agent"
+    )
+
+
+def _ssh_remedy(host: str, said: str) -> str:
+    if "IDENTIFICATION HAS CHANGED" in said or "Host key verification failed" in said:
+        return (
+            f"its key is not the one that is known: find out why, then ssh-keygen -R the old one and connect once by hand "
+            f"(ssh {host})"
+        )
+    if "Permission denied" in said:
+        return f"let a key of yours in there without a password (ssh-copy-id {host}), and try ssh {host} true"
+    return f"try ssh {host} true"

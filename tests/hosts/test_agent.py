@@ -1,0 +1,221 @@
+"""An agent does on its host what a run asks, and ends with the stream, with all that it started. Here it is a child of ours."""
+
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from backends.children import module_argv
+from harness.errors import FrameError, MissingError, PeerError
+from harness.hosts.agent import connection as connection_module
+from harness.hosts.agent.clock import best_of
+from harness.hosts.agent.connection import Connection
+from harness.hosts.agent.frames import GREETING, MOST_PAYLOAD_BYTES, Frames, read_frame
+from harness.hosts.agent.host import AgentHost
+from harness.hosts.agent.messages import Data, Ping
+from harness.hosts.agent.words import why_no_agent
+from harness.hosts.contract import ClockOffset
+from harness.hosts.files import page_digests, read_part, remove_files, write_part
+from harness.links.nic import look_at_nic
+
+PATIENCE_S = 60.0
+ARGV = module_argv("harness.cli", "agent")
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("there")))
+        made = AgentHost("lab", ARGV, "127.0.0.1", (49152, 49160))
+    yield made
+    made.close()
+
+
+def gone(pid):
+    deadline_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline_s:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_childs_output_end_and_cpu_time_are_those_of_a_child_here(host, tmp_path):
+    code = "import sys; print('one'); sys.stdout.flush(); sum(range(3_000_000)); print('two', file=sys.stderr); sys.exit(3)"
+    with host.child([sys.executable, "-c", code], log=tmp_path / "x.log") as child:
+        assert child.hear(re.compile("one"), PATIENCE_S)
+        assert child.end_and_words(PATIENCE_S) == "exit status 3: two"
+        assert child.cpu_s() > 0
+    assert (tmp_path / "x.log").read_text() == "one\ntwo\n"
+
+
+def test_a_program_that_is_not_there_is_told_with_the_hosts_name(host, tmp_path):
+    with pytest.raises(MissingError, match="lab: no-such-program: no such program on PATH"):
+        host.child(["no-such-program"], log=tmp_path / "x.log").start()
+
+
+def test_a_child_is_stopped_by_its_signals(host, tmp_path):
+    with host.child(["sleep", "600"], log=tmp_path / "x.log") as child:
+        child.signal(signal.SIGINT)
+        assert child.ended(PATIENCE_S) == "killed by SIGINT"
+
+
+def test_files_are_written_read_and_digested_there(host, tmp_path):
+    folder = host.folder(tmp_path)
+    assert folder != tmp_path
+    data = os.urandom(3 * 4096)
+    host.call(write_part, folder / "deep" / "x", 0, data)
+    assert host.call(read_part, folder / "deep" / "x", 4096, 8192) == data[4096:]
+    digests = host.call(page_digests, folder / "deep" / "x", 0, len(data), 64)
+    assert digests == page_digests(folder / "deep" / "x", 0, len(data), 64)
+    assert len(digests) == 48
+    host.call(remove_files, [folder / "deep" / "x", folder / "none"])
+    with pytest.raises(FileNotFoundError, match=r"on lab"):
+        host.call(read_part, folder / "deep" / "x", 0, 1)
+
+
+def test_a_file_of_ours_is_brought_once(host, tmp_path):
+    ours = tmp_path / "kernel"
+    ours.write_bytes(os.urandom(5 << 20))
+    there = host.bring(ours)
+    assert there != ours
+    assert there.read_bytes() == ours.read_bytes()
+    assert host.bring(ours) == there
+
+
+def test_sockets_there_are_reached_from_here_and_back(host, tmp_path):
+    data = os.urandom(1 << 20)
+    with ThreadPoolExecutor(1) as pool, host.listener(host.folder(tmp_path) / "s") as listener:
+        listener.settimeout(PATIENCE_S)
+        with socket.socket(socket.AF_UNIX) as caller:
+            caller.connect(str(host.near(host.folder(tmp_path) / "s")))
+            end, _ = listener.accept()
+            with end:
+                sent = pool.submit(caller.sendall, data)
+                got = end.recv(len(data), socket.MSG_WAITALL)
+                sent.result(PATIENCE_S)
+    assert got == data
+
+
+def test_all_that_it_started_ends_with_the_stream(tmp_path):
+    host = AgentHost("lab", ARGV, "127.0.0.1")
+    folder = host.folder(tmp_path)
+    child = host.child(["sh", "-c", "sleep 600 & echo $!; wait"], log=tmp_path / "x.log").start()
+    grandchild = int(child.hear(re.compile(r"\d+"), PATIENCE_S)[0])
+    host.close()
+    assert child.ended(PATIENCE_S)
+    assert gone(child.pid)
+    assert gone(grandchild)
+    assert not folder.exists()
+    with pytest.raises(PeerError, match=r"^lab: "):
+        host.connection.request(Ping())
+
+
+def test_a_killed_agents_child_dies_with_it_and_the_next_one_removes_what_it_left(tmp_path):
+    host = AgentHost("lab", ARGV, "127.0.0.1")
+    folder = host.folder(tmp_path)
+    child = host.child(["sleep", "600"], log=tmp_path / "x.log").start()
+    os.kill(host.connection.process.pid, signal.SIGKILL)
+    assert child.ended(PATIENCE_S)
+    assert gone(child.pid)
+    assert folder.exists()
+    host.close()
+    again = AgentHost("lab", ARGV, "127.0.0.1")
+    assert not folder.exists()
+    again.close()
+
+
+def test_a_host_that_hangs_is_told_to_all_who_wait():
+    connection = Connection("lab", ARGV, ping_every_s=0.1, silence_s=2.0)
+    os.kill(connection.process.pid, signal.SIGSTOP)
+    with pytest.raises(
+        PeerError, match="lab: its agent has not answered for 2 s: the host hangs, or the network is cut"
+    ):
+        connection.request(Ping())
+    connection.close()
+
+
+def test_nothing_is_called_but_what_a_run_needs(host):
+    with pytest.raises(Exception, match="no function that an agent calls"):
+        host.call(os.getcwd)
+
+
+def test_an_interface_that_is_not_there_is_named_with_those_that_are(host):
+    with pytest.raises(MissingError, match=r"lab: nic9: there is no such network interface; there are .*lo"):
+        host.call(look_at_nic, "nic9")
+
+
+def test_another_version_is_refused_with_the_remedy(monkeypatch):
+    ours = connection_module.hello().model_copy(update={"version": "9.9"})
+    monkeypatch.setattr(connection_module, "hello", lambda: ours)
+    with pytest.raises(MissingError, match=r"lab: pageferry there is .* and here 9\.9 .*`pageferry hosts prepare lab`"):
+        AgentHost("lab", ARGV, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["sh", "-c", "echo Welcome to lab-a"], "'Welcome to lab-a' came where an agent's greeting should"),
+        (["sh", "-c", "exec no-such-pageferry agent"], "there is no pageferry to start"),
+        (["sh", "-c", "echo 'Connection refused' >&2; exit 255"], "ssh: Connection refused; try ssh lab true"),
+        (["sh", "-c", "exit 3"], "no agent answered"),
+    ],
+)
+def test_why_there_is_no_agent_is_told_in_one_line(argv, words):
+    with pytest.raises((PeerError, MissingError), match=words) as caught:
+        AgentHost("lab", argv, "127.0.0.1")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_key_that_is_not_the_known_one_is_told_apart():
+    told = str(why_no_agent("lab", 255, "Host key verification failed.", b""))
+    assert "its key is not the one that is known" in told
+
+
+def test_a_terminal_is_no_run():
+    primary, secondary = os.openpty()
+    done = subprocess.run(ARGV, stdin=secondary, capture_output=True, text=True, check=False)
+    os.close(primary)
+    os.close(secondary)
+    assert done.returncode == 2
+    assert "its input is a terminal" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\0" * 7, b"\xff" * 64, struct.pack(">II", 2, 0) + b"{}"], ids=["cut", "huge", "none"]
+)
+def test_garbage_is_refused_and_ends_the_agent(garbage):
+    with subprocess.Popen(ARGV, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as agent:
+        said, errors = agent.communicate(garbage, timeout=PATIENCE_S)
+    assert said.startswith(GREETING)
+    assert agent.returncode == 5
+    assert b"the agent's stream" in errors
+
+
+def test_frames_come_back_as_they_were_sent_and_are_bounded():
+    written = bytearray()
+    frames = Frames(written.extend)
+    frames.send(Data(channel=7), b"payload")
+    with pytest.raises(FrameError, match="too large"):
+        frames.send(Data(channel=7), bytes(MOST_PAYLOAD_BYTES + 1))
+    at = iter([bytes(written[:8]), bytes(written[8:]), b""])
+    assert read_frame(lambda _: next(at)) == (Data(channel=7), b"payload")
+    assert read_frame(lambda _: next(at)) is None
+
+
+def test_a_clock_an_hour_ahead_is_found_with_its_error():
+    now = iter([0.0, 0.004, 1.0, 1.002, 2.0, 2.010])
+    theirs = iter([3600.003, 3601.001, 3602.001])
+    found = best_of(lambda: next(theirs), 3, lambda: next(now))
+    assert found == ClockOffset(pytest.approx(3600.0), pytest.approx(0.001))
