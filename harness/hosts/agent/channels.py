@@ -6,6 +6,7 @@ import contextlib
 import queue
 import socket
 import threading
+from collections.abc import Callable
 
 from harness.hosts.agent.frames import Frames
 from harness.hosts.agent.messages import Close, Data
@@ -23,8 +24,14 @@ class _Channel:
     def __init__(self, number: int, end: socket.socket, frames: Frames) -> None:
         self._number, self._end, self._frames = number, end, frames
         self._waiting: queue.Queue[bytes] = queue.Queue(_MOST_WAITING)
-        for work in (self._read, self._write):
-            threading.Thread(target=work, name=f"channel-{number}", daemon=True).start()
+        self._start(self._write)
+
+    def begin(self) -> None:
+        """To read, once the other side knows the number."""
+        self._start(self._read)
+
+    def _start(self, work: Callable[[], None]) -> None:
+        threading.Thread(target=work, name=f"channel-{self._number}", daemon=True).start()
 
     def give(self, data: bytes) -> None:
         """To be written; nothing: the end."""
@@ -65,8 +72,18 @@ class Channels:
         self._open: dict[int, _Channel] = {}
 
     def add(self, number: int, end: socket.socket) -> None:
-        """``end`` is this object's from now on."""
+        """One that the other side knows already; ``end`` is this object's from now on."""
+        self.hold(number, end)
+        self.begin(number)
+
+    def hold(self, number: int, end: socket.socket) -> None:
+        """As ``add``, but nothing of ``end`` is sent before ``begin``: a side that does not know the number would drop it."""
         self._open[number] = _Channel(number, end, self._frames)
+
+    def begin(self, number: int) -> None:
+        """The other side knows it now; it may have closed it, too."""
+        if (channel := self._open.get(number)) is not None:
+            channel.begin()
 
     def take(self, number: int, data: bytes) -> None:
         """What came for one, which may have gone."""

@@ -133,9 +133,10 @@ class AgentHost(Host):
             while self.connection.broken is None:
                 end, _ = listener.accept()
                 channel = next(self.connection.numbers)
-                self.connection.channels.add(channel, end)
+                self.connection.channels.hold(channel, end)
                 try:
                     self.connection.request(Connect(channel=channel, path=str(path)))
+                    self.connection.channels.begin(channel)
                 except OSError:  # nobody listens there: this end is told by its closing
                     self.connection.channels.close(channel)
 

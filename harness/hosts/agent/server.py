@@ -136,8 +136,9 @@ class Agent:
             while True:
                 end, _ = listener.accept()
                 channel = next(self._numbers)
+                self._channels.hold(channel, end)
                 self._frames.send(Accepted(listener=number, channel=channel))
-                self._channels.add(channel, end)
+                self._channels.begin(channel)
 
     def _connect(self, channel: int, path: str) -> None:
         end = socket.socket(socket.AF_UNIX)
