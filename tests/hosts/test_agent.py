@@ -159,7 +159,7 @@ def test_an_interface_that_is_not_there_is_named_with_those_that_are(host):
 def test_another_version_is_refused_with_the_remedy(monkeypatch):
     ours = connection_module.hello().model_copy(update={"version": "9.9"})
     monkeypatch.setattr(connection_module, "hello", lambda: ours)
-    with pytest.raises(MissingError, match=r"lab: pageferry there is .* and here 9\.9 .*`pageferry hosts prepare lab`"):
+    with pytest.raises(MissingError, match=r"lab: pageferry there is .* and here 9\.9 .*install this one there"):
         AgentHost("lab", ARGV, "127.0.0.1")
 
 

@@ -102,7 +102,7 @@ def test_an_interface_with_somebodys_queue_is_left_alone(lab):
     [
         ({"address": "192.0.2.77"}, "192.0.2.77: is no address of this host"),
         ({"nic": "eth9"}, "lab-a: eth9: there is no such network interface; there are .*pf0"),
-        ({"command": "no-such-pageferry"}, "lab-a: there is no pageferry to start: .*hosts prepare lab-a"),
+        ({"command": "no-such-pageferry"}, "lab-a: there is no pageferry to start: .*install it there"),
         ({"source": "lab-c"}, "lab-c: ssh: Could not resolve hostname lab-c"),
     ],
     ids=["address", "interface", "no pageferry", "no host"],

@@ -169,7 +169,7 @@ class Connection:
         if (theirs.version, theirs.code) != (ours.version, ours.code):
             raise MissingError(
                 f"{self.name}: pageferry there is {theirs.version} ({theirs.code}) and here {ours.version} ({ours.code}), "
-                f"and both must be one: `pageferry hosts prepare {self.name}` installs this one there"
+                f"and both must be one: install this one there, as docs/hosts.md shows"
             )
         return theirs
 

@@ -18,7 +18,7 @@ def why_no_agent(host: str, status: int | None, said: str, before: bytes) -> Pag
         return PeerError(f"{host}: ssh: {said or 'failed without a word'}; {_ssh_remedy(host, said)}")
     if status in (_NOT_FOUND, _NOT_EXECUTABLE):
         return MissingError(
-            f"{host}: there is no pageferry to start: {said}; `pageferry hosts prepare {host}` installs it, or write "
+            f"{host}: there is no pageferry to start: {said}; install it there as docs/hosts.md shows, or write "
             'command = "/path/to/pageferry" in the file of hosts'
         )
     if before:
