@@ -18,7 +18,7 @@ from harness.units import format_bandwidth
 
 __all__ = ["PairLink", "PairSettings", "Reached", "across"]
 
-_REACH_S = 5.0
+_REACH_S = 20.0
 
 
 class PairSettings(LinkSettings):
@@ -57,16 +57,16 @@ class Reached:
         with ThreadPoolExecutor(2, thread_name_prefix="disconnect") as pool:
             list(pool.map(AgentHost.close, (self.source, self.destination)))
 
-    def check_reach(self) -> None:
-        """:raises PeerError: the source does not reach the destination's port."""
+    def check_reach(self, timeout_s: float = _REACH_S) -> None:
+        """:raises PeerError: the source does not reach the destination's port in time."""
         port, address = self.destination.port(), self._pair.address
         with ThreadPoolExecutor(1, thread_name_prefix="reach") as pool:
-            heard = pool.submit(self.destination.call, await_caller, address, port, 2 * _REACH_S)
-            reached = self.source.call(call_up, address, port, _REACH_S)
+            heard = pool.submit(self.destination.call, await_caller, address, port, timeout_s)
+            reached = self.source.call(call_up, address, port, timeout_s)
             if not (reached and heard.result()):
                 raise PeerError(
                     f"{self._pair.source}: does not reach {address} port {port} of {self._pair.destination} within "
-                    f"{_REACH_S:g} s: look for a firewall between (ports {self._pair.ports}), or another address"
+                    f"{timeout_s:g} s: look for a firewall between (ports {self._pair.ports}), or another address"
                 )
 
     def _host(self, name: str) -> AgentHost:

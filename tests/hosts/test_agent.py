@@ -1,5 +1,6 @@
 """An agent does on its host what a run asks, and ends with the stream, with all that it started. Here it is a child of ours."""
 
+import io
 import os
 import re
 import signal
@@ -14,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from backends.children import module_argv
+from harness.cli import main
 from harness.errors import FrameError, MissingError, PeerError
-from harness.hosts.agent import connection as connection_module
 from harness.hosts.agent.clock import best_of
 from harness.hosts.agent.connection import Connection
 from harness.hosts.agent.frames import GREETING, MOST_PAYLOAD_BYTES, Frames, read_frame
 from harness.hosts.agent.host import AgentHost
+from harness.hosts.agent.identity import hello
 from harness.hosts.agent.messages import Data, Ping
 from harness.hosts.agent.words import why_no_agent
 from harness.hosts.contract import ClockOffset
@@ -129,7 +131,6 @@ def test_a_killed_agents_child_dies_with_it_and_the_next_one_removes_what_it_lef
     os.kill(host.connection.process.pid, signal.SIGKILL)
     assert child.ended(PATIENCE_S)
     assert gone(child.pid)
-    assert folder.exists()
     host.close()
     again = AgentHost("lab", ARGV, "127.0.0.1")
     assert not folder.exists()
@@ -139,11 +140,20 @@ def test_a_killed_agents_child_dies_with_it_and_the_next_one_removes_what_it_lef
 def test_a_host_that_hangs_is_told_to_all_who_wait():
     connection = Connection("lab", ARGV, ping_every_s=0.1, silence_s=2.0)
     os.kill(connection.process.pid, signal.SIGSTOP)
-    with pytest.raises(
-        PeerError, match="lab: its agent has not answered for 2 s: the host hangs, or the network is cut"
-    ):
-        connection.request(Ping())
+    hangs = "lab: its agent has not answered for 2 s: the host hangs, or the network is cut"
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(connection.request, Ping())
+        filled = pool.submit(fill, connection)
+        for waits in (asked, filled):
+            with pytest.raises(PeerError, match=hangs):
+                waits.result(PATIENCE_S)
     connection.close()
+
+
+def fill(connection):
+    """More than a stream holds that nobody reads."""
+    while True:
+        connection.send(Data(channel=2), bytes(1 << 20))
 
 
 def test_nothing_is_called_but_what_a_run_needs(host):
@@ -156,11 +166,12 @@ def test_an_interface_that_is_not_there_is_named_with_those_that_are(host):
         host.call(look_at_nic, "nic9")
 
 
-def test_another_version_is_refused_with_the_remedy(monkeypatch):
-    ours = connection_module.hello().model_copy(update={"version": "9.9"})
-    monkeypatch.setattr(connection_module, "hello", lambda: ours)
-    with pytest.raises(MissingError, match=r"lab: pageferry there is .* and here 9\.9 .*install this one there"):
-        AgentHost("lab", ARGV, "127.0.0.1")
+def test_another_version_is_refused_with_the_remedy(tmp_path):
+    with (tmp_path / "says").open("wb") as says:
+        says.write(GREETING)
+        Frames(says.write).send(hello().model_copy(update={"version": "9.9"}))
+    with pytest.raises(MissingError, match=r"lab: pageferry there is 9\.9 .* and here .*install this one there"):
+        Connection("lab", ["cat", str(tmp_path / "says")])
 
 
 @pytest.mark.parametrize(
@@ -183,24 +194,35 @@ def test_a_key_that_is_not_the_known_one_is_told_apart():
     assert "its key is not the one that is known" in told
 
 
-def test_a_terminal_is_no_run():
+def test_a_terminal_is_no_run(monkeypatch, capsys):
     primary, secondary = os.openpty()
-    done = subprocess.run(ARGV, stdin=secondary, capture_output=True, text=True, check=False)
-    os.close(primary)
-    os.close(secondary)
-    assert done.returncode == 2
-    assert "its input is a terminal" in done.stderr
+    with os.fdopen(primary, "rb"), os.fdopen(secondary, "rb", buffering=0) as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        assert main(["agent"]) == 2
+    assert "its input is a terminal" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "garbage", [b"\0" * 7, b"\xff" * 64, struct.pack(">II", 2, 0) + b"{}"], ids=["cut", "huge", "none"]
-)
-def test_garbage_is_refused_and_ends_the_agent(garbage):
+def test_garbage_is_refused_and_ends_the_agent():
     with subprocess.Popen(ARGV, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as agent:
-        said, errors = agent.communicate(garbage, timeout=PATIENCE_S)
+        said, errors = agent.communicate(b"\xff" * 64, timeout=PATIENCE_S)
     assert said.startswith(GREETING)
     assert agent.returncode == 5
     assert b"the agent's stream" in errors
+
+
+@pytest.mark.parametrize(
+    ("garbage", "words"),
+    [
+        (b"\0" * 7, "ends within a frame"),
+        (b"\xff" * 64, "none of ours"),
+        (struct.pack(">II", 9, 0) + b"{}", "ends within a frame"),
+        (struct.pack(">II", 2, 0) + b"{}", "no message of ours"),
+    ],
+    ids=["head cut", "huge", "body cut", "no message"],
+)
+def test_what_is_no_frame_is_refused(garbage, words):
+    with pytest.raises(FrameError, match=words):
+        read_frame(io.BytesIO(garbage).read)
 
 
 def test_frames_come_back_as_they_were_sent_and_are_bounded():

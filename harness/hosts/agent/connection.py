@@ -1,18 +1,17 @@
 """Our end of an agent's stream: ssh started, the agent greeted, requests and their answers, and what comes unasked.
 
-The stream is broken off, and ssh with it, when an agent does not answer for ``SILENCE_S``: whoever waits is told so.
+One thread reads, and is the only one that tells the end to whoever waits. The stream is broken off, and ssh with it, when an agent
+does not answer for ``SILENCE_S``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import socket
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -75,26 +74,22 @@ class Connection:
         self._requests = itertools.count()
         self._waiting: dict[int, Future[tuple[Any, bytes]]] = {}
         self._broken: str | None = None
-        self._heard_s = time.monotonic()
+        self._heard = True
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this object
+        self._socket, theirs = socket.socketpair()
         try:
             self.process = subprocess.Popen(
-                argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                start_new_session=True,
-                bufsize=0,
+                argv, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=self._errors, start_new_session=True
             )
         except OSError as exc:
+            self._socket.close()
+            self._errors.close()
             raise MissingError(f"{argv[0]}: cannot be started: {exc.strerror}; install openssh-client") from exc
-        assert self.process.stdin is not None  # noqa: S101 - for the type checker: they are pipes
-        assert self.process.stdout is not None  # noqa: S101
-        self._pipes = self.process.stdin, self.process.stdout
-        self._outgoing, self._incoming = (pipe.fileno() for pipe in self._pipes)
-        self._frames = Frames(self._write)
+        finally:
+            theirs.close()
+        self._frames = Frames(self._socket.sendall)
         self.channels = Channels(self._frames)
         try:
             self.hello = self._greeted()
@@ -102,7 +97,8 @@ class Connection:
             self.close()
             raise
         self._threads = [
-            threading.Thread(target=work, name=f"agent-{name}", daemon=True) for work in (self._listen, self._watch)
+            threading.Thread(target=work, name=f"agent-{name}", daemon=True)
+            for work in (self._listen, self._ping, self._watch)
         ]
         for thread in self._threads:
             thread.start()
@@ -144,19 +140,25 @@ class Connection:
 
     def close(self) -> None:
         """The agent ends, and all that it started. Safe to call twice."""
+        self._broken = self._broken or "its connection is closed"
         self._closing.set()
         with contextlib.suppress(OSError):
-            self._pipes[0].close()
+            self._socket.shutdown(socket.SHUT_WR)
         try:
             self.process.wait(_END_S)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            self._cut()
             self.process.wait()
-        self._break("its connection is closed")
         for thread in self._threads:
             thread.join()
-        self._pipes[1].close()
+        self._socket.close()
         self._errors.close()
+
+    def _cut(self) -> None:
+        """The reading thread sees the stream's end at once, whatever ssh does."""
+        self.process.kill()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def _greeted(self) -> Hello:
         before = self._before_greeting()
@@ -175,12 +177,10 @@ class Connection:
 
     def _before_greeting(self) -> bytes:
         """What comes until the greeting, with it: a login shell may print before."""
-        came, timer = bytearray(), threading.Timer(_GREETING_S, self.process.kill)
+        came, timer = bytearray(), threading.Timer(_GREETING_S, self._cut)
         timer.start()
         try:
-            while (
-                not came.endswith(GREETING) and len(came) < _MOST_BEFORE_BYTES and (byte := os.read(self._incoming, 1))
-            ):
+            while not came.endswith(GREETING) and len(came) < _MOST_BEFORE_BYTES and (byte := self._read(1)):
                 came += byte
         finally:
             timer.cancel()
@@ -190,7 +190,7 @@ class Connection:
         reason = "the agent's stream ended"
         try:
             while (came := read_frame(self._read)) is not None:
-                self._heard_s = time.monotonic()
+                self._heard = True
                 self._take(*came)
             reason = self._why_ended()
         except (OSError, FrameError, PeerError) as exc:
@@ -214,8 +214,7 @@ class Connection:
             case Ended():
                 self.children.pop(message.child).end(message.status, message.cpu_s)
             case Accepted():
-                if (connect := self.listeners.get(message.listener)) is not None:
-                    self.channels.add(message.channel, connect())
+                self._accepted(message)
             case _:
                 raise FrameError(f"the agent's stream: {message.kind!r} is not for us")
 
@@ -223,16 +222,32 @@ class Connection:
         if (future := self._waiting.pop(number, None)) is not None:
             how(future)
 
-    def _watch(self) -> None:
-        """Say that we are there, and see that the agent is."""
+    def _accepted(self, message: Accepted) -> None:
+        """The listener here may have gone since."""
+        try:
+            end = self.listeners[message.listener]()
+        except (KeyError, OSError):
+            self.tell(Close(channel=message.channel))
+        else:
+            self.channels.add(message.channel, end)
+
+    def _ping(self) -> None:
+        """Say that we are there; to one that hangs it may block."""
         while not self._closing.wait(self._ping_every_s):
-            if time.monotonic() - self._heard_s > self._silence_s:
-                self._break(
+            self.tell(Ping(number=next(self._requests)))
+
+    def _watch(self) -> None:
+        """See that the agent is. Rounds are counted, and no time: a machine of ours that stood still is no silence there."""
+        silent = 0
+        while not self._closing.wait(self._ping_every_s):
+            silent = 0 if self._heard else silent + 1
+            self._heard = False
+            if silent * self._ping_every_s > self._silence_s:
+                self._broken = (
                     f"its agent has not answered for {self._silence_s:g} s: the host hangs, or the network is cut"
                 )
-                self.process.kill()
+                self._cut()
                 return
-            self.tell(Ping(number=next(self._requests)))
 
     def _break(self, reason: str) -> None:
         """Whoever waits is told, once."""
@@ -263,11 +278,7 @@ class Connection:
 
     def _read(self, size: int) -> bytes:
         data = bytearray()
-        while len(data) < size and (piece := os.read(self._incoming, size - len(data))):
-            data += piece
+        with contextlib.suppress(ConnectionResetError):  # it ended, and had not read all
+            while len(data) < size and (piece := self._socket.recv(size - len(data))):
+                data += piece
         return bytes(data)
-
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._outgoing, view) :]
