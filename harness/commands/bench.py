@@ -25,13 +25,15 @@ _UNIT_SIZES = (64 << 10, MIB)
 _EPILOG = """\b
 Examples:
   pageferry bench
+  pageferry bench linux-build --threads 1
   pageferry bench guest.pfs --codec lz4 --codec zstd:-5..3 --codec isal:1
   pageferry bench --unit 4KiB --unit 64KiB --unit 1MiB --threads 1 --threads 4 --values 10
   pageferry bench --baseline isal:1 --out out/bench-isal
   pyperf compare_to monday/pyperf.json tuesday/pyperf.json --table
 
 \b
-INPUT is a recording's name (pageferry list recordings), a file that pageferry record made, or "synthetic" (generated pages).
+INPUT is a recording's name (pageferry list recordings) [linux-redis], a file that pageferry record made, or "synthetic": generated
+pages, as many as --size asks for.
 A cell is a codec, a unit's size and a number of threads. The table's ratios are of one round each, in which every cell took its
 turn, so that a machine that slows down meanwhile is unfair to none. memcpy is the ceiling: no codec is faster.
 DIR gets bench.html, bench.json, and pyperf.json for pyperf's tools.
@@ -40,7 +42,7 @@ Exit status 0: measured. 6: a codec failed, or gave other bytes than it was give
 
 
 @click.command(epilog=_EPILOG, short_help="Measure codecs alone: speed and ratio on a guest's pages.")
-@click.argument("source", metavar="[INPUT]", default="synthetic")
+@click.argument("source", metavar="[INPUT]", default="linux-redis")
 @click.option(
     "--codec",
     "codecs",
