@@ -37,6 +37,7 @@ def test_doctor_looks_at_everything_and_explains_it():
         "load",
         "memory",
         "touch",
+        "hugepages",
         "processors",
         "scratch",
         "cache",
@@ -264,6 +265,22 @@ def test_doctor_touches_no_memory_where_there_is_little(monkeypatch):
     monkeypatch.setattr(doctor_memory, "touch_rates", lambda _: pytest.fail("touched"))
     check = _only(doctor_memory._touch, check_id="touch")
     assert (check.status, check.found) == ("warn", "not measured: 256 MiB available")
+
+
+@pytest.mark.parametrize(
+    ("pools", "found", "means"),
+    [
+        ({}, "this kernel has none", "cannot be used here"),
+        ({2: (512, 500)}, "2 MiB: 512 reserved, 500 free; 1 GiB: none of that size", "sysctl vm.nr_hugepages=512"),
+        ({1024: (0, 0)}, "2 MiB: none of that size; 1 GiB: 0 reserved, 0 free", "echo 1 > "),
+    ],
+)
+def test_doctor_says_which_huge_pages_are_reserved(monkeypatch, pools, found, means):
+    known = {mib << 20: limits.HugePages(*counts) for mib, counts in pools.items()}
+    monkeypatch.setattr(limits, "hugepages", known.get)
+    check = _only(doctor_memory._huge_pages, check_id="hugepages")
+    assert (check.status, check.found) == ("ok", found)
+    assert means in check.means
 
 
 def test_memory_is_touched_page_by_page_and_given_back():

@@ -1,4 +1,5 @@
-"""Memory and disk: whether there is room for two guests, and how fast the host gives memory that nobody has touched yet."""
+"""Memory and disk: whether there is room for two guests, how fast the host gives memory that nobody has touched yet, and what of it
+is kept as huge pages."""
 
 from __future__ import annotations
 
@@ -22,6 +23,8 @@ NEEDED_MEMORY_BYTES = 2 << 30
 
 _TOUCHED_BYTES = 256 * MIB
 _GUEST_BYTES = 512 * MIB
+_HUGE_PAGE_BYTES = (2 * MIB, 1024 * MIB)
+"""As guest.hugepages knows them."""
 SLOW_TOUCH_BYTES_PER_S = 1 << 30
 """About what a fast codec makes on one core: memory that comes slower is the limit. A busy virtual machine that gives free memory
 back to its host made 0.33 to 1.9 GB/s, and 21 to 229 with the same memory once more (2-core AMD EPYC, 2026-11-28, n=6)."""
@@ -83,4 +86,20 @@ def _touch() -> list[Check]:
     return [Check(*name, "warn", found, means, fix)]
 
 
-MEMORY_LOOKS: tuple[Callable[[], list[Check]], ...] = (_memory, _touch, _scratch, _cache)
+def _huge_pages() -> list[Check]:
+    """What is reserved, for guest.hugepages; nobody needs them who does not ask for them."""
+    pools = {size: limits.hugepages(size) for size in _HUGE_PAGE_BYTES}
+    if not any(pools.values()):
+        return [Check("hugepages", "huge pages", "ok", "this kernel has none", "guest.hugepages cannot be used here")]
+    told = [f"{format_bytes(size)}: {_told_of(pool)}" for size, pool in pools.items()]
+    size = next(size for size, pool in pools.items() if pool is not None)
+    command = limits.reserving(size, -(-2 * _GUEST_BYTES // size))
+    means = f"guest.hugepages takes guests from them; as root, `{command}` reserves enough for two guests of 512 MiB"
+    return [Check("hugepages", "huge pages", "ok", "; ".join(told), means)]
+
+
+def _told_of(pool: limits.HugePages | None) -> str:
+    return "none of that size" if pool is None else f"{pool.total} reserved, {pool.free} free"
+
+
+MEMORY_LOOKS: tuple[Callable[[], list[Check]], ...] = (_memory, _touch, _huge_pages, _scratch, _cache)
