@@ -106,15 +106,16 @@ def mem_size(
     *,
     page_sizes: Mapping[str, int] | None = None,
     ignore_shared: bool = False,
+    address: int = 0xFEED000,
 ) -> bytes:
-    """The MEM_SIZE record. ``page_sizes``: the u64 of blocks on huge pages when postcopy is on."""
+    """The MEM_SIZE record. ``page_sizes``: the u64 of blocks on huge pages when postcopy is on. ``address``: each block's."""
     parts = [u64(sum(length for _, length in blocks) | MEM_SIZE)]
     for name, length in blocks:
         parts += [idstr(name), u64(length)]
         if page_sizes and name in page_sizes:
             parts.append(u64(page_sizes[name]))
         if ignore_shared:
-            parts.append(u64(0xFEED000))
+            parts.append(u64(address))
     return b"".join(parts)
 
 

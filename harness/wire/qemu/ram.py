@@ -192,6 +192,8 @@ class RamSection:
         cursor, rest = self._cursor, total
         self._total_ram_bytes = total
         shared = 8 if "x-ignore-shared" in self.capabilities else 0
+        if shared and self.postcopy_advised:  # QEMU 7.2 and 10.0 refuse it; an address may look like a size of pages
+            raise Unfamiliar("x-ignore-shared together with postcopy-ram")
         while rest > 0:
             name, at = cursor.string(at)
             rest -= cursor.u64(at)

@@ -225,7 +225,8 @@ class QStreamParser:
             self.postcopy = command != _CMD_ENABLE_COLO
             raise Unfamiliar("postcopy or COLO has begun")
         self.return_path = self.return_path or command == _CMD_OPEN_RETURN_PATH or None
-        self.ram.postcopy_advised |= command == _CMD_POSTCOPY_ADVISE
+        # With nothing in it, it tells of dirty bitmaps alone that may follow.
+        self.ram.postcopy_advised |= command == _CMD_POSTCOPY_ADVISE and length > 0
         return cursor.take(pos + 5, length)
 
     def _section_start(self, cursor: Cursor, pos: int) -> int:

@@ -171,23 +171,42 @@ def test_larger_target_pages_are_found() -> None:
 
 
 @pytest.mark.parametrize("huge", [(), ("a",), ("b",), ("a", "b")], ids=lambda names: "huge:" + "".join(names))
-@pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("advised", [False, True])
-def test_block_lists_of_every_shape_are_read(huge: tuple[str, ...], shared: bool, advised: bool) -> None:
+def test_block_lists_where_postcopy_may_follow_are_read(huge: tuple[str, ...]) -> None:
     """Each block has a field of its own or not: some may lie on huge pages and others not."""
-    page_sizes = dict.fromkeys(huge, 2 << 20) if advised else None
+    advice = sample_streams.command(sample_streams.POSTCOPY_ADVISE, bytes(16))
+    parser = block_list_read([], advice, page_sizes=dict.fromkeys(huge, 2 << 20))
+    assert (parser.opaque_reason, parser.counts.raw_pages) == (None, 1)
+
+
+@pytest.mark.parametrize("advised", [False, True])
+@pytest.mark.parametrize("address", [0, 0xFEED000, 1 << 30])
+def test_a_shared_blocks_address_is_no_page_size_where_dirty_bitmaps_may_follow(address: int, advised: bool) -> None:
+    """They are announced as post-copy is, with nothing in it. The second node of a guest may lie at 1 GiB."""
+    advice = sample_streams.command(sample_streams.POSTCOPY_ADVISE) if advised else b""
+    parser = block_list_read(["x-ignore-shared"], advice, ignore_shared=True, address=address)
+    assert (parser.opaque_reason, parser.counts.raw_pages) == (None, 1)
+
+
+def test_a_block_list_that_may_be_read_in_two_ways_is_carried_unread() -> None:
+    advice = sample_streams.command(sample_streams.POSTCOPY_ADVISE, bytes(16))
+    parser = block_list_read(["x-ignore-shared"], advice, ignore_shared=True, address=1 << 30)
+    assert parser.opaque_reason is not None
+    assert parser.opaque_reason.startswith("x-ignore-shared together with postcopy-ram")
+
+
+def block_list_read(capabilities: list[str], advice: bytes, **blocks: object) -> QStreamParser:
+    """Two blocks and a page of the first."""
     data = (
         sample_streams.header()
-        + sample_streams.config(subsections=[sample_streams.capabilities(["x-ignore-shared"])] if shared else [])
-        + (sample_streams.command(sample_streams.POSTCOPY_ADVISE, bytes(16)) if advised else b"")
-        + sample_streams.start_ram([("a", 64 << 20), ("b", 2 << 20)], page_sizes=page_sizes, ignore_shared=shared)
+        + sample_streams.config(subsections=[sample_streams.capabilities(capabilities)] if capabilities else [])
+        + advice
+        + sample_streams.start_ram([("a", 64 << 20), ("b", 2 << 20)], **blocks)
         + sample_streams.part(sample_streams.raw_page(0, bytes(4096), "a"))
         + sample_streams.end()
     )
     parser = QStreamParser()
     feed(parser, data, [])
-    assert parser.opaque_reason is None
-    assert parser.counts.raw_pages == 1
+    return parser
 
 
 @pytest.mark.parametrize("page_bytes", [1024, 4096, 8192])
