@@ -65,8 +65,9 @@ class Channel:
         self._on_batch = on_batch
         self._failure = shared.workers.failure
         self._parser = source.parser
-        self._flight = Flight(shared.budget, source.has_hung_up)
-        self._pipeline: OrderedPipeline[Job, Packed] = OrderedPipeline(shared.workers, self._send)
+        urgent = source.kind == "other"  # postcopy-preempt's: of each page there a processor of the guest waits
+        self._flight = Flight(shared.budget, source.has_hung_up, urgent=urgent)
+        self._pipeline: OrderedPipeline[Job, Packed] = OrderedPipeline(shared.workers, self._send, urgent=urgent)
         self._digest = xxhash.xxh3_128()
         self._sequence = 0
         self._sent_before_bytes = link.sent_bytes

@@ -99,12 +99,14 @@ class Budget:
 class Flight:
     """One channel's part of a budget. Batches pass ``take``, ``handed`` and ``arrived`` in the same order, each from one thread.
 
-    ``has_hung_up``: see ``Window``.
+    ``has_hung_up``: see ``Window``. ``urgent``: it waits for no room; who sends it bounds it.
     """
 
-    def __init__(self, budget: Budget, has_hung_up: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, budget: Budget, has_hung_up: Callable[[], bool] = lambda: False, *, urgent: bool = False
+    ) -> None:
         self._budget = budget
-        self._window = budget.window.beside(has_hung_up)
+        self._window = budget.window.beside(has_hung_up, unbounded=urgent)
         self._taken: deque[tuple[int, float]] = deque()
         self._handed_s: deque[float] = deque()
         self.arrived_bytes = 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Generic, TypeVar
@@ -79,16 +80,22 @@ class Window:
     """
 
     def __init__(
-        self, limit_bytes: int, has_hung_up: Callable[[], bool] = lambda: False, bound: _Bound | None = None
+        self,
+        limit_bytes: int,
+        has_hung_up: Callable[[], bool] = lambda: False,
+        bound: _Bound | None = None,
+        *,
+        unbounded: bool = False,
     ) -> None:
         self._bound = bound or _Bound(limit_bytes)
-        self._closed = self._unbounded = False
+        self._closed = False
+        self._unbounded = unbounded
         self._has_hung_up = has_hung_up
         self.in_flight_bytes = 0
 
-    def beside(self, has_hung_up: Callable[[], bool]) -> Window:
-        """Another window, under the same bound."""
-        return Window(self.limit_bytes, has_hung_up, self._bound)
+    def beside(self, has_hung_up: Callable[[], bool], *, unbounded: bool = False) -> Window:
+        """Another window, under the same bound; ``unbounded``: it counts there, and waits for nobody."""
+        return Window(self.limit_bytes, has_hung_up, self._bound, unbounded=unbounded)
 
     @property
     def limit_bytes(self) -> int:
@@ -158,9 +165,9 @@ class _Job(Generic[Item, Out]):
 class Workers(Generic[Item, Out]):
     """``open_worker`` is called in each of the ``count`` threads; it gives the thread's ``work`` and its ``close``.
 
-    At most ``at_once`` of them work at a time, in the order in which work came. More than there are cores would share them, and
-    all be late: 12 threads on 2 cores took 1.61 to 1.86 s for what 2 threads took 1.35 to 1.70 s for, at equal CPU time
-    (zlib 1, 190 MB; AMD EPYC, 2026-11-22, n=2).
+    At most ``at_once`` of them work at a time, in the order in which work came, but for what is urgent, which goes first. More than
+    there are cores would share them, and all be late: 12 threads on 2 cores took 1.61 to 1.86 s for what 2 threads took 1.35 to
+    1.70 s for, at equal CPU time (zlib 1, 190 MB; AMD EPYC, 2026-11-22, n=2).
     """
 
     def __init__(
@@ -177,21 +184,24 @@ class Workers(Generic[Item, Out]):
         self._count = count
         self._turns = threading.Semaphore(at_once or count)
         self._open_worker = open_worker
-        self._jobs: SimpleQueue[_Job[Item, Out] | None] = SimpleQueue()
+        self._came: SimpleQueue[bool] = SimpleQueue()  # True for each job; False: no more, for one thread
+        self._urgent: deque[_Job[Item, Out]] = deque()
+        self._waiting: deque[_Job[Item, Out]] = deque()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Start the threads."""
         self._threads = [spawn(f"{self.name}-{index}", self._work, self.failure) for index in range(self._count)]
 
-    def take(self, job: _Job[Item, Out]) -> None:
+    def take(self, job: _Job[Item, Out], *, urgent: bool) -> None:
         """Queue one job; after a failure it is let go without being worked on."""
-        self._jobs.put(job)
+        (self._urgent if urgent else self._waiting).append(job)
+        self._came.put(True)
 
     def join(self) -> None:
         """No more jobs: what is queued is finished, and the threads end. Every pipeline over them has ended before."""
         for _ in self._threads:
-            self._jobs.put(None)
+            self._came.put(False)
         for thread in self._threads:
             thread.join()
 
@@ -215,17 +225,21 @@ class Workers(Generic[Item, Out]):
     def _next(self) -> _Job[Item, Out] | None:
         """The next job, once it is this thread's turn."""
         self._turns.acquire()
-        job = self._jobs.get()
-        if job is None:
+        if not self._came.get():
             self._turns.release()
-        return job
+            return None
+        try:
+            return self._urgent.popleft()
+        except IndexError:
+            return self._waiting.popleft()
 
 
 class OrderedPipeline(Generic[Item, Out]):
-    """One stream's way through ``workers``, to ``deliver`` in a thread of its own."""
+    """One stream's way through ``workers``, to ``deliver`` in a thread of its own. ``urgent``: before others' that wait."""
 
-    def __init__(self, workers: Workers[Item, Out], deliver: Callable[[Out], None]) -> None:
+    def __init__(self, workers: Workers[Item, Out], deliver: Callable[[Out], None], *, urgent: bool = False) -> None:
         self._workers = workers
+        self._urgent = urgent
         self._failure = workers.failure
         self._deliver = deliver
         self._ordered: SimpleQueue[_Job[Item, Out] | None] = SimpleQueue()
@@ -239,7 +253,7 @@ class OrderedPipeline(Generic[Item, Out]):
         """Queue one item; unbounded here, as the caller's window bounds it."""
         job: _Job[Item, Out] = _Job(item)
         self._ordered.put(job)
-        self._workers.take(job)
+        self._workers.take(job, urgent=self._urgent)
 
     def stop(self) -> None:
         """No more items: what is queued is delivered, then the thread ends. Also wakes it after a failure."""
