@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.options import announce, check_writable, write_statistics
+from harness.commands.service import Manager, Say, keep_option, serve
 from harness.commands.settings import configured, document_option, settings_of
 from harness.migrator.config import SendConfig
 
@@ -47,6 +48,10 @@ a guest that then does not arrive runs nowhere. multifd and postcopy-preempt mak
 its own to the receiver.
 
 \b
+As a service of a host, for one migration after another (docs/libvirt.md has the systemd unit, which hears when this is ready):
+  pageferry send --keep --from unix:/var/lib/libvirt/qemu/pageferry.sock --to tcp:127.0.0.1:4444 --backend zstd
+
+\b
 Settings may stand in a JSON document, with sizes in bytes and times in seconds. --config there.json, or - and standard input:
   {"source": "unix:/run/pf-src.sock", "target": "tcp:127.0.0.1:4444", "backend": "zstd-long", "level": 3, "threads": 2,
    "options": {"window": "64MiB"}, "batch_bytes": 1048576, "wait_s": 60, "without_return_path": false}
@@ -66,22 +71,28 @@ _UNCONFIRMED = (
 @settings_of(SendConfig)
 @document_option
 @click.option("--stats", type=click.Path(path_type=Path), metavar="FILE", help="Write statistics there as JSON.")
-def command(*, config: str | None, stats: Path | None, **given: Any) -> None:  # noqa: ANN401 - checked in ``configured``
+@keep_option
+def command(*, config: str | None, stats: Path | None, keep: bool, **given: Any) -> None:  # noqa: ANN401 - checked in ``configured``
     """Take one migration from the source QEMU, compress it, and carry it to `pageferry receive`."""
     from harness.commands.rights import give_up_rights
 
     check_writable(stats)
     settings = configured(SendConfig, given, config)
-    give_up_rights(settings, stats)
+    with Manager() as manager:
+        give_up_rights(settings, stats)
+        serve(manager, lambda say: _carry(settings, stats, say), keep=keep)
+
+
+def _carry(settings: SendConfig, stats: Path | None, say: Say) -> None:
     from harness.migrator.sender import run_sender
 
-    def say(line: str) -> None:
-        announce(line)
+    def said(line: str) -> None:
+        say(line)
         if settings.without_return_path and line.startswith("ready:"):
             announce(f"warning: {_UNCONFIRMED}")
 
-    report = run_sender(settings, say)
-    _tell(report)
+    report = run_sender(settings, said)
+    _tell(report, say)
     write_statistics(report, stats)
 
 
@@ -91,14 +102,14 @@ def _over(report: SenderReport) -> str:
     return f" on {count} connections" if count > 1 else ""
 
 
-def _tell(report: SenderReport) -> None:
+def _tell(report: SenderReport, say: Say) -> None:
     from harness.migrator.document import to_document
     from harness.results.stops import stop_of
     from harness.units import format_bytes, format_duration
 
     for doubt in report.doubts():
         announce(f"warning: {doubt.sentence}")
-    announce(
+    say(
         f"done: {format_bytes(report.stream_bytes)} of stream{_over(report)} sent as {format_bytes(report.sent_bytes)} "
         f"(ratio {report.stream_bytes / report.sent_bytes:.2f}) in {format_duration(report.elapsed_s)}; "
         f"{report.outcome}; every batch arrived as it was (XXH3 of their XXH3: {report.batches_digest})"
