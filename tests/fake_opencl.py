@@ -21,6 +21,7 @@ from backends.opencl.errors import OpenclError, OpenclMissing
 from backends.opencl.launch import FINAL_BLOCK, Launch
 
 FACTORY = "fake_opencl:open_device"
+AGES_S = 3600
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,11 @@ def open_device(config):
         die(signal.SIGABRT)
     if name.startswith("raises"):
         raise ZeroDivisionError("in the driver")
-    if name.startswith("dies-while "):
-        flag = Path(name.partition(" ")[2])
-        if flag.exists():
-            die(signal.SIGSEGV)
+    what, _, flag = name.partition("-while ")
+    if what == "dies" and Path(flag).exists():
+        die(signal.SIGSEGV)
+    while what == "waits" and Path(flag).exists():
+        time.sleep(0.01)
     return Device(config)
 
 
@@ -50,7 +52,7 @@ def die(number):
     print("on stdout: nobody may see this")
     print("driver: the card fell out", file=sys.stderr, flush=True)
     os.kill(os.getpid(), number)
-    time.sleep(30)
+    time.sleep(AGES_S)
 
 
 class Device:
@@ -84,22 +86,18 @@ class Slot:
         blocks = Geometry(self.device.identity.block_bytes).blocks(raw_bytes)
         return Launch(len(packed), blocks, 0, 0, 0.001, 0.002, 0.003, 0.004)
 
-    def slow(self, data, seconds):
-        time.sleep(float(seconds))
-        return self.write(pack(data), len(data))
-
     def dies(self, _data, number):
         die(int(number))
 
     def hangs(self, _data, _argument):
-        time.sleep(60)
+        time.sleep(AGES_S)
 
     def hangs_with_the_interpreter(self, _data, _argument):
-        ctypes.PyDLL(None).sleep(60)  # PyDLL keeps the GIL, as a driver's callback might
+        ctypes.PyDLL(None).sleep(AGES_S)  # PyDLL keeps the GIL, as a driver's callback might
 
     def stops(self, _data, _argument):
         os.kill(os.getpid(), signal.SIGSTOP)
-        time.sleep(60)  # another thread may be the one that takes the signal: this one goes on for a moment
+        time.sleep(AGES_S)  # another thread may be the one that takes the signal: this one goes on for a moment
 
     def out_of_memory(self, _data, _argument):
         raise MemoryError("clEnqueueNDRangeKernel failed: MEM_OBJECT_ALLOCATION_FAILURE")

@@ -11,20 +11,22 @@ import fake_opencl
 import psutil
 import pytest
 
+from backends.api import BackendError
 from backends.conformance.samples import sample
 from backends.opencl.counters import COUNTERS
 from backends.opencl.devices import DeviceConfig
 from backends.opencl.errors import OpenclError
 from backends.opencl.offload import OffloadConfig
 
-PROMPT_S = 5.0
-"""What these tests allow a busy machine, so that a hang is told from an answer; 0.2 s is promised of an idle one."""
+AMPLE_S = 200.0
+"""The time limit of a device that answers, however busy the machine is. A test that waits for it has found a device that does not,
+and sees another error than the one it is about."""
 
 serial = itertools.count()
 PAGES = memoryview(sample("text", 100_000))
 
 
-def config(name=None, *, slots=2, limit_s=0.15, verify_every=64):
+def config(name=None, *, slots=2, limit_s=AMPLE_S, verify_every=64):
     # A name of its own: quarantine lasts as long as this process.
     device = DeviceConfig(device=name or f"fake {next(serial)}")
     return OffloadConfig(device, slots, limit_s, verify_every, fake_opencl.FACTORY)
@@ -43,32 +45,34 @@ def restored(packed):
 
 
 def fails(offload, data, counted=None):
-    """The error's text; it came promptly."""
-    began_s = time.monotonic()
+    """The error's text."""
     with pytest.raises(OpenclError) as caught:
         offload.compress(data, counted if counted is not None else counts())
-    assert time.monotonic() - began_s < PROMPT_S
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def recovers(offload, data=PAGES, within_s=20.0):
-    """Compress as a sender does, batch after batch, until the device is back. How many were refused."""
-    deadline_s = time.monotonic() + within_s
-    refused = 0
-    while time.monotonic() < deadline_s:
+def recovers(offload, data=PAGES, counted=None):
+    """Compress as a sender does, batch after batch, until the device is back."""
+
+    def restores():
         try:
-            packed = offload.compress(data, counts())
+            packed = offload.compress(data, counts() if counted is None else counted)
         except OpenclError:
-            refused += 1
-            time.sleep(0.01)
-        else:
-            assert restored(packed) == data
-            return refused
-    raise AssertionError(f"not back after {within_s} s: {fails(offload, data)}")
+            return False
+        assert restored(packed) == data
+        return True
+
+    until(restores)
 
 
-def until(condition, within_s=10.0):
+def compressed(backend, data):
+    """None: not by this device, not now."""
+    with contextlib.suppress(BackendError):
+        return backend.compress(data)
+
+
+def until(condition, within_s=120.0):
     deadline_s = time.monotonic() + within_s
     while not (found := condition()):
         assert time.monotonic() < deadline_s, "it did not come true"

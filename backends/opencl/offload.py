@@ -28,8 +28,8 @@ _quarantined: dict[DeviceConfig, str] = {}
 _MIB = 1 << 20
 _START_LIMIT_S = 60.0
 _FAREWELL_S = 1.0
-_OBITUARY_S = 0.02
-"""For the supervisor to learn how a worker ended, so that the first error says it. It takes about a millisecond."""
+_OBITUARY_S = 0.2
+"""For the supervisor to learn how a worker ended, so that the first error says it. About a millisecond on an idle host."""
 
 
 class WrongError(OpenclError):

@@ -3,10 +3,11 @@
 import shutil
 
 import pytest
-from offload_rig import config
+from offload_rig import AMPLE_S, config
 
 from backends.api import BackendError
 from backends.opencl import OpenclBackend
+from backends.opencl import offload as module
 from backends.opencl.binary import save_in_child
 from backends.opencl.devices import DeviceConfig
 from backends.opencl.errors import OpenclError
@@ -34,8 +35,9 @@ def bare_opencl(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def start():
+def start(monkeypatch):
     """start(...) -> an Offload that has passed its self-test, released at the end."""
+    monkeypatch.setattr(module, "_OBITUARY_S", AMPLE_S)
     opened = []
 
     def start_one(name=None, **settings):
@@ -48,10 +50,16 @@ def start():
         release(offload)
 
 
+@pytest.fixture
+def away(tmp_path):
+    """While this file is there, a device named ``waits-while {away}`` does not come back from a fault."""
+    return tmp_path / "away"
+
+
 @pytest.fixture(scope="session")
 def pocl():
     """Options for PoCL; its worker is kept running. Skips where there is none, saying what is missing."""
-    options = {"device": "opencl:portable"}
+    options = {"device": "opencl:portable", "timeout_ms": int(AMPLE_S * 1000)}
     keeper = OpenclBackend(**options)
     try:
         keeper.open()

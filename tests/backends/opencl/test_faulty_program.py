@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
-import time
 import zlib
 
 import planted_opencl
 import pytest
-from offload_rig import PROMPT_S
+from offload_rig import compressed, until
 
 from backends.api import BackendError
 from backends.conformance.samples import sample
@@ -31,22 +29,21 @@ def planted(pocl, tmp_path_factory):
 
 
 @pytest.fixture
-def faulty(planted, tmp_path):
+def faulty(planted, tmp_path, request):
     """A backend on it, under a path of its own, as quarantine lasts as long as this process."""
+    limit_ms = getattr(request, "param", planted["timeout_ms"])
     binary = tmp_path / "faulty.bin"
     for end in ("", ".json"):
         os.link(planted["binary"] + end, f"{binary}{end}")
-    backend = OpenclBackend(**planted | {"binary": str(binary)}, verify_every=1, slots=1)
+    backend = OpenclBackend(**planted | {"binary": str(binary), "timeout_ms": limit_ms}, verify_every=1, slots=1)
     backend.open()
     yield backend
     backend.close()
 
 
 def fails(backend, data):
-    began_s = time.monotonic()
     with pytest.raises(BackendError) as caught:
         backend.compress(data)
-    assert time.monotonic() - began_s < PROMPT_S
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -76,6 +73,7 @@ def test_wrong_bytes_of_a_program_are_found_and_quarantine_it(faulty, fault):
     assert faulty.counters()["offload_mismatches"] == 1
 
 
+@pytest.mark.parametrize("faulty", [1000], indirect=True)
 def test_a_kernel_that_never_ends_is_given_up(faulty):
     assert "no answer for a batch of 1048576 bytes within" in fails(faulty, planted_opencl.fault("endless"))
     assert faulty.counters()["offload_timeouts"] == 1
@@ -88,11 +86,5 @@ def test_a_kernel_that_crashes_its_driver_costs_one_batch(faulty):
     assert faulty.counters()["offload_deaths"] == 1
 
 
-def comes_back(backend, within_s=20.0):
-    deadline_s = time.monotonic() + within_s
-    while time.monotonic() < deadline_s:
-        with contextlib.suppress(BackendError):
-            assert zlib.decompress(backend.compress(DATA), -15) == DATA
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"not back after {within_s} s: {fails(backend, DATA)}")
+def comes_back(backend):
+    assert zlib.decompress(until(lambda: compressed(backend, DATA)), -15) == DATA

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import threading
-import time
 
+import psutil
 import pytest
-from offload_rig import PAGES, PROMPT_S, config, counts, fails, fault, recovers, restored, serial, until, worker_pids
+from offload_rig import AMPLE_S, PAGES, config, counts, fails, fault, recovers, restored, serial, until, worker_pids
 
 from backends.conformance.samples import sample
 from backends.opencl import offload as module
@@ -19,86 +21,90 @@ from backends.opencl.sharing import acquire, release
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
-def test_a_worker_that_dies_fails_its_batch_with_the_cause_and_comes_back(start, capfd, number):
-    offload, counted = start(), counts()
+def test_a_worker_that_dies_fails_its_batch_with_the_cause_and_comes_back(start, away, capfd, number):
+    offload, counted = start(f"waits-while {away}"), counts()
+    away.touch()
     said = fails(offload, fault(f"dies {int(number)}"), counted)
     assert f"the OpenCL driver ended its process ({signal.strsignal(number)})" in said
     assert "the card fell out" in said
     refusal = fails(offload, PAGES, counted)
     assert signal.strsignal(number) in refusal
     assert "tried again" in refusal
-    assert recovers(offload) > 0
+    away.unlink()
+    recovers(offload)
     offload.claim(counted)
     assert (counted["errors"], counted["refused"], counted["deaths"], counted["restarts"]) == (1, 1, 1, 1)
     assert capfd.readouterr().out == ""
 
 
 @pytest.mark.parametrize("name", ["hangs", "hangs_with_the_interpreter", "stops"])
-def test_a_worker_that_hangs_is_given_up_after_the_time_limit_and_comes_back(start, name):
-    offload, counted = start(), counts()
-    assert fails(offload, fault(name), counted) == "no answer for a batch of 50000 bytes within 150 ms"
-    assert "no answer for a batch of 50000 bytes within 150 ms; tried again in 0." in fails(offload, PAGES, counted)
-    assert recovers(offload) > 0
+def test_a_worker_that_hangs_is_given_up_after_the_time_limit_and_comes_back(start, away, name):
+    offload, counted, later = start(f"waits-while {away}", limit_s=0.15), counts(), counts()
+    away.touch()
+    late = "no answer for a batch of 50000 bytes within 150 ms"
+    assert fails(offload, fault(name), counted) == late
+    assert re.match(f"{late}; (tried again in 0.|being tried again now)", fails(offload, PAGES, counted))
+    away.unlink()
+    recovers(offload, counted=later)
     offload.claim(counted)
-    assert (counted["timeouts"], counted["errors"], counted["deaths"], counted["restarts"]) == (1, 0, 0, 1)
+    restarts = 1 + later["timeouts"]  # a busy machine's device may be late once more
+    assert (counted["timeouts"], counted["errors"], counted["deaths"], counted["restarts"]) == (1, 0, 0, restarts)
 
 
 def test_a_large_batch_has_a_longer_limit(start):
-    offload = start(limit_s=0.25)
-    late = fault("slow 0.6", size=4 << 20)
-    assert restored(offload.compress(late, counts())) == late
-    assert "within 250 ms" in fails(offload, fault("slow 0.6"))
+    offload = start(limit_s=0.15)
+    assert "within 150 ms" in fails(offload, fault("hangs", size=1 << 20))
+    until(lambda: offload._breaker.is_closed)
+    assert "within 600 ms" in fails(offload, fault("hangs", size=4 << 20))
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-def test_all_threads_are_free_soon_when_the_worker_is_lost_under_them(start, how):
-    offload = start(slots=3, limit_s=2.0)
-    (pid,) = worker_pids(offload)
-    lost_s = None
-    finished, total = [], counts()
-    lock = threading.Lock()
+def test_all_threads_are_free_when_the_worker_is_lost_under_them(start, away, how):
+    """Those that wait for one of three slots are refused, and do not wait for a time limit of their own."""
+    offload = start(f"waits-while {away}", slots=3, limit_s=AMPLE_S if how == signal.SIGKILL else 2.0)
+    (worker,) = map(psutil.Process, worker_pids(offload))
+    away.touch()
+    total, lock, served = counts(), threading.Lock(), []
 
     def work(seed):
         data = memoryview(sample("text", 1 << 20, seed))
         counted = counts()
-        while True:
-            began_s = time.monotonic()
-            try:
+        with contextlib.suppress(OpenclError):
+            while True:
                 assert restored(offload.compress(data, counted)) == data
-            except OpenclError:
-                break
-            assert lost_s is None or began_s < lost_s + PROMPT_S
+                served.append(seed)
         with lock:
-            finished.append(time.monotonic())
             for name, value in counted.items():
                 total[name] += value
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(5)]
     for thread in threads:
         thread.start()
-    time.sleep(0.3)
-    lost_s = time.monotonic()
-    os.kill(pid, how)
+    until(lambda: len(served) > len(threads) or not all(thread.is_alive() for thread in threads))
+    worker.send_signal(how)
     for thread in threads:
-        thread.join(20)
-    assert len(finished) == 5
-    after_s = max(finished) - lost_s
-    print(f"{signal.Signals(how).name} under 5 threads: the last was free after {after_s * 1000:.0f} ms")
-    assert after_s < PROMPT_S
+        thread.join(AMPLE_S / 2)
+    assert not any(thread.is_alive() for thread in threads)
     assert total["errors"] + total["timeouts"] + total["refused"] == 5
+    assert total["refused"] >= 2
+    assert (total["timeouts"] > 0) == (how == signal.SIGSTOP)
     assert total["mismatches"] == 0
-    recovers(offload)
+    away.unlink()
+    later = counts()
+    recovers(offload, counted=later)
     offload.claim(total)
-    assert total["restarts"] == 1
+    assert total["restarts"] == 1 + later["timeouts"]
 
 
-def test_an_idle_workers_death_is_noticed_before_the_next_batch(start):
-    offload, counted = start(), counts()
+def test_an_idle_workers_death_is_noticed_before_the_next_batch(start, away):
+    offload, counted = start(f"waits-while {away}"), counts()
+    away.touch()
     (pid,) = worker_pids(offload)
     os.kill(pid, signal.SIGKILL)
     until(lambda: not offload._breaker.is_closed)
     assert "Killed" in fails(offload, PAGES, counted)
     assert (counted["refused"], counted["errors"]) == (1, 0)
+    away.unlink()
     recovers(offload)
     offload.claim(counted)
     assert (counted["deaths"], counted["restarts"]) == (1, 1)
@@ -112,7 +118,7 @@ def test_a_device_that_stays_away_is_tried_again_ever_less_often(start, tmp_path
     until(lambda: "being tried again now" in fails(offload, PAGES))
     until(lambda: "Segmentation fault" in fails(offload, PAGES))
     flag.unlink()
-    assert recovers(offload) > 0
+    recovers(offload)
 
 
 # ---------------------------------------------------------------- starting
@@ -141,11 +147,13 @@ def test_a_failing_start_is_told_at_once_and_leaves_nothing_behind(name, kind, s
     assert not worker_pids(offload)
 
 
-def test_closing_does_not_wait_for_a_start(monkeypatch):
-    offload = acquire(config())
-    began_s = time.monotonic()
+def test_closing_does_not_wait_for_a_start(away):
+    away.touch()
+    offload = acquire(config(f"waits-while {away}"))
+    until(lambda: worker_pids(offload))
     release(offload)
-    assert time.monotonic() - began_s < 5
+    with pytest.raises(OpenclError, match="closed while its worker was being started"):
+        offload.wait_started()
     assert not worker_pids(offload)
 
 
@@ -159,7 +167,7 @@ def test_a_machine_out_of_descriptors_is_a_reason_and_leaves_no_process(monkeypa
         offload.wait_started()
     assert not worker_pids(offload)
     monkeypatch.undo()
-    assert recovers(offload) > 0
+    recovers(offload)
     release(offload)
 
 
