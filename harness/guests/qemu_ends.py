@@ -29,7 +29,7 @@ __all__ = ["QemuEnds", "start_ends"]
 
 _SPARE_BEATS = 2
 """Waited for beyond those over which a silence is measured: the clocks of events and of beats are two."""
-_AFTER_TIMEOUT_S = 10.0
+_AFTER_TIMEOUT_S = 60.0
 _INSIDE_QEMU = ("compress", "xbzrle", "multifd")
 """Capabilities under which QEMU's own byte count is not that of the raw stream, so that no ratio can be told."""
 

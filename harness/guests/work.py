@@ -23,7 +23,7 @@ AFTER_S = 1.0
 """Work is counted for so long after a migration: caches are cold then, and the guest may make up for what it owes."""
 _FEWEST = 5
 """Counts before a migration, if a guest tells them more slowly than every 0.2 s."""
-_PATIENCE_S = 10.0
+_PATIENCE_S = 60.0
 _MOST_POINTS = 160
 _CLOSELY_S = 2.0
 """Before the guest stops, and from then on, every count is kept."""

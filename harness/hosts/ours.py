@@ -16,7 +16,7 @@ __all__ = ["ERROR", "READY", "OwnProcess"]
 READY, ERROR = "pageferry: ready: ", "pageferry: error: "
 _READY = re.compile(f"{READY}(.*)")
 _ERROR = re.compile(f"^{ERROR}(.*)$", re.MULTILINE)
-_START_TIMEOUT_S = 20.0
+_START_TIMEOUT_S = 60.0
 _BY_STATUS: Mapping[int, type[PageferryError]] = {
     error.exit_status: error for error in (UserError, MissingError, QemuError, PeerError, CodecError, ResultError)
 }

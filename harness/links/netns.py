@@ -31,7 +31,7 @@ __all__ = ["NetnsLink", "NetnsSettings", "PacketSettings", "TbfSettings", "remov
 _NAMESPACES = Path("/run/netns")
 _CLAIMS = Path("/run/pageferry")
 _INTERFACE = "pf0"
-_READY, _READY_TIMEOUT_S = re.compile("ready$"), 10.0
+_READY, _READY_TIMEOUT_S = re.compile("ready$"), 60.0
 _ONE_ADDRESS = "02:00:00:00:00:01"
 # RFC 5737's documentation range: no route of the host can mean it, and each pair of namespaces has its own.
 _SOURCE_HOST, _DESTINATION_HOST = "192.0.2.1", "192.0.2.2"

@@ -20,8 +20,8 @@ from harness.units import format_bandwidth, format_bytes, format_delay
 __all__ = ["RelayLink"]
 
 _ANSWER = re.compile(r"\d+$")
-_ANSWER_TIMEOUT_S = 10.0
-_END_TIMEOUT_S = 5.0
+_ANSWER_TIMEOUT_S = 60.0
+_END_TIMEOUT_S = 60.0
 
 
 class RelaySettings(LinkSettings):

@@ -19,7 +19,7 @@ from harness.qemu.qmp import Json
 
 __all__ = ["MigrationOutcome", "listen", "migrate"]
 
-SETTLE_S = 10.0  # for what follows the end: the destination's RESUME, final statistics, a cancel
+SETTLE_S = 60.0  # for what follows the end: the destination's RESUME, final statistics, a cancel
 
 
 @dataclass(frozen=True, slots=True)

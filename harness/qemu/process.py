@@ -18,7 +18,7 @@ from harness.qemu.qmp import Qmp
 __all__ = ["QemuProcess", "check_socket_path", "option_value"]
 
 UNIX_PATH_BYTES = 107  # sun_path holds 108 with its closing zero
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 _LOOK_S = 0.02  # for the end of a QEMU that does not come
 
 

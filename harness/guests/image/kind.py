@@ -29,7 +29,7 @@ from harness.terminal import one_line
 __all__ = ["Image"]
 
 _LOOK_S = 0.25
-_ALIVE_TIMEOUT_S = 10.0
+_ALIVE_TIMEOUT_S = 60.0
 _LAST_LINES = 3
 
 

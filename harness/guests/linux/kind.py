@@ -24,7 +24,7 @@ from harness.scenario.model import Scenario
 
 __all__ = ["Linux"]
 
-_ALIVE_TIMEOUT_S = 20.0
+_ALIVE_TIMEOUT_S = 60.0
 
 
 class Linux(QemuGuest):

@@ -31,8 +31,8 @@ from harness.units import MIB, format_bytes
 
 __all__ = ["Stress", "StressSettings"]
 
-_ANSWER_TIMEOUT_S = 10.0
-_CHECK_TIMEOUT_S = 30.0
+_ANSWER_TIMEOUT_S = 60.0
+_CHECK_TIMEOUT_S = 60.0
 _PROBE = StressConfig(memory_bytes=16 << 20, working_set_bytes=1 << 20, dirty_rate_bytes_per_s=0)
 STEP_BYTES = 2 * MIB
 MAX_MEMORY_BYTES = 60 << 30
