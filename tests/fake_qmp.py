@@ -48,7 +48,7 @@ class FakeQmp:
     def wait_for(self, condition) -> None:
         """Until ``condition()`` holds after some command."""
         with self.changed:
-            assert self.changed.wait_for(condition, 20)
+            assert self.changed.wait_for(condition, 120)
 
     def _serve(self) -> None:
         while True:

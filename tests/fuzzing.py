@@ -31,7 +31,7 @@ from harness.migrator.receiver import run_receiver
 from harness.migrator.transport.tls_files import context_of
 from harness.wire.pair.frame import HEADER_BYTES, Kind
 
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 _BUSY = b"another sender is being served"
 _SILENCE_S = 0.3
 """A played receiver leaves when its sender says nothing for so long, which may be waiting for a frame that was dropped."""

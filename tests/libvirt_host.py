@@ -64,7 +64,7 @@ def why_not() -> str | None:
     if os.geteuid() != 0:
         return "not root: a daemon needs mounts of its own"
     tried = subprocess.run(
-        ["unshare", "--mount", "--uts", "true"], capture_output=True, text=True, check=False, timeout=10
+        ["unshare", "--mount", "--uts", "true"], capture_output=True, text=True, check=False, timeout=120
     )
     return f"no mount namespaces here: {tried.stderr.strip()}" if tried.returncode else None
 

@@ -58,7 +58,7 @@ def push(link: Link, count: int) -> float:
 
 def wait_for_end(pid: int) -> None:
     """Of a process that is not ours: an init that does not reap leaves it a zombie."""
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 120
     stat = Path(f"/proc/{pid}/stat")
     while True:
         try:

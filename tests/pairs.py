@@ -42,7 +42,7 @@ class Half:
 
     def start(self, run, config) -> Half:
         self.begin(run, config)
-        assert self.ready.wait(10)
+        assert self.ready.wait(120)
         return self
 
     def begin(self, run, config) -> None:
@@ -72,7 +72,7 @@ class Half:
     def connect(self) -> socket.socket:
         """To a receiver, as a sender would."""
         peer = socket.create_connection(("127.0.0.1", self.port))
-        peer.settimeout(20)
+        peer.settimeout(120)
         return peer
 
     def stop(self) -> Half:
@@ -90,7 +90,7 @@ class Half:
 
     def join(self) -> Half:
         assert self.thread is not None
-        self.thread.join(20)
+        self.thread.join(120)
         assert not self.thread.is_alive(), "this half hangs"
         return self
 
@@ -125,7 +125,7 @@ class Pair:
         )
         self.sender = Half().start(run_sender, config)
         self.source = socket.socket(socket.AF_UNIX)
-        self.source.settimeout(20)
+        self.source.settimeout(120)
         assert self.sender.error is None, self.sender.error
         self.source.connect(str(tmp_path / "s"))
 
@@ -143,9 +143,9 @@ class Pair:
     @cached_property
     def destination(self) -> socket.socket:
         """The receiver's connection, which it makes when the first bytes are there."""
-        self.destination_listener.settimeout(20)
+        self.destination_listener.settimeout(120)
         connection, _ = self.destination_listener.accept()
-        connection.settimeout(20)
+        connection.settimeout(120)
         return connection
 
     def drain(self) -> bytes:
@@ -169,13 +169,13 @@ def greeted_links() -> Iterator[tuple[FrameLink, FrameLink]]:
     with closing(left), closing(right):
         ends = FrameLink(left, Role.RECEIVER), FrameLink(right, Role.SENDER)
         ends[0].send(HELLO)
-        ends[1].next_as(Hello, 10)
+        ends[1].next_as(Hello, 120)
         ends[1].send(Welcome(1))
-        ends[0].next_as(Welcome, 10)
+        ends[0].next_as(Welcome, 120)
         yield ends
 
 
-def wait_until(true: Callable[[], bool], timeout_s: float = 20.0) -> None:
+def wait_until(true: Callable[[], bool], timeout_s: float = 120.0) -> None:
     deadline_s = time.monotonic() + timeout_s
     while not true():
         assert time.monotonic() < deadline_s, "it never became true"

@@ -47,7 +47,7 @@ def listening(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen(1)
-    listener.settimeout(20)
+    listener.settimeout(120)
     return listener
 
 
@@ -114,12 +114,12 @@ def sender_to(
     )
     sender = Half().start(run_sender, config)
     with listener, socket.socket(socket.AF_UNIX) as source:
-        source.settimeout(20)
+        source.settimeout(120)
         with contextlib.suppress(OSError):  # where the sender failed already
             source.connect(str(folder / "s"))
         yield sender, source
     sender.join()
-    server.join(10)
+    server.join(120)
     assert not server.is_alive(), "the played receiver hangs"
 
 
@@ -149,7 +149,7 @@ def captured(folder: Path, data: bytes, backend: str, both: dict[str, Any] | Non
             back = threading.Thread(target=_copy, args=(onward, connection), daemon=True)
             back.start()
             _copy(connection, onward, said)
-            back.join(20)
+            back.join(120)
 
     def take() -> None:
         guest, _ = destination.accept()
@@ -162,7 +162,7 @@ def captured(folder: Path, data: bytes, backend: str, both: dict[str, Any] | Non
         taking.start()
         source.sendall(data)
         source.shutdown(socket.SHUT_WR)
-        taking.join(20)
+        taking.join(120)
     receiver.join()
     assert (sender.error, receiver.error) == (None, None)
     return bytes(said)

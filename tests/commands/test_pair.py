@@ -85,8 +85,8 @@ def test_send_and_receive_carry_a_stream_between_two_sockets(broken, tmp_path):
         source.shutdown(socket.SHUT_WR)
         while source.recv(4096):
             pass
-    taker.join(30)
-    assert (sender.wait(30), receiver.wait(30)) == (0, 0)
+    taker.join(120)
+    assert (sender.wait(120), receiver.wait(120)) == (0, 0)
     assert bytes(got) == stream
     sent, received = (json.loads((tmp_path / name).read_text()) for name in ("s.json", "r.json"))
     assert sent["batches_digest"] == received["batches_digest"]

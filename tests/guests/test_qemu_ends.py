@@ -139,7 +139,7 @@ def write_memory(qmp, path: Path, address: int, data: bytes) -> None:
 
     qmp.execute("human-monitor-command", **{"command-line": f"gdbserver unix:{path},server=on,wait=off"})
     with closing(socket.socket(socket.AF_UNIX)) as gdb:
-        gdb.settimeout(10)
+        gdb.settimeout(120)
         gdb.connect(str(path))
         ask(b"Qqemu.PhyMemMode:1")
         ask(b"M%x,%x:%s" % (address, len(data), data.hex().encode()))

@@ -30,7 +30,7 @@ LINE = re.compile(".*")
 
 def wait_gone(*pids):
     processes = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-    deadline_s = time.monotonic() + 10
+    deadline_s = time.monotonic() + 120
     while any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes):
         assert time.monotonic() < deadline_s, f"one of {pids} is still there"
         time.sleep(0.01)
@@ -58,7 +58,7 @@ def test_a_child_does_not_outlive_a_killed_harness():
 def test_a_prefix_is_replaced_by_the_program_under_the_same_id():
     with Child(SLEEP, prefix=["env", "A=1"]) as child:
         process = psutil.Process(child.pid)
-        deadline_s = time.monotonic() + 5
+        deadline_s = time.monotonic() + 120
         while process.name() != "sleep" and time.monotonic() < deadline_s:
             time.sleep(0.01)
         assert process.name() == "sleep"
@@ -83,7 +83,7 @@ def test_a_missing_program_is_named(command):
 @pytest.mark.parametrize("with_log", [True, False], ids=["log", "memory"])
 def test_how_it_ended_is_told_in_words(tmp_path, code, how, words, with_log):
     child = Child(code_argv(f"import signal\n{code}"), log=tmp_path / "log" if with_log else None).start()
-    assert child.ended(20) == how
+    assert child.ended(120) == how
     assert child.end_and_words() == words
     child.stop()
     assert child.ended() == how
@@ -93,7 +93,7 @@ def test_a_log_is_begun_anew_and_outlives_its_child(tmp_path):
     log = tmp_path / "new" / "log"
     for words in ("first", "second"):
         with Child(code_argv(f"print({words!r})"), log=log) as child:
-            child.ended(20)
+            child.ended(120)
     assert log.read_text() == "second\n"
 
 
@@ -101,7 +101,7 @@ def test_lines_are_heard_once_each_and_in_order():
     with Child(code_argv(ECHO), hears=True) as child:
         for word in ("same", "same", "other"):
             child.tell(word)
-            assert child.hear(LINE, 20)[0] == f"{word}!"
+            assert child.hear(LINE, 120)[0] == f"{word}!"
         assert child.hear(LINE, 0.05) is None
 
 
@@ -113,7 +113,7 @@ def test_what_is_said_in_the_end_is_heard_and_no_end_is_waited_for():
 
 def test_telling_the_dead_is_no_error():
     with Child(["true"], hears=True) as child:
-        child.ended(20)
+        child.ended(120)
         child.tell("hello")
 
 
@@ -129,7 +129,7 @@ def test_steps_to_the_end_are_politeness_then_sigterm_then_sigkill():
         asked.stop(0.05, lambda: polite.append(True))
         assert (polite, asked.ended()) == ([True], "killed by SIGTERM")
     with Child(code_argv(STUBBORN)) as deaf:
-        deaf.hear(LINE, 20)
+        deaf.hear(LINE, 120)
         deaf.stop(0.05)
         assert deaf.ended() == "killed by SIGKILL"
         deaf.stop(politely=lambda: pytest.fail("it has ended"))
@@ -145,7 +145,7 @@ def test_a_child_that_was_never_started_can_be_stopped():
 @pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), 9)", "import time; time.sleep(60)"])
 def test_what_a_child_leaves_in_its_group_ends_with_it(end):
     with Child(code_argv(PARENT + end)) as child:
-        left = int(child.hear(LINE, 20)[0])
+        left = int(child.hear(LINE, 120)[0])
     wait_gone(left)
 
 
@@ -153,7 +153,7 @@ def test_descriptors_are_passed_on():
     reader, writer = os.pipe()
     with Child(code_argv(f"os.write({writer}, b'here')"), pass_fds=[writer]) as child:
         assert os.read(reader, 9) == b"here"
-        assert child.ended(20) == "exit status 0"
+        assert child.ended(120) == "exit status 0"
     os.close(reader)
     os.close(writer)
 
@@ -161,7 +161,7 @@ def test_descriptors_are_passed_on():
 def test_cpu_time_counts_descendants_and_is_kept():
     code = "import subprocess\nsubprocess.run([sys.executable, '-c', 'import time\\nwhile time.process_time() < 0.3: pass'])\n"
     with Child(code_argv(code + "print('burnt', flush=True); sys.stdin.read()"), hears=True) as child:
-        assert child.hear(re.compile("burnt"), 60)
+        assert child.hear(re.compile("burnt"), 120)
         alive_s = child.cpu_s()
     assert 0.3 <= alive_s <= child.cpu_s() < 5
     assert child.cpu_s() == child.cpu_s()

@@ -85,7 +85,7 @@ def test_a_packet_line_ends_with_its_link_and_with_its_harness_even_when_that_is
 def test_a_dead_packet_line_is_an_error_with_its_last_words(needs_netns):
     with NetnsLink(given(None, delay_s=0.001)) as link:
         os.kill(link._line.pid, signal.SIGKILL)
-        link._line.ended(10)
+        link._line.ended(120)
         with pytest.raises(PeerError, match="packet line died"):
             link.counters()
 

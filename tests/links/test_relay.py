@@ -28,9 +28,9 @@ def through_relay(bandwidth=None, connections=1, **length):
         with contextlib.ExitStack() as stack:
             pairs = []
             for _ in range(connections):
-                near = stack.enter_context(socket.create_connection(address, timeout=10))
+                near = stack.enter_context(socket.create_connection(address, timeout=120))
                 far = stack.enter_context(server.accept()[0])
-                far.settimeout(10)
+                far.settimeout(120)
                 pairs.append((near, far))
             yield pairs, link
 
@@ -71,7 +71,7 @@ def test_relay_hands_on_every_byte_both_ways_over_several_connections(bandwidth,
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(timeout=20)
+            thread.join(timeout=120)
         assert [got["there", i] for i in range(3)] == there
         assert [got["back", i] for i in range(3)] == back
         counters = link.counters()
@@ -89,7 +89,7 @@ def test_connections_share_one_rate():
         for reader in readers:
             reader.start()
         for reader in readers:
-            reader.join(timeout=20)
+            reader.join(timeout=120)
         took_s = time.monotonic() - began_s
     assert took_s >= 3 * size / rate - 0.01  # never faster; slower on a busy machine
 
@@ -102,7 +102,7 @@ def test_what_waits_for_a_destination_that_stands_still_is_the_links_length_and_
         far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         near.setblocking(False)
         sent, still = 0, 0
-        while still < 50:  # until nothing has moved for 0.5 s: all buffers between are full
+        while still < 50 or sent / rate <= delay_s:  # until nothing has moved for 0.5 s: all buffers between are full
             try:
                 sent += near.send(bytes(16384))
                 still = 0
@@ -130,7 +130,7 @@ def test_nothing_arrives_before_the_delay():
 def test_a_connection_takes_a_round_trip_to_reach_the_destination():
     with RelayLink(given(delay_s=0.1)) as link, socket.create_server(("127.0.0.1", 0)) as server:
         began_s = time.monotonic()
-        with socket.create_connection(link.connect_address(server.getsockname()[1]), timeout=10) as near:
+        with socket.create_connection(link.connect_address(server.getsockname()[1]), timeout=120) as near:
             near.sendall(b"first")
             with server.accept()[0] as far:
                 assert time.monotonic() - began_s >= 0.2
@@ -146,11 +146,11 @@ def test_a_distant_link_is_as_fast_as_a_near_one():
         assert len(read_all(far)) == size
         took_s = time.monotonic() - began_s
     assert took_s >= size / rate + delay_s - 0.01
-    assert took_s < 10  # a chunk at a time would take 40 s
+    assert took_s < 30  # a chunk at a time would take 40 s
 
 
 @LENGTHS
-@pytest.mark.parametrize("rates", [(100_000, 50_000_000), (50_000_000, 1_000_000)], ids=["faster", "slower"])
+@pytest.mark.parametrize("rates", [(10_000, 50_000_000), (50_000_000, 1_000_000)], ids=["faster", "slower"])
 def test_another_rate_holds_for_connections_that_stand(rates, length):
     data = random.Random(3).randbytes(1_000_000)
     with through_relay(rates[0], **length) as (((near, far),), link):
@@ -162,7 +162,7 @@ def test_another_rate_holds_for_connections_that_stand(rates, length):
         assert read_all(far) == data
         took_s = time.monotonic() - began_s
     assert took_s > len(data) / rates[1] - 0.01  # the bucket makes up for 4 ms
-    assert took_s < 5  # at the slowest first rate 10 s
+    assert took_s < 60  # at the slowest first rate 100 s
 
 
 @LENGTHS
@@ -203,7 +203,7 @@ def test_relay_reports_a_dead_destination_instead_of_hanging():
         port = server.getsockname()[1]
     with RelayLink(given()) as link:
         address = link.connect_address(port)
-        with pytest.raises(ConnectionResetError), socket.create_connection(address, timeout=10) as near:
+        with pytest.raises(ConnectionResetError), socket.create_connection(address, timeout=120) as near:
             near.recv(1)
         with socket.create_server(("127.0.0.1", port)) as server, socket.create_connection(address) as near:
             near.sendall(b"later")  # and it serves on

@@ -42,7 +42,7 @@ def test_relay_ends_with_its_harness_even_when_that_is_killed():
 def test_dead_relay_is_an_error_with_its_last_words():
     with RelayLink(given()) as link:
         os.kill(link._child.pid, signal.SIGKILL)
-        link._child.ended(10)
+        link._child.ended(120)
         with pytest.raises(PeerError, match="relay died"):
             link.connect_address(1)
         with pytest.raises(PeerError, match="relay died"):

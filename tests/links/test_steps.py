@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 from open_links import given
+from pairs import wait_until
 
 from harness.errors import PeerError, ScenarioError
 from harness.links.relay import RelayLink
@@ -30,7 +32,7 @@ def step(after_s: float, rate: int) -> LinkStep:
 def test_steps_come_in_the_order_of_their_times():
     link = FakeLink()
     with stepping(link, [step(0.1, 2), step(0.02, 1), step(0.15, 3)]):
-        time.sleep(0.4)
+        wait_until(lambda: len(link.changes) == 3)
     assert [rate for _, rate in link.changes] == [1, 2, 3]
     for (at_s, _), due_s in zip(link.changes, (0.02, 0.1, 0.15), strict=True):
         assert at_s >= due_s
@@ -49,11 +51,15 @@ def test_without_steps_nothing_is_started():
 
 
 def test_a_link_that_cannot_change_fails_the_run():
-    with (
-        pytest.raises(PeerError, match="the relay is not open"),
-        stepping(RelayLink(given(10)), [step(0.001, 5)]),
-    ):
-        time.sleep(0.2)
+    asked = threading.Event()
+
+    class Closed(RelayLink):
+        def set_bandwidth(self, bytes_per_s):
+            asked.set()
+            super().set_bandwidth(bytes_per_s)
+
+    with pytest.raises(PeerError, match="the relay is not open"), stepping(Closed(given(10)), [step(0.001, 5)]):
+        assert asked.wait(120)
 
 
 def test_the_shipped_scenario_steps_down_by_ten():

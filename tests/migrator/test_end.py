@@ -69,10 +69,10 @@ def test_once_the_guest_stands_still_nothing_waits_for_more_to_go_with_it(monkey
             qemu.sendall(part)
             got = b""
             while len(got) < len(part):
-                got += came.get(timeout=30).raw
+                got += came.get(timeout=120).raw
             assert got == part
         qemu.close()
-        reader.join(30)
+        reader.join(120)
 
 
 def test_a_migration_is_done_with_the_destinations_word(tmp_path):

@@ -95,7 +95,7 @@ def test_a_receiver_that_goes_away_before_the_migration_is_noticed(tmp_path):
         for _ in range(2):  # how far is it?
             peer.recv(HEADER_BYTES, socket.MSG_WAITALL)
             peer.sendall(whole(Probed(0.0, 0.0, 0)))
-        half.ready.wait(10)
+        half.ready.wait(120)
         peer.close()
 
     server = threading.Thread(target=serve)

@@ -133,7 +133,7 @@ def test_a_worker_that_cannot_be_opened_keeps_nobody_waiting_for_what_was_queued
     pipeline.stop()
     queued.set()
     joined = spawn("join", workers.join, Failure(lambda: None))
-    joined.join(timeout=30)
+    joined.join(timeout=120)
     assert not joined.is_alive()
     assert str(failure.error) == "planted in open"
 
@@ -177,7 +177,7 @@ def test_the_window_blocks_until_bytes_arrive_and_always_lets_one_batch_pass():
     thread.start()
     assert not waited.wait(0.05)
     window.release(500)
-    assert waited.wait(5)
+    assert waited.wait(120)
     thread.join()
     assert (window.in_flight_bytes, window.peak_bytes) == (60, 500)
 
@@ -189,7 +189,7 @@ def test_closing_the_window_wakes_who_waits():
     thread = threading.Thread(target=lambda: results.append(window.acquire(10)))
     thread.start()
     window.close()
-    thread.join(timeout=5)
+    thread.join(timeout=120)
     assert results == [False]
 
 
@@ -200,7 +200,7 @@ def test_a_full_window_lets_the_rest_through_once_the_other_end_has_gone():
     waiting = threading.Thread(target=window.acquire, args=(50,))
     waiting.start()
     gone.set()
-    waiting.join(10)
+    waiting.join(120)
     assert not waiting.is_alive()
     assert window.in_flight_bytes == 150
 

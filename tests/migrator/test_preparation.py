@@ -157,7 +157,7 @@ def receiver_and_peer(tmp_path, **greeting) -> tuple[Half, socket.socket, socket
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "d"))
     listener.listen(1)
-    config = ReceiveConfig("tcp:127.0.0.1:0", f"unix:{tmp_path}/d", threads=1, timeout_s=15)
+    config = ReceiveConfig("tcp:127.0.0.1:0", f"unix:{tmp_path}/d", threads=1, timeout_s=120)
     half = Half(one_sender=True).start(run_receiver, config)
     peer = half.connect()
     peer.sendall(hello(codecs=["none", "zstd-long"], backend="zstd-long", **greeting))

@@ -116,5 +116,5 @@ def test_a_receiver_answers_each_probe_and_the_migration_follows():
         rate = rehearsal.measure_bytes_per_s(sender)
         assert rate is None or rate > 1e6
         sender.send(End(0, 0, bytes(16)))
-        answering.join(10)
+        answering.join(120)
         assert not answering.is_alive()

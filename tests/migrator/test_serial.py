@@ -60,7 +60,7 @@ def test_whoever_waits_is_woken_by_the_end():
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     shared.stop()
-    thread.join(10)
+    thread.join(120)
     assert len(errors) == 1
 
 

@@ -31,7 +31,7 @@ def free_port():
 def guest(path):
     """Stands for a QEMU that connects."""
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(20)
+    connection.settimeout(120)
     connection.connect(str(path))
     return connection
 
@@ -41,7 +41,7 @@ def listening(path):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen(1)
-    listener.settimeout(20)
+    listener.settimeout(120)
     return listener
 
 
@@ -168,7 +168,7 @@ def test_a_sender_that_leaves_before_its_qemu_came_costs_nothing(tmp_path):
             assert abandoned.recv(1)
         wait_until(lambda: any(line.endswith("waiting for the next sender") for line in receiver.said))
         assert nobody_came(listener)
-        listener.settimeout(20)
+        listener.settimeout(120)
         listener.setblocking(True)
         to = f"tcp:127.0.0.1:{receiver.port}"
         sender = Half().start(run_sender, SendConfig(f"unix:{tmp_path}/s", to, "zlib", without_return_path=True))
@@ -195,4 +195,4 @@ def test_waiting_is_bounded_by_the_time_that_was_given(tmp_path):
     began_s = time.monotonic()
     with pytest.raises(PeerError, match="Connection refused"):
         run_sender(SendConfig(f"unix:{tmp_path}/s", f"tcp:127.0.0.1:{free_port()}", "zlib", wait_s=0.1))
-    assert time.monotonic() - began_s < 20
+    assert time.monotonic() - began_s < 100

@@ -81,7 +81,7 @@ def test_a_source_that_ends_once_its_guest_has_left_is_no_failure(server):
         steering.begin(Flowing())
         server.wait_for(lambda: "query-migrate" in server.asked)
         assert steering._thread is not None
-        steering._thread.join(20)
+        steering._thread.join(120)
         server.die()
         told = steering.report()
     assert (told.steer_failures, told.ended_early) == (0, None)
@@ -117,7 +117,7 @@ def test_what_fails_in_mid_migration_ends_the_steering_alone_and_is_counted(serv
         how(server)
         server.migrating = {"status": "active", "ram": {"mbps": 800.0}}
         assert steering._thread is not None
-        steering._thread.join(20)
+        steering._thread.join(120)
         told = steering.report()
     assert told.steer_failures == 1
     assert told.ended_early.startswith("--qmp unix:")
@@ -130,7 +130,7 @@ def test_a_qemu_that_stops_answering_is_waited_for_a_bounded_time(server, monkey
         server.mute = True
         steering.begin(Flowing())
         assert steering._thread is not None
-        steering._thread.join(20)
+        steering._thread.join(120)
         assert "no answer from QEMU within 0.05 s" in steering.report().ended_early
         server.mute = False
 

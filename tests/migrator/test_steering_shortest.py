@@ -65,7 +65,7 @@ def test_whoever_sets_a_parameter_meanwhile_has_it_from_then_on(server):
         server.migrating = going_over(100)
         steering.begin(Flowing())
         assert steering._thread is not None
-        steering._thread.join(20)
+        steering._thread.join(120)
         told = steering.report()
     assert server.parameters == {"downtime-limit": 5000}
     assert told.ended_early == "somebody else set downtime-limit to 5000, and from then on it was left to them"
@@ -79,5 +79,5 @@ def test_a_qemu_that_dies_has_its_migration_go_on_without_steering(server, wante
         server.wait_for(lambda: "query-migrate" in server.asked)
         server.die()
         assert steering._thread is not None
-        steering._thread.join(20)
+        steering._thread.join(120)
     assert (steering.report().steer_failures, steering.report().restored) == (1, wanted is None)

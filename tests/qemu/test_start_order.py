@@ -28,7 +28,7 @@ class Monitor:
 
     def __init__(self, path: Path) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
+        self.socket.settimeout(120)
         self.socket.connect(str(path))
         self.lines = self.socket.makefile()
         self.lines.readline()

@@ -57,7 +57,7 @@ def carried(contexts, change) -> tuple[bytes, BaseException | None]:
             return bytes(came), exc
         finally:
             server.close()
-            sender.join(20)
+            sender.join(120)
         return bytes(came), None
 
 
