@@ -19,26 +19,32 @@ def load(tmp_path):
     return lambda top="", tables="", **kwargs: load_minimal(tmp_path, top, tables, **kwargs)
 
 
+KEYS = st.text(max_size=6) | st.sampled_from(
+    [
+        "description", "repeats", "guest", "link", "method", "memory", "fill", "path", "kind", "level", "threads", "name",
+        "engine", "baseline", "backend", "batch", "inflight", "options", "source", "timeout", "bandwidth",
+    ]
+)  # fmt: skip
+JUNK = st.recursive(
+    st.one_of(
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(max_size=12),
+        st.datetimes(),
+        st.sampled_from(["512MiB", "1Gbit/s", "unlimited", "300ms", "9" * 400 + "h", "stream", "qemu", "zlib", "isal"]),
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
 @settings(
-    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_junk_is_a_scenario_error_and_nothing_else(data, tmp_path_factory):
-    junk = st.recursive(
-        st.one_of(
-            st.booleans(),
-            st.integers(),
-            st.floats(),
-            st.text(max_size=12),
-            st.datetimes(),
-            st.sampled_from(
-                ["512MiB", "1Gbit/s", "unlimited", "300ms", "9" * 400 + "h", "stream", "qemu", "zlib", "isal"]
-            ),
-        ),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_keys(), inner, max_size=4),
-        max_leaves=12,
-    )
-    doc = data.draw(st.dictionaries(_keys(), junk, max_size=6))
+    doc = data.draw(st.dictionaries(KEYS, JUNK, max_size=6))
     if data.draw(st.booleans()):
         doc |= {"description": "x", "method": [{"name": "a", "engine": "qemu", "baseline": True} | doc]}
     path = tmp_path_factory.getbasetemp() / "junk.toml"
@@ -51,12 +57,6 @@ def test_junk_is_a_scenario_error_and_nothing_else(data, tmp_path_factory):
         message = str(exc)
     assert "\n" not in message
     assert message == "" or message.isprintable()
-
-
-def _keys():
-    fields = ["description", "repeats", "guest", "link", "method", "memory", "fill", "path", "kind", "level", "threads"]
-    more = ["name", "engine", "baseline", "backend", "batch", "inflight", "options", "source", "timeout", "bandwidth"]
-    return st.sampled_from(fields + more) | st.text(max_size=6)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
