@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,3 +95,8 @@ def test_a_pattern_that_matches_nothing_is_an_error():
         match=r"--only hostil: no such check or group; did you mean 'hostile'\? `pageferry qualify --list` names them",
     ):
         select(["contract", "hostil"])
+
+
+def test_a_checks_process_does_not_load_what_only_statistics_need():
+    code = "import sys, harness.qualify.child; assert not {'scipy', 'altair'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
