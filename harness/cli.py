@@ -40,6 +40,7 @@ _COMMANDS = {
     "info": "harness.commands.info",
     "report": "harness.commands.report",
     "compare": "harness.commands.compare",
+    "selftest": "harness.commands.selftest",
     "qualify": "harness.commands.qualify",
     "opencl": "harness.commands.opencl",
     "tls": "harness.commands.tls",

@@ -24,6 +24,7 @@ COMMANDS = (
     "info",
     "report",
     "compare",
+    "selftest",
     "qualify",
     "opencl",
 )

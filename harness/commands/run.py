@@ -109,11 +109,12 @@ def _campaign(scenarios: list[Scenario], out: Path | None, tags: tuple[str, ...]
             raise UserError(f"{name}: two scenarios of one name would fill one folder; run them apart or rename a file")
     files = {name.partition("+")[0] for name in names}  # a sweep's cells are of one
     base = out or (Path("out") / files.pop() if len(files) == 1 else Path("out"))
+    folders = {scenario.name if len(scenarios) > 1 else "": scenario for scenario in scenarios}
     if resume:
-        if (campaign := resumed_campaign(base, scenarios, tags)) is not None:
+        if (campaign := resumed_campaign(base, folders, tags)) is not None:
             return campaign
         tell(f"pageferry: {base}: nothing to go on with: a new run begins")
-    return new_campaign(base, scenarios, tags)
+    return new_campaign(base, folders, tags)
 
 
 def _run(console: Console, campaign: Campaign, part: Part, results: dict[str, Result]) -> None:
@@ -135,7 +136,7 @@ def _run(console: Console, campaign: Campaign, part: Part, results: dict[str, Re
             _show(console, results[scenario.name], part.folder)
             tell(f"pageferry: what finished is in {part.folder}; the same command with --resume goes on")
         elif not campaign.is_used():
-            tell(f"pageferry: no run had finished: {campaign.out} is as it was")
+            tell(f"pageferry: no run had finished: {campaign.folder.parent} is as it was")
         raise
     results[scenario.name] = result
     _show(console, result, part.folder)

@@ -40,17 +40,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """One run of the command. ``resumed``: an earlier command began it."""
+    """One run of the command. ``folder``: new, or that which is gone on with; ``resumed``: an earlier command began it."""
 
-    out: Path
+    folder: Path
     identity: Identity
     parts: tuple[Part, ...]
     resumed: bool = False
-
-    @property
-    def folder(self) -> Path:
-        """New, or that which is gone on with."""
-        return self.out / self.identity.run_id
 
     def is_used(self) -> bool:
         """Whether any result is in it."""
@@ -71,7 +66,7 @@ class Campaign:
         return take
 
     def _point(self) -> None:
-        link = self.out / LATEST
+        link = self.folder.parent / LATEST
         if link.is_symlink() and link.readlink() == Path(self.folder.name):
             return
         with told(link):
@@ -84,13 +79,14 @@ class Campaign:
             temporary.replace(link)
 
 
-def new_campaign(out: Path, scenarios: Sequence[Scenario], tags: Sequence[str]) -> Campaign:
-    """A run that begins now. :raises UserError: a tag is none."""
+def new_campaign(out: Path, scenarios: Mapping[str, Scenario], tags: Sequence[str] = ()) -> Campaign:
+    """A run that begins now; ``scenarios``: by their folders in its own, "" for itself. :raises UserError: a tag is none."""
     identity = collect(tags)
-    return Campaign(out, identity, _parts(out / identity.run_id, scenarios))
+    folder = out / identity.run_id
+    return Campaign(folder, identity, _parts(folder, scenarios))
 
 
-def resumed_campaign(out: Path, scenarios: Sequence[Scenario], tags: Sequence[str]) -> Campaign | None:
+def resumed_campaign(out: Path, scenarios: Mapping[str, Scenario], tags: Sequence[str] = ()) -> Campaign | None:
     """The newest in ``out``; None: there is none.
 
     :raises UserError: it is not of these scenarios and tags, or was begun by another pageferry or on another machine.
@@ -103,10 +99,10 @@ def resumed_campaign(out: Path, scenarios: Sequence[Scenario], tags: Sequence[st
     parts = _parts(folder, scenarios)
     there = {path.parent for path in (*folder.glob(_RESULT), *folder.glob(f"*/{_RESULT}"))}
     if others := sorted(path.name for path in there - {part.folder for part in parts}):
-        words = "name the scenarios that it was begun with, or leave --resume out"
+        words = "ask for all that it was begun with, or leave --resume out"
         raise UserError(f"--resume: {folder} has {', '.join(others)}, which is not asked for: {words}")
     begun = [_begun(part, now) for part in parts if part.result.is_file()]
-    return Campaign(out, begun[0], parts, resumed=True) if begun else None
+    return Campaign(folder, begun[0], parts, resumed=True) if begun else None
 
 
 @contextlib.contextmanager
@@ -135,11 +131,8 @@ def saved_result(scenario: Scenario, path: Path) -> Result:
     return result
 
 
-def _parts(folder: Path, scenarios: Sequence[Scenario]) -> tuple[Part, ...]:
-    """One scenario fills ``folder``, several have a folder each in it."""
-    if len(scenarios) == 1:
-        return (Part(scenarios[0], folder),)
-    return tuple(Part(scenario, folder / scenario.name) for scenario in scenarios)
+def _parts(folder: Path, scenarios: Mapping[str, Scenario]) -> tuple[Part, ...]:
+    return tuple(Part(scenario, folder / name) for name, scenario in scenarios.items())
 
 
 def _begun(part: Part, now: Identity) -> Identity:

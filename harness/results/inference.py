@@ -27,6 +27,7 @@ __all__ = [
     "p_value",
     "ratio_interval",
     "runs_to_see",
+    "share_interval",
     "visible_shift",
 ]
 
@@ -55,6 +56,12 @@ def median_interval(values: Sequence[float]) -> Interval:
     """The narrowest pair of order statistics that holds the median with 95 %, or with as much as so few values can."""
     ordered, (rank, coverage) = sorted(values), _order_statistic(len(values))
     return Interval(float(ordered[rank]), float(ordered[-1 - rank]), coverage)
+
+
+def share_interval(count: int, of: int) -> tuple[float, float]:
+    """What share of all cases is such, with 95 %, where ``count`` of ``of`` were: exact (Clopper and Pearson 1934)."""
+    found = stats.binomtest(count, of).proportion_ci(method="exact")
+    return float(found.low), float(found.high)
 
 
 @functools.cache

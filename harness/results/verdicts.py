@@ -16,7 +16,7 @@ from typing import Literal
 from harness.results import inference
 from harness.results.metrics import SMALLEST_EFFECT, Metric
 
-__all__ = ["NOTE", "Change", "Word", "judge", "share_text"]
+__all__ = ["LEVEL", "NOTE", "Change", "Word", "fewest_repeats", "judge", "share_text"]
 
 NOTE = (
     "Total time, downtime, data and CPU on both sides are judged, and no other figure: better or worse where chance alone would "
@@ -24,8 +24,8 @@ NOTE = (
     "{smallest}; else so few runs cannot tell, and n is how many on each side probably would."
 )
 """How a reader is to take the words; ``smallest``: effect that matters."""
-_LEVEL = 0.01
-"""Of one primary metric's family: all methods of a comparison."""
+LEVEL = 0.01
+"""Share of comparisons with a false alarm, of one primary metric's family: all methods of a comparison."""
 _UNJUDGED_LEVEL = 0.05
 
 Word = Literal["better", "worse", "same", "unclear", "unjudged"]
@@ -90,6 +90,11 @@ def share_text(share: float) -> str:
     return f"{share * 100:.2g} %" if share < 0.995 else f"{share * 100:.0f} %"
 
 
+def fewest_repeats(methods: int) -> int:
+    """With fewer runs of each nothing can be found where so many are compared."""
+    return inference.fewest_runs(LEVEL / methods)
+
+
 def judge(
     metric: Metric, samples: Mapping[str, tuple[Sequence[float], Sequence[float]]], smallest: float = SMALLEST_EFFECT
 ) -> dict[str, Change]:
@@ -99,7 +104,7 @@ def judge(
     """
     sides = {method: pair for method, pair in samples.items() if all(pair) and statistics.median(pair[1]) > 0}
     p_values = [inference.p_value(new, old) for new, old in sides.values()]
-    levels = inference.holm_levels(p_values, _LEVEL) if metric.primary else [_UNJUDGED_LEVEL] * len(sides)
+    levels = inference.holm_levels(p_values, LEVEL) if metric.primary else [_UNJUDGED_LEVEL] * len(sides)
     return {
         method: _change(metric, sides[method], p_value, level, smallest)
         for method, p_value, level in zip(sides, p_values, levels, strict=True)
