@@ -99,7 +99,7 @@ def test_each_native_method_moves_a_live_guest_whole(name, guest, run_dir):
     assert outcome.last.transferred_bytes > (60 * MIB if name != "xbzrle" else 50 * MIB)
     assert outcome.last.passes >= 2
     downtime_s = stop_to_resume_s(outcome.stop_at_s, outcome.resume_at_s)
-    assert 0 < downtime_s < outcome.total_time_s < 60
+    assert 0 < downtime_s < outcome.total_time_s
     beats_at_s = [beat.at_s for side in ("source", "destination") for beat in pair.consoles.beats(side)]
     assert longest_silence_s(beats_at_s, outcome.began_monotonic_s, resume_s, 10) > 0
     assert outcome.last.total_time_s > 0

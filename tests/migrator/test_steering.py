@@ -159,12 +159,12 @@ def test_a_failed_migrations_source_has_its_own_values_again(server, error):
 @pytest.mark.qemu
 @pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")
 def test_a_real_qemu_keeps_what_is_set_gives_it_back_and_has_one_client_a_socket(tmp_path, monkeypatch):
-    monkeypatch.setattr(steering_module, "GREETING_TIMEOUT_S", 0.3)
     argv = (QEMU, "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none", "-S")
     with QemuProcess("source", argv, run_dir=tmp_path, second_qmp=True) as qemu:
         before = qemu.qmp.execute("query-migrate-parameters")
         with open_steering(f"unix:{qemu.qmp_for_others}", 0.8):
             assert qemu.qmp.execute("query-migrate-parameters") == before | {"downtime-limit": 800}
+            monkeypatch.setattr(steering_module, "GREETING_TIMEOUT_S", 0.3)
             with pytest.raises(QemuError, match="give QEMU a second -qmp socket"):
                 open_steering(f"unix:{qemu.qmp_for_others}", None).__enter__()
         assert qemu.qmp.execute("query-migrate-parameters") == before
