@@ -204,6 +204,16 @@ def one_method() -> Result:
     return summarised(replace(whole, scenario=declared, runs=kept))
 
 
+def many_methods() -> Result:
+    """44 methods, a run of each."""
+    one = next(run for run in live(extras=False).runs if run.method == "zstd-1" and not run.warmup)
+    names = [f"zstd-{n}" for n in range(44)]
+    declared = [
+        {"name": name, "engine": "pageferry", "backend": "zstd", "baseline": name == names[0]} for name in names
+    ]
+    return summarised(Result(scenario(declared), ENVIRONMENT, tuple(replace(one, method=name) for name in names)))
+
+
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
 

@@ -49,6 +49,7 @@ _FIGURES = (
     "p",
     "Verdict",
 )
+_METHODS_ACROSS = 6  # what A4 has room for
 Scalar = str | int | float | bool | None
 
 
@@ -175,25 +176,29 @@ def _setting(runs: list[Run], name: str) -> tuple[str, ...]:
     return () if seen == ("absent",) else seen
 
 
-def parameters(result: Result) -> tuple[Table, str]:
-    """Parameters as read back, a column per method, and how far its runs agreed. Runs that read nothing back are left out: they
-    failed before."""
+def parameters(result: Result) -> tuple[tuple[Table, ...], str]:
+    """Parameters as read back, a column per method, and how far its runs agreed; as many tables as paper has room for. Runs that
+    read nothing back are left out: they failed before."""
     every = {name: [r for r in result.runs if r.method == name and r.parameters] for name in method_names(result)}
-    read = {method: runs for method, runs in every.items() if runs}
-    names = sorted({name for runs in read.values() for run in runs for name in run.parameters})
-    settings = [[_setting(runs, name) for runs in read.values()] for name in names]
-    differing = [sum(len(seen) > 1 for seen in row) for row in settings]
-    table = Table(
-        "Parameters as read back",
-        ("Parameter", *read),
+    read = [(method, runs) for method, runs in every.items() if runs]
+    tables = tuple(_parameters(read[at : at + _METHODS_ACROSS]) for at in range(0, len(read), _METHODS_ACROSS))
+    differing = {row[0] for table in tables for row, mark in zip(table.rows, table.marks, strict=True) if mark}
+    if not differing:
+        return tables, "The runs of each method agreed on every one." if tables else "No run read any parameter back."
+    return tables, f"{plural(len(differing), 'setting')} differed across the runs of one method."
+
+
+def _parameters(read: Sequence[tuple[str, list[Run]]]) -> Table:
+    names = sorted({name for _, runs in read for run in runs for name in run.parameters})
+    settings = [[_setting(runs, name) for _, runs in read] for name in names]
+    methods = [method for method, _ in read]
+    return Table(
+        f"Parameters as read back: {', '.join(methods)}",
+        ("Parameter", *methods),
         tuple((name, *map(_seen_text, row)) for name, row in zip(names, settings, strict=True)),
         words=tuple(range(len(read) + 1)),
-        missing="No run read any parameter back.",
-        marks=tuple("differs" if many else "" for many in differing),
+        marks=tuple("differs" if any(len(seen) > 1 for seen in row) else "" for row in settings),
     )
-    if not any(differing):
-        return table, "The runs of each method agreed on every one."
-    return table, f"{plural(sum(differing), 'setting')} differed across the runs of one method."
 
 
 def _seen_text(seen: tuple[str, ...]) -> str:

@@ -66,7 +66,7 @@ class PageView:
     choices: Choices | None
     warnings: tuple[Warned, ...]
     environment: Table
-    parameters: tuple[Table, str]
+    parameters: tuple[tuple[Table, ...], str]
     runs: tuple[MethodRuns, ...]
     definitions: tuple[tuple[str, str], ...]
     schema: str

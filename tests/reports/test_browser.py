@@ -9,6 +9,7 @@ import report_samples as samples
 from browser_page import PHONE, WIDE, Opened
 from site_samples import saved
 
+from reports.run.page import render_report
 from reports.site import page as site
 
 pytestmark = pytest.mark.browser
@@ -34,9 +35,13 @@ def _draw(out, name):
     elif name.startswith("site/"):
         _draw_site(out)
     else:
-        of = {"compare.html": rendered.comparison, "advice.html": rendered.advice}
+        of = {"compare.html": rendered.comparison, "advice.html": rendered.advice, "many.html": _many}
         text = of[name]() if name in of else rendered.report(name.removesuffix(".html"))
         (out / name).write_text(text, encoding="utf-8")
+
+
+def _many():
+    return render_report(samples.many_methods())
 
 
 def _draw_site(out):
@@ -225,8 +230,9 @@ def test_images_and_landmarks_have_names_of_their_own(visit, name):
     assert found["regions"] or "index" in name
 
 
-def test_in_print_nothing_is_folded_or_wider_than_the_paper(visit):
-    opened = visit("live.html")
+@pytest.mark.parametrize("name", ["live", "many"])
+def test_in_print_nothing_is_folded_or_wider_than_the_paper(visit, name):
+    opened = visit(f"{name}.html")
     opened.resize((700, 990))  # what A4 has between our margins
     opened.page.emulate_media(media="print")
     seen = "folded => folded.lastElementChild.checkVisibility({contentVisibilityAuto: true})"

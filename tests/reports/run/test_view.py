@@ -58,7 +58,7 @@ def test_a_results_warning_about_a_method_is_attributed_and_counted_in_its_row()
 
 
 def test_parameters_that_differ_across_runs_are_flagged_with_both_values():
-    table, summary = view.page(samples.live()).parameters
+    (table,), summary = view.page(samples.live()).parameters
     found = {row[0]: dict(zip(table.headings, row, strict=True)) for row in table.rows}
     assert found["max-bandwidth"]["zlib-1"] == "134217728000 | 1 (differs across runs)"
     assert found["max-bandwidth"]["isal-1"] == "134217728000"
@@ -67,6 +67,13 @@ def test_parameters_that_differ_across_runs_are_flagged_with_both_values():
     assert [row[0] for row, mark in zip(table.rows, table.marks, strict=True) if mark] == [
         "downtime-limit", "max-bandwidth", "threads"]  # fmt: skip
     assert summary == "3 settings differed across the runs of one method."
+
+
+def test_parameters_of_many_methods_take_several_tables():
+    tables, summary = view.page(samples.many_methods()).parameters
+    assert [name for table in tables for name in table.headings[1:]] == [f"zstd-{n}" for n in range(44)]
+    assert max(len(table.headings) for table in tables) == 7
+    assert summary == "The runs of each method agreed on every one."
 
 
 def test_every_run_is_kept_with_raw_figures_and_reasons():
