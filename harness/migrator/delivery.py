@@ -24,6 +24,8 @@ _RETURN_BYTES = 32 << 10
 class Delivery:
     """``deliver`` and ``answers`` belong to a thread each. QEMU is connected to, and so listened to, with the first batch."""
 
+    _remedy = "its log says why"
+
     def __init__(self, destination: Destination) -> None:
         self.delivered_bytes = 0
         self._destination = destination
@@ -53,7 +55,7 @@ class Delivery:
         except OSError as exc:
             raise QemuError(
                 f"the destination QEMU closed its connection at byte {self.delivered_bytes}: {exc.strerror or exc}; "
-                "its log says why"
+                f"{self._remedy}"
             ) from exc
         self.delivered_bytes += len(raw)
 
@@ -115,6 +117,8 @@ class Delivery:
 class SideDelivery(Delivery):
     """On one more connection of the migration that ``main`` delivers. It is made as soon as the main one stands, for QEMU takes the
     first for that, and waits for those that say nothing yet. The main one alone tells whether all was loaded."""
+
+    _remedy = "its log says why; multifd, multifd-channels and postcopy-preempt must be set alike in both QEMUs"
 
     def __init__(self, destination: Destination, main: Delivery) -> None:
         super().__init__(destination)

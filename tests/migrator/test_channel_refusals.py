@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import contextlib
 import socket
+from unittest.mock import Mock
 
 import pytest
 import sample_streams
@@ -14,6 +15,7 @@ from pairs import received, wait_until
 
 from harness.errors import PageferryError, PeerError, QemuError
 from harness.migrator import gate, greeting, sender
+from harness.migrator.delivery import Delivery, SideDelivery
 from harness.migrator.session import FrameLink
 from harness.migrator.transport.registry import endpoint_for_halves
 from harness.wire.pair.forms import Role
@@ -122,6 +124,18 @@ def test_a_destination_that_takes_fewer_ends_it_in_a_line(tmp_path, monkeypatch)
     )
     assert words in str(pair.receiver.error)
     assert words in str(pair.sender.error)
+
+
+def test_a_destination_that_closes_another_channel_is_told_of_with_what_to_set():
+    """QEMU 7.2 and 10.0, of fewer channels than the source has, take the connections and then die of them."""
+    ours, qemu = socket.socketpair()
+    with ours:
+        qemu.close()
+        destination = Mock(connect=lambda: ours)
+        side = SideDelivery(destination, Delivery(destination))
+        side.close()  # as far as it waits for the main one
+        with pytest.raises(QemuError, match="its log says why; multifd, multifd-channels and postcopy-preempt must be"):
+            side.deliver(memoryview(b"page"))
 
 
 @pytest.fixture
