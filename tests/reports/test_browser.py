@@ -94,6 +94,16 @@ def test_no_column_of_the_methods_tables_is_cut_off(visit, name, tables, width):
     assert max(opened.page.locator(".scroll:has(table.verdict)").evaluate_all(whole)) <= 0
 
 
+def test_a_comparison_is_not_cut_off_on_a_phone(visit):
+    opened = visit("compare.html", PHONE)
+    box = opened.page.locator(".scroll:has(table.compare)")
+    assert box.evaluate("box => box.scrollWidth - box.clientWidth") <= 0
+    assert (
+        opened.visible("table.compare td[data-label='Verdict']")
+        == opened.page.locator("table.compare tbody tr").count()
+    )
+
+
 def test_the_verdict_is_on_the_first_screen(visit):
     page = visit("live.html").page
     box = page.locator("table.verdict").first.bounding_box()
