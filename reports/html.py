@@ -52,6 +52,7 @@ class Place:
     style: str
     charts: str
     script: str
+    method: str
     history: str = ""
 
 

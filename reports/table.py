@@ -12,7 +12,8 @@ class Table:
     """Rows of a text for each of ``headings``; the first names its row.
 
     ``words``: the columns that hold no numbers. ``missing``: what to say where there are no rows. ``marks``: a class of the style
-    sheet for each row; empty where none has one. ``folded``: its title stands there, and opens it.
+    sheet for each row; empty where none has one. ``folded``: its title stands there, and opens it. ``ids``: each row's name in a
+    link; empty where none has one.
     """
 
     title: str
@@ -22,3 +23,4 @@ class Table:
     missing: str = ""
     marks: tuple[str, ...] = ()
     folded: bool = False
+    ids: tuple[str, ...] = ()

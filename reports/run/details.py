@@ -63,8 +63,9 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class RunDetail:
-    """One run in words."""
+    """One run in words. ``key``: its name in a link."""
 
+    key: str
     title: str
     status: str
     reason: str
@@ -239,8 +240,9 @@ def _title(run: Run) -> str:
     return f"run {run.repeat}, {run.attempt.tried}: {outcome}"
 
 
-def _detail(run: Run) -> RunDetail:
+def _detail(run: Run, number: int) -> RunDetail:
     return RunDetail(
+        key=f"run-{run.method.replace(' ', '-')}-{number}",
         title=_title(run),
         status=run.status,
         reason=run.reason or "",
@@ -267,4 +269,4 @@ def _runs_of(method: str, runs: list[Run]) -> MethodRuns:
         missing="No run of it was made.",
         marks=tuple("warmup" if run.warmup else "" for run in runs),
     )
-    return MethodRuns(method, plural(len(runs), "run"), table, tuple(map(_detail, runs)))
+    return MethodRuns(method, plural(len(runs), "run"), table, tuple(map(_detail, runs, range(1, len(runs) + 1))))

@@ -37,7 +37,7 @@ def render_in_site(result: Result, place: html.Place, download: html.Download, *
 def _render(
     result: Result, drawn: Charts, download: html.Download, place: html.Place | None, *, lean: bool = False
 ) -> str:
-    """``lean``: without columns that hold nothing, and what result.json alone says of each run; they are the most of a page."""
+    """``lean``: without columns that hold nothing and runs without a word; they are the most of a page."""
     shown = view.page(result)
     return html.render(
         "report.html",
@@ -57,9 +57,11 @@ def _lean(group: MethodRuns) -> MethodRuns:
         group.table,
         headings=tuple(group.table.headings[index] for index in kept),
         rows=tuple(tuple(row[index] for index in kept) for row in group.table.rows),
+        ids=tuple(run.key for run in group.runs),
     )
     runs = tuple(replace(run, counters=(), verification=(), samples="") for run in group.runs)
-    return replace(group, table=table, runs=runs)
+    told = tuple(run for run in runs if run.reason or run.error or run.warnings)
+    return replace(group, table=table, runs=told)
 
 
 def render_comparison(compared: Comparison) -> str:

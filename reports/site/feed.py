@@ -45,7 +45,9 @@ def history_csv(found: Sequence[Experiment]) -> str:
 
 def history_json(found: Sequence[Experiment]) -> str:
     """The same as series, with their changes."""
-    return json.dumps({"schema": 1, "series": [_told(*each) for each in _every(found)]}, indent=1, allow_nan=False)
+    return json.dumps(
+        {"schema": 1, "series": [_told(*each) for each in _every(found)]}, separators=(",", ":"), allow_nan=False
+    )
 
 
 def atom(found: Sequence[Experiment], rows: Sequence[Row], page_of: Callable[[Row], str]) -> str:

@@ -144,6 +144,7 @@ class _Site:
             "history.csv": feed.history_csv(self._experiments),
             "history.json": feed.history_json(self._experiments),
             "feed.xml": feed.atom(self._experiments, self._rows, self._page_of),
+            "method.html": html.render("method.html", place=self._place(0), definitions=view.EVERY_DEFINITION),
             "index.html": self._index(),
         }
         return pages | {name: folder.Page(_digest(text), text.encode) for name, text in texts.items()}
@@ -160,9 +161,8 @@ class _Site:
 
     def _place(self, depth: int, row: Row | None = None) -> html.Place:
         history = f"history/{row.experiment}.html" if row else ""
-        return html.Place(
-            "../" * depth, self._assets["style.css"], self._assets["charts.js"], self._assets["site.js"], history
-        )
+        style, drawing, script = (self._assets[name] for name in ("style.css", "charts.js", "site.js"))
+        return html.Place("../" * depth, style, drawing, script, "method.html", history)
 
     def _result(self, source: Source, *, drawn: bool) -> bytes:
         depth = self._folder(source.row).count("/") + 1

@@ -44,7 +44,7 @@ def test_every_link_of_a_site_leads_somewhere_in_it(tmp_path):
         [saved(tmp_path, night=1), saved(tmp_path, night=2), saved(tmp_path, night=2, name="other")], tmp_path / "out"
     )
     pages = list((tmp_path / "out").rglob("*.html"))
-    assert len(pages) == 1 + 3 + 1 + 2 + 1, "index, results, the run of two, histories, the newest beside each other"
+    assert len(pages) == 1 + 3 + 1 + 2 + 1 + 1, "index, results, the run of two, histories, newest, method"
     for file in pages:
         for link in links(file):
             target = (file.parent / link).resolve()
@@ -57,6 +57,16 @@ def test_style_and_scripts_are_there_once(tmp_path):
     assert len(list((tmp_path / "out").rglob("*.css"))) == 1
     assert len(list((tmp_path / "out").rglob("*.js"))) == 2
     assert all("<style" not in file.read_text() for file in (tmp_path / "out").rglob("*.html"))
+
+
+def test_what_the_columns_hold_is_said_once_and_every_run_has_its_own_link(tmp_path):
+    write_site([saved(tmp_path, night=night) for night in (1, 2)], tmp_path / "out")
+    told = [file for file in (tmp_path / "out").rglob("*.html") if '<dl class="definitions">' in file.read_text()]
+    assert told == [tmp_path / "out" / "method.html"]
+    for file in (tmp_path / "out" / "runs").rglob("index.html"):
+        text = file.read_text()
+        assert "../../method.html" in text
+        assert [text.count(f'id="run-{method}-1"') for method in ("original", "zstd-1")] == [1, 1]
 
 
 def test_failures_come_first_and_are_counted(tmp_path):
