@@ -13,10 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from backends.children import module_argv
 from harness.cli import main
 from harness.errors import FrameError, MissingError, PeerError
+from harness.hosts.agent.brought import keep_part
 from harness.hosts.agent.clock import best_of
 from harness.hosts.agent.connection import Connection
 from harness.hosts.agent.frames import GREETING, MOST_PAYLOAD_BYTES, Frames, read_frame
@@ -94,6 +96,16 @@ def test_a_file_of_ours_is_brought_once(host, tmp_path):
     assert there != ours
     assert there.read_bytes() == ours.read_bytes()
     assert host.bring(ours) == there
+
+
+def test_a_disk_that_fills_there_is_told_and_keeps_nothing(monkeypatch, tmp_path):
+    full = tmp_path / "pageferry" / "brought"
+    full.mkdir(parents=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (full / ".x").symlink_to("/dev/full")
+    with pytest.raises(PeerError, match="cannot be kept there: No space left on device; make room"):
+        keep_part("x", 0, zstandard.compress(bytes(4096)))
+    assert not list(full.iterdir())
 
 
 def test_sockets_there_are_reached_from_here_and_back(host, tmp_path):

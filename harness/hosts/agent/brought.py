@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable
@@ -44,12 +45,20 @@ def kept_file(digest: str, name: str) -> Path | None:
 
 
 def keep_part(unique: str, offset: int, packed: bytes) -> None:
-    """A part of a file that comes, compressed by zstd."""
-    folder = cache_dir() / _FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".{unique}").open("r+b" if offset else "wb") as file:
-        file.seek(offset)
-        file.write(zstandard.ZstdDecompressor().decompress(packed, _PART_BYTES))
+    """A part of a file that comes, compressed by zstd. :raises PeerError: it cannot be kept, and nothing of it is."""
+    came = cache_dir() / _FOLDER / f".{unique}"
+    try:
+        came.parent.mkdir(parents=True, exist_ok=True)
+        with came.open("r+b" if offset else "wb") as file:
+            file.seek(offset)
+            file.write(zstandard.ZstdDecompressor().decompress(packed, _PART_BYTES))
+    except OSError as exc:
+        with contextlib.suppress(OSError):
+            came.unlink()
+        raise PeerError(
+            f"{came.parent}: a file that the guest needs cannot be kept there: {exc.strerror}; make room, or set XDG_CACHE_HOME "
+            "to another folder"
+        ) from exc
 
 
 def name_kept(unique: str, digest: str, name: str) -> Path:
