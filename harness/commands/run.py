@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.results.result import Result
     from harness.scenario.model import Scenario
 
-__all__ = ["command"]
+__all__ = ["campaign_of", "command"]
 
 _EPILOG = """\b
 Examples:
@@ -68,12 +68,12 @@ def command(
 ) -> None:
     """Run each SCENARIO (a shipped one by name, or a TOML file), measure it, and write result.json, report.html and pyperf/."""
     from harness.console import make_console
-    from harness.experiment.campaign import opened
+    from harness.experiment.campaign import opened, went_wrong
     from harness.scenario.sweep import load_sweep
     from reports.terminal.regrets import print_regrets
 
     cells = [cell for name in scenarios for cell in load_sweep(name, overrides, only)]
-    campaign = _campaign(cells if pair is None else _between(cells, pair, hosts), out, tags, resume)
+    campaign = campaign_of(cells if pair is None else _between(cells, pair, hosts), out, tags, resume)
     console = make_console()
     results: dict[str, Result] = {}
     with opened(campaign):
@@ -85,7 +85,7 @@ def command(
                 print_regrets(console, list(results.values()))
             if results and len(campaign.parts) > 1:
                 _write_index(console, campaign, results)
-    if any(_went_wrong(result) for result in results.values()):
+    if any(went_wrong(result) for result in results.values()):
         click.get_current_context().exit(1)
 
 
@@ -98,8 +98,11 @@ def _between(cells: list[Scenario], name: str, hosts: Path) -> list[Scenario]:
     return [cell.model_copy(update={"link": across(cell.link, name, pair)}) for cell in cells]
 
 
-def _campaign(scenarios: list[Scenario], out: Path | None, tags: tuple[str, ...], resume: bool) -> Campaign:
-    """:raises UserError: two scenarios of one name would share a folder, or what is to be resumed is of others."""
+def campaign_of(scenarios: list[Scenario], out: Path | None, tags: tuple[str, ...], resume: bool) -> Campaign:
+    """New, or what is gone on with.
+
+    :raises UserError: two scenarios would fill one folder, or what is to be resumed is of others.
+    """
     from harness.errors import UserError
     from harness.experiment.campaign import new_campaign, resumed_campaign
 
@@ -161,11 +164,3 @@ def _write_index(console: Console, campaign: Campaign, results: dict[str, Result
 
     write_index(results, campaign.folder)
     console.print(f"index: {plain(campaign.folder / 'index.html')}", soft_wrap=True, highlight=False)
-
-
-def _went_wrong(result: Result) -> bool:
-    """A run that neither completed nor was skipped, or whose memory did not arrive. In a search a timeout is a finding."""
-    return any(
-        run.status == "failed" or (run.status == "timeout" and run.attempt is None) or run.verified is False
-        for run in result.runs
-    )

@@ -19,7 +19,7 @@ from harness.results.identity import LATEST, Identity
 from harness.results.result import Result, load_result
 from harness.scenario.model import Scenario
 
-__all__ = ["Campaign", "Part", "new_campaign", "opened", "resumed_campaign", "saved_result"]
+__all__ = ["Campaign", "Part", "new_campaign", "opened", "resumed_campaign", "saved_result", "went_wrong"]
 
 _RESULT = "result.json"
 _MOST_CHARACTERS = 40
@@ -129,6 +129,14 @@ def saved_result(scenario: Scenario, path: Path) -> Result:
     if (other := _difference(result.scenario, scenario.told())) is not None:
         raise UserError(f"{path}: --resume: {other}: give the settings that it was begun with, or leave --resume out")
     return result
+
+
+def went_wrong(result: Result) -> bool:
+    """A run that neither completed nor was skipped, or whose memory did not arrive. In a search a timeout is a finding."""
+    return any(
+        run.status == "failed" or (run.status == "timeout" and run.attempt is None) or run.verified is False
+        for run in result.runs
+    )
 
 
 def _parts(folder: Path, scenarios: Mapping[str, Scenario]) -> tuple[Part, ...]:

@@ -24,7 +24,7 @@ from harness.results.stops import stop_of
 from harness.terminal import one_line
 from harness.units import format_bytes, format_duration, format_rate
 
-__all__ = ["finished_line", "progress"]
+__all__ = ["Board", "finished_line", "progress"]
 
 _MARKS = {
     "completed": "[green]ok[/]",
@@ -40,7 +40,7 @@ def progress(
     console: Console, title: str, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Callable[[Event], None]]:
     """Gives the function to hand events to; it may be called from any thread. Nothing is left on screen but finished runs."""
-    board = _Board(title, clock)
+    board = Board(title, clock)
 
     def on_event(event: Event) -> None:
         board.take(event)
@@ -81,8 +81,8 @@ def finished_line(run: Run) -> str:
     return ", ".join(words) + (f": {plain(reason)}" if reason else "")
 
 
-class _Board:
-    """The live display's state; rich asks it for a picture several times a second."""
+class Board:
+    """The live display's state of one scenario; rich asks it for a picture several times a second."""
 
     def __init__(self, title: str, clock: Callable[[], float]) -> None:
         self.index = 0
@@ -116,6 +116,7 @@ class _Board:
         return max(0.0, left * statistics.median(self._durations_s) - spent)
 
     def __rich__(self) -> Table:
+        """The picture."""
         row = Table.grid(padding=(0, 1))
         done = self.index - (1 if self._current is not None else 0)
         bar = ProgressBar(total=max(1, self.total), completed=done, width=20)

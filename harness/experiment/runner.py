@@ -26,7 +26,7 @@ from harness.results.identity import Identity
 from harness.results.result import Result, Run, conditions, save_result
 from harness.scenario.model import Scenario
 
-__all__ = ["run_scenario", "run_turn"]
+__all__ = ["is_whole", "run_scenario", "run_turn"]
 
 OnEvent = Callable[[Event], None]
 
@@ -59,6 +59,11 @@ def run_scenario(
             save_result(result, path)
             on_event(RunFinished(run))
     return result
+
+
+def is_whole(scenario: Scenario, path: Path) -> bool:
+    """Whether the result in ``path`` has all runs. :raises PageferryError: as ``saved_result``."""
+    return path.is_file() and _plan(scenario).next(saved_result(scenario, path).runs) is None
 
 
 def run_turn(lab: Lab, turn: Turn, logs: Path, on_event: OnEvent) -> Run:
