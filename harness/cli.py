@@ -30,6 +30,7 @@ EXIT_BROKEN_PIPE = 141
 
 _COMMANDS = {
     "run": "harness.commands.run",
+    "fleet": "harness.commands.fleet",
     "advise": "harness.commands.advise",
     "list": "harness.commands.listing",
     "bench": "harness.commands.bench",

@@ -15,6 +15,7 @@ from harness.results.result import load_result, save_result
 
 COMMANDS = (
     "run",
+    "fleet",
     "advise",
     "list",
     "doctor",
@@ -41,12 +42,12 @@ def test_every_command_has_help_with_examples(command, capsys):
     assert "--debug" in out
 
 
-@pytest.mark.parametrize("arguments", [[], ["send"], ["receive"]])
+@pytest.mark.parametrize("arguments", [[], ["send"], ["receive"], ["fleet"]])
 def test_help_imports_nothing_heavy(arguments):
     code = (
         f"import sys\nfrom harness.cli import main\nmain([*{arguments}, '--help'])\n"
         "heavy = {'numpy', 'pydantic', 'rich', 'scipy', 'altair', 'pyperf', 'qemu', 'psutil', 'xxhash', 'jinja2', 'logging', "
-        "'secrets', 'difflib', 'tomllib', 'backends', 'reports', 'harness.scenario', 'harness.wire'} & set(sys.modules)\n"
+        "'secrets', 'difflib', 'tomllib', 'backends', 'reports', 'dask', 'harness.scenario', 'harness.wire'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -61,7 +62,7 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["rnu"], "'rnu': unknown command; did you mean 'run'? known: run, advise, list"),
+        (["rnu"], "'rnu': unknown command; did you mean 'run'? known: run, fleet, advise"),
         (["runn"], "did you mean 'run'?"),
         ([*SEND[:-1], "zsdt"], "'zsdt': unknown backend; did you mean 'zstd'? known: none, zlib,"),
         ([*SEND[:-1], "aut"], "'aut': unknown backend; did you mean 'auto'? known: "),

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("harness", "backends", "reports", "scenarios")
 SOURCES = [path for name in PACKAGES for path in sorted((ROOT / name).rglob("*.py"))]
 FILES = [*SOURCES, *sorted((ROOT / "tests").rglob("*.py")), *sorted((ROOT / "backends").rglob("*.cl"))]
-MOST_LINES, MOST_BODY_LINES, MOST_MEDIAN_LINES, MOST_ROOMS = 300, 60, 7, 16
+MOST_LINES, MOST_BODY_LINES, MOST_MEDIAN_LINES, MOST_ROOMS = 300, 60, 7, 17
 
 
 def bodies(path: Path) -> list[tuple[int, str]]:

@@ -1,0 +1,147 @@
+"""``pageferry fleet``: many scenarios, each on its pair, and one site of all results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.terminal import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from harness.experiment.campaign import Campaign
+    from harness.experiment.events import Event
+    from harness.fleet.cells import Begun, Cell, Ended
+
+__all__ = ["command"]
+
+_EPILOG = """\b
+Examples:
+  pageferry fleet throttled unlimited native --out out/lab
+  pageferry fleet convergence --set repeats=10 --tag nightly
+  pageferry fleet convergence --resume
+
+\b
+A cell is a SCENARIO, or one combination of its [sweep], and is run whole as `pageferry run` does it. The folder is
+as that of `pageferry run`, with a site of all results in it: OUT/latest/site/index.html.
+A worker that dies costs the run in progress: another goes on. Interrupted (Ctrl-C), it keeps all runs that
+finished, and --resume goes on with the rest.
+It needs dask.distributed: pip install "pageferry[fleet]".
+Exit status 0: every run completed and verified, or was skipped with its reason. 1: some was not, or is missing.
+"""
+
+
+@click.command(epilog=_EPILOG, short_help="Run many scenarios, and gather their results into one site.")
+@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("out/fleet"),
+    show_default=True,
+    metavar="OUT",
+    help="Folder for the fleets' folders.",
+)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a key of the scenarios.")
+@click.option(
+    "--only", multiple=True, metavar="METHOD", help="Run only this method (or shell pattern) and the baseline."
+)
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Keep this word in the results, such as nightly.")
+@click.option("--resume", is_flag=True, help="Go on with OUT/latest: run what of it has not been run.")
+def command(
+    *,
+    scenarios: tuple[str, ...],
+    out: Path,
+    overrides: tuple[str, ...],
+    only: tuple[str, ...],
+    tags: tuple[str, ...],
+    resume: bool,
+) -> None:
+    """Run each SCENARIO (a shipped one by name, or a TOML file) as a cell of a fleet, and write a site of all results."""
+    from harness.commands.run import campaign_of
+    from harness.console import make_console
+    from harness.experiment.campaign import opened
+    from harness.scenario.sweep import load_sweep
+
+    _check_extra()
+    from harness.fleet.cells import THIS_MACHINE, Cell
+
+    parts = [cell for name in scenarios for cell in load_sweep(name, overrides, only)]
+    campaign = campaign_of(parts, out, tags, resume)
+    console = make_console()
+    cells = [Cell(part, THIS_MACHINE) for part in campaign.parts]
+    with opened(campaign):
+        try:
+            missing = _run(console, campaign, cells)
+        except KeyboardInterrupt:
+            kept = campaign.is_used()
+            words = f"what finished is in {campaign.folder}; the same command with --resume goes on"
+            tell(f"pageferry: {words if kept else f'no run had finished: {campaign.folder.parent} is as it was'}")
+            raise
+        wrong = _gather(console, campaign)
+    if missing or wrong:
+        click.get_current_context().exit(1)
+
+
+def _check_extra() -> None:
+    import shlex
+    import sys
+    from importlib.util import find_spec
+
+    from harness.errors import MissingError
+
+    if find_spec("distributed") is None:
+        python = shlex.quote(sys.executable or "python3")
+        raise MissingError(f'fleet: dask.distributed is not installed: {python} -m pip install "pageferry[fleet]"')
+
+
+def _run(console: Console, campaign: Campaign, cells: Sequence[Cell]) -> bool:
+    """What has not been run. Gives whether any cell is not whole."""
+    from harness.console import plain
+    from harness.fleet.board import fleet_progress
+    from harness.fleet.cells import Begun, Ended
+    from harness.fleet.cluster import own_cluster
+    from harness.fleet.fleet import run_cells
+
+    left = [cell for cell in cells if not cell.is_whole()]
+    if len(left) < len(cells):
+        console.print(f"{len(cells) - len(left)} of {len(cells)} cells are whole, and are not run again")
+    if not left:
+        return False
+    problems: list[str] = []
+    with (
+        own_cluster(sorted({cell.pair for cell in left})) as (client, dashboard),
+        fleet_progress(console, len(left)) as show,
+    ):
+        console.print(f"dashboard: {plain(dashboard)}", soft_wrap=True)
+        noting = campaign.noting(lambda _: None)
+
+        def on_event(cell: Cell, event: Event | Begun | Ended) -> None:
+            if isinstance(event, Ended):
+                problems.extend([event.problem] if event.problem else [])
+            elif not isinstance(event, Begun):
+                noting(event)
+            show(cell, event)
+
+        run_cells(client, left, campaign.identity, on_event)
+    return bool(problems)
+
+
+def _gather(console: Console, campaign: Campaign) -> bool:
+    """All results into one site. Gives whether any run went wrong."""
+    from harness.console import plain
+    from harness.experiment.campaign import went_wrong
+    from harness.results.result import load_result
+    from reports.site.page import write_site
+
+    files = [part.result for part in campaign.parts if part.result.is_file()]
+    if not files:
+        return False
+    site = campaign.folder / "site"
+    write_site(files, site)
+    console.print(f"results: {plain(campaign.folder)}\nsite: {plain(site / 'index.html')}", soft_wrap=True)
+    return any(went_wrong(load_result(file)) for file in files)

@@ -1,0 +1,64 @@
+"""Cells -> tasks -> results on the disk. Start reading here.
+
+A task's key says which cell it is. Its worker runs what of the cell has not been run, and all of that is saved when the task
+returns: a worker that dies costs the run in progress, and a task that dask does twice finds the cell whole.
+"""
+
+from __future__ import annotations
+
+import pickle
+import queue
+import uuid
+from collections.abc import Callable, Sequence
+
+from distributed import Client, Future
+
+from harness.experiment.events import Event
+from harness.fleet.cells import Begun, Cell, Ended
+from harness.fleet.cluster import resource_of
+from harness.fleet.worker import end_leader, run_cell
+from harness.results.identity import Identity
+
+__all__ = ["OnEvent", "run_cells"]
+
+OnEvent = Callable[[Cell, Event | Begun | Ended], None]
+_Heard = tuple[str, Event | Begun | Ended]
+
+
+def run_cells(client: Client, cells: Sequence[Cell], identity: Identity, on_event: OnEvent) -> None:
+    """All of them, each on its pair's worker, in their order; ``on_event`` is called by this thread.
+
+    An interrupt ends the runs in progress, whose parts are taken down before it goes on.
+    """
+    session, by_name = uuid.uuid4().hex, {cell.name: cell for cell in cells}
+    heard: queue.SimpleQueue[_Heard] = queue.SimpleQueue()
+    client.subscribe_topic(session, lambda event: heard.put(_unpacked(*event[1])))
+    futures: dict[str, Future[str | None]] = {}
+    try:
+        for cell in cells:
+            futures[cell.name] = future = _submit(client, cell, identity, session)
+            future.add_done_callback(lambda done, name=cell.name: heard.put((name, _end_of(done))))
+        while futures:
+            name, event = heard.get()
+            on_event(by_name[name], event)
+            if isinstance(event, Ended):
+                del futures[name]
+    finally:
+        client.cancel(list(futures.values()))
+        client.run(end_leader, session)
+
+
+def _submit(client: Client, cell: Cell, identity: Identity, session: str) -> Future[str | None]:
+    key, needs = f"{cell.name}-{identity.run_id}", {resource_of(cell.pair): 1}
+    return client.submit(run_cell, cell.order(identity, session), key=key, resources=needs)
+
+
+def _unpacked(name: str, event: bytes | None) -> _Heard:
+    return name, Begun() if event is None else pickle.loads(event)  # noqa: S301 - of our own leaders
+
+
+def _end_of(done: Future[str | None]) -> Ended:
+    if done.status == "finished":
+        return Ended(done.result())
+    exc = done.exception() if done.status == "error" else None
+    return Ended(f"{type(exc).__name__}: {exc}" if exc is not None else f"dask dropped it ({done.status})")
