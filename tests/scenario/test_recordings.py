@@ -68,6 +68,8 @@ def test_each_is_whole_and_says_what_it_is_and_whose(name):
     packages = [each.split()[0] for each in about.environment["guest_packages"].split(", ")]
     named = set(re.split(r"[\s,]+", about.licences))
     assert [package for package in packages if not (package in named or package.startswith("linux-image-"))] == []
+    heads = re.findall(r"^={9,}\n(.+)\n={9,}$", (make.FOLDER / "COPYRIGHT.txt").read_text(), re.MULTILINE)
+    assert set(packages) <= {package for head in heads for package in head.split(", ")}
 
 
 def test_a_name_that_it_does_not_know_is_told(commands, monkeypatch, capsys):
