@@ -141,7 +141,9 @@ class Fuzzer:
                 return socket.socket(), "the receiver neither waits nor ends"
             late = late or self._verdict_on_receiver()
             tls = None if self._tls is None else str(self._tls)
-            config = ReceiveConfig(f"unix:{self._folder}/r", f"unix:{self._guests.path}", threads=1, tls=tls)
+            config = ReceiveConfig(
+                f"unix:{self._folder}/r", f"unix:{self._guests.path}", threads=1, tls=tls, keep_s=0.0
+            )
             self._receiver, self._is_judged = Half().start(run_receiver, config), False
 
     def _verdict_on_receiver(self) -> str | None:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,15 +24,18 @@ from harness.migrator.transport.memory import memory_pair
 from harness.wire.pair.forms import Role
 from harness.wire.pair.messages import Hello, Welcome
 
+DEFAULT_KEEP_S = ReceiveConfig("", "").keep_s
+
 
 @dataclass
 class Half:
-    """One half in a thread, as a process would run it. ``one_sender``: a receiver that waits for no second one
-    ends so. ``waits_for``: how the line begins for which ``start`` waits."""
+    """One half in a thread, as a process would run it. ``one_sender``: a receiver that waits for no second one ends so.
+    ``waits_for``: how the line begins for which ``start`` waits. ``source``: a sender's, which quits when its guest is to wait."""
 
     ready: threading.Event = field(default_factory=threading.Event)
     line: str = ""
     one_sender: bool = False
+    source: socket.socket | None = None
     waits_for: str = "ready: "
     stopping: bool = False
     said: list[str] = field(default_factory=list)
@@ -46,8 +49,13 @@ class Half:
         return self
 
     def begin(self, run, config) -> None:
+        if isinstance(config, ReceiveConfig) and config.keep_s == DEFAULT_KEEP_S:
+            config = replace(config, keep_s=0.0)  # a sender that a test plays does not ask
+
         def say(line: str) -> None:
             self.said.append(line)
+            if self.source is not None and "the source's guest stands still" in line:
+                self.source.shutdown(socket.SHUT_RDWR)
             if line.startswith(self.waits_for):
                 self.line = line
                 self.ready.set()
@@ -114,7 +122,7 @@ class Pair:
         self.destination_listener.listen(1)
         target = f"unix:{tmp_path}/d"
         self.receiver = Half(one_sender=True).start(
-            run_receiver, ReceiveConfig(meet, target, **(receive or {"threads": 2}))
+            run_receiver, ReceiveConfig(meet, target, **{"keep_s": 5.0, **(receive or {"threads": 2})})
         )
         assert self.receiver.error is None, self.receiver.error
         config = SendConfig(
@@ -128,6 +136,7 @@ class Pair:
         self.source.settimeout(120)
         assert self.sender.error is None, self.sender.error
         self.source.connect(str(tmp_path / "s"))
+        self.sender.source = self.source
 
     def __enter__(self) -> Pair:
         return self

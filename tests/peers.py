@@ -85,7 +85,7 @@ def play_receiver(connection: socket.socket, change: Change = lambda frame: [fra
                 say(Ack(batches, delivered, 0.001, 0.0, 0.001 * batches, 0.01 * batches, delivered))
                 if delivered >= confirm_at and not confirmed:
                     confirmed = True
-                    say(Return(SHUT), ReturnEnd())
+                    say(Return(SHUT), ReturnEnd(len(SHUT)))
             elif isinstance(message, End):
                 say(Done(to_document(received())))
                 return
@@ -117,6 +117,7 @@ def sender_to(
         source.settimeout(120)
         with contextlib.suppress(OSError):  # where the sender failed already
             source.connect(str(folder / "s"))
+            sender.source = source
         yield sender, source
     sender.join()
     server.join(120)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from harness.faults.wire import Direction
 from harness.wire.pair.frame import HEADER_BYTES, digest
 
-__all__ = ["FAULTS", "FrameFault"]
+__all__ = ["FAULTS", "FrameFault", "cut"]
 
 _FIELDS = {
     "magic": (0, 4), "kind": (4, 1), "codec": (5, 1), "layout": (6, 1), "page-shift": (7, 1), "sequence": (8, 8),
@@ -78,13 +78,20 @@ def _body(*, forged: bool) -> Callable[[Direction, bytes], bool]:
     return apply
 
 
-def _cut(kept: float) -> Callable[[Direction, bytes], bool]:
+def cut(kept: float) -> Callable[[Direction, bytes], bool]:
+    """The link breaks behind that share of the message."""
+
     def apply(way: Direction, frame: bytes) -> bool:
         way.send(frame[: int(len(frame) * kept)])
         way.cut()
         return True
 
     return apply
+
+
+def _cut_for_good(way: Direction, _: bytes) -> bool:
+    way.cut_for_good()
+    return True
 
 
 def _half_closed(way: Direction, _: bytes) -> bool:
@@ -168,8 +175,9 @@ FAULTS: dict[str, FrameFault] = {
     "tls": FrameFault("the beginning of a TLS handshake comes before it", _plain_to_tls),
     "late": FrameFault(f"it comes {_LATE_S:g} s late", _late),
     "in-pieces": FrameFault("its header comes byte by byte", _in_pieces),
-    "cut-before": FrameFault("the link breaks before it", _cut(0.0)),
-    "cut-inside": FrameFault("the link breaks in the middle of it", _cut(0.5)),
-    "cut-behind": FrameFault("the link breaks behind it", _cut(1.0)),
+    "cut-before": FrameFault("the link breaks before it", cut(0.0)),
+    "cut-inside": FrameFault("the link breaks in the middle of it", cut(0.5)),
+    "cut-behind": FrameFault("the link breaks behind it", cut(1.0)),
+    "cut-for-good": FrameFault("the link breaks before it, and cannot be made again", _cut_for_good),
     "half-closed": FrameFault("the link's one direction ends before it", _half_closed),
 }

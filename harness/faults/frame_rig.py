@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,17 +16,18 @@ from harness.faults.leftovers import left_since, look
 from harness.faults.phases import PHASES
 from harness.faults.standins import DestinationStandIn, SourceStandIn
 from harness.faults.stream import CarriedStream, make_stream
-from harness.faults.wire import Meddler
+from harness.faults.wire import Fault, Meddler
 from harness.migrator.config import ReceiveConfig, SendConfig
 from harness.migrator.receiver import run_receiver
 from harness.migrator.sender import run_sender
-from harness.results.faults import FaultCell
+from harness.results.faults import FaultCell, Where
 
 __all__ = ["FrameRig"]
 
 _PATIENCE_S = 40.0
 _BATCH_BYTES = 32 << 10
 _WAIT_S = 3.0
+_KEEP_S = 2.0
 _BACKENDS = ("zlib", "zstd", "none")
 """They take turns, by the cell."""
 
@@ -35,8 +36,7 @@ _BACKENDS = ("zlib", "zstd", "none")
 class _Seen:
     """``verdict_s`` as the judge wants it."""
 
-    source: bool
-    destination: bool
+    runs: Where
     memory: bool | None
     verdict_s: float | None
 
@@ -60,22 +60,31 @@ class FrameRig(Rig):
         """By which message it is."""
         return {name: phase.title for name, phase in PHASES.items()}
 
+    @classmethod
+    def pairs(cls) -> Iterator[tuple[str, str]]:
+        """But a receiver that lies about what its own QEMU confirmed: nobody else can know."""
+        yield from (pair for pair in super().pairs() if pair != ("body-forged", "confirmation"))
+
     def run(self, cell: Cell) -> FaultCell:
         """Do it, and judge."""
+        return self.harmed(cell, FAULTS[cell.fault].apply)
+
+    def harmed(self, cell: Cell, fault: Fault) -> FaultCell:
+        """Likewise, of any fault at the cell's phase."""
         rng = random.Random(f"{cell.seed} {cell.id}")  # noqa: S311 - to be repeated
         stream = self._stream(cell.seed)
         backend = rng.choice(_BACKENDS)
         before = look(self.folder)
         receiver = self._receiver()
-        fault, phase = FAULTS[cell.fault].apply, PHASES[cell.phase]
+        phase = PHASES[cell.phase]
         with Meddler(self.folder / "m", self.folder / "r", phase=phase, fault=fault, stream=stream, rng=rng) as meddler:
             sender = self._sender(backend, "m")
             seen = self._carried(stream, sender, receiver, meddler)
         bugs = tuple(f"a bug: {bug}" for half in (sender, receiver) if (bug := half.bug()))
         lines = {"sender": sender.line(), "receiver": receiver.line()}
         again = self._again(stream, receiver, backend)
-        runs, left = where(source=seen.source, destination=seen.destination), left_since(before, self.folder)
-        facts = Facts(runs, seen.memory, seen.verdict_s, SEEN_S, bugs, left, again)
+        left = left_since(before, self.folder)
+        facts = Facts(seen.runs, seen.memory, seen.verdict_s, SEEN_S, bugs, left, again)
         return cell_of(cell, facts, applied=meddler.struck_s is not None and meddler.could, **lines)
 
     def _stream(self, seed: int) -> CarriedStream:
@@ -85,7 +94,12 @@ class FrameRig(Rig):
 
     def _receiver(self) -> HalfThread:
         config = ReceiveConfig(
-            f"unix:{self.folder}/r", f"unix:{self.folder}/d", threads=1, timeout_s=_PATIENCE_S, wait_s=_WAIT_S
+            f"unix:{self.folder}/r",
+            f"unix:{self.folder}/d",
+            threads=1,
+            timeout_s=_PATIENCE_S,
+            wait_s=_WAIT_S,
+            keep_s=_KEEP_S,
         )
         receiver = HalfThread("receiver", run_receiver, config)
         receiver.wait_ready(_PATIENCE_S)
@@ -114,17 +128,20 @@ class FrameRig(Rig):
             over &= receiver.over_by(deadline_s, may_wait=sender.error is not None)
             struck_s = meddler.struck_s if meddler is not None else None
             verdict_s = time.monotonic() - struck_s if struck_s is not None else 0.0
-            over &= sender.error is not None or source.ended_by(deadline_s)
+            over &= sender.alive or not source.connected or source.ended_by(deadline_s)
+            held = source.held and sender.alive
+            at_source = not (source.confirmed or held)
         finally:
             source.close()
             destination.close()
-        sender.over_by(time.monotonic() + SEEN_S)
-        memory = destination.right if destination.runs else True if not source.confirmed else None
-        return _Seen(not source.confirmed, destination.runs, memory, verdict_s if over else None)
+        sender.join(SEEN_S)
+        runs = where(source=at_source, destination=destination.runs, held=held and sender.holds is not None)
+        memory = destination.right if destination.runs else True if at_source or held else None
+        return _Seen(runs, memory, verdict_s if over else None)
 
     def _again(self, stream: CarriedStream, receiver: HalfThread, backend: str) -> bool:
         """Whether the guest can be migrated once more, through the same receiver where that still waits."""
         if not receiver.alive:
             receiver = self._receiver()
         seen = self._carried(stream, self._sender(backend, "r"), receiver, None)
-        return (seen.source, seen.destination, seen.memory) == (False, True, True)
+        return (seen.runs, seen.memory) == ("destination", True)

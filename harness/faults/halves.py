@@ -13,6 +13,8 @@ __all__ = ["HalfThread"]
 
 Config = TypeVar("Config")
 _WAITS = "; waiting for the next sender"
+_STAYS = "for the sender to ask"
+_HOLDS = "the source's guest stands still"
 _REFUSED = "refused a connection: "
 
 
@@ -47,7 +49,14 @@ class HalfThread:
     @property
     def waits_again(self) -> bool:
         """A receiver that has told of one sender and waits for the next."""
-        return self.alive and any(_WAITS in line or line.startswith(_REFUSED) for line in self.said)
+        if not self.alive or any(_STAYS in line for line in self.said):
+            return False
+        return any(_WAITS in line or line.startswith(_REFUSED) for line in self.said)
+
+    @property
+    def holds(self) -> str | None:
+        """The line of a sender that keeps the source's guest still, because it cannot know where it runs."""
+        return next((line for line in self.said if _HOLDS in line), None)
 
     def wait_ready(self, timeout_s: float) -> bool:
         """Whether it says so in time, and goes on."""
@@ -58,18 +67,23 @@ class HalfThread:
         return not self.alive or any(line.startswith("ready: ") for line in self.said)
 
     def over_by(self, deadline_s: float, *, may_wait: bool = False) -> bool:
-        """Whether it has ended by that moment of the monotonic clock; where it ``may_wait``, also whether it waits again."""
-        while self.alive and not (may_wait and self.waits_again):
+        """Whether it has ended by that moment of the monotonic clock, or holds a guest; where it ``may_wait``, also whether it
+        waits again."""
+        while self.alive and not self.holds and not (may_wait and self.waits_again):
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 return False
             self._thread.join(min(0.01, left_s))
         return True
 
+    def join(self, timeout_s: float) -> None:
+        """Wait until it has ended, also where it holds a guest."""
+        self._thread.join(timeout_s)
+
     def line(self) -> str:
         """With which it ended; of a receiver that waits again, what it said of the fault."""
-        if self.error is not None:
-            return str(self.error)
+        if self.holds or self.error is not None:
+            return self.holds or str(self.error)
         told = [line for line in self.said if not line.startswith("ready: ")]
         if self.alive:
             return told[-1] if told else "it goes on and says nothing"

@@ -10,8 +10,9 @@ from harness.results.faults import FaultCell, Where
 
 __all__ = ["SEEN_S", "SILENT_S", "Facts", "cell_of", "where", "wrongs"]
 
-SEEN_S = 10.0
-"""In which both halves must end where the cause can be seen."""
+SEEN_S = 11.0
+"""In which both halves must end where the cause can be seen: 10 s for a message that does not become whole, and a second for the
+rest."""
 SILENT_S = 35.0
 """And where the link is silent."""
 
@@ -29,8 +30,10 @@ class Facts:
     again: bool
 
 
-def where(*, source: bool, destination: bool) -> Where:
-    """The guest runs there."""
+def where(*, source: bool, destination: bool, held: bool = False) -> Where:
+    """The guest runs there. ``held``: it stands still at the source, and a line says so."""
+    if held and not source and not destination:
+        return "held"
     if source and destination:
         return "both"
     return "source" if source else "destination" if destination else "neither"

@@ -1,7 +1,8 @@
 """What two QEMUs would do at the pair's ends, as far as it decides where the guest runs. They believe bytes, and nobody's report.
 
-The source's guest stands still once the destination's last word (SHUT, 0) reached it; where its connection ends before that, it
-runs on, as QEMU lets it. The destination's guest runs once all of the stream came, and only then (QEMU's migration/migration.c).
+The source's guest stands still while all was written and no answer came, and for good once the destination's last word (SHUT, 0)
+did; where its connection ends before that, it runs on, as QEMU lets it. The destination's guest runs once all of the stream came,
+and only then (QEMU's migration/migration.c).
 """
 
 from __future__ import annotations
@@ -9,17 +10,15 @@ from __future__ import annotations
 import abc
 import contextlib
 import socket
-import struct
 import threading
 import time
 from pathlib import Path
 
 from harness.migrator.transport.sockets import close_all
-from harness.wire.qemu.returnpath import ReturnPath
+from harness.wire.qemu.returnpath import SHUT_ALL_LOADED, ReturnPath
 
 __all__ = ["DestinationStandIn", "SourceStandIn"]
 
-_SHUT = struct.pack(">HHI", 1, 4, 0)
 _PIECE_BYTES = 64 << 10
 _AGAIN_S = 0.005
 
@@ -52,11 +51,13 @@ class _StandIn(abc.ABC):
 
 
 class SourceStandIn(_StandIn):
-    """``confirmed``: the destination's word came, so that its guest stands still for good."""
+    """``confirmed``: the destination's word came, so that its guest stands still for good. ``held``: it waits for that word.
+    ``connected``: its migration has begun."""
 
     def __init__(self, path: Path, data: bytes) -> None:
         super().__init__()
-        self.confirmed = False
+        self.confirmed = self.held = self.connected = False
+        self._over = False
         self._path, self._data = path, data
         self._socket = socket.socket(socket.AF_UNIX)
         self._open.append(self._socket)
@@ -70,20 +71,24 @@ class SourceStandIn(_StandIn):
         with contextlib.suppress(OSError):
             while answers.shut is None and (piece := self._socket.recv(_PIECE_BYTES)):
                 answers.receive_data(piece)
+        self.confirmed = answers.shut == 0
+        self._over = True
+        self.held = False
         close_all(self._socket)
         writer.join(5)
-        self.confirmed = answers.shut == 0
 
     def _connect(self) -> None:
         """As soon as the sender listens there."""
         while not self._killed.wait(_AGAIN_S):
             with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
                 self._socket.connect(str(self._path))
+                self.connected = True
                 return
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.sendall(self._data)
+            self.held = not self._over
 
 
 class DestinationStandIn(_StandIn):
@@ -113,7 +118,7 @@ class DestinationStandIn(_StandIn):
                 self.right = self.right and self._data[at : at + len(piece)] == piece
                 at += len(piece)
             self.runs = True
-            connection.sendall(_SHUT)
+            connection.sendall(SHUT_ALL_LOADED)
 
     def close(self) -> None:
         """And its socket's file goes."""

@@ -27,8 +27,11 @@ _BUFFER_BYTES = 1 << 16
 class Direction:
     """One way of the link. A fault gets it with the message at hand. ``earlier``: what was passed on before, in order."""
 
-    def __init__(self, source: socket.socket, target: socket.socket, rng: random.Random) -> None:
+    def __init__(
+        self, source: socket.socket, target: socket.socket, rng: random.Random, listener: socket.socket
+    ) -> None:
         self.rng = rng
+        self._listener = listener
         self.earlier: list[bytes] = []
         self._source, self._target = source, target
 
@@ -54,6 +57,11 @@ class Direction:
     def cut(self) -> None:
         """Both ways."""
         close_all(self._source, self._target)
+
+    def cut_for_good(self) -> None:
+        """And nobody can dial the other half any more."""
+        close_all(self._listener)
+        self.cut()
 
     def _exactly(self, count: int) -> bytes | None:
         data = bytearray()
@@ -111,7 +119,7 @@ class Meddler:
                 self._spawn(self._pump, Role.RECEIVER, far, near)
 
     def _pump(self, speaker: Role, source: socket.socket, target: socket.socket) -> None:
-        way = Direction(source, target, self._rng)
+        way = Direction(source, target, self._rng, self._listener)
         at = seen = 0
         with contextlib.suppress(OSError):
             while (frame := way.take()) is not None:

@@ -8,6 +8,7 @@ Nothing reaches QEMU before its digest was checked.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -81,6 +82,7 @@ class Arrival:
         self._failure = workers.failure
         self._pipeline: OrderedPipeline[Group, tuple[Restored, ...]] = OrderedPipeline(workers, self._deliver)
         self._digest = xxhash.xxh3_128()
+        self._back_thread: threading.Thread | None = None
         self._came_s: deque[float] = deque()
 
     @property
@@ -138,17 +140,22 @@ class Arrival:
         self._failure.check()
 
     def stop(self) -> None:
-        """Close the connection to QEMU, and wake all threads."""
-        self.delivery.close()
+        """End what QEMU gets, and wake all threads but the one that reads its answers."""
+        self.delivery.stop()
         self._window.close()
         for serial in self._serials.values():
             serial.stop()
         self._pipeline.stop()
 
+    def await_answers(self, timeout_s: float) -> None:
+        """Until QEMU has closed, and its answers are on the link, if that still stands."""
+        if self._back_thread not in (None, threading.current_thread()):
+            self._back_thread.join(timeout_s)
+
     def close(self) -> None:
         """The connection to QEMU and what the codecs hold; the link is its maker's."""
         self.delivery.close()
-        self._back_thread.join(timeout=5)
+        self.await_answers(5)
         for serial in self._serials.values():
             serial.close()
 
@@ -183,10 +190,19 @@ class Arrival:
         )
 
     def _back(self) -> None:
+        answered_bytes = 0
         for data in self.delivery.answers():
-            self.link.send(Return(data))
-        if self._failure.error is None:
-            self.link.send(ReturnEnd())
+            answered_bytes += len(data)
+            self._answer(Return(data))
+        self._answer(ReturnEnd(answered_bytes))
+        self.delivery.require_loaded()
+
+    def _answer(self, message: Return | ReturnEnd) -> None:
+        """Even if the link breaks by it: what QEMU says at the end is to be known here."""
+        try:
+            self.link.send(message)
+        except PeerError as exc:
+            self._failure.set(exc)
 
 
 def _held_bytes(batch: Batch) -> int:

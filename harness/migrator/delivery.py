@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from harness.errors import FrameError, QemuError
 from harness.migrator.destination import Destination
+from harness.wire.pair.verdict import Fate
 from harness.wire.qemu.returnpath import ReturnPath
 
 __all__ = ["Delivery", "SideDelivery"]
@@ -32,11 +33,19 @@ class Delivery:
         self._returned = ReturnPath()
         self._read_all = True
         self._begun, self._ended, self._closed = threading.Event(), threading.Event(), threading.Event()
+        self._answered = threading.Event()
 
     @property
     def confirmed(self) -> bool:
         """Whether QEMU said that it loaded all."""
         return self._returned.shut == 0
+
+    @property
+    def fate(self) -> Fate:
+        """What is known of the guest here, with return path: without, QEMU says nothing."""
+        if self._returned.shut is None and not self._answered.is_set():
+            return Fate.OPEN
+        return Fate.ARRIVED if self.confirmed else Fate.FAILED
 
     def end(self) -> None:
         """All of the stream is known, if not delivered."""
@@ -64,13 +73,20 @@ class Delivery:
         self._begun.wait()
 
     def answers(self) -> Iterator[bytes]:
-        """QEMU's return path until it closes, as it is. :raises QemuError: it has not loaded the stream."""
+        """QEMU's return path until it closes, as it is."""
         self._begun.wait()
         for data in self._answers():
             self._returned.receive_data(data)
             yield data
+        self._answered.set()
+
+    def require_loaded(self) -> None:
+        """Once it answers no more. :raises QemuError: it has not loaded the stream, as far as can be told.
+
+        Without return path QEMU may close before our END is here.
+        """
         if self._destination.socket is not None:
-            self._require_loaded(read_all=self._read_all)
+            self._require_loaded()
             self._closed.set()
 
     def _answers(self) -> Iterator[bytes]:
@@ -84,14 +100,13 @@ class Delivery:
                 return
             yield data
 
-    def _require_loaded(self, *, read_all: bool) -> None:
-        """As far as can be told. Without return path QEMU may close before our END is here."""
+    def _require_loaded(self) -> None:
         shut, at = self._returned.shut, self.delivered_bytes
         if shut:
             raise QemuError(
                 f"the destination QEMU answered that it could not load the stream ({at} bytes); its log says why"
             )
-        if shut is None and not (read_all and self._ended.wait(_CLOSED_EARLY_S)):
+        if shut is None and not (self._read_all and self._ended.wait(_CLOSED_EARLY_S)):
             raise QemuError(
                 f"the destination QEMU closed its connection at byte {at}, before the stream's end; its log says why"
             )
@@ -107,11 +122,17 @@ class Delivery:
         if not self._closed.wait(_CLOSING_TIMEOUT_S):
             raise QemuError(f"the destination QEMU did not close within {_CLOSING_TIMEOUT_S:.0f} s of the stream's end")
 
-    def close(self) -> None:
-        """Before the end: QEMU's guest never runs. Wakes whoever waits here."""
-        self._destination.close()
+    def stop(self) -> None:
+        """Before the end: QEMU gets no more. If it lacks anything its guest never runs; it may have had all. Its answers are read
+        until it closes. Wakes whoever waits here."""
+        self._destination.end()
         for event in (self._begun, self._ended, self._closed):
             event.set()
+
+    def close(self) -> None:
+        """Also its answers."""
+        self.stop()
+        self._destination.close()
 
 
 class SideDelivery(Delivery):
@@ -135,6 +156,9 @@ class SideDelivery(Delivery):
         self._destination.connect()
         self._begun.set()
         yield from self._answers()
+
+    def require_loaded(self) -> None:
+        """Nothing is known of it here."""
 
     def finish(self) -> None:
         """Nothing more comes here."""

@@ -6,6 +6,7 @@ the source is already migrating. So we connect with the first batch in hand, and
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -84,6 +85,14 @@ class Destination:
             self._require_sender()
             if self._closed.wait(_AGAIN_S):
                 raise PeerError(f"{self._endpoint}: the migration ended before the destination QEMU listened there")
+
+    def end(self) -> None:
+        """Nothing more is written there; what it answers can still be read. Gives up connecting. May be called twice."""
+        with self._lock:
+            self._closed.set()
+            if self.socket is not None:
+                with contextlib.suppress(OSError):
+                    self.socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Shut it down, or give up connecting. May be called twice."""

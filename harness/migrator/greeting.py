@@ -1,4 +1,5 @@
-"""How a sender finds its receiver and comes to an agreement with it, and how each further channel joins their session."""
+"""How a sender finds its receiver and comes to an agreement with it, how each further channel joins their session, and how it asks
+behind a broken link."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
 
 from harness.errors import PeerError
 from harness.migrator.carry.crew import Crew
@@ -15,11 +17,15 @@ from harness.migrator.token import Token
 from harness.migrator.transport.contract import Endpoint, RefusedError
 from harness.wire.pair.forms import Message, Role
 from harness.wire.pair.messages import Challenge, Hello, Join, Proof, Welcome
+from harness.wire.pair.verdict import Ask, Verdict
 
-__all__ = ["find_receiver", "join"]
+__all__ = ["ask", "find_receiver", "join"]
+
+A = TypeVar("A", bound=Message)
 
 _GREETING_TIMEOUT_S = 10.0
 _AGAIN_S = 0.2
+_ASKING_S = 3.0
 
 
 def find_receiver(
@@ -33,7 +39,7 @@ def find_receiver(
     while True:
         session = secrets.token_hex(8)
         try:
-            link, welcome = _greet(target, _hello(session, config, crew), session, token)
+            link, welcome = _greet(target, _hello(session, config, crew), token)
         except _NobodyError as exc:
             if time.monotonic() >= deadline_s:
                 raise PeerError(f"{exc}; waited for {config.wait_s:g} s, or give more --wait") from exc
@@ -50,20 +56,36 @@ def find_receiver(
 def join(target: Endpoint, session: str, channel: int, token: Token | None) -> FrameLink:
     """A link of the same session, for one more channel. :raises PeerError: the receiver has gone, or refuses it."""
     try:
-        link, _ = _greet(target, Join(session, channel), session, token)
+        link, _ = _greet(target, Join(session, channel), token)
     except _NobodyError as exc:
         raise PeerError(f"channel {channel}: {exc}") from exc
     return link
+
+
+def ask(target: Endpoint, session: str, token: Token | None) -> Verdict:
+    """What the receiver knows of that session's guest. :raises PeerError: it is not to be had now."""
+    try:
+        link, verdict = _met(target, Ask(session), token, Verdict, _ASKING_S)
+    except _NobodyError as exc:
+        raise PeerError(str(exc)) from exc
+    link.close()
+    return verdict
 
 
 class _NobodyError(Exception):
     """There is no receiver there yet; says why, and what to do."""
 
 
-def _greet(target: Endpoint, greeting: Hello | Join, session: str, token: Token | None) -> tuple[FrameLink, Welcome]:
+def _greet(target: Endpoint, greeting: Hello | Join, token: Token | None) -> tuple[FrameLink, Welcome]:
+    return _met(target, greeting, token, Welcome, _GREETING_TIMEOUT_S)
+
+
+def _met(
+    target: Endpoint, greeting: Hello | Join | Ask, token: Token | None, answer: type[A], timeout_s: float
+) -> tuple[FrameLink, A]:
     """:raises _NobodyError: nobody answers, or who does leaves without a word, as a tunnel does whose other end finds nobody."""
     try:
-        link = FrameLink(target.dial(_GREETING_TIMEOUT_S), Role.RECEIVER)
+        link = FrameLink(target.dial(timeout_s), Role.RECEIVER)
     except RefusedError as exc:
         raise PeerError(f"{target}: {exc}") from exc
     except OSError as exc:
@@ -72,8 +94,8 @@ def _greet(target: Endpoint, greeting: Hello | Join, session: str, token: Token 
         with suppress(PeerError):  # who refuses us may have said why, and closed, before it read what we say
             link.send(greeting)
         if token is not None:
-            _prove(link, session, token)
-        return link, _welcome(link)
+            _prove(link, greeting.session, token, timeout_s)
+        return link, _answer(link, answer, timeout_s)
     except PeerError as exc:
         link.close()
         if link.received_bytes == 0 and link.ended:
@@ -87,28 +109,28 @@ def _greet(target: Endpoint, greeting: Hello | Join, session: str, token: Token 
         raise
 
 
-def _prove(link: FrameLink, session: str, token: Token) -> None:
+def _prove(link: FrameLink, session: str, token: Token, timeout_s: float) -> None:
     """To the receiver, and have it prove itself. :raises PeerError: it has another token, or asks for none."""
-    asked = link.next_within(_GREETING_TIMEOUT_S)
-    if isinstance(asked, Welcome):
+    asked = link.next_within(timeout_s)
+    if isinstance(asked, Welcome | Verdict):
         raise PeerError("the receiver asks for no token; start it with the same --token-file, or it may be anybody")
     if not isinstance(asked, Challenge):
         raise PeerError(f"expected CHALLENGE from the receiver, got {_word(asked)}")
     response = token.response(asked, session)
     link.send(response)
     try:
-        token.require(link.next_as(Proof, _GREETING_TIMEOUT_S), asked, response, session)
+        token.require(link.next_as(Proof, timeout_s), asked, response, session)
     except PeerError as exc:
         raise PeerError(f"the receiver: {exc}") from exc
 
 
-def _welcome(link: FrameLink) -> Welcome:
+def _answer(link: FrameLink, cls: type[A], timeout_s: float) -> A:
     """:raises PeerError: none, or the receiver asks for a token."""
-    message = link.next_within(_GREETING_TIMEOUT_S)
+    message = link.next_within(timeout_s)
     if isinstance(message, Challenge):
         raise PeerError("the receiver asks for a token; give the same --token-file here")
-    if not isinstance(message, Welcome):
-        raise PeerError(f"expected WELCOME from the receiver, got {_word(message)}")
+    if not isinstance(message, cls):
+        raise PeerError(f"expected {cls.kind.name} from the receiver, got {_word(message)}")
     return message
 
 

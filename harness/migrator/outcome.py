@@ -11,14 +11,7 @@ from enum import Enum
 from harness.errors import QemuError
 from harness.wire.qemu.stream import QStreamParser
 
-__all__ = ["IN_DOUBT", "Outcome", "outcome_of"]
-
-
-IN_DOUBT = (
-    "the destination may have all of the guest and run it, while the source's goes on too: see which of the two QEMUs runs its "
-    "guest, and end one"
-)
-"""Where the link ended before the destination's word came, and after all that it needs was sent."""
+__all__ = ["Outcome", "outcome_of"]
 
 
 class Outcome(Enum):

@@ -1,8 +1,8 @@
 """The destination's half of the pair: takes frames from the sender, restores the stream, writes it to the destination QEMU.
 
 A migration has a main channel, and may have others, each with a link and a connection to QEMU of its own (``arrival.py``); the
-codec threads, and how much may be here, are shared. If anything fails, QEMU's connections close in mid-stream, the destination
-guest never runs, and the sender is told why.
+codec threads, and how much may be here, are shared. If anything fails, the stream to QEMU ends where it is. QEMU may have had all
+of it by then: so its answer is waited for, and told to the sender, which asks for it over another link if theirs broke.
 """
 
 from __future__ import annotations
@@ -28,11 +28,20 @@ from harness.migrator.session import FrameLink, cores, digest_of, keep_freed_mem
 from harness.migrator.token import read_token
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
 from harness.wire.pair.messages import End, Join, Welcome
+from harness.wire.pair.verdict import Ask, Fate, Verdict
 
 __all__ = ["run_receiver"]
 
 _OTHERS_S = 60.0
 """How long the other channels may end behind the main one."""
+_PARTING_S = 1.0
+"""How long a QEMU whose stream was ended may take to say what it makes of it, before the sender is told why we stop; and how long
+that may take to close its link then. If it does not, it may not have heard."""
+_FATES = {
+    Fate.OPEN: "the destination QEMU has not said whether it has all of the guest: see whether it runs before you start its source",
+    Fate.ARRIVED: "the destination QEMU has all of the guest, and runs it: its source must not go on",
+    Fate.FAILED: "the destination's guest does not run",
+}
 
 
 def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: None) -> ReceiverReport:
@@ -54,29 +63,32 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
         while True:
             link, agreement = reception.next_sender(lambda hello: agree(hello, config.threads), config.timeout_s)
             destination = Destination(target, config.wait_s, say, link.require_open)
-            receiver = _Receiver(link, destination, agreement, config.max_channels)
+            receiver = _Receiver(link, destination, agreement, config.max_channels, config.keep_s)
             try:
                 with reception.busy(receiver.admit):
                     return receiver.run()
             except PageferryError as exc:
                 link.send_error(exc)
                 if receiver.begun:
-                    raise
+                    return receiver.outlast(exc, reception, say)
                 say(f"no migration began: {exc}; waiting for the next sender")
             except BaseException as exc:
                 link.send_error(exc)
                 raise
             finally:
                 link.close()
+                receiver.close()
 
 
 class _Receiver:
-    """One migration of at most ``most`` channels. Threads: the caller's (the main channel's reader), codecs, each channel's own."""
+    """One migration of at most ``most`` channels; for ``keep_s`` its end is told to who asks. Threads: the caller's (the main
+    channel's reader), codecs, each channel's own."""
 
-    def __init__(self, link: FrameLink, target: Destination, agreement: Agreement, most: int) -> None:
+    def __init__(self, link: FrameLink, target: Destination, agreement: Agreement, most: int, keep_s: float) -> None:
         self._agreement = agreement
         self._target = target
         self._most = most
+        self._keep_s = keep_s
         self._failure = Failure(self._stop)
         self._decoders = Decoders(agreement.codecs)
         self._workers: Workers[Group, tuple[Restored, ...]] = Workers(
@@ -88,16 +100,24 @@ class _Receiver:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._ended = False
+        self._stopped = threading.Event()
+        self._told = self._parted = False
+        self._closed = False
 
     @property
     def begun(self) -> bool:
         """Whether QEMU may have heard of it."""
         return self._main.begun
 
-    def admit(self, link: FrameLink, wish: Join) -> None:
-        """One more channel of this migration; any thread. :raises PeerError: it is not one, or may not be."""
-        if not hmac.compare_digest(wish.session.encode(), self._agreement.session.encode()):
-            raise PeerError("no migration here has that session")
+    def admit(self, link: FrameLink, wish: Join | Ask) -> None:
+        """One more channel of this migration, or its sender, which lost its link; any thread.
+
+        :raises PeerError: it is neither, or may not be.
+        """
+        if isinstance(wish, Ask):
+            self.tell(link, wish)
+            return
+        self._require_ours(wish)
         with self._lock:
             if self._ended or self._failure.error is not None:
                 raise PeerError("its migration has ended")
@@ -113,6 +133,43 @@ class _Receiver:
             arrival.start()
             self._arrivals[wish.channel] = arrival
             self._threads.append(spawn(f"channel-{wish.channel}", lambda: _take(arrival), self._failure))
+
+    def _require_ours(self, wish: Join | Ask) -> None:
+        if not hmac.compare_digest(wish.session.encode(), self._agreement.session.encode()):
+            raise PeerError("no migration here has that session")
+
+    def tell(self, link: FrameLink, ask: Ask) -> bool:
+        """What became of the guest; whether that is known. Whoever asks has given up the session's link.
+
+        :raises PeerError: it is another session's.
+        """
+        self._require_ours(ask)
+        self._main.link.ended = True
+        self._failure.set(PeerError("the sender lost its link to us, and asks over another"))
+        fate = self._main.delivery.fate
+        try:
+            link.send(Verdict(fate, to_document(self._report()) if fate is Fate.ARRIVED else {}))
+        finally:
+            link.close()
+        self._told = self._told or fate is not Fate.OPEN
+        return self._told
+
+    def outlast(self, error: PageferryError, reception: Reception, say: Callable[[str], None]) -> ReceiverReport:
+        """Behind ``error``: while its sender may not know what became of the guest, stay for it to ask.
+
+        :raises PageferryError: the same, with what is known; unless the guest arrived, and the sender was told so.
+        """
+        main = self._main
+        unsure = (
+            not self._told and not main.link.told_why
+        )  # a sender says why it stops only if it knows where its guest runs
+        if self._keep_s and unsure and (not self._parted or main.delivery.fate is Fate.OPEN):
+            say(f"{error}; {_FATES[main.delivery.fate]}; staying up to {self._keep_s:g} s for the sender to ask")
+            reception.asked(self.tell, self._keep_s)
+        fate = main.delivery.fate
+        if self._told and fate is Fate.ARRIVED:
+            return self._report()
+        raise error if fate is Fate.FAILED else type(error)(f"{error}; {_FATES[fate]}")
 
     def run(self) -> ReceiverReport:
         """Carry it to its end, then report. :raises PageferryError: what failed first."""
@@ -131,14 +188,22 @@ class _Receiver:
             self._end_others()
         except BaseException as exc:  # the first failure explains all that follow it
             self._failure.set(exc)
+            self._stopped.wait()
             raise (self._failure.error or exc) from None
         finally:
             for thread in self._threads:
                 thread.join()
-            for arrival in self._arrivals.values():
-                arrival.close()
             self._workers.join()
+        self.close()
         return self._confirmed(self._report())
+
+    def close(self) -> None:
+        """The connections to QEMU, and what the codecs hold. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        for arrival in self._arrivals.values():
+            arrival.close()
 
     def _confirmed(self, report: ReceiverReport) -> ReceiverReport:
         """The report, once the sender was told that all is over, on the main link last."""
@@ -160,15 +225,22 @@ class _Receiver:
         self._failure.check()
 
     def _stop(self) -> None:
-        """A thread failed: QEMU first, its main connection before others, then the sender."""
+        """A thread failed: QEMU first, its main connection before others, then the sender, with QEMU's last word before ours."""
         with self._lock:
             arrivals = list(self._arrivals.values())
         for arrival in arrivals:
             arrival.stop()
+        parting_s = min(_PARTING_S, self._keep_s)
+        self._main.await_answers(parting_s)
+        link = self._main.link
+        lost = link.ended and not link.told_why
         for arrival in arrivals:
             if self._failure.error is not None:
                 arrival.link.send_error(self._failure.error)
+        self._parted = not lost and link.hears_end(parting_s)
+        for arrival in arrivals:
             arrival.link.close()
+        self._stopped.set()
 
     def _report(self) -> ReceiverReport:
         arrivals = [arrival for _, arrival in sorted(self._arrivals.items())]

@@ -1,5 +1,5 @@
 """Takes who connects to a receiver: greets several side by side, so that none keeps another out, and hands over the first sender
-that is agreed on. Whoever comes while that one is served is told so, but for those that join its session.
+that is agreed on. Whoever comes while that one is served is told so, but for those that join its session or ask about it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from harness.migrator.token import Token
 from harness.migrator.transport.contract import Listener
 from harness.wire.pair.forms import Message, Role
 from harness.wire.pair.messages import Challenge, Hello, Join, Response
+from harness.wire.pair.verdict import Ask
 
 __all__ = ["Reception"]
 
 Agreed = TypeVar("Agreed")
+Greeting = Hello | Join | Ask
 
 _GREETING_S = 10.0
 """For a whole greeting, however its bytes come."""
@@ -30,6 +32,7 @@ _HANDSHAKE_S = 2.0
 """Of that, for the transport's own beginning, where it has one (TLS)."""
 
 _BUSY = "another sender is being served; try again when it has ended"
+_OVER = "this receiver's migration is over; start another `pageferry receive`"
 _FULL_S = 0.1
 _MOST_GUESTS = 64
 """Who greet at the same time; one more, and the oldest has to go. Each may make us hold a control frame, 64 KiB."""
@@ -48,8 +51,8 @@ class Reception:
     def next_sender(self, agree: Callable[[Hello], Agreed], timeout_s: float | None) -> tuple[FrameLink, Agreed]:
         """The first sender whose greeting ``agree`` takes, and what it made of it. :raises PeerError: none in time."""
 
-        def met(link: FrameLink, greeting: Hello | Join) -> tuple[FrameLink, Agreed]:
-            if isinstance(greeting, Join):
+        def met(link: FrameLink, greeting: Greeting) -> tuple[FrameLink, Agreed]:
+            if not isinstance(greeting, Hello):
                 raise PeerError("no migration here has that session")
             return link, agree(greeting)
 
@@ -60,7 +63,7 @@ class Reception:
 
     def _meet(
         self,
-        met: Callable[[FrameLink, Hello | Join], Agreed],
+        met: Callable[[FrameLink, Greeting], Agreed],
         too_late: str,
         deadline_s: float | None = None,
         end: int | None = None,
@@ -106,7 +109,7 @@ class Reception:
         waiting = [guest for guest in guests if guest in ready]
         return None if not waiting and deadline_s is not None and deadline_s <= now_s else waiting
 
-    def _heard(self, guest: _Guest, met: Callable[[FrameLink, Hello | Join], Agreed]) -> Agreed | None:
+    def _heard(self, guest: _Guest, met: Callable[[FrameLink, Greeting], Agreed]) -> Agreed | None:
         greeting = guest.greeting()
         return None if greeting is None else met(guest.link, greeting)
 
@@ -132,16 +135,16 @@ class Reception:
         self._say(f"refused a connection: {why}")
 
     @contextlib.contextmanager
-    def busy(self, admit: Callable[[FrameLink, Join], None]) -> Iterator[None]:
-        """Meanwhile ``admit`` gets who wants to join, and others are refused, by a thread of its own, as far as we may open one
-        more file."""
+    def busy(self, admit: Callable[[FrameLink, Join | Ask], object]) -> Iterator[None]:
+        """Meanwhile ``admit`` gets who wants to join or to ask, and others are refused, by a thread of its own, as far as we may
+        open one more file."""
         try:
             end = os.eventfd(0)
         except OSError:  # they wait
             yield
             return
 
-        def met(link: FrameLink, greeting: Hello | Join) -> bool:
+        def met(link: FrameLink, greeting: Greeting) -> bool:
             if isinstance(greeting, Hello):
                 raise PeerError(_BUSY)
             admit(link, greeting)
@@ -160,6 +163,17 @@ class Reception:
             thread.join()
             os.close(end)
 
+    def asked(self, tell: Callable[[FrameLink, Ask], bool], timeout_s: float) -> bool:
+        """Behind a migration's end: ``tell`` whoever asks about it, until it says that there is no more to be told (True), or for
+        so long."""
+
+        def met(link: FrameLink, greeting: Greeting) -> bool:
+            if not isinstance(greeting, Ask):
+                raise PeerError(_OVER)
+            return tell(link, greeting)
+
+        return any(self._meet(met, _OVER, time.monotonic() + timeout_s))
+
 
 class _Guest:
     """Who has connected, and what came of its greeting so far. Nothing is kept for it but that."""
@@ -167,7 +181,7 @@ class _Guest:
     def __init__(self, link: FrameLink, token: Token | None) -> None:
         self.link = link
         self._token = token
-        self._greeting: Hello | Join | None = None
+        self._greeting: Greeting | None = None
         self._asked: Challenge | None = None
         self._came_s = time.monotonic()
 
@@ -181,7 +195,7 @@ class _Guest:
         """By which it must have."""
         return self._came_s + self.limit_s
 
-    def greeting(self) -> Hello | Join | None:
+    def greeting(self) -> Greeting | None:
         """Once it is whole, and who said it known. :raises PeerError: it cannot become one."""
         while True:
             message = self.link.receive(0.0)
@@ -192,9 +206,9 @@ class _Guest:
             if not self.link.transport.holds_some():
                 return None
 
-    def _known(self, message: Message) -> Hello | Join | None:
+    def _known(self, message: Message) -> Greeting | None:
         """What it said, once it showed who it is. :raises PeerError: it has not the token."""
-        if isinstance(message, Hello | Join):
+        if isinstance(message, Greeting):
             self._greeting = message
             if self._token is None:
                 return message

@@ -1,7 +1,7 @@
 """The source's half of the pair: takes a QEMU's migration stream on a unix socket, sends it compressed to the receiver.
 
 Settles who takes part: backend, fallback, receiver, QEMU. What then happens to the stream is ``forwarder.py``. If anything
-fails, the socket to QEMU closes, its migration fails, and the source guest runs on.
+fails, the socket to QEMU closes, its migration fails, and the source guest runs on; but not where it may have arrived.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from harness.migrator.choose.method_policy import MethodPolicy
 from harness.migrator.choose.speed import core_speed
 from harness.migrator.config import SendConfig
 from harness.migrator.gate import Gate
-from harness.migrator.greeting import find_receiver, join
+from harness.migrator.greeting import ask, find_receiver, join
 from harness.migrator.report import Carried, SenderReport
 from harness.migrator.session import FrameLink, keep_freed_memory
 from harness.migrator.token import read_token
@@ -70,6 +70,7 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
                     gate,
                     crew=crew,
                     config=config,
+                    ask=lambda: ask(target, session, token),
                     join=lambda channel: join(target, session, channel, token),
                     round_trip_s=round_trip_s,
                     chooser=Chooser(crew.candidates, link.transport, policy) if policy is not None else None,

@@ -37,12 +37,14 @@ _PIECE_BYTES = 256 << 10
 _LAST_WORD_S = 0.5
 """Of one who stops, to a peer that may read nothing any more."""
 
+_LOOK_S = 0.01
+
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
 class FrameLink:
     """The link between the halves, carrying messages both ways; ``other``: who is at its end. Any thread may send; one thread
-    reads, and has ``waited_s`` for bytes. ``ended``: the other end closed it."""
+    reads, and has ``waited_s`` for bytes. ``ended``: the other end closed it. ``told_why``: it said why it stops."""
 
     def __init__(self, transport: Transport, other: Role) -> None:
         self.transport = transport
@@ -51,6 +53,8 @@ class FrameLink:
         self.received_bytes = 0
         self.waited_s = 0.0
         self.ended = False
+        self.told_why = False
+        self._silent = False
         self._lock = threading.Lock()
         self._heard_all = False
         self._session = Session(other)
@@ -61,6 +65,8 @@ class FrameLink:
         """:raises PeerError: the link broke."""
         parts = encode(message)
         with self._lock:
+            if self._silent:
+                raise PeerError(f"nothing more is sent to the {self.other}")
             self._session.says(message.kind)
             try:
                 self.sent_bytes += self.transport.send_parts(parts)
@@ -101,6 +107,7 @@ class FrameLink:
         self._decoder.buffer_updated(count)
         message = self._decoder.next_message()
         if isinstance(message, Error):
+            self.told_why = True
             raise PeerError(f"the {self.other} stopped: {message.text}")
         return message
 
@@ -108,6 +115,7 @@ class FrameLink:
         """:raises PeerError: it should have said something by now."""
         silent_s = self.transport.peer_silence_s()
         if silent_s >= self.transport.dead_after_s:
+            self.ended = True
             raise PeerError(
                 f"the link to the {self.other} is dead: nothing was heard from it for {silent_s:.0f} s; look at the network "
                 "between the hosts"
@@ -133,6 +141,14 @@ class FrameLink:
         if self.transport.has_hung_up():
             raise PeerError(f"the {self.other} closed the link")
 
+    def fall_silent(self) -> None:
+        """Nothing more goes out, but for an ERROR, once this returns."""
+        if not self._lock.acquire(timeout=_LAST_WORD_S):
+            self.close()  # wakes who is in the middle of a frame
+            self._lock.acquire()
+        self._silent = True
+        self._lock.release()
+
     def send_error(self, error: BaseException) -> None:
         """Tell the other half why we stop, if it still listens and nobody is in the middle of a frame."""
         text = str(error)
@@ -147,6 +163,15 @@ class FrameLink:
                 self.transport.send_parts(encode(Error(text)), _LAST_WORD_S)
         finally:
             self._lock.release()
+
+    def hears_end(self, timeout_s: float) -> bool:
+        """Whether the other half closes within that time; by any thread."""
+        deadline_s = time.monotonic() + timeout_s
+        while not self.transport.has_hung_up():
+            if time.monotonic() >= deadline_s:
+                return False
+            time.sleep(_LOOK_S)
+        return True
 
     def close(self) -> None:
         """Wake whoever waits here, and the other half. May be called twice."""

@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from harness.errors import QemuError, UserError
+from harness.errors import FrameError, QemuError, UserError
 from harness.migrator.outcome import Outcome, outcome_of
 from harness.migrator.report import ChannelKind
 from harness.migrator.transport.sockets import close_all, has_hung_up
 from harness.wire.batch import PageBatch
 from harness.wire.qemu.multifd import MultifdParser
-from harness.wire.qemu.returnpath import ReturnPath
+from harness.wire.qemu.returnpath import SHUT_ALL_LOADED, ReturnPath
 from harness.wire.qemu.stream import QStreamParser
 
 __all__ = ["Source"]
@@ -38,6 +38,7 @@ _DESCRIPTORS = (
 )
 _ANSWER_S = 30.0
 _CONFIRMED_S = 5.0
+_LOOK_S = 0.01
 _TIMEVAL = struct.Struct("@ll")
 
 
@@ -65,6 +66,7 @@ class Source:
         self._main = main
         self._returned = ReturnPath()
         self._shut = threading.Event()
+        self._answered = False
 
     def batches(self, in_flight_bytes: Callable[[], int]) -> Iterator[PageBatch]:
         """The stream until QEMU closes; a batch that is not full goes when nothing more comes.
@@ -142,8 +144,30 @@ class Source:
 
     @property
     def in_doubt(self) -> bool:
-        """All was read, and the destination's word, which is to come, has not."""
-        return bool(self.parser.return_path) and self.parser.is_whole() and self._returned.shut is None
+        """All was read, and the destination's word, which is to come, has not: its guest may run there. In post-copy QEMU itself
+        lets no guest run twice."""
+        parser = self.parser
+        due = bool(parser.return_path) and parser.is_whole() and not parser.postcopy
+        return due and self._returned.shut is None and not self._answered
+
+    @property
+    def confirmed(self) -> bool:
+        """The destination has all, and the source was told."""
+        return self._returned.shut == 0
+
+    def confirm(self, timeout_s: float) -> bool:
+        """Hand on the destination's word, which came another way, and wait until QEMU has ended by it. False: QEMU had left, or had
+        half of that word already."""
+        if not self.confirmed:
+            if self.has_hung_up() or not self._returned.between:
+                return False
+            self.answer(SHUT_ALL_LOADED)
+        deadline_s = time.monotonic() + timeout_s
+        while not self.has_hung_up():
+            if time.monotonic() >= deadline_s:
+                return False
+            time.sleep(_LOOK_S)
+        return True
 
     def has_hung_up(self) -> bool:
         """Whether QEMU writes no more; what it wrote may still be here."""
@@ -161,8 +185,13 @@ class Source:
         except OSError:
             return  # it closes its end without reading the last answers; they no longer matter to anybody
 
-    def end_answers(self) -> None:
-        """The destination answers no more."""
+    def end_answers(self, answered_bytes: int) -> None:
+        """The destination answers no more, after so many bytes. :raises FrameError: others came; so its word may have been lost."""
+        if answered_bytes != self._returned.answers:
+            raise FrameError(
+                f"the receiver sent RETURN_END after {answered_bytes} bytes of answers; {self._returned.answers} came"
+            )
+        self._answered = True
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_WR)
 

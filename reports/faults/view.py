@@ -74,6 +74,7 @@ _AT: Mapping[Where, str] = {
     "destination": "at the destination",
     "both": "on BOTH sides",
     "neither": "NOWHERE",
+    "held": "stands still at the source",
 }
 
 

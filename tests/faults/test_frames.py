@@ -9,10 +9,13 @@ import pytest
 
 from harness.errors import UserError
 from harness.faults.contract import Cell
+from harness.faults.frame_faults import cut
 from harness.faults.frame_rig import FrameRig
 from harness.faults.judge import Facts, wrongs
 from harness.faults.runner import plan_cells, run_cells
 from harness.faults.stream import make_stream
+from harness.wire.pair.frame import HEADER_BYTES
+from harness.wire.qemu.returnpath import SHUT_ALL_LOADED
 from harness.wire.qemu.stream import QStreamParser
 
 
@@ -43,11 +46,29 @@ def test_after_a_fault_one_guest_runs_and_is_whole_and_can_be_migrated_again(rig
     assert (found.sender == "done" == found.receiver) or runs == "source" or name.endswith("@done")
 
 
-def test_a_sender_that_cannot_know_who_runs_the_guest_says_where_to_look(rig):
-    found = rig.run(cell_of("frames/cut-before@confirmation"))
-    assert found.runs == "both"  # nobody can know whether the last message came; QEMU itself is no better
-    assert "see which of the two QEMUs runs its guest" in found.sender
-    assert "see which of the two" not in rig.run(cell_of("frames/cut-before@first-pass")).sender
+CONFIRMATION_BYTES = HEADER_BYTES + len(SHUT_ALL_LOADED)
+
+
+@pytest.mark.parametrize("at", [0, 1, HEADER_BYTES - 1, HEADER_BYTES, HEADER_BYTES + 4, CONFIRMATION_BYTES])
+@pytest.mark.parametrize("phase", ["device-state", "confirmation"])
+def test_wherever_the_link_ends_behind_the_last_byte_the_guest_runs_once_and_the_sender_knows_where(rig, phase, at):
+    found = rig.harmed(cell_of(f"frames/cut-inside@{phase}"), cut(at / CONFIRMATION_BYTES))
+    assert (found.applied, found.wrong) == (True, ())
+    assert found.runs == ("destination" if phase == "confirmation" else "source")
+    assert "see which of the two" not in found.sender
+
+
+@pytest.mark.parametrize(("phase", "runs"), [("device-state", "held"), ("confirmation", "destination")])
+def test_a_sender_that_cannot_know_who_runs_the_guest_keeps_it_still_and_says_where_to_look(rig, phase, runs):
+    found = rig.run(cell_of(f"frames/cut-for-good@{phase}"))
+    assert (found.runs, found.memory, found.wrong) == (runs, True, ())
+    assert "so the source's guest stands still" in found.sender
+    assert "look at the destination QEMU: if its guest runs, quit the source QEMU" in found.sender
+    assert ("its source must not go on" in found.receiver) == (runs == "destination")
+
+
+def test_a_source_whose_last_byte_was_not_sent_goes_on_though_nobody_can_be_asked(rig):
+    assert rig.run(cell_of("frames/cut-for-good@first-pass")).runs == "source"
 
 
 def test_the_same_seed_harms_the_same_bit(rig):
@@ -74,7 +95,7 @@ def test_the_stream_is_one_that_we_know_to_its_end():
     assert parts == {"setup", "first-pass", "later-pass", "last-pass", "device-state"}
 
 
-GOOD = {"runs": "source", "memory": True, "verdict_s": 1.0, "limit_s": 10.0, "bugs": (), "left": (), "again": True}
+GOOD = {"runs": "source", "memory": True, "verdict_s": 1.0, "limit_s": 11.0, "bugs": (), "left": (), "again": True}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +105,7 @@ GOOD = {"runs": "source", "memory": True, "verdict_s": 1.0, "limit_s": 10.0, "bu
         ({"runs": "neither", "memory": None}, "the guest runs nowhere"),
         ({"memory": False}, "the memory of the guest is wrong"),
         ({"verdict_s": None}, "a side had not ended when it was given up"),
-        ({"verdict_s": 10.5}, "the last side ended after 10.5 s, which is more than 10 s"),
+        ({"verdict_s": 11.5}, "the last side ended after 11.5 s, which is more than 11 s"),
         ({"bugs": ("the sender: KeyError: 'x'",)}, "the sender: KeyError: 'x'"),
         ({"left": ("2 open files",)}, "left over: 2 open files"),
         ({"again": False}, "a second migration does not succeed"),

@@ -247,9 +247,9 @@ def test_a_receiver_that_keeps_the_rules_is_believed(tmp_path):
         (
             Kind.WELCOME,
             [whole(Return(b"x"))],
-            "sent RETURN before the receiver's greeting; WELCOME or CHALLENGE was due",
+            "sent RETURN before the receiver's greeting; WELCOME or CHALLENGE or VERDICT was due",
         ),
-        (Kind.RETURN_END, [whole(ReturnEnd())] * 2, "the receiver sent RETURN_END"),
+        (Kind.RETURN_END, [whole(ReturnEnd(len(SHUT)))] * 2, "the receiver sent RETURN_END"),
         (Kind.ACK, [raw(Kind.BATCH)], "sent BATCH in mid-stream"),
         (Kind.ACK, [whole(Ack(1, 1 << 60, 0, 0, 0, 0, 0))], "where no batch that was sent ends"),
         (Kind.RETURN, [whole(Return(SHUT))[:-1] + b"x"], "damaged on the way"),

@@ -125,7 +125,7 @@ def test_a_greeting_may_come_in_pieces(receiver):
         (document(Kind.HELLO, DEEP), "more than 64 lists and tables"),
         (hello(decompress_threads=10**400), "decompress_threads = 1000"),
         (hello()[:-1] + b"]", "damaged on the way"),
-        (whole(End(0, 0, bytes(16))), "the sender sent END before the sender's greeting; HELLO or JOIN was due"),
+        (whole(End(0, 0, bytes(16))), "the sender sent END before the sender's greeting; HELLO or JOIN or ASK was due"),
         (raw(Kind.BATCH, raw_bytes=4 << 20, body_bytes=4 << 20), "sent BATCH before the sender's greeting"),
         (hello(codecs=["none", "nosuch"]), "'nosuch'"),
         (hello(codecs=["a\n\x1b[31m"]), "codecs = ["),

@@ -39,7 +39,7 @@ def test_a_receiver_refuses_what_is_no_greeting(receiver, kind):
         peer.sendall(whole(EXAMPLES[kind]))
         said = peer.makefile("rb").read()
     receiver.stop()
-    line = f"the sender sent {kind.name} before the sender's greeting; HELLO or JOIN was due"
+    line = f"the sender sent {kind.name} before the sender's greeting; HELLO or JOIN or ASK was due"
     assert receiver.said[1] == f"refused a connection: {line}"
     assert line.encode() in said
 
@@ -63,5 +63,5 @@ def test_a_sender_refuses_what_is_no_welcome(tmp_path, kind):
     assert isinstance(sender.error, FrameError)
     assert (
         str(sender.error)
-        == f"the receiver sent {kind.name} before the receiver's greeting; WELCOME or CHALLENGE was due"
+        == f"the receiver sent {kind.name} before the receiver's greeting; WELCOME or CHALLENGE or VERDICT was due"
     )

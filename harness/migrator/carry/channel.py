@@ -69,7 +69,7 @@ class Channel:
         self._flight = Flight(shared.budget, source.has_hung_up, urgent=urgent)
         self._pipeline: OrderedPipeline[Job, Packed] = OrderedPipeline(shared.workers, self._send, urgent=urgent)
         self._digest = xxhash.xxh3_128()
-        self._sequence = 0
+        self._sequence = self._handed = 0
         self._sent_before_bytes = link.sent_bytes
         self._back_thread: threading.Thread | None = None
         if shared.chooser is not None and number:
@@ -96,6 +96,11 @@ class Channel:
         """Say that it was all. :raises PageferryError: what failed first."""
         self._pipeline.join()
         self.link.send(End(self._sequence, self._parser.counts.stream_bytes, self._digest.digest()))
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the receiver may have all of it, and the destination's word has not come."""
+        return self._handed == self._sequence and self.source.in_doubt
 
     def stop(self) -> None:
         """Close the connection to QEMU, and wake all threads."""
@@ -129,6 +134,7 @@ class Channel:
     def _send(self, packed: Packed) -> None:
         self._digest.update(packed.message.raw_digest.to_bytes(8, "little"))
         self._flight.handed()
+        self._handed += 1
         self.link.send(packed.message)
         if self._shared.chooser is not None:
             self._shared.chooser.sent(packed)
@@ -141,7 +147,7 @@ class Channel:
             elif isinstance(message, Return):
                 self.source.answer(message.data)
             elif isinstance(message, ReturnEnd):
-                self.source.end_answers()
+                self.source.end_answers(message.answered_bytes)
             elif isinstance(message, Done):
                 self._require_all_acknowledged()
                 self.report_told = message.report

@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from harness.errors import FrameError, PeerError
+from harness.errors import FrameError, PageferryError, PeerError
 from harness.migrator.carry.channel import Channel, Shared
 from harness.migrator.carry.codec import Job, Packed
 from harness.migrator.carry.crew import Crew
+from harness.migrator.carry.doubt import asked_soon, known, settled
 from harness.migrator.carry.encoders import Encoders
 from harness.migrator.carry.flight import Budget
 from harness.migrator.carry.others import Others
@@ -26,13 +27,15 @@ from harness.migrator.choose.chooser import Chooser
 from harness.migrator.config import SendConfig
 from harness.migrator.document import WrongDocumentError, from_document
 from harness.migrator.gate import Gate
-from harness.migrator.outcome import IN_DOUBT, Outcome
+from harness.migrator.outcome import Outcome
 from harness.migrator.report import Carried, ChannelKind, ChannelReport, ReceiverReport
 from harness.migrator.session import FrameLink, digest_of, own_usage
 from harness.migrator.source import Source
+from harness.wire.pair.verdict import Verdict
 
 __all__ = ["Forwarder"]
 
+_INTERRUPTED_S = 10.0
 _CLOSING_TIMEOUT_S = 75.0
 """More than the receiver gives the destination QEMU, whose silence it can tell of."""
 
@@ -40,7 +43,8 @@ _CLOSING_TIMEOUT_S = 75.0
 class Forwarder:
     """One migration. Threads: the caller's (the main channel's reader), the gate's, codecs, and each channel's own.
 
-    ``join`` makes the link for one more channel, by its number. ``say`` gets a line for each connection that is turned away.
+    ``join`` makes the link for one more channel, by its number; ``ask`` asks the receiver over another one what became of the
+    guest. ``say`` gets a line for each connection that is turned away, and where that is not known.
     """
 
     def __init__(
@@ -52,11 +56,16 @@ class Forwarder:
         crew: Crew,
         config: SendConfig,
         join: Callable[[int], FrameLink],
+        ask: Callable[[], Verdict],
         round_trip_s: float,
         chooser: Chooser | None,
         say: Callable[[str], None],
     ) -> None:
         self._crew = crew
+        self._ask = ask
+        self._say = say
+        self._verdict: Verdict | None = None
+        self._stopped = threading.Event()
         self._unconfirmed = config.without_return_path
         self._failure = Failure(self._stop)
         self._encoders = Encoders(crew.open_encoder, crew.serials.get(0))
@@ -91,24 +100,34 @@ class Forwarder:
                 self._outcome = self._main.source.outcome()
         except BaseException as exc:  # kept as the first failure and raised below, after the threads ended
             self._failure.set(exc)
+            self._main.source.close()  # also of one that stands still for a failure before this one: whoever interrupts us decides
         try:
             self._others.end(confirmed=self._outcome is Outcome.CONFIRMED)
             self._main.finish()
             receiver = self._confirmed()
         except BaseException as exc:  # the first failure explains all that follow it
             self._failure.set(exc)
-            raise self._told(self._failure.error or exc) from None
+            receiver = self._learned(self._failure.error or exc)
         finally:
             self._others.close()
             self._main.close()
             self._shared.workers.join()
         return self._report(time.monotonic() - started, receiver)
 
-    def _told(self, error: BaseException) -> BaseException:
-        """With what to look at, where the link ended between the stream's last byte and the destination's word."""
-        if isinstance(error, PeerError) and self._main.source.in_doubt:
-            return type(error)(f"{error}; {IN_DOUBT}")
-        return error
+    def _learned(self, error: BaseException) -> ReceiverReport:
+        """After ``error``: the receiver's report, if it told in another way that the guest arrived. :raises BaseException: else."""
+        self._stopped.wait()
+        source, verdict = self._main.source, self._verdict
+        if isinstance(error, PeerError) and source.confirmed and verdict is not None and verdict.report:
+            self._outcome = Outcome.CONFIRMED
+            self._say(f"warning: {error}; over another link the receiver told that the destination has all")
+            return _receiver_report(verdict.report)
+        words = known(self._main, verdict)
+        if words is not None and isinstance(error, PageferryError):
+            raise type(error)(f"{error}; {words}") from None
+        if words is not None:
+            self._say(f"warning: {words}")
+        raise error from None
 
     def flow(self) -> tuple[int, int, float]:
         """Bytes of the stream that the destination has, those taken from QEMU that are still under way, and the link's round trip
@@ -122,14 +141,31 @@ class Forwarder:
         self._shared.budget.calm = calm
 
     def _stop(self) -> None:
-        """A thread failed: close what QEMU connected, the main one first (its guest runs on), tell the receiver why, and wake all
-        other threads."""
+        """A thread failed. Nothing is sent any more; so it can be told whether the destination may have all. If not, close what
+        QEMU connected, the main one first (its guest runs on), tell the receiver why, and wake all other threads. If so, ask first.
+        """
+        for channel in self._channels:
+            channel.link.fall_silent()
+        try:
+            if self._main.in_doubt:
+                for channel in self._channels:
+                    channel.link.close()
+                limit_s = _INTERRUPTED_S if isinstance(self._failure.error, KeyboardInterrupt) else None
+                self._verdict = settled(self._main.source, self._ask, self._say, limit_s)
+        finally:
+            self._end()
+            self._stopped.set()
+
+    def _end(self) -> None:
+        lost = self._main.link.ended and not self._main.link.told_why
         self._main.stop()
         self._others.stop()
         for channel in self._channels:
             if self._failure.error is not None:
                 channel.link.send_error(self._failure.error)
             channel.link.close()
+        if lost and self._verdict is None:  # it can end then, and we may hear that the guest arrived
+            self._verdict = asked_soon(self._ask)
 
     def _make(self, number: int, link: FrameLink, connection: socket.socket, kind: ChannelKind) -> Channel:
         """One more channel."""

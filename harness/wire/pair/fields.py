@@ -9,8 +9,8 @@ from enum import IntEnum
 from typing import Any, TypeVar
 
 __all__ = [
-    "BYTES", "CODE", "DIGEST", "NONCE", "FieldKind", "WrongMessageError", "choice", "line", "names", "number", "seconds",
-    "table", "text",
+    "BYTES", "CODE", "DIGEST", "NAME_CHARACTERS", "NONCE", "FieldKind", "WrongMessageError", "choice", "line", "names", "number",
+    "seconds", "table", "text",
 ]  # fmt: skip
 
 _SHOWN_CHARACTERS = 40
@@ -45,6 +45,8 @@ class FieldKind:
         return self.made(value)
 
 
+NAME_CHARACTERS = 64
+"""Of a codec or a session, at most."""
 BYTES = FieldKind("any bytes")
 DIGEST = FieldKind("16 bytes, XXH3-128", code="16s")
 NONCE = FieldKind("32 random bytes", code="32s")

@@ -46,6 +46,8 @@ class Kind(IntEnum):
     RESPONSE = 15
     PROOF = 16
     JOIN = 17
+    ASK = 18
+    VERDICT = 19
 
 
 class Header(NamedTuple):

@@ -13,6 +13,7 @@ from harness.wire.pair.fields import (
     BYTES,
     CODE,
     DIGEST,
+    NAME_CHARACTERS,
     NONCE,
     WrongMessageError,
     choice,
@@ -25,10 +26,12 @@ from harness.wire.pair.fields import (
 )
 from harness.wire.pair.forms import Document, Fixed, Message, Raw, Role, declare
 from harness.wire.pair.frame import Header, Kind
+from harness.wire.pair.verdict import Ask, Verdict
 
 __all__ = [
-    "MAX_RAW_BYTES", "MESSAGES", "MOST_CHANNELS", "NONCE_BYTES", "Ack", "Batch", "Challenge", "Done", "End", "Error", "Hello",
-    "Join", "Layout", "Prepare", "Prepared", "Probe", "Probed", "Proof", "Response", "Return", "ReturnEnd", "Welcome",
+    "MAX_RAW_BYTES", "MESSAGES", "MOST_CHANNELS", "NONCE_BYTES", "Ack", "Batch", "Challenge", "Done", "End", "Error",
+    "Hello", "Join", "Layout", "Prepare", "Prepared", "Probe", "Probed", "Proof", "Response", "Return", "ReturnEnd",
+    "Welcome",
 ]  # fmt: skip
 
 MAX_RAW_BYTES = (4 << 20) + (1 << 18)
@@ -36,7 +39,7 @@ MAX_RAW_BYTES = (4 << 20) + (1 << 18)
 
 NONCE_BYTES = 32
 _MOST_ERROR_BYTES = 2000
-_MOST_CODECS, _NAME_CHARACTERS = 32, 64
+_MOST_CODECS = 32
 _MOST_THREADS = 256
 MOST_CHANNELS = 256
 """Of a session; QEMU's multifd has at most 255 besides the main one."""
@@ -48,14 +51,14 @@ class Hello(Document):
 
     kind: ClassVar = Kind.HELLO
     by: ClassVar = Role.SENDER
-    session: Annotated[str, text(_NAME_CHARACTERS), "the migration's name in the statistics of both halves"]
+    session: Annotated[str, text(NAME_CHARACTERS), "the migration's name in the statistics of both halves"]
     codecs: Annotated[
         tuple[str, ...],
-        names(_MOST_CODECS, _NAME_CHARACTERS),
+        names(_MOST_CODECS, NAME_CHARACTERS),
         "the backends that may compress; others name them by place",
     ]
     decompress_threads: Annotated[int, number("I", 1, _MOST_THREADS), "threads that restoring is worth"]
-    backend: Annotated[str, text(_NAME_CHARACTERS), "whose the options are"]
+    backend: Annotated[str, text(NAME_CHARACTERS), "whose the options are"]
     options: Annotated[Mapping[str, bool | int | float | str], table(), "the backend's own, as the user gave them"]
 
 
@@ -65,7 +68,7 @@ class Join(Document):
 
     kind: ClassVar = Kind.JOIN
     by: ClassVar = Role.SENDER
-    session: Annotated[str, text(_NAME_CHARACTERS), "the session's, as HELLO gave it"]
+    session: Annotated[str, text(NAME_CHARACTERS), "the session's, as HELLO gave it"]
     channel: Annotated[int, number("I", 1, MOST_CHANNELS - 1), "the channel's number; HELLO's connection is channel 0"]
 
 
@@ -174,6 +177,7 @@ class ReturnEnd(Fixed):
 
     kind: ClassVar = Kind.RETURN_END
     by: ClassVar = Role.RECEIVER
+    answered_bytes: Annotated[int, number("Q"), "bytes that it answered in all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +293,7 @@ def _grown_bytes(raw_bytes: int) -> int:
 MESSAGES: Mapping[Kind, type[Message]] = {
     each.kind: declare(each)
     for each in (
-        Hello, Join, Challenge, Response, Proof, Welcome, Prepare, Prepared, Probe, Probed, Batch, Ack, Return, ReturnEnd, End,
-        Done, Error,
+        Hello, Join, Ask, Challenge, Response, Proof, Welcome, Verdict, Prepare, Prepared, Probe, Probed, Batch, Ack, Return,
+        ReturnEnd, End, Done, Error,
     )
 }  # fmt: skip

@@ -30,11 +30,11 @@ class State(Enum):
 
 
 MOVES: Mapping[State, Mapping[Kind, State]] = {
-    State.BEGUN: {Kind.HELLO: State.GREETED, Kind.JOIN: State.GREETED},
-    State.GREETED: {Kind.WELCOME: State.READY, Kind.CHALLENGE: State.CHALLENGED},
+    State.BEGUN: {Kind.HELLO: State.GREETED, Kind.JOIN: State.GREETED, Kind.ASK: State.GREETED},
+    State.GREETED: {Kind.WELCOME: State.READY, Kind.CHALLENGE: State.CHALLENGED, Kind.VERDICT: State.DONE},
     State.CHALLENGED: {Kind.RESPONSE: State.ANSWERED},
     State.ANSWERED: {Kind.PROOF: State.PROVEN},
-    State.PROVEN: {Kind.WELCOME: State.READY},
+    State.PROVEN: {Kind.WELCOME: State.READY, Kind.VERDICT: State.DONE},
     State.READY: {
         Kind.PROBE: State.READY,
         Kind.PROBED: State.READY,

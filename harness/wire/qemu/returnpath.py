@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import struct
 
-__all__ = ["ReturnPath"]
+__all__ = ["SHUT_ALL_LOADED", "ReturnPath"]
 
 _HEAD, _VALUE, _SIZE = struct.Struct(">HH"), struct.Struct(">I"), struct.Struct(">Q")
 _SHUT, _RECV_BITMAP = 1, 5
+SHUT_ALL_LOADED = _HEAD.pack(_SHUT, _VALUE.size) + _VALUE.pack(0)
+"""The last word of a destination that has all of the guest."""
 
 
 class ReturnPath:
@@ -24,6 +26,11 @@ class ReturnPath:
         self._skip_bytes = 0
         self._layout = _HEAD
         self._held = bytearray()
+
+    @property
+    def between(self) -> bool:
+        """Whether no message is half here."""
+        return self._layout is _HEAD and not self._held and not self._skip_bytes
 
     def receive_data(self, data: bytes | memoryview) -> None:
         """The next bytes."""

@@ -1,0 +1,41 @@
+"""How a sender asks, behind a link that ended too soon, what became of its guest, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Annotated, Any, ClassVar
+
+from harness.wire.pair.fields import NAME_CHARACTERS, choice, table, text
+from harness.wire.pair.forms import Document, Role
+from harness.wire.pair.frame import Kind
+
+__all__ = ["Ask", "Fate", "Verdict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Document):
+    """The session's link ended before the destination's word came: did the guest arrive?"""
+
+    kind: ClassVar = Kind.ASK
+    by: ClassVar = Role.SENDER
+    session: Annotated[str, text(NAME_CHARACTERS), "the session's, as HELLO gave it"]
+
+
+class Fate(IntEnum):
+    """What became of the guest at the destination: nobody knows yet, it has all of it and runs, or it never will."""
+
+    OPEN = 0
+    ARRIVED = 1
+    FAILED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict(Document):
+    """What the destination QEMU said to the session's stream."""
+
+    kind: ClassVar = Kind.VERDICT
+    by: ClassVar = Role.RECEIVER
+    fate: Annotated[Fate, choice(Fate), "what became of the guest there"]
+    report: Annotated[Mapping[str, Any], table(nested=True), "the receiver's statistics; empty unless it arrived"]
