@@ -142,7 +142,7 @@ class Fuzzer:
             late = late or self._verdict_on_receiver()
             tls = None if self._tls is None else str(self._tls)
             config = ReceiveConfig(
-                f"unix:{self._folder}/r", f"unix:{self._guests.path}", threads=1, tls=tls, keep_s=0.0
+                f"unix:{self._folder}/r", f"unix:{self._guests.path}", threads=1, tls=tls, linger_s=0.0
             )
             self._receiver, self._is_judged = Half().start(run_receiver, config), False
 

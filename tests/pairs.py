@@ -24,7 +24,7 @@ from harness.migrator.transport.memory import memory_pair
 from harness.wire.pair.forms import Role
 from harness.wire.pair.messages import Hello, Welcome
 
-DEFAULT_KEEP_S = ReceiveConfig("", "").keep_s
+DEFAULT_LINGER_S = ReceiveConfig("", "").linger_s
 
 
 @dataclass
@@ -49,8 +49,8 @@ class Half:
         return self
 
     def begin(self, run, config) -> None:
-        if isinstance(config, ReceiveConfig) and config.keep_s == DEFAULT_KEEP_S:
-            config = replace(config, keep_s=0.0)  # a sender that a test plays does not ask
+        if isinstance(config, ReceiveConfig) and config.linger_s == DEFAULT_LINGER_S:
+            config = replace(config, linger_s=0.0)  # a sender that a test plays does not ask
 
         def say(line: str) -> None:
             self.said.append(line)
@@ -122,7 +122,7 @@ class Pair:
         self.destination_listener.listen(1)
         target = f"unix:{tmp_path}/d"
         self.receiver = Half(one_sender=True).start(
-            run_receiver, ReceiveConfig(meet, target, **{"keep_s": 5.0, **(receive or {"threads": 2})})
+            run_receiver, ReceiveConfig(meet, target, **{"linger_s": 5.0, **(receive or {"threads": 2})})
         )
         assert self.receiver.error is None, self.receiver.error
         config = SendConfig(

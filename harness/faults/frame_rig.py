@@ -27,7 +27,7 @@ __all__ = ["FrameRig"]
 _PATIENCE_S = 40.0
 _BATCH_BYTES = 32 << 10
 _WAIT_S = 3.0
-_KEEP_S = 2.0
+_LINGER_S = 2.0
 _BACKENDS = ("zlib", "zstd", "none")
 """They take turns, by the cell."""
 
@@ -99,7 +99,7 @@ class FrameRig(Rig):
             threads=1,
             timeout_s=_PATIENCE_S,
             wait_s=_WAIT_S,
-            keep_s=_KEEP_S,
+            linger_s=_LINGER_S,
         )
         receiver = HalfThread("receiver", run_receiver, config)
         receiver.wait_ready(_PATIENCE_S)

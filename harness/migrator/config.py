@@ -216,9 +216,9 @@ class ReceiveConfig(LinkSettings):
         float,
         Setting("--wait", "How long to try to reach that QEMU once the first bytes are here [60s].", low=_SHORTEST_S),
     ] = 60.0
-    keep_s: Annotated[
+    linger_s: Annotated[
         float,
         Setting(
-            "--keep", "How long to stay when the link broke, for a sender that asks whether the guest arrived [60s]."
+            "--linger", "How long to stay when the link broke, for a sender that asks whether the guest arrived [60s]."
         ),
     ] = 60.0

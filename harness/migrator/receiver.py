@@ -63,7 +63,7 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
         while True:
             link, agreement = reception.next_sender(lambda hello: agree(hello, config.threads), config.timeout_s)
             destination = Destination(target, config.wait_s, say, link.require_open)
-            receiver = _Receiver(link, destination, agreement, config.max_channels, config.keep_s)
+            receiver = _Receiver(link, destination, agreement, config.max_channels, config.linger_s)
             try:
                 with reception.busy(receiver.admit):
                     return receiver.run()
@@ -81,14 +81,14 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
 
 
 class _Receiver:
-    """One migration of at most ``most`` channels; for ``keep_s`` its end is told to who asks. Threads: the caller's (the main
+    """One migration of at most ``most`` channels; for ``linger_s`` its end is told to who asks. Threads: the caller's (the main
     channel's reader), codecs, each channel's own."""
 
-    def __init__(self, link: FrameLink, target: Destination, agreement: Agreement, most: int, keep_s: float) -> None:
+    def __init__(self, link: FrameLink, target: Destination, agreement: Agreement, most: int, linger_s: float) -> None:
         self._agreement = agreement
         self._target = target
         self._most = most
-        self._keep_s = keep_s
+        self._linger_s = linger_s
         self._failure = Failure(self._stop)
         self._decoders = Decoders(agreement.codecs)
         self._workers: Workers[Group, tuple[Restored, ...]] = Workers(
@@ -163,9 +163,9 @@ class _Receiver:
         unsure = (
             not self._told and not main.link.told_why
         )  # a sender says why it stops only if it knows where its guest runs
-        if self._keep_s and unsure and (not self._parted or main.delivery.fate is Fate.OPEN):
-            say(f"{error}; {_FATES[main.delivery.fate]}; staying up to {self._keep_s:g} s for the sender to ask")
-            reception.asked(self.tell, self._keep_s)
+        if self._linger_s and unsure and (not self._parted or main.delivery.fate is Fate.OPEN):
+            say(f"{error}; {_FATES[main.delivery.fate]}; staying up to {self._linger_s:g} s for the sender to ask")
+            reception.asked(self.tell, self._linger_s)
         fate = main.delivery.fate
         if self._told and fate is Fate.ARRIVED:
             return self._report()
@@ -230,7 +230,7 @@ class _Receiver:
             arrivals = list(self._arrivals.values())
         for arrival in arrivals:
             arrival.stop()
-        parting_s = min(_PARTING_S, self._keep_s)
+        parting_s = min(_PARTING_S, self._linger_s)
         self._main.await_answers(parting_s)
         link = self._main.link
         lost = link.ended and not link.told_why

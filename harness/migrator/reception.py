@@ -32,7 +32,7 @@ _HANDSHAKE_S = 2.0
 """Of that, for the transport's own beginning, where it has one (TLS)."""
 
 _BUSY = "another sender is being served; try again when it has ended"
-_OVER = "this receiver's migration is over; start another `pageferry receive`"
+_OVER = "the receiver stayed for the sender of its last migration, and now ends that: try again"
 _FULL_S = 0.1
 _MOST_GUESTS = 64
 """Who greet at the same time; one more, and the oldest has to go. Each may make us hold a control frame, 64 KiB."""
@@ -168,9 +168,10 @@ class Reception:
         so long."""
 
         def met(link: FrameLink, greeting: Greeting) -> bool:
-            if not isinstance(greeting, Ask):
-                raise PeerError(_OVER)
-            return tell(link, greeting)
+            if isinstance(greeting, Ask):
+                return tell(link, greeting)
+            self._refuse(link, PeerError(_OVER))
+            return isinstance(greeting, Hello)  # whose source migrates anew: nothing is in doubt there
 
         return any(self._meet(met, _OVER, time.monotonic() + timeout_s))
 
