@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from harness.errors import FrameError, QemuError, UserError
 from harness.migrator.outcome import Outcome, outcome_of
 from harness.migrator.report import ChannelKind
-from harness.migrator.transport.sockets import close_all, has_hung_up
+from harness.migrator.transport.sockets import has_hung_up, shut_all
 from harness.wire.batch import PageBatch
 from harness.wire.qemu.multifd import MultifdParser
 from harness.wire.qemu.returnpath import SHUT_ALL_LOADED, ReturnPath
@@ -200,10 +200,10 @@ class Source:
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RD)
 
-    def close(self) -> None:
-        """QEMU's migration fails if it is not over. Wakes whoever waits here."""
+    def shut(self) -> None:
+        """QEMU's migration fails if it is not over. Wakes whoever waits here; whoever made the connection closes it."""
         self._shut.set()
-        close_all(self._connection)
+        shut_all(self._connection)
 
     def _room(self) -> memoryview:
         """For the next bytes."""

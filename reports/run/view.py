@@ -35,7 +35,7 @@ from reports.run.sentences import fastest, sentences
 from reports.run.verdict import Verdict, verdict
 from reports.table import Table
 
-__all__ = ["DEFINITIONS", "EVERY_DEFINITION", "Card", "PageView", "card", "in_words", "index_summary", "page"]
+__all__ = ["DEFINITIONS", "Card", "PageView", "card", "every_definition", "in_words", "index_summary", "page"]
 
 DEFINITIONS = (
     ("CPU per GiB", "The source's CPU time over what all methods of a page share: the length of a replayed stream, or a live "
@@ -48,9 +48,6 @@ DEFINITIONS = (
      "interval of a change is at the confidence that its verdict asks for."),
     ("Repeats", "Methods take turns, so that a drift of the machine meets all of them. Every method crosses the same link."),
 )  # fmt: skip
-_COMMON = (*((metric.title, metric.meaning) for metric in METRICS.values()), *DEFINITIONS)
-EVERY_DEFINITION = (*_COMMON, *FRONTIER_DEFINITIONS, *OFFLOAD_DEFINITIONS, *CHOICES_DEFINITIONS)
-"""Of any result's page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +116,18 @@ def page(result: Result) -> PageView:
         environment=environment(result),
         parameters=parameters(result),
         runs=every_run(result),
-        definitions=_COMMON + added + (CHOICES_DEFINITIONS if chosen else ()),
+        definitions=_common_definitions() + added + (CHOICES_DEFINITIONS if chosen else ()),
         schema=str(result.schema),
     )
+
+
+def _common_definitions() -> tuple[tuple[str, str], ...]:
+    return (*((metric.title, metric.meaning) for metric in METRICS.values()), *DEFINITIONS)
+
+
+def every_definition() -> tuple[tuple[str, str], ...]:
+    """Of any result's page."""
+    return (*_common_definitions(), *FRONTIER_DEFINITIONS, *OFFLOAD_DEFINITIONS, *CHOICES_DEFINITIONS)
 
 
 def card(label: str, result: Result) -> Card:

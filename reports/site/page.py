@@ -144,7 +144,7 @@ class _Site:
             "history.csv": feed.history_csv(self._experiments),
             "history.json": feed.history_json(self._experiments),
             "feed.xml": feed.atom(self._experiments, self._rows, self._page_of),
-            "method.html": html.render("method.html", place=self._place(0), definitions=view.EVERY_DEFINITION),
+            "method.html": html.render("method.html", place=self._place(0), definitions=view.every_definition()),
             "index.html": self._index(),
         }
         return pages | {name: folder.Page(_digest(text), text.encode) for name, text in texts.items()}

@@ -111,9 +111,9 @@ def test_a_replay_runs_across_them_and_gives_a_result(scenario: Path, tmp_path: 
         ('{kind = "wire", speed = 5}', "link.speed: 'speed': unknown key; known: kind, bandwidth"),
         (
             '{kind = "wier"}',
-            "link.kind: 'wier': unknown link kind; did you mean 'wire'? known: auto, netns, relay, wire",
+            "link.kind: 'wier': unknown link kind; did you mean 'wire'? known: auto, netns, relay, pair, wire",
         ),
-        ("{kind = 5}", "link.kind: 5: must be one of auto, netns, relay, wire"),
+        ("{kind = 5}", "link.kind: 5: must be one of auto, netns, relay, pair, wire"),
     ],
 )
 def test_their_settings_are_checked_like_ours(scenario: Path, link: str, words: str):

@@ -104,7 +104,7 @@ class Channel:
 
     def stop(self) -> None:
         """Close the connection to QEMU, and wake all threads."""
-        self.source.close()
+        self.source.shut()
         self._flight.close()
         for serial in self._serials.values():
             serial.stop()
@@ -113,7 +113,7 @@ class Channel:
 
     def close(self) -> None:
         """The connection to QEMU and the link; then wait for the threads."""
-        self.source.close()
+        self.source.shut()
         self.link.close()
         if self._back_thread is not None:
             self._back_thread.join(timeout=5)

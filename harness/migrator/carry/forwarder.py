@@ -100,7 +100,7 @@ class Forwarder:
                 self._outcome = self._main.source.outcome()
         except BaseException as exc:  # kept as the first failure and raised below, after the threads ended
             self._failure.set(exc)
-            self._main.source.close()  # also of one that stands still for a failure before this one: whoever interrupts us decides
+            self._main.source.shut()  # also of one that stands still for a failure before this one: whoever interrupts us decides
         try:
             self._others.end(confirmed=self._outcome is Outcome.CONFIRMED)
             self._main.finish()

@@ -15,7 +15,7 @@ from harness.migrator.carry.pipeline import Failure, spawn
 from harness.migrator.gate import Gate, beginning
 from harness.migrator.report import ChannelKind
 from harness.migrator.session import FrameLink
-from harness.migrator.transport.sockets import close_all
+from harness.migrator.transport.sockets import close_all, shut_all
 from harness.wire.qemu.marks import MAGIC, MULTIFD_MAGIC
 
 __all__ = ["Others"]
@@ -159,7 +159,7 @@ class Others:
         with_pages = counts.raw_pages + counts.zero_pages  # with the first, QEMU has made its connections
         if self._connections and not with_pages:
             self._gate.settle(self._connections)
-        close_all(*self._connections)
+        shut_all(*self._connections)
         for channel in tuple(self.channels):
             channel.stop()
 

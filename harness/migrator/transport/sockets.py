@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from harness.errors import MissingError, PeerError, UserError
 from harness.migrator.transport.contract import Access, Endpoint, Listener, Transport
 
-__all__ = ["SocketEndpoint", "SocketListener", "SocketTransport", "close_all", "has_hung_up"]
+__all__ = ["SocketEndpoint", "SocketListener", "SocketTransport", "close_all", "has_hung_up", "shut_all"]
 
 _BACKLOG = 16
 """Connections that may wait before we look: all that come are to be seen, also those that are then refused."""
@@ -177,6 +177,14 @@ def has_hung_up(connection: socket.socket) -> bool:
         poll.register(connection, select.POLLRDHUP)
         return bool(poll.poll(0))
     return True
+
+
+def shut_all(*sockets: socket.socket) -> None:
+    """Shut down both ways: threads that wait on them wake up, and their peers see the end. Whoever reads them closes them: closed
+    here, a number might be another socket's before a thread polls it, which would then wait for that one."""
+    for item in sockets:
+        with contextlib.suppress(OSError):
+            item.shutdown(socket.SHUT_RDWR)
 
 
 def close_all(*sockets: socket.socket | None) -> None:
