@@ -88,15 +88,13 @@ def command(
 
 
 def _check_extra() -> None:
-    import shlex
-    import sys
     from importlib.util import find_spec
 
+    from backends.library import pip_install
     from harness.errors import MissingError
 
     if find_spec("distributed") is None:
-        python = shlex.quote(sys.executable or "python3")
-        raise MissingError(f'fleet: dask.distributed is not installed: {python} -m pip install "pageferry[fleet]"')
+        raise MissingError(f"fleet: dask.distributed is not installed: {pip_install('fleet')}")
 
 
 def _run(console: Console, campaign: Campaign, cells: Sequence[Cell]) -> bool:
