@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.options import experiment_options
 from harness.terminal import tell
 
 if TYPE_CHECKING:
@@ -46,12 +47,7 @@ Exit status 0: every run completed and verified, or was skipped with its reason.
     metavar="OUT",
     help="Folder for the fleets' folders.",
 )
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a key of the scenarios.")
-@click.option(
-    "--only", multiple=True, metavar="METHOD", help="Run only this method (or shell pattern) and the baseline."
-)
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Keep this word in the results, such as nightly.")
-@click.option("--resume", is_flag=True, help="Go on with OUT/latest: run what of it has not been run.")
+@experiment_options
 def command(
     *,
     scenarios: tuple[str, ...],

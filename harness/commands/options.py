@@ -21,6 +21,7 @@ __all__ = [
     "SIZE",
     "announce",
     "check_writable",
+    "experiment_options",
     "pair_options",
     "parse_options",
     "write_statistics",
@@ -92,6 +93,22 @@ class _Share(click.ParamType[Any]):
         if share > 1:
             self.fail(f"{value!r}: must be at most 100%", param, ctx)
         return share
+
+
+def experiment_options(command: Callable[..., None]) -> Callable[..., None]:
+    """``--set``, ``--only``, ``--tag`` and ``--resume`` of what runs scenarios into folders of their own."""
+    for option in (
+        click.option("--resume", is_flag=True, help="Go on with OUT/latest: run what of it has not been run."),
+        click.option(
+            "--tag", "tags", multiple=True, metavar="TAG", help="Keep this word in the results, such as nightly."
+        ),
+        click.option(
+            "--only", multiple=True, metavar="METHOD", help="Run only this method (or shell pattern) and the baseline."
+        ),
+        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a key of the scenarios."),
+    ):
+        command = option(command)
+    return command
 
 
 def pair_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.options import pair_options
+from harness.commands.options import experiment_options, pair_options
 from harness.terminal import tell
 
 if TYPE_CHECKING:
@@ -48,13 +48,8 @@ Exit status 0: every run completed and verified, or was skipped with its reason.
     metavar="OUT",
     help="Folder for the runs' folders [out/SCENARIO; of several scenarios out].",
 )
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set a key of the scenarios.")
-@click.option(
-    "--only", multiple=True, metavar="METHOD", help="Run only this method (or shell pattern) and the baseline."
-)
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Keep this word in the results, such as nightly.")
+@experiment_options
 @pair_options
-@click.option("--resume", is_flag=True, help="Go on with OUT/latest: run what of it has not been run.")
 def command(
     *,
     scenarios: tuple[str, ...],
