@@ -51,7 +51,7 @@ def test_a_cpu_is_not_taken_unasked(pocl, monkeypatch):
     assert "PAGEFERRY_OPENCL_DEVICE=cpu" in caught.value.remedy
     backend.close()
     monkeypatch.setenv("PAGEFERRY_OPENCL_DEVICE", "cpu")
-    backend = OpenclBackend(slots=1)
+    backend = OpenclBackend(slots=1, timeout_ms=pocl["timeout_ms"])
     backend.open()
     assert zlib.decompress(backend.compress(DATA), -15) == DATA
     backend.close()
