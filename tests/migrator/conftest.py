@@ -6,6 +6,8 @@ import certificates
 import pytest
 
 from harness.migrator import greeting, reception
+from harness.migrator.carry import others
+from harness.migrator.choose import rehearsal
 
 
 @pytest.fixture(scope="session")
@@ -16,5 +18,11 @@ def lab_folder(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
     """Who is late is refused, and a test that is about that sets the limit itself."""
-    for module, limit in ((reception, "_GREETING_S"), (reception, "_HANDSHAKE_S"), (greeting, "_GREETING_TIMEOUT_S")):
-        monkeypatch.setattr(module, limit, 120.0)
+    for module, limits in (
+        (reception, ("_GREETING_S", "_HANDSHAKE_S")),
+        (greeting, ("_GREETING_TIMEOUT_S",)),
+        (others, ("_OPEN_S",)),
+        (rehearsal, ("_TIMEOUT_S",)),
+    ):
+        for limit in limits:
+            monkeypatch.setattr(module, limit, 120.0)
