@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.console import Console
 
     from harness.faults.runner import Plan
-    from harness.results.faults import FaultCell, FaultMatrix
+    from harness.results.faults import FaultMatrix
 
 __all__ = ["command"]
 
@@ -43,7 +41,7 @@ Exit status 0: all was as it must be. 1: some cell was not; the command that rep
     metavar="N",
     help="Each cell N times, each with a seed of its own [1].",
 )
-@click.option("--resume", is_flag=True, help="Keep the cells that DIR/faults.json has, and run the others.")
+@click.option("--resume", is_flag=True, help="Keep all cells that DIR/faults.json has, and run the others.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("out", "faults"), metavar="DIR",
     help="Folder for page and data [out/faults].",
@@ -62,14 +60,14 @@ def command(
         _list(console)
         return
     plan = plan_cells(seed, only, rounds=rounds, quick=quick)
-    kept = load_faults(out).cells if resume else ()
-    matrix = _run(console, plan, seed, kept)
+    matrix = _run(console, plan, seed, load_faults(out) if resume else None, out / "faults.json")
     _write(console, matrix, out)
     if any(cell.applied and not cell.ok for cell in matrix.cells):
         click.get_current_context().exit(1)
 
 
-def _run(console: Console, plan: Plan, seed: int, kept: Sequence[FaultCell]) -> FaultMatrix:
+def _run(console: Console, plan: Plan, seed: int, earlier: FaultMatrix | None, file: Path) -> FaultMatrix:
+    """Saved after each cell: whatever ends us, ``--resume`` goes on there."""
     from dataclasses import replace
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -77,19 +75,23 @@ def _run(console: Console, plan: Plan, seed: int, kept: Sequence[FaultCell]) -> 
     from harness.console import plain, print_note
     from harness.experiment.environment import collect
     from harness.faults.runner import run_cells
+    from harness.results.faults import save_faults
 
     for rig, why in plan.missing.items():
         print_note(console, f"{rig}: not run: {why}")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    environment = collect()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
         task = shown.add_task("", total=len(plan.cells))
 
-        def on_cell(cell: FaultCell, done: int, _: int) -> None:
-            shown.update(task, completed=done, description=plain(cell.id))
+        def on_cell(matrix: FaultMatrix, left: int) -> None:
+            save_faults(replace(matrix, environment=environment), file)
+            cell = matrix.cells[-1]
+            shown.update(task, completed=len(plan.cells) - left, description=plain(cell.id))
             if cell.applied and not cell.ok:
                 console.print(f"[red]{plain(cell.id)}[/]: {plain('; '.join(cell.wrong))}", soft_wrap=True)
 
-        return replace(run_cells(plan, seed, on_cell, kept), environment=collect())
+        return replace(run_cells(plan, seed, on_cell, earlier), environment=environment)
 
 
 def _write(console: Console, matrix: FaultMatrix, out: Path) -> None:

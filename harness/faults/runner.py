@@ -6,7 +6,7 @@ import datetime
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import groupby
 
@@ -14,7 +14,7 @@ from harness.errors import UserError
 from harness.faults.contract import Cell, Rig
 from harness.hosts.rundir import open_scratch
 from harness.kinds import Kinds
-from harness.results.faults import FaultCell, FaultMatrix
+from harness.results.faults import FaultMatrix
 
 __all__ = ["RIGS", "Plan", "plan_cells", "run_cells"]
 
@@ -22,7 +22,8 @@ RIGS = Kinds("rig", Rig, {"frames": "harness.faults.frame_rig:FrameRig"})
 _QUICK_CELLS = 120
 """Of each rig."""
 
-OnCell = Callable[[FaultCell, int, int], None]
+OnCell = Callable[[FaultMatrix, int], None]
+"""Gets all that is known after each cell, which is the last in it, and how many are still to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +65,21 @@ def _sample(cells: Iterable[Cell], seed: int) -> list[Cell]:
     return chosen
 
 
-def run_cells(plan: Plan, seed: int, on_cell: OnCell, kept: Sequence[FaultCell] = ()) -> FaultMatrix:
-    """Those of ``kept``, which an earlier run made, are not run again. Raises as ``Rig.run``."""
-    started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+def run_cells(plan: Plan, seed: int, on_cell: OnCell, earlier: FaultMatrix | None = None) -> FaultMatrix:
+    """Those of ``earlier`` are kept, whether or not ``plan`` has them, and not run again. Raises as ``Rig.run``."""
     began_s = time.monotonic()
-    have = {(cell.id, cell.seed): cell for cell in kept}
-    done = [have[key] for cell in plan.cells if (key := (cell.id, cell.seed)) in have]
+    started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    matrix = earlier or FaultMatrix(started_at, 0.0, seed, ())
+    before_s, have = matrix.duration_s, {(cell.id, cell.seed) for cell in matrix.cells}
+    matrix = replace(matrix, seed=seed, titles=plan.titles, missing=plan.missing)
     todo = [cell for cell in plan.cells if (cell.id, cell.seed) not in have]
+    left = len(todo)
     for name, cells in groupby(todo, key=lambda cell: cell.rig):
         with open_scratch() as folder:
             rig = RIGS.load(name)(folder)
             for cell in cells:
-                done.append(rig.run(cell))
-                on_cell(done[-1], len(done), len(plan.cells))
-    return FaultMatrix(started_at, time.monotonic() - began_s, seed, tuple(done), plan.titles, plan.missing)
+                duration_s = before_s + time.monotonic() - began_s
+                matrix = replace(matrix, cells=(*matrix.cells, rig.run(cell)), duration_s=duration_s)
+                left -= 1
+                on_cell(matrix, left)
+    return matrix

@@ -5,8 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import click
 import pytest
 
+from harness.commands.faults import command
 from harness.errors import UserError
 from harness.faults.contract import Cell
 from harness.faults.frame_faults import cut
@@ -14,6 +16,7 @@ from harness.faults.frame_rig import FrameRig
 from harness.faults.judge import Facts, wrongs
 from harness.faults.runner import plan_cells, run_cells
 from harness.faults.stream import make_stream
+from harness.results.faults import load_faults
 from harness.wire.pair.frame import HEADER_BYTES
 from harness.wire.qemu.returnpath import SHUT_ALL_LOADED
 from harness.wire.qemu.stream import QStreamParser
@@ -128,9 +131,31 @@ def test_cells_are_chosen_by_pattern_and_sampled_by_seed():
     assert [cell.seed for cell in plan_cells(5, ["frames/late@done"], rounds=3).cells] == [5, 6, 7]
 
 
-def test_what_an_earlier_run_has_is_not_run_again():
-    plan = plan_cells(1, ["frames/late@welcome", "frames/late@first-ack"])
-    told = []
-    first = run_cells(plan, 1, lambda cell, done, of: told.append((cell.id, done, of)))
-    assert [(done, of) for _, done, of in told] == [(1, 2), (2, 2)]
-    assert run_cells(plan, 1, lambda *_: pytest.fail("it ran again"), first.cells).cells == first.cells
+def test_what_an_earlier_run_has_is_kept_and_not_run_again():
+    plan, told = plan_cells(1, ["frames/late@welcome", "frames/late@first-ack"]), []
+    first = run_cells(plan, 1, lambda matrix, left: told.append((matrix.cells[-1].id, len(matrix.cells), left)))
+    assert [counts for _, *counts in told] == [[1, 1], [2, 0]]
+    assert run_cells(plan, 1, lambda *_: pytest.fail("it ran again"), first).cells == first.cells
+    other = run_cells(plan_cells(1, ["frames/late@done"]), 1, lambda *_: None, first)
+    assert [cell.phase for cell in other.cells] == ["welcome", "first-ack", "done"]
+
+
+def test_a_matrix_that_was_interrupted_goes_on_where_it_was(tmp_path, monkeypatch):
+    ran, broken = [], FrameRig.run
+
+    def run(self, cell):
+        if len(ran) == 2:
+            raise KeyboardInterrupt
+        ran.append(cell.id)
+        return broken(self, cell)
+
+    monkeypatch.setattr(FrameRig, "run", run)
+    arguments = ["--only", "frames/cut-before@p*", "--only", "frames/cut-before@done", "--out", str(tmp_path)]
+    with pytest.raises(click.Abort):
+        command.main(arguments, standalone_mode=False)
+    kept = load_faults(tmp_path).cells
+    assert [cell.id for cell in kept] == ran
+    monkeypatch.setattr(FrameRig, "run", broken)
+    command.main([*arguments, "--resume"], standalone_mode=False)
+    assert load_faults(tmp_path).cells[:2] == kept
+    assert len(load_faults(tmp_path).cells) == 3
