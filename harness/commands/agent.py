@@ -34,6 +34,7 @@ _CALLED = frozenset(
         "harness.hosts.agent.brought:keep_part",
         "harness.hosts.agent.brought:kept_file",
         "harness.hosts.agent.brought:name_kept",
+        "harness.hosts.agent.lease:hold_host",
         "harness.hosts.cputime:thread_cpu_s",
         "harness.hosts.files:page_digests",
         "harness.hosts.files:read_part",

@@ -64,14 +64,19 @@ def command(
     """Run each SCENARIO (a shipped one by name, or a TOML file), measure it, and write result.json, report.html and pyperf/."""
     from harness.console import make_console
     from harness.experiment.campaign import opened, went_wrong
+    from harness.links.pair import across, leased
+    from harness.scenario.inventory import load_pair
     from harness.scenario.sweep import load_sweep
     from reports.terminal.regrets import print_regrets
 
     cells = [cell for name in scenarios for cell in load_sweep(name, overrides, only)]
-    campaign = campaign_of(cells if pair is None else _between(cells, pair, hosts), out, tags, resume)
+    if pair is not None:
+        found = load_pair(pair, hosts)
+        cells = [across(cell, pair, found) for cell in cells]
+    campaign = campaign_of(cells, out, tags, resume)
     console = make_console()
     results: dict[str, Result] = {}
-    with opened(campaign):
+    with leased(cells[0].link, f"pageferry run {' '.join(scenarios)}"), opened(campaign):
         try:
             for part in campaign.parts:
                 _run(console, campaign, part, results)
@@ -82,15 +87,6 @@ def command(
                 _write_index(console, campaign, results)
     if any(went_wrong(result) for result in results.values()):
         click.get_current_context().exit(1)
-
-
-def _between(cells: list[Scenario], name: str, hosts: Path) -> list[Scenario]:
-    """The same, across a pair's network."""
-    from harness.links.pair import across
-    from harness.scenario.inventory import load_pair
-
-    pair = load_pair(name, hosts)
-    return [cell.model_copy(update={"link": across(cell.link, name, pair)}) for cell in cells]
 
 
 def campaign_of(scenarios: list[Scenario], out: Path | None, tags: tuple[str, ...], resume: bool) -> Campaign:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import getpass
+import os
+import socket
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.errors import PeerError, UserError
 from harness.hosts.agent.asked import await_caller, call_up
 from harness.hosts.agent.host import AgentHost, ssh_argv
+from harness.hosts.agent.lease import hold_host
 from harness.links.contract import ChosenLink, Link, LinkCounters
 from harness.links.netns import tbf_settings
 from harness.links.nic import look_at_nic, sent_bytes, shape_nic
 from harness.scenario.inventory import Pair
 from harness.scenario.kinds import LinkSettings
+from harness.scenario.model import Scenario
 from harness.units import format_bandwidth
 
-__all__ = ["PairLink", "PairSettings", "Reached", "across"]
+__all__ = ["PairLink", "PairSettings", "Reached", "across", "leased"]
 
 _REACH_S = 20.0
 
@@ -31,12 +36,27 @@ class PairSettings(LinkSettings):
     """Its hosts, as in a file of hosts."""
 
 
-def across(link: LinkSettings, name: str, pair: Pair) -> PairSettings:
-    """What a scenario says of its link, of a pair's. :raises UserError: no pair can have it."""
+def across(scenario: Scenario, name: str, pair: Pair) -> Scenario:
+    """The same over a pair's network. :raises UserError: no pair can have what it says of its link."""
+    link = scenario.link
     if getattr(link, "loss", 0.0):
         raise UserError(f"--pair {name}: link.loss is the network's own here: leave it out")
     kept = {key: getattr(link, key) for key in LinkSettings.model_fields if key != "kind"}
-    return PairSettings(**kept, name=name, pair=pair)
+    return scenario.model_copy(update={"link": PairSettings(**kept, name=name, pair=pair)})
+
+
+@contextlib.contextmanager
+def leased(link: LinkSettings, what: str) -> Iterator[None]:
+    """Both hosts, where it is a pair's, kept from whoever else asks for them so; ``what`` runs there.
+
+    :raises UserError: somebody has one of them. :raises PageferryError: as ``Reached``.
+    """
+    if not isinstance(link, PairSettings):
+        yield
+        return
+    with contextlib.closing(Reached(link.pair)) as reached:
+        reached.hold(what)
+        yield
 
 
 class Reached:
@@ -56,6 +76,12 @@ class Reached:
         """All that was started there ends."""
         with ThreadPoolExecutor(2, thread_name_prefix="disconnect") as pool:
             list(pool.map(AgentHost.close, (self.source, self.destination)))
+
+    def hold(self, what: str) -> None:
+        """Until it is closed. :raises UserError: somebody has one of them; says who, and since when."""
+        who = f"{_user()}@{socket.gethostname()} ({what}, process {os.getpid()})"
+        for host in (self.source, self.destination):
+            host.call(hold_host, who)
 
     def check_reach(self, timeout_s: float = _REACH_S) -> None:
         """:raises PeerError: the source does not reach the destination's port in time."""
@@ -154,6 +180,13 @@ class PairLink(Link):
     def _shape(self, queue: list[str]) -> None:
         for host, nic in zip((self.source, self.destination), self._pair.nics, strict=True):
             host.call(shape_nic, nic, queue)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # it has no name
+        return str(os.getuid())
 
 
 def _close(made: Callable[[], AgentHost]) -> None:

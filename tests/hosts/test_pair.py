@@ -16,7 +16,7 @@ from harness.hosts.agent.asked import free_port
 from harness.hosts.agent.connection import Connection
 from harness.hosts.agent.host import ssh_argv
 from harness.links.nic import shape_nic
-from harness.links.pair import PairLink, Reached, across
+from harness.links.pair import PairLink, Reached, across, leased
 from harness.scenario.inventory import load_pair
 from harness.scenario.model import load_scenario
 
@@ -71,8 +71,7 @@ def comes_true(what):
 def test_a_scenario_runs_between_two_hosts(lab, tmp_path):
     (tmp_path / "one.toml").write_text(ONE_RUN)
     scenario = load_scenario(str(tmp_path / "one.toml"))
-    link = across(scenario.link, "lab", load_pair("lab", lab.hosts))
-    result = run_scenario(scenario.model_copy(update={"link": link}), tmp_path / "out", lambda _: None)
+    result = run_scenario(across(scenario, "lab", load_pair("lab", lab.hosts)), tmp_path / "out", lambda _: None)
     (run,) = result.runs
     assert (run.status, run.verified) == ("completed", True), run
     assert run.downtime_error_s > 0
@@ -87,7 +86,7 @@ def test_a_scenario_runs_between_two_hosts(lab, tmp_path):
 
 
 def test_a_killed_ssh_ends_all_there_and_the_limit_of_the_interface(lab):
-    with PairLink(across(load_scenario("throttled").link, "lab", load_pair("lab", lab.hosts))) as link:
+    with PairLink(across(load_scenario("throttled"), "lab", load_pair("lab", lab.hosts)).link) as link:
         assert queues(lab, "a")["handle"] == "7066:"
         link.set_bandwidth(1 << 20)
         child = link.source.child(["sleep", "600"], log=lab.folder / "sleep.log").start()
@@ -97,6 +96,14 @@ def test_a_killed_ssh_ends_all_there_and_the_limit_of_the_interface(lab):
             link.counters()
     assert comes_true(lambda: not Path(f"/proc/{child.pid}").exists())
     assert comes_true(lambda: queues(lab, "a")["kind"] == "noqueue")
+
+
+def test_a_pair_in_use_is_told_with_its_holder_until_that_ends(lab, reached):
+    held = r"lab-a: in use by .+@.+ \(pageferry run throttled, process \d+\) since 20.+ UTC: wait for its end"
+    scenario = across(load_scenario("throttled"), "lab", load_pair("lab", lab.hosts))
+    with leased(scenario.link, "pageferry run throttled"), pytest.raises(UserError, match=held):
+        reached.hold("pageferry fleet")
+    reached.hold("pageferry fleet")
 
 
 def test_an_interface_with_somebodys_queue_is_left_alone(lab, reached):
@@ -157,9 +164,8 @@ def test_the_command_leads_to_the_pair_and_tells_a_host_that_is_not_there(lab, t
 
 def test_a_limit_needs_the_owners_word(lab, tmp_path):
     (lab.folder / "untouched.toml").write_text(lab.pair_table(shape=False))
-    scenario = load_scenario("throttled")
-    link = across(scenario.link, "lab", load_pair("lab", lab.folder / "untouched.toml"))
+    scenario = across(load_scenario("throttled"), "lab", load_pair("lab", lab.folder / "untouched.toml"))
     with pytest.raises(
         UserError, match=r"link.bandwidth 1 Gbit/s: its interfaces may not be limited: write shape = true"
     ):
-        run_scenario(scenario.model_copy(update={"link": link}), tmp_path / "out", lambda _: None)
+        run_scenario(scenario, tmp_path / "out", lambda _: None)
