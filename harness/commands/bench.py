@@ -133,13 +133,16 @@ def _measured(console: Console, pages: Pages, cells: list[Cell], choice: Choice,
 
 def _print(console: Console, bench: Bench) -> None:
     from harness.console import make_table, plain
+    from reports.intervals import held_text
 
+    rounds = len(bench.cells[0].compress_s)
+    held = f" ({held_text(rounds)})" if rounds > 1 else ""
     heads = ("codec", "compress MiB/s", "", "restore MiB/s", "ratio", "CPU s/GiB", "best")
     for place in dict.fromkeys(cell.place for cell in bench.cells):
         cells = [cell for cell in bench.cells if cell.place == place]
         front = {cell.codec for cell in bench.front(cells, "compress_s")}
         threads = "1 thread" if place[1] == 1 else f"{place[1]} threads"
-        title = f"units of {format_bytes(place[0])}, {threads}: medians \\[interval], n = {len(cells[0].compress_s)}"
+        title = f"units of {format_bytes(place[0])}, {threads}: medians \\[interval], n = {rounds}{held}"
         table = make_table(title, *heads[:2], f"x {bench.baseline}", *heads[3:], numbers=True)
         for cell in sorted(cells, key=lambda cell: -bench.rate(cell.compress_s).value):
             table.add_row(plain(cell.codec), *_row(bench, cell), "*" if cell.codec in front else "")

@@ -20,6 +20,7 @@ from scipy import stats
 __all__ = [
     "FEWEST",
     "Interval",
+    "coverage",
     "fewest_runs",
     "holm_levels",
     "median_interval",
@@ -56,6 +57,11 @@ def median_interval(values: Sequence[float]) -> Interval:
     """The narrowest pair of order statistics that holds the median with 95 %, or with as much as so few values can."""
     ordered, (rank, coverage) = sorted(values), _order_statistic(len(values))
     return Interval(float(ordered[rank]), float(ordered[-1 - rank]), coverage)
+
+
+def coverage(count: int) -> float:
+    """How surely ``median_interval`` of so many values holds the true median."""
+    return _order_statistic(count)[1]
 
 
 def share_interval(count: int, of: int) -> tuple[float, float]:

@@ -198,8 +198,8 @@ class MetricSummary:
     median: float
     """In the metric's unit."""
     ci95: tuple[float, float]
-    """The median's interval in the metric's unit: two of the runs' values, so that it holds with 95 %; of fewer than 6 runs
-    their range. Of files without ``coverage``: by bootstrap, which held with less."""
+    """The median's interval in the metric's unit: two of the runs' values, so that it holds with 95 % or more; of fewer than 6 runs
+    their range, which holds with less. Of files without ``coverage``: by bootstrap, which held with less too."""
     n: int
     """Of so many runs."""
     vs_baseline: float | None = None

@@ -9,19 +9,22 @@ from reports import html
 from reports.bench.charts import fronts
 from reports.bench.view import bench_view, place_text, places
 from reports.drawing.chart import Chart, finished
+from reports.intervals import interval_sentence
 from reports.printable import printable
 
 __all__ = ["render_bench", "write_bench"]
 
-_FRONT = "The dashed line joins the codecs that no other beats in both. A point's upright line is its interval."
+_FRONT = "The dashed line joins the codecs that no other beats in both. {intervals}"
 
 
 def _charts(bench: Bench) -> list[Chart]:
+    rounds = (len(cell.compress_s) for cell in bench.cells)
+    caption = _FRONT.format(intervals=interval_sentence(rounds, "Upright lines"))
     shown = []
     for number, (place, cells) in enumerate(places(bench).items()):
         for way, draw in (("compressing", fronts.compressing), ("restoring", fronts.restoring)):
             title = f"Speed and ratio, {way}: {place_text(place)}"
-            shown.append(finished(f"{way}-{number}", title, _FRONT, draw(bench, cells)))
+            shown.append(finished(f"{way}-{number}", title, caption, draw(bench, cells)))
     return shown
 
 

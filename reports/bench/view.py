@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.results.bench import Bench, BenchCell, Middle, middle
 from harness.units import MIB, format_bytes
+from reports.intervals import interval_sentence
 from reports.numbers import DASH, amount, plural
 from reports.table import Table
 
@@ -20,6 +21,7 @@ class BenchView:
     """All that the page says outside its charts."""
 
     facts: tuple[tuple[str, str], ...]
+    intervals: str
     sentences: tuple[str, ...]
     tables: tuple[Table, ...]
     missing: tuple[str, ...]
@@ -51,7 +53,7 @@ def bench_view(bench: Bench) -> BenchView:
     sentences = tuple(_best(bench, place, cells) for place, cells in found.items())
     tables = tuple(_table(bench, place, cells) for place, cells in found.items())
     missing = tuple(f"{name} was not measured: {reason}" for name, reason in bench.missing.items())
-    return BenchView(facts, sentences, tables, missing)
+    return BenchView(facts, interval_sentence([rounds], "Figures in brackets"), sentences, tables, missing)
 
 
 def _best(bench: Bench, place: tuple[int, int], cells: Sequence[BenchCell]) -> str:

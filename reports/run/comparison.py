@@ -15,6 +15,7 @@ from harness.results.verdicts import NOTE, Change, share_text
 from harness.units import format_bandwidth
 from reports import facts
 from reports.effects import Changes, between, counted_runs, method_names, smallest_effect, summary_of
+from reports.intervals import held_text
 from reports.numbers import (
     DASH,
     change_details,
@@ -111,8 +112,7 @@ class Comparison:
 def _detail(change: Change, summary: MetricSummary) -> str:
     if summary.n < 2:
         return "n = 1"
-    held = "" if summary.coverage is None else f" ({share_text(summary.coverage)})"
-    return f"{interval_text(change.metric, summary.ci95) or DASH}{held}, n = {summary.n}"
+    return f"{interval_text(change.metric, summary.ci95) or DASH} ({held_text(summary.n)}), n = {summary.n}"
 
 
 def _line(a: Result, b: Result, method: str, change: Change) -> Line | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from harness.results.doubt import Doubt
 from harness.results.metrics import METRICS, Metric, shown_in
 from harness.results.result import MetricSummary, Result, Run, Sample
-from harness.results.verdicts import Change, share_text
+from harness.results.verdicts import Change
 from reports.effects import (
     Changes,
     counted_runs,
@@ -21,6 +21,7 @@ from reports.effects import (
     summary_of,
     values,
 )
+from reports.intervals import held_text
 from reports.numbers import DASH, amount, effect_percent, interval_text, p_text, plural, scaled
 from reports.run.faults import fault_text
 from reports.table import Table
@@ -155,7 +156,7 @@ def _figure(
         metric.heading,
         scaled(metric, summary.median),
         interval_text(metric, summary.ci95) or DASH,
-        DASH if summary.coverage is None else share_text(summary.coverage),
+        held_text(summary.n) or DASH,
         _range_text(metric, runs),
         str(summary.n),
         amount(summary.vs_baseline, 3),

@@ -9,12 +9,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.results.inference import FEWEST
 from harness.results.metrics import METRICS, Metric
 from harness.results.result import Result, Run, conditions
 from harness.results.verdicts import NOTE, share_text
 from reports import facts
 from reports.effects import Changes, counted_methods, counted_runs, method_names, smallest_effect, summary_of
+from reports.intervals import held_text
 from reports.numbers import DASH, plural
 from reports.run.cells import Cell, cells_of, columns_of, published_cells
 from reports.run.details import doubts_about
@@ -93,9 +93,7 @@ class Verdict:
 def _coverage(result: Result, method: str) -> str:
     """``98 %``, of the rows' intervals."""
     total = summary_of(result, method, "total_time_s")
-    if total is None or total.coverage is None or total.n < 2:
-        return ""
-    return f"{'range, ' if total.n < FEWEST else ''}{share_text(total.coverage)}"
+    return "" if total is None else held_text(total.n)
 
 
 def _verified(runs: tuple[Run, ...]) -> tuple[Mark, str]:

@@ -10,6 +10,7 @@ import altair as alt
 from reports.drawing import parts
 from reports.drawing.chart import Chart, finished
 from reports.drawing.theme import INK
+from reports.intervals import interval_sentence
 from reports.site.history import Series, shift_text
 
 __all__ = ["chart"]
@@ -34,9 +35,10 @@ def chart(series: Sequence[Series], baseline: str | None) -> Chart:
     if marks:
         rule = parts.data(marks).mark_rule(strokeDash=[4, 3], color=INK)
         layers.append(rule.encode(x=across, tooltip=parts.tooltips(("what:N",))))
+    counts = [figure.n for each in series for _, figure in each.points]
     caption = (
-        "Each result's median with its 95\u00a0% interval, in percent of the median of all of the method's; a dashed line where "
-        "one went over to another level."
+        f"Each result's median, in percent of the median of all of the method's. {interval_sentence(counts, 'Upright lines')} A "
+        "dashed line stands where a method went over to another level."
     )
     return finished(metric.key, metric.title, caption, parts.drawn(_HEIGHT, *layers))
 

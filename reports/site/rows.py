@@ -13,8 +13,9 @@ from typing import Any, Literal
 from harness.errors import ResultError
 from harness.results.metrics import METRICS
 from harness.results.result import Result
+from harness.results.stats import summary
 from reports import facts
-from reports.effects import counted_runs, method_names
+from reports.effects import counted_runs, method_names, values
 from reports.numbers import plural
 from reports.run.failures import failures
 from reports.run.fallbacks import alerts
@@ -29,7 +30,7 @@ _NOT_OF_THE_EXPERIMENT = ("description", "repeats", "warmups", "methods", "cell"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A method's median of one metric, with its 95 % interval over ``n`` runs, in the metric's unit."""
+    """A method's median of one metric over ``n`` runs, with its interval, in the metric's unit."""
 
     median: float
     low: float
@@ -112,13 +113,14 @@ def _digest(value: object) -> str:
 
 
 def _figures(result: Result, key: str) -> dict[str, Figure]:
-    every = ((name, summary.get(key)) for name, summary in result.summary.items())
-    return {name: Figure(each.median, *each.ci95, each.n) for name, each in every if each is not None}
+    every = ((name, values(counted_runs(result, name), key)) for name in result.summary)
+    told = ((name, summary(numbers, None)) for name, numbers in every if numbers)
+    return {name: Figure(each.median, *each.ci95, each.n) for name, each in told}
 
 
 def _check_summary(result: Result) -> None:
-    for name, summary in result.summary.items():
-        for key, said in summary.items():
+    for name, told in result.summary.items():
+        for key, said in told.items():
             counted = [value for run in counted_runs(result, name) if (value := METRICS[key].of(run)) is not None]
             if (
                 key in METRICS

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.results.changes import LEAST_NIGHTS, LEAST_SHIFT
-from reports.numbers import amount, interval_text, percent, plural, scaled
+from reports.intervals import held_text
+from reports.numbers import interval_text, percent, plural, scaled
 from reports.site.history import Experiment, Series, Shift, newest_of_each, shift_text
 from reports.site.rows import Row
 from reports.table import Table
@@ -155,7 +156,7 @@ def _table(series: Series) -> Table:
             row.started[:16].replace("T", " "),
             scaled(metric, figure.median),
             interval_text(metric, (figure.low, figure.high)) or "",
-            amount(figure.n),
+            f"{figure.n} ({held_text(figure.n)})" if figure.n > 1 else "1",
             f"{_word(begins[at])}: {percent(begins[at].change.shift * 100)}" if at in begins else "",
             row.run_id,
             " ".join([row.version, row.commit]).strip(),
@@ -164,7 +165,7 @@ def _table(series: Series) -> Table:
     ]
     return Table(
         f"{series.method}: {metric.heading}",
-        ("Began", "Median", "95\u00a0% interval", "n", "Change", "Run", "Version"),
+        ("Began", "Median", "Interval", "n", "Change", "Run", "Version"),
         tuple(rows[::-1]),
         words=(0, 4, 5, 6),
         marks=tuple("differs" if at in begins else "" for at in range(len(rows)))[::-1],

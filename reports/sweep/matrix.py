@@ -15,7 +15,7 @@ from harness.results.result import Result
 from harness.results.verdicts import NOTE, Change, judge, share_text
 from reports.effects import counted_runs, smallest_effect, values
 from reports.facts import bandwidth_text, baseline_name, declared_methods, distance_text, file_name, is_replay, joined
-from reports.numbers import DASH, amount, effect_interval, effect_percent, percent, plural
+from reports.numbers import DASH, amount, confidence, effect_interval, effect_percent, percent, plural
 from reports.sweep.article import Article
 from reports.table import Table
 
@@ -122,7 +122,8 @@ def _text(cell: Cell | None) -> str:
     if cell.change is None:
         return cell.state.partition(":")[0] or DASH
     interval = effect_interval(cell.change.interval)
-    return joined(f"{effect_percent(cell.change.ratio)}: {cell.change.words}", interval or "")
+    held = f"{interval} with {confidence(cell.change)}" if interval else ""
+    return joined(f"{effect_percent(cell.change.ratio)}: {cell.change.words}", held)
 
 
 def _sentences(matrix: Matrix) -> Iterator[str]:

@@ -14,9 +14,10 @@ from harness.results.doubt import Doubt, Weight
 from harness.results.metrics import METRICS, Metric, shown_in
 from harness.results.result import MetricSummary, Result, conditions
 from harness.results.search import Frontier, value_text
-from harness.results.verdicts import Change, share_text
+from harness.results.verdicts import Change
 from reports.effects import against_baseline, counted_runs, method_names, summary_of
 from reports.facts import baseline_name
+from reports.intervals import held_text
 from reports.numbers import effect_percent, plural
 from reports.run.fallbacks import count, every_sentence, fallbacks_of
 from reports.run.frontiers import times_text
@@ -135,13 +136,13 @@ def _cells(result: Result, method: str, change: Change | None) -> list[str]:
     completed, total = counted_runs(result, method), summary_of(result, method, "total_time_s")
     checked = [run.verified for run in completed if run.verified is not None]
     judged = ("-", "-") if change is None else (plain(effect_percent(change.ratio)), change.words)
-    held = f" ({share_text(total.coverage)})" if total is not None and total.coverage else ""
+    held = held_text(total.n) if total is not None else ""
     return [
         *numbers[:_EFFECT_AFTER],
         *judged,
         *numbers[_EFFECT_AFTER:],
         f"{sum(checked)}/{len(checked)}" if checked else "-",
-        f"{len(completed)}{held}",
+        f"{len(completed)}{f' ({held})' * bool(held)}",
     ]
 
 

@@ -9,8 +9,9 @@ from functools import partial
 from harness.results.result import Result
 from reports.drawing.chart import Chart, Section, finished
 from reports.drawing.parts import Spec
-from reports.effects import cpu_per_gib_metric
+from reports.effects import counted_methods, cpu_per_gib_metric, summary_of
 from reports.facts import is_replay
+from reports.intervals import interval_sentence
 from reports.run.charts import bars, choices, felt, frontiers, runs, steering, sweeps
 from reports.run.charts.totals import totals
 from reports.run.choices import Followed, followed
@@ -39,14 +40,6 @@ class _Plan:
     section: Section = "charts"
 
 
-_TOTALS = _Plan(
-    "totals",
-    "Total time by method",
-    "Diamonds are medians, lines their 95\u00a0% intervals, small marks single runs. The dashed line is the baseline's median. "
-    "Further left is better.",
-    totals,
-    "No chart of total time by method: no counted run has one.",
-)
 _TIME = _Plan(
     "time",
     "Time against bytes on the wire",
@@ -65,14 +58,6 @@ _CPU_PER_GIB = {
     "cpu_source_s_per_guest_gib": "GiB of the guest's memory, zero pages and repeated passes not told apart",
     "cpu_source_s_per_stream_gib": "GiB of the replayed stream",
 }
-_DOWNTIME = _Plan(
-    "downtime",
-    "Downtime, seen by three parties",
-    "From the source's STOP to the destination's RESUME by one clock, as QEMU reports it, and as the longest silence of the "
-    "guest's own heartbeat. Large marks are medians, lines their 95\u00a0% intervals.",
-    runs.downtime,
-    "No chart of downtime: no counted run measured it.",
-)
 _PROGRESS = _Plan(
     "progress",
     "Progress over time",
@@ -134,6 +119,33 @@ _ATTEMPTS = (
 )
 
 
+def _totals_plan(result: Result) -> _Plan:
+    return _Plan(
+        "totals",
+        "Total time by method",
+        f"Diamonds are medians, small marks single runs. {_intervals(result, 'total_time_s')} The dashed line is the baseline's "
+        "median. Further left is better.",
+        totals,
+        "No chart of total time by method: no counted run has one.",
+    )
+
+
+def _downtime_plan(result: Result) -> _Plan:
+    return _Plan(
+        "downtime",
+        "Downtime, seen by three parties",
+        "From the source's STOP to the destination's RESUME by one clock, as QEMU reports it, and as the longest silence of the "
+        f"guest's own heartbeat. Large marks are medians, small ones single runs. {_intervals(result, *runs.DOWNTIMES)}",
+        runs.downtime,
+        "No chart of downtime: no counted run measured it.",
+    )
+
+
+def _intervals(result: Result, *metrics: str) -> str:
+    found = (summary_of(result, method, metric) for method in counted_methods(result) for metric in metrics)
+    return interval_sentence(summary.n for summary in found if summary is not None)
+
+
 def _cpu_per_gib_plan(result: Result) -> _Plan:
     return _Plan(
         "cpu-per-gib",
@@ -150,14 +162,14 @@ def _plans(result: Result) -> tuple[list[_Plan], list[str]]:
         return [*_ATTEMPTS, _CLASSES], []
     cost = _cpu_per_gib_plan(result)
     if not is_replay(result):
-        return [_TOTALS, _TIME, _PROGRESS, _DOWNTIME, _CPU, cost, _CLASSES], []
+        return [_totals_plan(result), _TIME, _PROGRESS, _downtime_plan(result), _CPU, cost, _CLASSES], []
     stopped = "No chart of downtime: a stream was replayed, nothing was stopped."
     if grids(result):
-        return [_TOTALS, _TIME, _PROGRESS, _CPU, cost, _CLASSES], [
+        return [_totals_plan(result), _TIME, _PROGRESS, _CPU, cost, _CLASSES], [
             stopped,
             "No chart of ratio against speed: only threads vary here.",
         ]
-    return [_TOTALS, _CODECS, _TIME, _PROGRESS, _CPU, cost, _CLASSES], [stopped]
+    return [_totals_plan(result), _CODECS, _TIME, _PROGRESS, _CPU, cost, _CLASSES], [stopped]
 
 
 def _heat_map(_: Result, grid: Grid) -> Spec:

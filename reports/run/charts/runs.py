@@ -30,16 +30,13 @@ from reports.drawing.theme import value_scale
 from reports.effects import counted_methods, counted_runs, medians_run, summary_of
 from reports.facts import baseline_name, declared_methods, family
 
-__all__ = ["classes", "downtime", "progress", "time_and_bytes"]
+__all__ = ["DOWNTIMES", "classes", "downtime", "progress", "time_and_bytes"]
 
 _MOST_SERIES = 10
 _MOST_POINTS = 240  # of a line: more than half a screen has pixels for
 _ALL_POINTS = 3000  # of all lines: what keeps a page with many methods small
-_DOWNTIMES = (
-    ("downtime_s", "STOP to RESUME"),
-    ("downtime_reported_s", "QEMU's own claim"),
-    ("heartbeat_gap_s", "the guest"),
-)
+DOWNTIMES = {"downtime_s": "STOP to RESUME", "downtime_reported_s": "QEMU's own claim", "heartbeat_gap_s": "the guest"}
+"""By metric: who sees it so."""
 
 
 def _series(result: Result) -> dict[str, str]:
@@ -91,7 +88,7 @@ def downtime(result: Result) -> Spec | None:
     runs: list[Datum] = []
     medians: list[Datum] = []
     for method in counted_methods(result):
-        for field, label in _DOWNTIMES:
+        for field, label in DOWNTIMES.items():
             who = {"method": method, "series": label}
             found = [v for r in counted_runs(result, method) if (v := getattr(r, field)) is not None]
             runs += [{**who, "ms": _ms(v)} for v in found]
@@ -101,7 +98,7 @@ def downtime(result: Result) -> Spec | None:
                 medians.append({**who, "ms": _ms(summary.median), "low": low, "high": high})
     if not runs:
         return None
-    labels = [label for _, label in _DOWNTIMES if any(row["series"] == label for row in runs)]
+    labels = [label for label in DOWNTIMES.values() if any(row["series"] == label for row in runs)]
     look: dict[str, Any] = {
         "y": bands("method", counted_methods(result)),
         "yOffset": alt.YOffset("series:N", sort=labels),

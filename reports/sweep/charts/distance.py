@@ -9,6 +9,7 @@ import altair as alt
 from reports.drawing.chart import Chart, finished
 from reports.drawing.parts import Datum, Spec, colour, data, drawn, points, shape, tooltips
 from reports.drawing.theme import value_scale
+from reports.intervals import interval_sentence
 from reports.sweep.distance import Group
 
 __all__ = ["chart"]
@@ -16,12 +17,13 @@ __all__ = ["chart"]
 
 def chart(number: int, group: Group) -> Chart:
     """``number``: of the group on its page."""
+    counts = [time.n for found in group.times.values() for time in found.values()]
     logarithmic = " The axis of round trips is logarithmic." if _far(group) else ""
     return finished(
         f"distance-{number}",
         f"Total time by round trip: {group.label}",
-        "Median total time; upright lines are 95\u00a0% intervals. Lower is better; a level line is a method that distance does "
-        f"not slow.{logarithmic}",
+        f"Median total time. {interval_sentence(counts, 'Upright lines')} Lower is better; a level line is a method that distance "
+        f"does not slow.{logarithmic}",
         _drawn(group),
     )
 

@@ -37,8 +37,8 @@ def chart(number: int, matrix: Matrix) -> Chart | None:
     return finished(
         f"matrix-{number}",
         f"{matrix.name}: total time against {matrix.baseline}, by situation",
-        f"Ratio of median total times to {matrix.baseline}'s of the same cell, on a logarithmic axis, with its interval. Left of "
-        "the dashed line is faster.",
+        f"Ratio of median total times to {matrix.baseline}'s of the same cell, on a logarithmic axis, with the interval that "
+        "its verdict is made of. Left of the dashed line is faster.",
         _drawn(rows, matrix),
     )
 
