@@ -182,16 +182,20 @@ def family(name: str, method: Mapping[str, Any]) -> str:
 
 def method_text(method: Mapping[str, Any]) -> str:
     """One line on how a method works: ``pageferry, isal level 1, 12/3 threads`` or ``QEMU, compress``."""
-    paused = [f"paused in pass {method['pause_at_pass']}"] if method.get("pause_at_pass") else []
+    more = [str(name) for name in method.get("capabilities", ())]
+    if method.get("pause_at_pass"):
+        more.append(f"paused in pass {method['pause_at_pass']}")
     if method.get("engine") != "pageferry":
-        return ", ".join(["QEMU", *[str(name) for name in method.get("capabilities", ())], *paused])
+        return ", ".join(["QEMU", *more])
     words = f"pageferry, {method.get('backend') or 'default backend'}"
     if method.get("level") is not None:
         words += f" level {method['level']}"
     threads, decompress = method.get("threads"), method.get("decompress_threads")
     if threads is not None or decompress is not None:
         words += f", {threads or 'default'}/{decompress or 'default'} threads"
-    return ", ".join([words, *paused])
+    if method.get("channels"):
+        words += f", {plural(method['channels'], 'channel')}"
+    return ", ".join([words, *more])
 
 
 def date_text(result: Result) -> str:

@@ -45,7 +45,7 @@ def _send_config(
         decompress_threads=method.decompress_threads,
         batch_bytes=method.batch_bytes,
         inflight_bytes=method.inflight_bytes,
-        max_channels=1 + (method.channels or 0),
+        max_channels=method.most_connections,
         options=method.options,
         fallback=method.fallback,
         qmp=None if qmp is None else f"unix:{qmp}",
@@ -105,7 +105,7 @@ def open_pair(
     """
     with contextlib.ExitStack() as stack:
         listen, threads = f"tcp:{link.destination.address}:{link.destination.port()}", method.decompress_threads
-        most = 1 + (method.channels or 0)
+        most = method.most_connections
         heard = ReceiveConfig(listen, f"unix:{target}", threads=threads, insecure=True, max_channels=most)
         if tls is not None:
             heard = replace(heard, tls=str(link.destination.folder(run_dir) / tls.folder.name), tls_peer=tls.peer)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from harness.errors import MissingError, QemuError
 from harness.qemu.qmp import Json, Qmp
 from harness.qemu.survey import QemuSurvey
-from harness.scenario.methods import Method, PairMethod, QemuMethod
+from harness.scenario.methods import Method, PairMethod
 
 __all__ = ["UNLIMITED_BYTES_PER_S", "MethodPlan", "MethodUnavailable", "SideSettings", "apply_plan", "plan_method"]
 
@@ -53,8 +53,10 @@ class MethodPlan:
 
 def plan_method(method: Method, known: QemuSurvey, *, downtime_limit_s: float, return_path: bool) -> MethodPlan:
     """Settings for ``method`` on the QEMU that ``known`` describes. :raises MethodUnavailable: it lacks something."""
-    own = _of_qemu(method)
-    capabilities = {"return-path": return_path} | dict.fromkeys(own.capabilities, True)
+    capabilities = {"return-path": return_path} | dict.fromkeys(method.capabilities, True)
+    channels = method.channels if isinstance(method, PairMethod) else None
+    if channels is not None:
+        capabilities["multifd"] = True
     if method.switch_after_passes is not None:
         capabilities |= {"postcopy-ram": True, "return-path": True}  # pages are asked for on it
     useful = {"events"}  # status changes then arrive with QEMU's timestamps
@@ -62,10 +64,10 @@ def plan_method(method: Method, known: QemuSurvey, *, downtime_limit_s: float, r
         useful.add("postcopy-blocktime")  # the destination then tells how long its processors waited for pages
     capabilities |= dict.fromkeys(sorted(useful & known.capabilities), True)
     source: dict[str, Scalar] = {"downtime-limit": round(downtime_limit_s * 1000)}
-    source |= own.source
-    destination = dict(own.destination)
+    source |= method.source
+    destination = dict(method.destination)
     if capabilities.get("multifd"):
-        source.setdefault("multifd-channels", DEFAULT_MULTIFD_CHANNELS)
+        source.setdefault("multifd-channels", channels or DEFAULT_MULTIFD_CHANNELS)
         destination = {name: source[name] for name in _SHARED_BY_BOTH_SIDES if name in source} | destination
     return MethodPlan(
         _plan_side(capabilities, source, known),
@@ -73,16 +75,6 @@ def plan_method(method: Method, known: QemuSurvey, *, downtime_limit_s: float, r
         method.pause_at_pass,
         method.switch_after_passes,
     )
-
-
-def _of_qemu(method: Method) -> QemuMethod:
-    """What of it is QEMU's own work."""
-    if isinstance(method, QemuMethod):
-        return method
-    if isinstance(method, PairMethod) and method.channels is not None:
-        multifd: dict[str, Scalar] = {"multifd-channels": method.channels}
-        return QemuMethod(name=method.name, capabilities=("multifd",), source=multifd)
-    return QemuMethod(name=method.name)
 
 
 def _plan_side(capabilities: Mapping[str, bool], asked: Mapping[str, Scalar], known: QemuSurvey) -> SideSettings:

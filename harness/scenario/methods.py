@@ -27,6 +27,9 @@ __all__ = ["Method", "PairMethod", "QemuMethod", "method_of"]
 MAX_INFLIGHT_BYTES = 1 << 30
 MOST_CHANNELS = 255
 """Of QEMU's multifd-channels."""
+_CHANNELS = "multifd-channels"
+PREEMPT = "postcopy-preempt"
+"""The capability by which QEMU makes a connection for those pages alone that the destination asks for."""
 
 
 class Method(Part):
@@ -46,9 +49,24 @@ class Method(Part):
     switch_after_passes: AfterPasses = Field(default=None, alias="switch")
     """Post-copy: after how many passes over memory, such as "after 1 pass", the guest goes on at the destination. What is left
     comes behind it, first what it asks for. Without it the guest goes on when all is there."""
+    capabilities: tuple[str, ...] = Field(default=(), strict=False)
+    """Migration capabilities to switch on in both QEMUs, as QMP names them."""
+    source: dict[str, Scalar] = Field(default={})
+    """Migration parameters of the source, as QMP names them."""
+    destination: dict[str, Scalar] = Field(default={})
+    """Migration parameters of the destination, as QMP names them."""
 
-    needs_qemu: ClassVar[tuple[str, ...]] = ("downtime", "pause_at_pass", "switch_after_passes")
+    needs_qemu: ClassVar[tuple[str, ...]] = (
+        "downtime", "pause_at_pass", "switch_after_passes", "capabilities", "source", "destination",
+    )  # fmt: skip
     """Keys that have no meaning where there is no QEMU."""
+
+    @model_validator(mode="after")
+    def _each_capability_once(self) -> Self:
+        for number, capability in enumerate(self.capabilities):
+            if not capability or capability in self.capabilities[:number]:
+                raise Fault(("capabilities",), f"{shown(capability)}: empty or named twice: remove it")
+        return self
 
     @model_validator(mode="after")
     def _paused_or_switched(self) -> Self:
@@ -70,21 +88,6 @@ class QemuMethod(Method):
     """QEMU alone."""
 
     engine: Literal["qemu"] = "qemu"
-    capabilities: tuple[str, ...] = Field(default=(), strict=False)
-    """Migration capabilities to switch on in both QEMUs, as QMP names them."""
-    source: dict[str, Scalar] = Field(default={})
-    """Migration parameters of the source, as QMP names them."""
-    destination: dict[str, Scalar] = Field(default={})
-    """Migration parameters of the destination, as QMP names them."""
-
-    needs_qemu: ClassVar[tuple[str, ...]] = (*Method.needs_qemu, "capabilities", "source", "destination")
-
-    @model_validator(mode="after")
-    def _each_capability_once(self) -> Self:
-        for number, capability in enumerate(self.capabilities):
-            if not capability or capability in self.capabilities[:number]:
-                raise Fault(("capabilities",), f"{shown(capability)}: empty or named twice: remove it")
-        return self
 
 
 class PairMethod(Method):
@@ -114,6 +117,20 @@ class PairMethod(Method):
     """The backend's own options."""
 
     needs_qemu: ClassVar[tuple[str, ...]] = (*Method.needs_qemu, "steer", "channels")
+
+    @property
+    def most_connections(self) -> int:
+        """Of one migration: the main one, and those of multifd and postcopy-preempt."""
+        return 1 + (self.channels or 0) + (PREEMPT in self.capabilities)
+
+    @model_validator(mode="after")
+    def _channels_by_their_key(self) -> Self:
+        instead = "write channels = 2, or how many it is to have, instead"
+        if "multifd" in self.capabilities:
+            raise Fault(("capabilities",), f"'multifd': {instead}")
+        if _CHANNELS in self.source:
+            raise Fault(("source", _CHANNELS), f"{self.source[_CHANNELS]}: {instead}")
+        return self
 
     @model_validator(mode="before")
     @classmethod

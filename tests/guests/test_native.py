@@ -68,6 +68,28 @@ def test_a_method_through_the_pair_may_have_channels_of_multifd():
         assert side.parameters["multifd-channels"] == 3
 
 
+def test_a_method_through_the_pair_may_have_qemus_capabilities_and_parameters_too():
+    known = replace(
+        OLD,
+        capabilities=OLD.capabilities | {"postcopy-ram", "postcopy-preempt"},
+        choices={**OLD.choices, "max-postcopy-bandwidth": None},
+    )
+    method = PairMethod(
+        name="m",
+        backend="zstd",
+        channels=3,
+        switch_after_passes=1,
+        capabilities=("postcopy-preempt",),
+        source={"max-postcopy-bandwidth": 7},
+    )
+    planned = plan_method(method, known, downtime_limit_s=0.3, return_path=True)
+    for side in (planned.source, planned.destination):
+        assert [side.capabilities[name] for name in ("multifd", "postcopy-ram", "postcopy-preempt")] == [True] * 3
+    assert planned.source.parameters["max-postcopy-bandwidth"] == 7
+    assert "max-postcopy-bandwidth" not in planned.destination.parameters
+    assert method.most_connections == 1 + 3 + 1
+
+
 def test_a_level_that_qmp_may_ignore_goes_on_the_command_line_too():
     planned = plan(OLD, capabilities=("multifd",), source={"multifd-zlib-level": 6})
     assert planned.source.argv == ("-global", "migration.multifd-zlib-level=6")

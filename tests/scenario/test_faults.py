@@ -104,7 +104,14 @@ def test_a_wrong_key_is_named_with_its_value_and_remedy(load, top, tables, words
         ),
         ('name = "b"\nengine = "pageferry"', ["method.b.backend: is missing", "isal"]),
         ('name = "b"\nengine = "pageferry"\nbackend = "isla"', ["method.b.backend: 'isla'", "did you mean 'isal'"]),
-        ('name = "b"\nengine = "pageferry"\nbackend = "zlib"\ncapabilities = []', ["method.b.capabilities", '"qemu"']),
+        (
+            'name = "b"\nengine = "pageferry"\nbackend = "zlib"\ncapabilities = ["multifd"]',
+            ["method.b.capabilities: 'multifd'", "write channels = 2"],
+        ),
+        (
+            'name = "b"\nengine = "pageferry"\nbackend = "zlib"\nsource = {multifd-channels = 4}',
+            ["method.b.source.multifd-channels: 4", "write channels = 2"],
+        ),
         ('name = "b"\nengine = "pageferry"\nbackend = "zlib"\nlevel = 10', ["method.b.level: 10", "levels 0 to 9"]),
         ('name = "b"\nengine = "pageferry"\nbackend = "none"\nlevel = 1', ["method.b.level: 1", "no levels"]),
         ('name = "b"\nengine = "pageferry"\nbackend = "zlib"\nthreads = 0', ["method.b.threads: 0", "equal to 1"]),
