@@ -63,6 +63,7 @@ def two_guests(
         SideSettings(switched, {"max-bandwidth": UNLIMITED, **(source or {})}),
         SideSettings(switched, {"max-bandwidth": UNLIMITED, **(destination or {})}),
         switch_after_passes=switch_after_passes,
+        traces_requests=switch_after_passes is not None,
     )
     guest = stress_guest(CONFIG, {"text": 0.5, "heap": 0.3, "zero": 0.2})
     with guest.start(plan, Place(run_dir, HERE, HERE), steered=steered) as guests:

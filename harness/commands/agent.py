@@ -44,6 +44,7 @@ _CALLED = frozenset(
         "harness.links.nic:look_at_nic",
         "harness.links.nic:sent_bytes",
         "harness.links.nic:shape_nic",
+        "harness.qemu.page_requests:page_requests",
         "harness.qemu.survey:survey",
     }
 )

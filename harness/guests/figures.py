@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from harness.qemu.migration import MigrationOutcome
+from harness.qemu.page_requests import PageRequests
 from harness.qemu.progress import MigrationStatus
 from harness.qemu.qmp import Json
 
-__all__ = ["Seen", "counters", "faults"]
+__all__ = ["Seen", "counters", "faults", "request_times"]
 
 _PER_SOURCE_FIGURE = {"postcopy-requests": "qemu_postcopy_requests", "postcopy-bytes": "qemu_postcopy_bytes"}
 _SECONDS_EACH_MS, _SECONDS_EACH_US, _SECONDS_EACH_NS = 1e-3, 1e-6, 1e-9
@@ -67,3 +68,15 @@ def faults(outcome: MigrationOutcome, destination: Json) -> dict[str, int | floa
     if latency := destination.get("postcopy-latency"):
         found["qemu_postcopy_latency_s"] = latency * _SECONDS_EACH_NS
     return found
+
+
+def request_times(traced: PageRequests | None) -> dict[str, int | float]:
+    """Of pages that the destination asked for; ``traced``: None where none was, or nobody wrote it down."""
+    if traced is None:
+        return {}
+    found: dict[str, int | float] = {
+        "qemu_page_requests_answered": traced.answered,
+        "qemu_page_request_p50_s": traced.p50_s,
+        "qemu_page_request_longest_s": traced.longest_s,
+    }
+    return found if traced.p99_s is None else {**found, "qemu_page_request_p99_s": traced.p99_s}

@@ -42,13 +42,15 @@ class SideSettings:
 class MethodPlan:
     """Both sides' settings. ``argv`` of each side goes on its command line, the rest is set by ``apply_plan``.
 
-    ``pause_at_pass`` and ``switch_after_passes``: as the method's.
+    ``pause_at_pass`` and ``switch_after_passes``: as the method's. ``traces_requests``: the destination is to write down when pages
+    were asked for, and when they came.
     """
 
     source: SideSettings
     destination: SideSettings
     pause_at_pass: int | None = None
     switch_after_passes: int | None = None
+    traces_requests: bool = False
 
 
 def plan_method(method: Method, known: QemuSurvey, *, downtime_limit_s: float, return_path: bool) -> MethodPlan:
@@ -74,6 +76,7 @@ def plan_method(method: Method, known: QemuSurvey, *, downtime_limit_s: float, r
         _plan_side(capabilities, destination, known),
         method.pause_at_pass,
         method.switch_after_passes,
+        traces_requests=known.traces_requests and method.switch_after_passes is not None,
     )
 
 

@@ -12,11 +12,12 @@ from harness.guests.compare import Finding, Verdict
 from harness.guests.console import Consoles
 from harness.guests.contract import Crossing, Ends, Glimpse, OnGlimpse, Place
 from harness.guests.downtime import longest_silence_s, stop_to_resume_s, wall_to_monotonic_s
-from harness.guests.figures import Seen, counters, faults
+from harness.guests.figures import Seen, counters, faults, request_times
 from harness.guests.native import MethodPlan, Scalar, apply_plan
 from harness.guests.qemu_kind import CONSOLE, QemuKind, Sides, Writes
 from harness.guests.work import Moments, follow, wait_normal
 from harness.qemu.migration import MigrationOutcome, listen, migrate
+from harness.qemu.page_requests import page_requests, trace_argv
 from harness.qemu.process import QemuProcess
 from harness.qemu.progress import MigrationStatus
 from harness.qemu.qmp import Json
@@ -30,6 +31,7 @@ __all__ = ["QemuEnds", "start_ends"]
 _SPARE_BEATS = 2
 """Waited for beyond those over which a silence is measured: the clocks of events and of beats are two."""
 _AFTER_TIMEOUT_S = 60.0
+_TRACE = "destination.trace"
 _INSIDE_QEMU = ("compress", "xbzrle", "multifd")
 """Capabilities under which QEMU's own byte count is not that of the raw stream, so that no ratio can be told."""
 
@@ -159,6 +161,7 @@ class QemuEnds(Ends):
         downtime_s = stop_to_resume_s(outcome.stop_at_s, outcome.resume_at_s, error_s)
         return replace(
             crossing,
+            counters={**crossing.counters, **self._request_times()},
             wrong=self._loss(wrong) if wrong else None,
             total_time_s=outcome.total_time_s,
             downtime_s=downtime_s,
@@ -172,6 +175,11 @@ class QemuEnds(Ends):
             verification=tuple(check.line for check in checks),
             doubts=(*self._doubts(downtime_s), *clock_doubts(apart_s, error_s, told=downtime_s is not None)),
         )
+
+    def _request_times(self) -> dict[str, int | float]:
+        if not self._plan.traces_requests:
+            return {}
+        return request_times(self.destination.host.call(page_requests, self.destination.folder / _TRACE))
 
     def _clocks(self) -> tuple[float, float]:
         """How far the hosts' clocks are apart, and by how much the moments of one may be wrong on the other's."""
@@ -259,6 +267,8 @@ def start_ends(
     }
     if kind.holds:
         arguments["destination"].append("-S")
+    if plan.traces_requests:
+        arguments["destination"] += trace_argv(place.destination.folder(place.run_dir) / _TRACE)
     with ExitStack() as stack:
         qemus = {
             name: stack.enter_context(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from harness.hosts.rundir import open_scratch
+from harness.qemu.page_requests import can_trace
 from harness.qemu.process import QemuProcess
 from harness.qemu.qmp import Json, Qmp
 
@@ -49,6 +50,7 @@ class QemuSurvey:
     """``choices`` maps each migration parameter to its allowed words, or to None where any number or text may stand.
 
     ``properties``: what ``-global migration.NAME=VALUE`` knows. ``machine``: the versioned name behind the alias ``pc``.
+    ``traces_requests``: whether it can write down when a page was asked for in post-copy (``page_requests.py``).
     """
 
     binary: str
@@ -57,6 +59,7 @@ class QemuSurvey:
     capabilities: frozenset[str]
     choices: Mapping[str, tuple[str, ...] | None]
     properties: frozenset[str]
+    traces_requests: bool = False
 
     @property
     def methods(self) -> Mapping[str, str | None]:
@@ -105,6 +108,7 @@ def survey(binary: str) -> QemuSurvey:
             capabilities=frozenset(entry["capability"] for entry in listed),
             choices=_parameter_choices(qmp),
             properties=frozenset(entry["name"] for entry in properties),
+            traces_requests=can_trace(qmp),
         )
 
 

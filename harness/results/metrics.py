@@ -174,6 +174,19 @@ _ALL = (
         ("further", "comparison", "runs"), stopped=True, rare=True, compared=False,
     ),
     Metric(
+        "page_request_p50_s", "Page request, median", "request p50", MILLISECONDS,
+        lambda run: run.counters.get("qemu_page_request_p50_s"),
+        "In post-copy, how long it took from the destination's request for a page until the page was in its place, for half of all "
+        "requests at most; by the trace of the destination QEMU, in which the pair has no part.",
+        ("further", "comparison", "runs"), stopped=True, rare=True,
+    ),
+    Metric(
+        "page_request_p99_s", "Page request, p99", "request p99", MILLISECONDS,
+        lambda run: run.counters.get("qemu_page_request_p99_s"),
+        "The same for 99 of 100 requests; none where there were fewer than 100.",
+        ("further", "comparison", "runs"), stopped=True, rare=True,
+    ),
+    Metric(
         "postcopy_requests", "Page requests", "page requests", COUNT, lambda run: run.counters.get("qemu_postcopy_requests"),
         "How often the destination QEMU asked the source for a page in post-copy.",
         ("further", "comparison", "runs"), stopped=True, rare=True, compared=False,

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from harness.guests.figures import Seen, counters, faults
+from harness.guests.figures import Seen, counters, faults, request_times
 from harness.qemu.migration import MigrationOutcome
+from harness.qemu.page_requests import PageRequests
 from harness.qemu.progress import MigrationStatus
 
 RAM = {"normal": 7, "duplicate": 5, "postcopy-requests": 93, "postcopy-bytes": 4096}
@@ -45,3 +46,12 @@ def test_a_wait_that_qemu_could_not_see_is_no_wait_of_zero():
 
 def test_without_post_copy_there_are_no_page_faults_to_tell_of():
     assert faults(replace(OUTCOME, switched_at_s=None), {"postcopy-blocktime": 12}) == {}
+
+
+@pytest.mark.parametrize("p99_s", [None, 0.0047])
+def test_how_long_pages_were_waited_for_is_told_as_far_as_it_is_known(p99_s):
+    found = request_times(PageRequests(200, 0.001, p99_s, 0.009))
+    known = {"answered": found["qemu_page_requests_answered"], "p99_s": found.get("qemu_page_request_p99_s")}
+    assert known == {"answered": 200, "p99_s": p99_s}
+    assert (found["qemu_page_request_p50_s"], found["qemu_page_request_longest_s"]) == (0.001, 0.009)
+    assert request_times(None) == {}

@@ -49,6 +49,10 @@ def test_a_switch_brings_post_copy_its_return_path_and_what_tells_of_page_faults
     wanted = {"return-path", "events", "postcopy-ram"} | ({"postcopy-blocktime"} if blocktime else set())
     assert planned.source.capabilities == planned.destination.capabilities == dict.fromkeys(wanted, True)
     assert planned.switch_after_passes == 2
+    assert not planned.traces_requests
+    tracing = replace(OLD, capabilities=able, traces_requests=True)
+    assert plan(tracing, switch_after_passes=2).traces_requests
+    assert not plan(tracing).traces_requests
     with pytest.raises(MethodUnavailable, match="no migration capability 'postcopy-ram'"):
         plan(OLD, switch_after_passes=2)
 

@@ -30,6 +30,7 @@ def test_every_declared_metric_is_summarised():
     fields = dict.fromkeys(("downtime_s", "downtime_reported_s", "heartbeat_gap_s", "ratio"), 0.5)
     counts = dict.fromkeys(("wire_bytes", "stream_bytes", "passes"), 7)
     of_qemu = ("postcopy_s", "postcopy_vcpu_blocked_s", "postcopy_latency_s", "postcopy_requests", "throttle_share")
+    of_qemu += ("page_request_p50_s", "page_request_p99_s")
     fields |= {"counters": {f"qemu_{name}": 3 for name in of_qemu}, "work": worked(1.2, 0.1)}
     found = summarise([run("a", 1.0, cpu_s=cpu, vcpu_s=2.5, **fields, **counts)], "a")["a"]
     assert set(found) == set(METRICS)
