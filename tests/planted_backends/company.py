@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 import tempfile
 import threading
 import time
-import zlib
 from pathlib import Path
 
 import psutil
@@ -47,11 +47,19 @@ class FourQueues(Good):
 
 @planted("keeps-the-gil", "concurrency.gil", "work that takes so long must release the GIL")
 class KeepsTheGil(Good):
-    """Waits for its card through a binding that holds the GIL."""
+    """Waits for its card through a binding that holds the GIL; nor is there a moment without it before or after, which a busy
+    machine could stretch: its blocks are stored ones (RFC 1951, section 3.2.4), put together in Python.
+    """
 
     def compress(self, data):
         ctypes.PyDLL(None).usleep(len(data) // 40)
-        return zlib.compress(data, 0, -15)
+        stored, rest = bytearray(), memoryview(data).cast("B")
+        while True:
+            block, rest = rest[:0xFFFF], rest[0xFFFF:]
+            stored += struct.pack("<BHH", not rest, len(block), len(block) ^ 0xFFFF)
+            stored += block
+            if not rest:
+                return bytes(stored)
 
 
 @planted("keeps-the-gil-restoring", "concurrency.gil", "work that takes so long must release the GIL")
@@ -60,7 +68,7 @@ class KeepsTheGilRestoring(Good):
 
     def decompress(self, data, raw_bytes):
         raw = super().decompress(data, raw_bytes)
-        for _ in range(4):
+        for _ in range(8):
             sum(raw)
         return raw
 
