@@ -12,12 +12,15 @@ from harness.terminal import tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
+    from distributed import Client
     from rich.console import Console
 
     from harness.experiment.campaign import Campaign
     from harness.experiment.events import Event
     from harness.fleet.cells import Begun, Cell, Ended
+    from harness.scenario.inventory import Pair
 
 __all__ = ["command"]
 
@@ -26,10 +29,12 @@ Examples:
   pageferry fleet throttled unlimited native --out out/lab
   pageferry fleet convergence --set repeats=10 --tag nightly
   pageferry fleet convergence --resume
+  pageferry fleet throttled unlimited --hosts hosts.toml
+  pageferry fleet throttled --hosts hosts.toml --pair rack-1 --pair rack-2 --scheduler tcp://lab-head:8786
 
 \b
-A cell is a SCENARIO, or one combination of its [sweep], and is run whole as `pageferry run` does it. The folder is
-as that of `pageferry run`, with a site of all results in it: OUT/latest/site/index.html.
+A cell is a SCENARIO, or one combination of its [sweep], on one pair of hosts, and is run whole as `pageferry run` does
+it. The folder is as that of `pageferry run`, with a site of all results in it: OUT/latest/site/index.html.
 A worker that dies costs the run in progress: another goes on. Interrupted (Ctrl-C), it keeps all runs that
 finished, and --resume goes on with the rest.
 It needs dask.distributed: pip install "pageferry[fleet]".
@@ -47,11 +52,26 @@ Exit status 0: every run completed and verified, or was skipped with its reason.
     metavar="OUT",
     help="Folder for the fleets' folders.",
 )
+@click.option(
+    "--hosts",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Run every scenario on every pair of hosts of this file; see docs/hosts.md [on this machine].",
+)
+@click.option(
+    "--pair", "names", multiple=True, metavar="NAME", help="Only on this pair (of hosts.toml without --hosts)."
+)
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Use dask's scheduler there, and its workers, and start none here."
+)
 @experiment_options
 def command(
     *,
     scenarios: tuple[str, ...],
     out: Path,
+    hosts: Path | None,
+    names: tuple[str, ...],
+    scheduler: str | None,
     overrides: tuple[str, ...],
     only: tuple[str, ...],
     tags: tuple[str, ...],
@@ -64,15 +84,19 @@ def command(
     from harness.scenario.sweep import load_sweep
 
     _check_extra()
-    from harness.fleet.cells import THIS_MACHINE, Cell
+    from harness.fleet.cells import Cell, spread
 
-    parts = [cell for name in scenarios for cell in load_sweep(name, overrides, only)]
-    campaign = campaign_of(parts, out, tags, resume)
+    pairs = _pairs(hosts, names)
+    if scheduler is not None and not pairs:
+        raise click.UsageError("--scheduler needs pairs of hosts: add --hosts FILE", click.get_current_context())
+    loaded = [cell for name in scenarios for cell in load_sweep(name, overrides, only)]
+    matrix = spread(loaded, pairs)
+    campaign = campaign_of([(folder, scenario) for folder, scenario, _ in matrix], out, tags, resume)
     console = make_console()
-    cells = [Cell(part, THIS_MACHINE) for part in campaign.parts]
+    cells = [Cell(part, pair) for part, (*_, pair) in zip(campaign.parts, matrix, strict=True)]
     with opened(campaign):
         try:
-            missing = _run(console, campaign, cells)
+            missing = _run(console, campaign, cells, pairs, scheduler)
         except KeyboardInterrupt:
             kept = campaign.is_used()
             words = f"what finished is in {campaign.folder}; the same command with --resume goes on"
@@ -93,12 +117,31 @@ def _check_extra() -> None:
         raise MissingError(f"fleet: dask.distributed is not installed: {pip_install('fleet')}")
 
 
-def _run(console: Console, campaign: Campaign, cells: Sequence[Cell]) -> bool:
+def _pairs(hosts: Path | None, names: Sequence[str]) -> dict[str, Pair]:
+    """All of the file, or those asked for; none: this machine. :raises ScenarioError: there is no such file or pair."""
+    from harness.scenario.inventory import HOSTS_FILE, load_pair, load_pairs
+
+    if names:
+        return {name: load_pair(name, hosts or HOSTS_FILE) for name in names}
+    return load_pairs(hosts) if hosts is not None else {}
+
+
+def _cluster(pairs: dict[str, Pair], scheduler: str | None) -> AbstractContextManager[tuple[Client, str]]:
+    from harness.fleet.cells import THIS_MACHINE, apart
+    from harness.fleet.cluster import joined_cluster, own_cluster
+
+    if scheduler is not None:
+        return joined_cluster(scheduler, list(pairs))
+    return own_cluster(apart(pairs) or [[THIS_MACHINE]])
+
+
+def _run(
+    console: Console, campaign: Campaign, cells: Sequence[Cell], pairs: dict[str, Pair], scheduler: str | None
+) -> bool:
     """What has not been run. Gives whether any cell is not whole."""
     from harness.console import plain
     from harness.fleet.board import fleet_progress
     from harness.fleet.cells import Begun, Ended
-    from harness.fleet.cluster import own_cluster
     from harness.fleet.fleet import run_cells
 
     left = [cell for cell in cells if not cell.is_whole()]
@@ -107,8 +150,9 @@ def _run(console: Console, campaign: Campaign, cells: Sequence[Cell]) -> bool:
     if not left:
         return False
     problems: list[str] = []
+    used = {name: pair for name, pair in pairs.items() if any(cell.pair == name for cell in left)}
     with (
-        own_cluster(sorted({cell.pair for cell in left})) as (client, dashboard),
+        _cluster(used, scheduler) as (client, dashboard),
         fleet_progress(console, len(left)) as show,
     ):
         console.print(f"dashboard: {plain(dashboard)}", soft_wrap=True)

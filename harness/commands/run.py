@@ -11,6 +11,8 @@ from harness.commands.options import experiment_options, pair_options
 from harness.terminal import tell
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from harness.experiment.campaign import Campaign, Part
@@ -73,7 +75,7 @@ def command(
     if pair is not None:
         found = load_pair(pair, hosts)
         cells = [across(cell, pair, found) for cell in cells]
-    campaign = campaign_of(cells, out, tags, resume)
+    campaign = campaign_of([(cell.name, cell) for cell in cells], out, tags, resume)
     console = make_console()
     results: dict[str, Result] = {}
     with leased(cells[0].link, f"pageferry run {' '.join(scenarios)}"), opened(campaign):
@@ -89,21 +91,23 @@ def command(
         click.get_current_context().exit(1)
 
 
-def campaign_of(scenarios: list[Scenario], out: Path | None, tags: tuple[str, ...], resume: bool) -> Campaign:
-    """New, or what is gone on with.
+def campaign_of(
+    scenarios: Sequence[tuple[str, Scenario]], out: Path | None, tags: tuple[str, ...], resume: bool
+) -> Campaign:
+    """New, or what is gone on with. ``scenarios``: each with the name of its folder, where there are several.
 
     :raises UserError: two scenarios would fill one folder, or what is to be resumed is of others.
     """
     from harness.errors import UserError
     from harness.experiment.campaign import new_campaign, resumed_campaign
 
-    names = [scenario.name for scenario in scenarios]
+    names = [name for name, _ in scenarios]
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"{name}: two scenarios of one name would fill one folder; run them apart or rename a file")
     files = {name.partition("+")[0] for name in names}  # a sweep's cells are of one
     base = out or (Path("out") / files.pop() if len(files) == 1 else Path("out"))
-    folders = {scenario.name if len(scenarios) > 1 else "": scenario for scenario in scenarios}
+    folders = dict(scenarios) if len(scenarios) > 1 else {"": scenarios[0][1]}
     if resume:
         if (campaign := resumed_campaign(base, folders, tags)) is not None:
             return campaign

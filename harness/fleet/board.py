@@ -56,7 +56,7 @@ class _Boards:
     def _begin(self, cell: Cell) -> None:
         if cell.name in self._running:
             self._say(cell, "[yellow]its worker died[/]: another goes on with it")
-        self._running[cell.name] = Board(f"{cell.name} on {cell.pair}", self._clock), self._clock()
+        self._running[cell.name] = Board(cell.title, self._clock), self._clock()
 
     def _end(self, cell: Cell, end: Ended) -> None:
         _, since_s = self._running.pop(cell.name, (None, self._clock()))
@@ -70,9 +70,7 @@ class _Boards:
         )
 
     def _say(self, cell: Cell, words: str, before: str = "") -> None:
-        self._console.print(
-            f"{plain(before)}{plain(cell.name)} on {plain(cell.pair)}: {words}", highlight=False, soft_wrap=True
-        )
+        self._console.print(f"{plain(before)}{plain(cell.title)}: {words}", highlight=False, soft_wrap=True)
 
     def __rich__(self) -> Group:
         return Group(*(board for board, _ in self._running.values()))
@@ -83,4 +81,6 @@ def _told(result: Result | None, end: Ended) -> str:
     runs = result.runs if result is not None else ()
     failed = sum(run.status in ("failed", "timeout") or run.verified is False for run in runs)
     mark = "[red]not whole[/]" if end.problem else "[red]failed[/]" if failed else "[green]ok[/]"
-    return f"{mark}, {len(runs)} runs" + (f", {failed} of them failed" if failed else "")
+    return f"{mark}, {len(runs)} {'run' if len(runs) == 1 else 'runs'}" + (
+        f", {failed} of them failed" if failed else ""
+    )

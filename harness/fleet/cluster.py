@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import dask
 from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.security import Security
 
-__all__ = ["own_cluster", "resource_of"]
+from harness.errors import MissingError, PeerError
+from harness.terminal import one_line
+
+__all__ = ["joined_cluster", "own_cluster", "resource_of", "workers_with"]
 
 _LOOPBACK = "127.0.0.1"
+_JOIN_S = 5
+"""For whoever waits at a terminal; a scheduler that is there answers in milliseconds."""
 _SETTINGS = {
     # A machine that is measured is busy: nobody is taken for dead who only waits for a processor.
     "distributed.comm.timeouts.connect": "120s",
@@ -37,8 +42,9 @@ def resource_of(pair: str) -> str:
 
 
 @contextlib.contextmanager
-def own_cluster(pairs: Sequence[str]) -> Iterator[tuple[Client, str]]:
-    """A scheduler in this process and a worker process for each pair, which end with it. Gives the address of the dashboard too.
+def own_cluster(groups: Sequence[Sequence[str]]) -> Iterator[tuple[Client, str]]:
+    """A scheduler in this process and a worker process for each group of pairs, which end with it. Gives the address of the
+    dashboard too.
 
     Who else is on this machine cannot speak to them: keys are made for them alone.
     """
@@ -48,7 +54,7 @@ def own_cluster(pairs: Sequence[str]) -> Iterator[tuple[Client, str]]:
         scheduler = {"cls": Scheduler, "options": {**speech, "port": 0, "dashboard_address": f"{_LOOPBACK}:0"}}
         with (
             SpecCluster(
-                workers={pair: {"cls": Nanny, "options": {**speech, **_worker(pair)}} for pair in pairs},
+                workers={pairs[0]: {"cls": Nanny, "options": {**speech, **_worker(pairs)}} for pairs in groups},
                 scheduler=scheduler,
                 security=security,
                 silence_logs=logging.CRITICAL,
@@ -58,12 +64,49 @@ def own_cluster(pairs: Sequence[str]) -> Iterator[tuple[Client, str]]:
             yield client, cluster.dashboard_link
 
 
-def _worker(pair: str) -> dict[str, object]:
+def _worker(pairs: Sequence[str]) -> dict[str, object]:
     return {
-        "name": pair,
+        "name": pairs[0],
         "nthreads": 1,
-        "resources": {resource_of(pair): 1},
+        "resources": {resource_of(pair): 1 for pair in pairs},
         "memory_limit": 0,
         "dashboard": False,
         "silence_logs": logging.CRITICAL,
     }
+
+
+@contextlib.contextmanager
+def joined_cluster(address: str, pairs: Sequence[str]) -> Iterator[tuple[Client, str]]:
+    """A scheduler that is there, with workers that are there. Gives the address of the dashboard too.
+
+    :raises PeerError: no scheduler answers at ``address`` in time. :raises MissingError: no worker of it has one of ``pairs``.
+    """
+    with dask.config.set(_SETTINGS), contextlib.ExitStack() as stack:
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        try:
+            client = stack.enter_context(Client(address, timeout=_JOIN_S))
+        except OSError as exc:
+            raise PeerError(
+                f"--scheduler {address}: no scheduler answers there within {_JOIN_S} s: start one (dask scheduler), or leave "
+                "--scheduler out"
+            ) from exc
+        except Exception as exc:  # dask raises whatever its reading of another program's bytes ends in
+            raise PeerError(
+                f"--scheduler {address}: no scheduler that we can speak to: {type(exc).__name__}: {one_line(str(exc))}; write "
+                "its address as it tells it, such as tcp://lab-head:8786"
+            ) from exc
+        for pair in pairs:
+            if not workers_with(client, {pair}):
+                raise MissingError(
+                    f"--scheduler {address}: no worker there has the pair {pair}: start one that reaches its hosts by ssh: "
+                    f"dask worker {address} --nthreads 1 --resources {resource_of(pair)}=1"
+                )
+        yield client, client.dashboard_link
+
+
+def workers_with(client: Client, pairs: Collection[str]) -> list[str]:
+    """Addresses of the workers that have any of ``pairs``."""
+    needed = {resource_of(pair) for pair in pairs}
+    return [
+        address for address, worker in client.scheduler_info()["workers"].items() if needed & set(worker["resources"])
+    ]

@@ -15,7 +15,7 @@ from distributed import Client, Future
 
 from harness.experiment.events import Event
 from harness.fleet.cells import Begun, Cell, Ended
-from harness.fleet.cluster import resource_of
+from harness.fleet.cluster import resource_of, workers_with
 from harness.fleet.worker import end_leader, run_cell
 from harness.results.identity import Identity
 
@@ -45,7 +45,7 @@ def run_cells(client: Client, cells: Sequence[Cell], identity: Identity, on_even
                 del futures[name]
     finally:
         client.cancel(list(futures.values()))
-        client.run(end_leader, session)
+        client.run(end_leader, session, workers=workers_with(client, {cell.pair for cell in cells}))
 
 
 def _submit(client: Client, cell: Cell, identity: Identity, session: str) -> Future[str | None]:

@@ -16,8 +16,12 @@ Said = tuple[Literal["event"], bytes] | tuple[Literal["ended"], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A cell to run. ``session``: of this very command. ``packed``: scenario, folder and identity, pickled."""
+    """A cell to run. ``session``: of this very command. ``code``: of which sources it is.
+
+    ``packed``: scenario, folder and identity, pickled.
+    """
 
     name: str
     session: str
+    code: str
     packed: bytes

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import threading
 from collections.abc import Callable
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -14,6 +16,7 @@ from distributed import get_worker
 
 from backends.children import module_argv
 from harness.fleet.orders import INTERRUPTED, Order
+from harness.hosts.agent.identity import code_digest
 from harness.hosts.child import Child
 
 __all__ = ["dask_setup", "end_leader", "run_cell"]
@@ -29,6 +32,10 @@ def dask_setup(_: object) -> None:
 
 def run_cell(order: Order) -> str | None:
     """The task: run the cell, whose result is saved when it returns. Gives why it is not whole, in a line."""
+    if order.code != code_digest():
+        return (
+            f"the pageferry of its worker on {socket.gethostname()} is another: install one and the same there and here"
+        )
     worker = get_worker()
 
     def tell(event: bytes | None) -> None:
@@ -39,7 +46,7 @@ def run_cell(order: Order) -> str | None:
 
 
 async def end_leader(session: str) -> None:
-    """Called in the worker: its leader takes down what it runs, and nothing of ``session`` is run any more."""
+    """Called in the worker: nothing of ``session`` is run any more, and a leader that led it last takes down what it runs."""
     await asyncio.to_thread(_LEADER.end, session)
 
 
@@ -50,13 +57,17 @@ class _Leader:
         self._child: Child | None = None
         self._connection: Connection | None = None
         self._over: set[str] = set()
+        self._session = ""
+        self._turn = threading.Lock()
 
     def lead(self, order: Order, tell: Callable[[bytes], None]) -> str | None:
-        if order.session in self._over:
-            return INTERRUPTED
         try:
-            connection = self._connected()
-            connection.send_bytes(order.packed)
+            with self._turn:
+                if order.session in self._over:
+                    return INTERRUPTED
+                self._session = order.session
+                connection = self._connected()
+                connection.send_bytes(order.packed)
             while (said := connection.recv())[0] == "event":
                 tell(said[1])
         except (EOFError, OSError):
@@ -65,11 +76,12 @@ class _Leader:
         return problem
 
     def end(self, session: str) -> None:
-        self._over.add(session)
-        if (child := self._child) is not None and child.status is None:
-            child.signal(signal.SIGTERM)
-            child.ended(_PATIENCE_S)
-            child.kill()
+        with self._turn:  # a leader that ends is given nothing
+            self._over.add(session)
+            if session == self._session and (child := self._child) is not None and child.status is None:
+                child.signal(signal.SIGTERM)
+                child.ended(_PATIENCE_S)
+                child.kill()
 
     def _connected(self) -> Connection:
         if self._child is None or self._connection is None or self._child.status is not None:

@@ -24,6 +24,8 @@ from harness.units import format_bandwidth
 __all__ = ["PairLink", "PairSettings", "Reached", "across", "leased"]
 
 _REACH_S = 20.0
+_LEASE_S = 2.0
+"""For whoever has just ended to be gone there too."""
 
 
 class PairSettings(LinkSettings):
@@ -46,17 +48,17 @@ def across(scenario: Scenario, name: str, pair: Pair) -> Scenario:
 
 
 @contextlib.contextmanager
-def leased(link: LinkSettings, what: str) -> Iterator[None]:
+def leased(link: LinkSettings, what: str, wait_s: float = _LEASE_S) -> Iterator[Reached | None]:
     """Both hosts, where it is a pair's, kept from whoever else asks for them so; ``what`` runs there.
 
-    :raises UserError: somebody has one of them. :raises PageferryError: as ``Reached``.
+    :raises UserError: somebody has one of them for ``wait_s``. :raises PageferryError: as ``Reached``.
     """
     if not isinstance(link, PairSettings):
-        yield
+        yield None
         return
     with contextlib.closing(Reached(link.pair)) as reached:
-        reached.hold(what)
-        yield
+        reached.hold(what, wait_s)
+        yield reached
 
 
 class Reached:
@@ -77,11 +79,16 @@ class Reached:
         with ThreadPoolExecutor(2, thread_name_prefix="disconnect") as pool:
             list(pool.map(AgentHost.close, (self.source, self.destination)))
 
-    def hold(self, what: str) -> None:
-        """Until it is closed. :raises UserError: somebody has one of them; says who, and since when."""
+    @property
+    def stands(self) -> bool:
+        """Whether both are still connected."""
+        return self.source.connection.broken is None and self.destination.connection.broken is None
+
+    def hold(self, what: str, wait_s: float = _LEASE_S) -> None:
+        """Until it is closed. :raises UserError: somebody has one of them for ``wait_s``; says who, and since when."""
         who = f"{_user()}@{socket.gethostname()} ({what}, process {os.getpid()})"
         for host in (self.source, self.destination):
-            host.call(hold_host, who)
+            host.call(hold_host, who, wait_s)
 
     def check_reach(self, timeout_s: float = _REACH_S) -> None:
         """:raises PeerError: the source does not reach the destination's port in time."""

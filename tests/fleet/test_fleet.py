@@ -96,8 +96,8 @@ def test_a_killed_worker_costs_the_run_in_progress_and_an_interrupt_keeps_what_f
     kept = runs_in(out)
     assert kept == [("none", repeat) for repeat in range(1, len(kept) + 1)]
     text = log.read_text()
-    assert "short on local: ok, 1 runs" in text
-    assert "endless on local: its worker died" in text
+    assert "short on this machine: ok, 1 run," in text
+    assert "endless on this machine: its worker died" in text
     assert text.splitlines()[-2].endswith("the same command with --resume goes on")
     assert text.splitlines()[-1] == "pageferry: interrupted"
 

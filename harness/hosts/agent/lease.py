@@ -19,18 +19,20 @@ __all__ = ["hold_host"]
 
 _NAME = b"\0pageferry: who has this host"
 _PATIENCE_S = 5.0
+_AGAIN_S = 0.1
 _MOST_BYTES = 4096
 
 
-def hold_host(who: str) -> None:
-    """For ``who``, until this process ends. :raises UserError: somebody has it; says who, and since when."""
-    deadline_s = time.monotonic() + _PATIENCE_S
+def hold_host(who: str, wait_s: float) -> None:
+    """For ``who``, until this process ends. :raises UserError: somebody has it for so long; says who, and since when."""
+    deadline_s = time.monotonic() + wait_s
     while (lease := _taken()) is None:
-        if holder := _holder():
-            raise UserError(f"in use by {holder}: wait for its end, or take another pair")
+        holder = _holder()
         if time.monotonic() > deadline_s:
-            raise UserError("in use by somebody who does not say who it is: wait for its end, or take another pair")
-        time.sleep(0.05)  # its holder ends just now, or has just begun
+            raise UserError(
+                f"in use by {holder or 'somebody who does not say who'}: wait for its end, or take another pair"
+            )
+        time.sleep(_AGAIN_S)
     words = f"{who} since {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC".encode()[:_MOST_BYTES]
     threading.Thread(target=_tell, args=(lease, words), name="lease", daemon=True).start()
 
