@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from harness.experiment.campaign import Part
 from harness.experiment.runner import is_whole
@@ -80,9 +81,9 @@ def _name(scenario: Scenario, pair: str) -> str:
 
 def apart(pairs: Mapping[str, Pair]) -> list[tuple[str, ...]]:
     """Names of pairs in groups: pairs of two groups have no host in common, so cells may run on both at a time."""
-    groups: list[tuple[tuple[str, ...], set[str]]] = []
+    groups: list[tuple[tuple[str, ...], set[tuple[Path | None, str]]]] = []
     for name, pair in pairs.items():
-        mine = {pair.source, pair.destination}
+        mine = {(pair.ssh_config, host) for host in (pair.source, pair.destination)}
         joined = [group for group in groups if group[1] & mine]
         names = (*(one for group in joined for one in group[0]), name)
         groups = [group for group in groups if group not in joined]

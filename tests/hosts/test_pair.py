@@ -17,6 +17,7 @@ from harness.hosts.agent.connection import Connection
 from harness.hosts.agent.host import ssh_argv
 from harness.links.nic import shape_nic
 from harness.links.pair import PairLink, Reached, across, leased
+from harness.results.result import load_result
 from harness.scenario.inventory import load_pair
 from harness.scenario.model import load_scenario
 
@@ -68,20 +69,29 @@ def comes_true(what):
 
 
 @pytest.mark.qemu
-def test_a_scenario_runs_between_two_hosts(lab, tmp_path):
+def test_a_fleet_runs_a_scenario_between_the_hosts_of_each_pair(lab, tmp_path, capsys):
     (tmp_path / "one.toml").write_text(ONE_RUN)
-    scenario = load_scenario(str(tmp_path / "one.toml"))
-    result = run_scenario(across(scenario, "lab", load_pair("lab", lab.hosts)), tmp_path / "out", lambda _: None)
-    (run,) = result.runs
-    assert (run.status, run.verified) == ("completed", True), run
-    assert run.downtime_error_s > 0
-    assert run.downtime_s is None or run.downtime_s >= run.downtime_error_s
-    assert run.wire_bytes > 1 << 20
-    assert run.cpu_s.source_qemu > 0
-    assert run.cpu_s.receiver > 0
-    facts = result.environment
-    assert facts["link"].startswith(f"pair lab: lab-a ({NIC}) to lab-b ({NIC}) at 192.0.2.2, limited to 1 Gbit/s")
-    assert facts["source_cores"] == facts["destination_cores"]
+    config = str(lab.config)
+    back = lab.pair_table(source="lab-b", destination="lab-a", address="192.0.2.1", ssh_config=config)
+    hosts = tmp_path / "hosts.toml"
+    hosts.write_text(lab.pair_table(ssh_config=config) + back.replace("pair.lab", "pair.back"))
+    assert main(["fleet", str(tmp_path / "one.toml"), "--hosts", str(hosts), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    for name, ends, address in (("lab", "ab", "192.0.2.2"), ("back", "ba", "192.0.2.1")):
+        assert f"one on {name}: ok, 1 run" in said
+        result = load_result(tmp_path / "out" / "latest" / f"one@{name}" / "result.json")
+        (run,) = result.runs
+        assert (run.status, run.verified) == ("completed", True), run
+        assert run.downtime_error_s > 0
+        assert run.downtime_s is None or run.downtime_s >= run.downtime_error_s
+        assert run.wire_bytes > 1 << 20
+        assert run.cpu_s.source_qemu > 0
+        assert run.cpu_s.receiver > 0
+        near, far = (f"lab-{end} ({NIC})" for end in ends)
+        facts = result.environment
+        assert facts["link"].startswith(f"pair {name}: {near} to {far} at {address}, limited to 1 Gbit/s")
+        assert facts["source_cores"] == facts["destination_cores"]
+    assert (tmp_path / "out" / "latest" / "site" / "index.html").is_file()
     assert {queues(lab, side)["kind"] for side in "ab"} == {"noqueue"}
 
 
