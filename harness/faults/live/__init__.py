@@ -1,0 +1,1 @@
+"""One guest in real QEMUs, and the pair's halves as processes between them."""
