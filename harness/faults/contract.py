@@ -37,6 +37,8 @@ class Rig(abc.ABC):
     """Opened once, for all of its cells, in a folder of its own. ``faults`` and ``phases``: each by its name, with its meaning."""
 
     title: ClassVar[str]
+    quick_cells: ClassVar[int] = 120
+    """The size of a sample that takes a few minutes."""
 
     @classmethod
     @abc.abstractmethod

@@ -18,10 +18,15 @@ from harness.results.faults import FaultMatrix
 
 __all__ = ["RIGS", "Plan", "plan_cells", "run_cells"]
 
-RIGS = Kinds("rig", Rig, {"frames": "harness.faults.frame_rig:FrameRig"})
-_QUICK_CELLS = 120
-"""Of each rig."""
-
+RIGS = Kinds(
+    "rig",
+    Rig,
+    {
+        "frames": "harness.faults.frame_rig:FrameRig",
+        "processes": "harness.faults.live.rig:ProcessRig",
+        "links": "harness.faults.live.rig:LinkRig",
+    },
+)
 OnCell = Callable[[FaultMatrix, int], None]
 """Gets all that is known after each cell, which is the last in it, and how many are still to come."""
 
@@ -58,9 +63,9 @@ def plan_cells(seed: int, only: Sequence[str] = (), *, rounds: int = 1, quick: b
 
 def _sample(cells: Iterable[Cell], seed: int) -> list[Cell]:
     chosen: list[Cell] = []
-    for _, of_rig in groupby(cells, key=lambda cell: cell.rig):
+    for name, of_rig in groupby(cells, key=lambda cell: cell.rig):
         each = list(of_rig)
-        picked = random.Random(seed).sample(range(len(each)), min(_QUICK_CELLS, len(each)))  # noqa: S311 - to be repeated
+        picked = random.Random(seed).sample(range(len(each)), min(RIGS.load(name).quick_cells, len(each)))  # noqa: S311 - to be repeated
         chosen += [each[at] for at in sorted(picked)]
     return chosen
 

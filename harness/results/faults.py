@@ -15,7 +15,7 @@ __all__ = ["SCHEMA", "FaultCell", "FaultMatrix", "Where", "dump_faults", "load_f
 
 SCHEMA = 1
 _SURE = 0.95
-Where = Literal["source", "destination", "both", "neither", "held"]
+Where = Literal["source", "destination", "both", "neither", "held", "died"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class FaultCell:
     """One fault at one phase, and what the judge saw afterwards.
 
     ``applied``: the fault took place; else the cell counts for nothing. ``runs``: where the guest runs; held: it stands still at
-    the source, and the sender says so, and where to look. ``memory``: whether its memory is right there; None: it runs nowhere.
+    the source, and the sender says so, and where to look; died: the fault killed the QEMU in which alone it ran.
+    ``memory``: whether its memory is right there; None: it runs nowhere.
     ``sender`` and ``receiver``: the line with which each ended, or how it ended.
     ``verdict_s``: from the fault to the end of both; None: one had not ended when it was given up. ``left``: what was left over.
     ``again``: whether a second migration of the same guest succeeded. ``wrong``: everything that is not as it must be, in

@@ -75,6 +75,7 @@ _AT: Mapping[Where, str] = {
     "both": "on BOTH sides",
     "neither": "NOWHERE",
     "held": "stands still at the source",
+    "died": "died with the QEMU that was killed, the only one that had all of it,",
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from harness.errors import QemuError
-from harness.guests.compare import Verdict
+from harness.guests.compare import Piece, Verdict
 from harness.guests.console import Consoles, GuestFailure
 from harness.guests.qemu_kind import CONSOLE
 from harness.guests.stress import Command, Status, VerifyReport
@@ -18,10 +18,11 @@ from harness.guests.verify import Dumped, verify
 from harness.hosts.local import HERE
 from harness.qemu.migration import listen
 from harness.qemu.process import QemuProcess
+from harness.qemu.qmp import Json
 from harness.scenario.methods import QemuMethod
 from harness.scenario.model import Scenario
 
-__all__ = ["LiveGuest", "Site", "open_stress"]
+__all__ = ["LiveGuest", "Site", "open_stress", "until"]
 
 _PATIENCE_S = 120.0
 _UNLIMITED = 1 << 40
@@ -42,6 +43,11 @@ class Site:
     def __init__(self, qemu: QemuProcess, consoles: Consoles) -> None:
         self.qemu = qemu
         self._consoles = consoles
+
+    def qmp(self, command: str, /, **arguments: object) -> Json:
+        """Its QEMU's answer. :raises QemuError: it refuses, or has ended."""
+        asked: dict[str, Json] = arguments
+        return self.qemu.qmp.execute(command, **asked)
 
     def runs(self) -> bool:
         """Whether a guest runs in it now, as it says itself. In a QEMU that has ended none does."""
@@ -85,7 +91,7 @@ class Site:
 
     @property
     def memory(self) -> Dumped:
-        """To be compared with another's."""
+        """Of its guest, to be compared with another's."""
         return Dumped(self.qemu.qmp, HERE, self.qemu.folder / f"{self.qemu.name}.ram")
 
     def close(self) -> None:
@@ -101,6 +107,7 @@ class LiveGuest:
         self.kind = kind
         self.sites: list[Site] = []
         self._folder = folder
+        self._unwritten: list[bytes] = []
         self._max_bandwidth_bytes_per_s = max_bandwidth_bytes_per_s
         self._made = 0
 
@@ -110,7 +117,17 @@ class LiveGuest:
         since_s = time.monotonic()
         site.qemu.qmp.execute("cont")
         site.wait_ready(since_s)
+        self._unwritten = self._digests(site)
         return site
+
+    def _digests(self, site: Site) -> list[bytes]:
+        """Of what it never writes."""
+        return [site.memory.digests(Piece(part.start, part.bytes)) for part in self.kind.layout.compare]
+
+    def is_right(self, site: Site) -> bool:
+        """Whether all memory of the guest that runs here is as it was written last, as far as it can say, and as it was in the
+        beginning where it writes nothing. :raises QemuError: it does not answer."""
+        return site.check().ok and self._digests(site) == self._unwritten
 
     def await_at(self, uri: str, *, paused: bool = False) -> Site:
         """Where it may come to: a QEMU that listens at ``uri``. ``paused``: the guest does not go on there by itself."""
