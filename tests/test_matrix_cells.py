@@ -1,6 +1,7 @@
 """The cells that ``tox -m bench`` runs: every method of the shipped scenario, in each situation, with its own extra alone."""
 
 import configparser
+import shlex
 import subprocess
 import sys
 from itertools import pairwise
@@ -8,14 +9,17 @@ from pathlib import Path
 
 import pytest
 
+import scenarios
 from harness.scenario.sweep import load_sweep
 
 pytest.importorskip("tox", reason="tox is not installed: pageferry[dev] brings it")
 ROOT = Path(__file__).parent.parent
 SITUATIONS = {
-    "replay": ["guest.kind=synthetic", "link.bandwidth=1Gbit/s"],
-    "throttled": ["guest.kind=stress", "link.bandwidth=1Gbit/s"],
-    "unlimited": ["guest.kind=stress", "link.bandwidth=unlimited"],
+    "idle": ['guest={kind="stream",stream="linux-idle"}'],
+    "build": ['guest={kind="stream",stream="linux-build"}'],
+    "redis": ['guest={kind="stream",stream="linux-redis"}'],
+    "throttled": ["link.bandwidth=1Gbit/s"],
+    "unlimited": ["link.bandwidth=unlimited"],
 }
 
 
@@ -38,11 +42,19 @@ def test_every_backend_has_a_cell_in_every_situation(cells):
     assert len(cells) == len(SITUATIONS) * len(methods)
     seen = set()
     for name, cell in cells.items():
-        words, situation = cell["commands"].split(), name.split("-")[1]
+        words, situation = shlex.split(cell["commands"]), name.split("-")[1]
         assert words[:3] == ["pageferry", "run", "matrix"]
         assert options(words, "--set") == SITUATIONS[situation]
+        assert "--skip-missing" in words
         seen |= {(situation, method) for method in options(words, "--only")}
     assert seen == {(situation, method) for situation in SITUATIONS for method in methods}
+
+
+def test_every_shipped_recording_is_replayed_and_the_other_cells_are_live():
+    guests = [load_sweep("matrix", words, ())[0].guest for words in SITUATIONS.values()]
+    replayed = {guest.stream for guest in guests if guest.kind == "stream"}
+    assert replayed == set(scenarios.recording_names())
+    assert [guest.kind for guest in guests if guest.kind != "stream"] == ["stress", "stress"]
 
 
 def test_a_cell_installs_only_what_its_backend_needs_and_says_what_it_is(cells):

@@ -30,6 +30,7 @@ Examples:
   pageferry run adaptive --set link.bandwidth=100Mbit/s
   pageferry run codecs --tag nightly --out out/nightly
   pageferry run convergence --resume
+  pageferry run throttled codecs --skip-missing
   pageferry run throttled --pair lab --hosts hosts.toml
 
 \b
@@ -51,6 +52,10 @@ Exit status 0: every run completed and verified, or was skipped with its reason.
     help="Folder for the runs' folders [out/SCENARIO; of several scenarios out].",
 )
 @experiment_options
+@click.option(
+    "--skip-missing", is_flag=True,
+    help="Where this machine lacks what a scenario needs (QEMU, its memory), save why, skip it and go on [end with 3].",
+)  # fmt: skip
 @pair_options
 def command(
     *,
@@ -62,6 +67,7 @@ def command(
     pair: str | None,
     hosts: Path,
     resume: bool,
+    skip_missing: bool,
 ) -> None:
     """Run each SCENARIO (a shipped one by name, or a TOML file), measure it, and write result.json, report.html and pyperf/."""
     from harness.console import make_console
@@ -81,7 +87,7 @@ def command(
     with leased(cells[0].link, f"pageferry run {' '.join(scenarios)}"), opened(campaign):
         try:
             for part in campaign.parts:
-                _run(console, campaign, part, results)
+                _run(console, campaign, part, results, skip_missing=skip_missing)
         finally:  # after an interrupt too: of what finished
             if results:
                 print_regrets(console, list(results.values()))
@@ -115,7 +121,7 @@ def campaign_of(
     return new_campaign(base, folders, tags)
 
 
-def _run(console: Console, campaign: Campaign, part: Part, results: dict[str, Result]) -> None:
+def _run(console: Console, campaign: Campaign, part: Part, results: dict[str, Result], *, skip_missing: bool) -> None:
     """It and what is made of it; after an interrupt what is made of the runs that finished."""
     from harness.console import plain
     from harness.experiment.progress import progress
@@ -126,8 +132,14 @@ def _run(console: Console, campaign: Campaign, part: Part, results: dict[str, Re
     console.print(f"[bold]{plain(scenario.name)}[/]: {plain(scenario.description)}", highlight=False, soft_wrap=True)
     try:
         with progress(console, scenario.name) as shown:
-            on_event, identity = campaign.noting(shown), campaign.identity
-            result = run_scenario(scenario, part.folder, on_event, identity=identity, resume=campaign.resumed)
+            result = run_scenario(
+                scenario,
+                part.folder,
+                campaign.noting(shown),
+                identity=campaign.identity,
+                resume=campaign.resumed,
+                skip_missing=skip_missing,
+            )
     except KeyboardInterrupt:
         if campaign.has_runs(part):
             results[scenario.name] = load_result(part.result)

@@ -22,6 +22,7 @@ from harness.experiment.identity import collect
 from harness.experiment.plan import Plan, Repeats, Turn
 from harness.experiment.trial import Lab
 from harness.hosts.signals import raise_if_arrived
+from harness.results.document import Scalar
 from harness.results.identity import Identity
 from harness.results.result import Result, Run, conditions, save_result
 from harness.scenario.model import Scenario
@@ -32,13 +33,20 @@ OnEvent = Callable[[Event], None]
 
 
 def run_scenario(
-    scenario: Scenario, out: Path, on_event: OnEvent, *, identity: Identity | None = None, resume: bool = False
+    scenario: Scenario,
+    out: Path,
+    on_event: OnEvent,
+    *,
+    identity: Identity | None = None,
+    resume: bool = False,
+    skip_missing: bool = False,
 ) -> Result:
     """Run everything; ``out/result.json`` holds what is finished at every moment, ``out/logs`` each run's logs.
 
     ``identity``: of the command that runs it; None: it is a run of its own. ``resume``: go on from the runs that are there, if any.
+    ``skip_missing``: where nothing of it can run here, every method is skipped with the reason.
 
-    :raises MissingError: nothing of it can run here. :raises ResultError: the result cannot be saved.
+    :raises MissingError: nothing of it can run here, and that is not skipped. :raises ResultError: the result cannot be saved.
     :raises UserError: there is a result already, or what is to be resumed is not of this scenario.
     """
     path, plan = out / "result.json", _plan(scenario)
@@ -48,7 +56,7 @@ def run_scenario(
                 raise UserError(f"{path}: is there already, and no result is replaced: choose another folder")
             result = saved_result(scenario, path)
         else:
-            result = _first_result(scenario, labs.lab_for(scenario), identity or collect())
+            result = _first_result(scenario, labs, identity or collect(), skip_missing=skip_missing)
             save_result(result, path)
         on_event(LabOpened(conditions(result)))
         while (turn := plan.next(result.runs)) is not None:
@@ -112,10 +120,23 @@ def _plan(scenario: Scenario) -> Plan:
     return Repeats(scenario) if scenario.frontier is None else Frontiers(scenario)
 
 
-def _first_result(scenario: Scenario, lab: Lab, identity: Identity) -> Result:
-    """What is known before the first run."""
-    facts = environment.collect(getattr(scenario.guest, "qemu", "qemu-system-x86_64")) | lab.describe()
-    return Result(scenario.told(), facts, memory_classes=lab.memory_classes(), identity=identity)
+def _first_result(scenario: Scenario, labs: _Labs, identity: Identity, *, skip_missing: bool) -> Result:
+    """What is known before the first run; where there can be none, why not."""
+    try:
+        lab = labs.lab_for(scenario)
+    except MissingError as exc:
+        if not skip_missing:
+            raise
+        skipped = Run("", 1, warmup=False, status="skipped", reason=str(exc), started_at=_now())
+        runs = tuple(replace(skipped, method=method.name) for method in scenario.methods)
+        return Result(scenario.told(), _facts(scenario), runs, identity=identity)
+    return Result(
+        scenario.told(), _facts(scenario) | lab.describe(), memory_classes=lab.memory_classes(), identity=identity
+    )
+
+
+def _facts(scenario: Scenario) -> dict[str, Scalar]:
+    return environment.collect(getattr(scenario.guest, "qemu", "qemu-system-x86_64"))
 
 
 def _one_run(labs: _Labs, turn: Turn, logs: Path, on_event: OnEvent) -> Run:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 from harness.results.metrics import METRICS
@@ -66,9 +67,16 @@ def _date(result: Result) -> str:
 
 
 def _situation(result: Result) -> str:
-    """``replay, 1 Gbit/s``; ``live, unlimited``."""
-    kind = "replay" if is_replay(result) else "live"
-    return joined(kind, bandwidth_text(result), distance_text(result))
+    """``linux-redis replayed, 1 Gbit/s``; ``live, unlimited``."""
+    return joined(_moved(result), bandwidth_text(result), distance_text(result))
+
+
+def _moved(result: Result) -> str:
+    if not is_replay(result):
+        return "live"
+    guest = result.scenario.get("guest", {})
+    name = guest.get("stream") or Path(str(guest.get("path") or "")).stem
+    return f"{name} replayed" if name else "replay"
 
 
 def _matrix(name: str, baseline: str, newest: Mapping[tuple[str, str], Result]) -> Matrix:

@@ -27,7 +27,7 @@ def runner(monkeypatch):
     module = type(sys)("harness.experiment.runner")
     module.runs, module.error, module.seen = (small_run("original"), small_run("isal-1")), None, []
 
-    def run_scenario(scenario, out, on_event, *, identity, resume):
+    def run_scenario(scenario, out, on_event, *, identity, resume, skip_missing):
         assert identity.run_id in out.parts
         module.seen.append((scenario, out))
         for index, run in enumerate(module.runs, 1):

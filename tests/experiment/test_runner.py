@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -113,6 +114,22 @@ def test_what_this_machine_lacks_is_skipped_once_with_its_reason(run):
     assert lab.made.count("b") == 1
     (skipped,) = [r for r in result.runs if r.method == "b"]
     assert (skipped.status, skipped.reason) == ("skipped", "QEMU 10.0 has no migration capability 'compress'")
+
+
+def test_where_nothing_can_run_every_method_is_skipped_with_the_reason_if_it_is_to_be(tmp_path, monkeypatch):
+    (tmp_path / "three.toml").write_text(TOML.format(repeats=3))
+    scenario, lab = load_scenario(tmp_path / "three.toml"), MagicMock()
+    lab.__enter__.side_effect = MissingError("qemu-system-x86_64: not found on PATH; install QEMU")
+    monkeypatch.setattr(runner, "Lab", lambda _: lab)
+    with pytest.raises(MissingError):
+        runner.run_scenario(scenario, tmp_path / "strict", lambda _: None)
+    assert not (tmp_path / "strict").exists()
+    runner.run_scenario(scenario, tmp_path / "out", lambda _: None, skip_missing=True)
+    saved = load_result(tmp_path / "out")
+    assert [(run.method, run.status, run.reason) for run in saved.runs] == [
+        (name, "skipped", "qemu-system-x86_64: not found on PATH; install QEMU") for name in "abc"
+    ]
+    assert runner.is_whole(scenario, tmp_path / "out" / "result.json")
 
 
 def test_an_interrupt_leaves_what_finished(run):
