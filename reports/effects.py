@@ -23,6 +23,7 @@ __all__ = [
     "between",
     "counted_methods",
     "counted_runs",
+    "counted_values",
     "cpu_per_gib",
     "cpu_per_gib_metric",
     "gib_carried",
@@ -38,6 +39,8 @@ __all__ = [
 Changes = Mapping[str, Mapping[str, Change]]
 """By metric's key, then by method."""
 _GIB = 1 << 30
+_KEPT = 64
+"""Results: what a page sets beside each other."""
 
 
 def method_names(result: Result) -> tuple[str, ...]:
@@ -46,9 +49,42 @@ def method_names(result: Result) -> tuple[str, ...]:
     return tuple(dict.fromkeys([name for name in declared if name] + [run.method for run in result.runs]))
 
 
+class _Made:
+    """What pages ask for again and again of one result, which never changes."""
+
+    def __init__(self, result: Result) -> None:
+        self.result = result  # held: as long as it lives, no other has its id
+        self.baseline = baseline_name(result)
+        self.counted: dict[str, tuple[Run, ...]] = {}
+        for run in result.runs:
+            if run.status == "completed" and not run.warmup:
+                self.counted[run.method] = (*self.counted.get(run.method, ()), run)
+        self.values: dict[tuple[str, str], tuple[float, ...]] = {}
+
+
+_made: dict[int, _Made] = {}
+"""Of the last few results, by their ids."""
+
+
+def _made_of(result: Result) -> _Made:
+    if (found := _made.get(id(result))) is None:
+        while len(_made) >= _KEPT:
+            del _made[next(iter(_made))]
+        found = _made[id(result)] = _Made(result)
+    return found
+
+
 def counted_runs(result: Result, method: str) -> tuple[Run, ...]:
     """Completed runs of ``method`` without warm-ups: what a summary is made of."""
-    return tuple(r for r in result.runs if r.method == method and r.status == "completed" and not r.warmup)
+    return _made_of(result).counted.get(method, ())
+
+
+def counted_values(result: Result, method: str, metric: str) -> tuple[float, ...]:
+    """What they measured of a summary's metric, as ``values`` has it."""
+    known, key = _made_of(result).values, (method, metric)
+    if key not in known:
+        known[key] = values(counted_runs(result, method), metric)
+    return known[key]
 
 
 def counted_methods(result: Result) -> list[str]:
@@ -75,9 +111,9 @@ def gib_carried(result: Result, run: Run) -> float | None:
 
 def summary_of(result: Result, method: str, metric: str) -> MetricSummary | None:
     """The summary of one metric against the baseline, if a run has it."""
-    base = baseline_name(result)
-    numbers = values(counted_runs(result, method), metric)
-    reference = None if base in (None, method) else values(counted_runs(result, str(base)), metric)
+    base = _made_of(result).baseline
+    numbers = counted_values(result, method, metric)
+    reference = None if base in (None, method) else counted_values(result, str(base), metric)
     return stats.summary(numbers, reference) if numbers else None
 
 
@@ -89,28 +125,27 @@ def smallest_effect(result: Result) -> float:
 
 def against_baseline(result: Result, metrics: Iterable[Metric] = METRICS.values()) -> Changes:
     """Of every method but the baseline, by ``metrics``."""
-    base = baseline_name(result)
+    base = _made_of(result).baseline
     others = [name for name in counted_methods(result) if name != base] if base else []
-    return _changes(
-        {name: (counted_runs(result, name), counted_runs(result, str(base))) for name in others},
-        smallest_effect(result),
-        metrics,
-    )
+    return _changes({name: ((result, name), (result, str(base))) for name in others}, smallest_effect(result), metrics)
 
 
 def between(new: Result, old: Result, smallest: float | None = None) -> Changes:
     """Of every method that both have: from ``old`` to ``new``."""
     shared = [name for name in counted_methods(old) if counted_runs(new, name)]
-    sides = {name: (counted_runs(new, name), counted_runs(old, name)) for name in shared}
+    sides = {name: ((new, name), (old, name)) for name in shared}
     return _changes(sides, smallest_effect(old) if smallest is None else smallest, METRICS.values())
 
 
 def _changes(
-    sides: Mapping[str, tuple[Sequence[Run], Sequence[Run]]], smallest: float, metrics: Iterable[Metric]
+    sides: Mapping[str, tuple[tuple[Result, str], tuple[Result, str]]], smallest: float, metrics: Iterable[Metric]
 ) -> Changes:
     changes = {}
     for metric in metrics:
-        samples = {name: (values(new, metric.key), values(old, metric.key)) for name, (new, old) in sides.items()}
+        samples = {
+            name: (counted_values(*new, metric.key), counted_values(*old, metric.key))
+            for name, (new, old) in sides.items()
+        }
         changes[metric.key] = judge(metric, samples, smallest)
     return changes
 

@@ -15,7 +15,7 @@ from harness.results.metrics import METRICS
 from harness.results.result import Result
 from harness.results.stats import summary
 from reports import facts
-from reports.effects import counted_runs, method_names, values
+from reports.effects import counted_values, method_names
 from reports.numbers import plural
 from reports.run.failures import failures
 from reports.run.fallbacks import alerts
@@ -113,7 +113,7 @@ def _digest(value: object) -> str:
 
 
 def _figures(result: Result, key: str) -> dict[str, Figure]:
-    every = ((name, values(counted_runs(result, name), key)) for name in result.summary)
+    every = ((name, counted_values(result, name, key)) for name in result.summary)
     told = ((name, summary(numbers, None)) for name, numbers in every if numbers)
     return {name: Figure(each.median, *each.ci95, each.n) for name, each in told}
 
@@ -121,11 +121,7 @@ def _figures(result: Result, key: str) -> dict[str, Figure]:
 def _check_summary(result: Result) -> None:
     for name, told in result.summary.items():
         for key, said in told.items():
-            counted = [value for run in counted_runs(result, name) if (value := METRICS[key].of(run)) is not None]
-            if (
-                key in METRICS
-                and counted
-                and not math.isclose(median(counted), said.median, rel_tol=1e-6, abs_tol=1e-9)
-            ):
+            counted = counted_values(result, name, key) if key in METRICS else ()
+            if counted and not math.isclose(median(counted), said.median, rel_tol=1e-6, abs_tol=1e-9):
                 words = f"{name}'s median of {key} is {said.median:g}, and its runs' is {median(counted):g}"
                 raise ResultError(f"its summary is not that of its runs: {words}; somebody edited it")

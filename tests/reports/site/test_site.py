@@ -223,6 +223,13 @@ def test_results_of_before_identity_are_shown_by_their_date(tmp_path):
     assert (written.results, written.problems) == (1, ())
 
 
+def test_a_figure_of_a_newer_pageferry_is_no_reason_to_refuse_a_result(tmp_path):
+    result = small_result(small_run("original"))
+    figures = {"figure_of_tomorrow": result.summary["original"]["total_time_s"], **result.summary["original"]}
+    save_result(replace(result, summary={"original": figures}), tmp_path / "new" / "result.json")
+    assert write_site([tmp_path / "new" / "result.json"], tmp_path / "site").problems == ()
+
+
 def test_the_index_of_one_run_links_its_own_pages(tmp_path):
     write_index({"one": samples.empty(), "two": samples.all_failed()}, tmp_path)
     found = {"one/report.html", "one/result.json", "two/report.html", "two/result.json"}
