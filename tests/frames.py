@@ -91,7 +91,7 @@ def kind_of(frame: bytes) -> Kind:
 EXAMPLES: dict[Kind, Message] = {
     each.kind: each
     for each in (
-        HELLO, Join("x", 1), Ask("x"), Verdict(Fate.ARRIVED, {"threads": 2}),
+        HELLO, Join("x", 1, True), Ask("x"), Verdict(Fate.ARRIVED, {"threads": 2}),
         Challenge(bytes(32)), Response(bytes(32), bytes(range(32))), Proof(bytes(range(32))),
         Welcome(3), Prepare(1), Prepared(1), Probe(bytes(100)), Probed(1.5, 2.25, 3 << 40), stored(b"abc"),
         Ack(1, 2, 0.25, 0.5, 1.5, 2.25, 3 << 40), Return(b"pong"), ReturnEnd(4), End(7, 1 << 40, bytes(range(16))),

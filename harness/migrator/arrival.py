@@ -62,7 +62,7 @@ class Decoders:
 
 class Arrival:
     """Threads: who calls ``read``, writer, back. ``serials``: its codecs that keep history, by their number, its to close.
-    ``begun``: a batch came."""
+    ``begun``: a batch came. ``urgent``: its batches go before those of others that wait."""
 
     def __init__(
         self,
@@ -71,6 +71,8 @@ class Arrival:
         serials: Mapping[int, Serial],
         workers: Workers[Group, tuple[Restored, ...]],
         window: Window,
+        *,
+        urgent: bool = False,
     ) -> None:
         self.link = link
         self.delivery = delivery
@@ -80,7 +82,9 @@ class Arrival:
         self._groups = Groups(serials)
         self._window = window
         self._failure = workers.failure
-        self._pipeline: OrderedPipeline[Group, tuple[Restored, ...]] = OrderedPipeline(workers, self._deliver)
+        self._pipeline: OrderedPipeline[Group, tuple[Restored, ...]] = OrderedPipeline(
+            workers, self._deliver, urgent=urgent
+        )
         self._digest = xxhash.xxh3_128()
         self._back_thread: threading.Thread | None = None
         self._came_s: deque[float] = deque()

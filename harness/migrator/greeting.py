@@ -53,10 +53,13 @@ def find_receiver(
         time.sleep(_AGAIN_S)
 
 
-def join(target: Endpoint, session: str, channel: int, token: Token | None) -> FrameLink:
-    """A link of the same session, for one more channel. :raises PeerError: the receiver has gone, or refuses it."""
+def join(target: Endpoint, session: str, channel: int, token: Token | None, *, urgent: bool) -> FrameLink:
+    """A link of the same session, for one more channel; ``urgent``: before the others.
+
+    :raises PeerError: the receiver has gone, or refuses it.
+    """
     try:
-        link, _ = _greet(target, Join(session, channel), token)
+        link, _ = _greet(target, Join(session, channel, urgent), token)
     except _NobodyError as exc:
         raise PeerError(f"channel {channel}: {exc}") from exc
     return link

@@ -32,6 +32,8 @@ from harness.wire.pair.verdict import Ask, Fate, Verdict
 
 __all__ = ["run_receiver"]
 
+_URGENT_BYTES = 16 << 20
+"""So much may be here of a channel that waits for no other: more than a QEMU asks for at once."""
 _OTHERS_S = 60.0
 """How long the other channels may end behind the main one."""
 _PARTING_S = 1.0
@@ -127,12 +129,17 @@ class _Receiver:
                 raise PeerError(f"a migration may have {self._most} channels here; give --max-channels to both halves")
             serials = self._agreement.more_serials(len(self._arrivals))
             delivery = SideDelivery(self._target.beside(), self._main.delivery)
-            window = self._window.beside(link.transport.has_hung_up)
-            arrival = Arrival(link, delivery, serials, self._workers, window)
+            arrival = Arrival(link, delivery, serials, self._workers, self._window_of(wish, link), urgent=wish.urgent)
             link.send(Welcome(self._agreement.threads))
             arrival.start()
             self._arrivals[wish.channel] = arrival
             self._threads.append(spawn(f"channel-{wish.channel}", lambda: _take(arrival), self._failure))
+
+    def _window_of(self, wish: Join, link: FrameLink) -> Window:
+        """What is urgent waits for no room behind others."""
+        if wish.urgent:
+            return Window(_URGENT_BYTES, link.transport.has_hung_up)
+        return self._window.beside(link.transport.has_hung_up)
 
     def _require_ours(self, wish: Join | Ask) -> None:
         if not hmac.compare_digest(wish.session.encode(), self._agreement.session.encode()):

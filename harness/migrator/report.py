@@ -18,10 +18,13 @@ from harness.results.doubts import Fallback, NoPassShorter, Opaque, PackedByQemu
 from harness.results.stops import Why
 
 __all__ = [
-    "Carried", "ChannelKind", "ChannelReport", "PolicyReport", "ReceiverReport", "SenderReport", "SteeringReport", "Usage",
+    "URGENT", "Carried", "ChannelKind", "ChannelReport", "PolicyReport", "ReceiverReport", "SenderReport", "SteeringReport",
+    "Usage",
 ]  # fmt: skip
 
 ChannelKind = Literal["main", "multifd", "other"]
+URGENT: ChannelKind = "other"
+"""postcopy-preempt's: of each page that comes there a processor of the guest waits."""
 """What a connection of the source QEMU is for."""
 
 

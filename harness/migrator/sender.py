@@ -24,7 +24,7 @@ from harness.migrator.choose.speed import core_speed
 from harness.migrator.config import SendConfig
 from harness.migrator.gate import Gate
 from harness.migrator.greeting import ask, find_receiver, join
-from harness.migrator.report import Carried, SenderReport
+from harness.migrator.report import URGENT, Carried, SenderReport
 from harness.migrator.session import FrameLink, keep_freed_memory
 from harness.migrator.token import read_token
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
@@ -71,7 +71,7 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
                     crew=crew,
                     config=config,
                     ask=lambda: ask(target, session, token),
-                    join=lambda channel: join(target, session, channel, token),
+                    join=lambda channel, kind: join(target, session, channel, token, urgent=kind == URGENT),
                     round_trip_s=round_trip_s,
                     chooser=Chooser(crew.candidates, link.transport, policy) if policy is not None else None,
                     say=say,

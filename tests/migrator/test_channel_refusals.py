@@ -155,7 +155,7 @@ def joinable(tmp_path):
 def test_a_stranger_with_a_guessed_id_is_refused_and_the_migration_goes_on(joinable, told):
     pair, dial = joinable
     link = dial()
-    link.send(Join(told, 1))
+    link.send(Join(told, 1, urgent=False))
     with pytest.raises(PeerError, match="no migration here has that session"):
         next(link.messages())
     link.close()
@@ -176,8 +176,8 @@ def joined(monkeypatch):
     """The sender's links of channels besides the main one."""
     links: list[FrameLink] = []
 
-    def join(*about):
-        links.append(greeting.join(*about))
+    def join(*about, **how):
+        links.append(greeting.join(*about, **how))
         return links[-1]
 
     monkeypatch.setattr(sender, "join", join)

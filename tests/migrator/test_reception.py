@@ -71,16 +71,16 @@ def test_who_joins_while_a_sender_is_served_is_handed_over(short_listener):
         came.set()
 
     with closing(dialled()) as link, Reception(short_listener, lambda _: None).busy(admit):
-        link.send(Join("ab", 4))
+        link.send(Join("ab", 4, urgent=False))
         assert link.next_as(Welcome, 60).threads == 3
         assert came.wait(60)
-    assert joined == [Join("ab", 4)]
+    assert joined == [Join("ab", 4, urgent=False)]
 
 
 def test_who_joins_before_any_sender_came_is_refused(short_listener):
     said: list[str] = []
     with closing(dialled()) as link, closing(dialled()) as sender:
-        link.send(Join("ab", 4))
+        link.send(Join("ab", 4, urgent=False))
         sender.send(HELLO)
         served, _ = Reception(short_listener, said.append).next_sender(lambda hello: hello, 60)
         served.close()

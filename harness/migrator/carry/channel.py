@@ -19,7 +19,7 @@ from harness.migrator.carry.flight import Budget, Flight
 from harness.migrator.carry.pipeline import OrderedPipeline, Workers, spawn
 from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.chooser import Chooser
-from harness.migrator.report import ChannelReport
+from harness.migrator.report import URGENT, ChannelReport
 from harness.migrator.session import FrameLink
 from harness.migrator.source import Source
 from harness.wire.batch import PageBatch
@@ -65,7 +65,7 @@ class Channel:
         self._on_batch = on_batch
         self._failure = shared.workers.failure
         self._parser = source.parser
-        urgent = source.kind == "other"  # postcopy-preempt's: of each page there a processor of the guest waits
+        urgent = source.kind == URGENT
         self._flight = Flight(shared.budget, source.has_hung_up, urgent=urgent)
         self._pipeline: OrderedPipeline[Job, Packed] = OrderedPipeline(shared.workers, self._send, urgent=urgent)
         self._digest = xxhash.xxh3_128()

@@ -43,8 +43,8 @@ _CLOSING_TIMEOUT_S = 75.0
 class Forwarder:
     """One migration. Threads: the caller's (the main channel's reader), the gate's, codecs, and each channel's own.
 
-    ``join`` makes the link for one more channel, by its number; ``ask`` asks the receiver over another one what became of the
-    guest. ``say`` gets a line for each connection that is turned away, and where that is not known.
+    ``join`` makes the link for one more channel, by its number and what it is for; ``ask`` asks the receiver over another one what
+    became of the guest. ``say`` gets a line for each connection that is turned away, and where that is not known.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Forwarder:
         *,
         crew: Crew,
         config: SendConfig,
-        join: Callable[[int], FrameLink],
+        join: Callable[[int, ChannelKind], FrameLink],
         ask: Callable[[], Verdict],
         round_trip_s: float,
         chooser: Chooser | None,

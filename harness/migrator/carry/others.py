@@ -25,9 +25,9 @@ _OPEN_S = 10.0
 
 
 class Others:
-    """Besides ``main``, at ``gate``; ``begun`` is set once that is on its way. ``join`` makes a link by a channel's number, and
-    ``make`` the channel of it, of a connection and of what this is for. ``say`` gets a line for each that is turned away. Threads:
-    the gate's, and one for each.
+    """Besides ``main``, at ``gate``; ``begun`` is set once that is on its way. ``join`` makes a link by a channel's number and what
+    it is for, and ``make`` the channel of it and of a connection. ``say`` gets a line for each that is turned away. Threads: the
+    gate's, and one for each.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Others:
         gate: Gate,
         failure: Failure,
         *,
-        join: Callable[[int], FrameLink],
+        join: Callable[[int, ChannelKind], FrameLink],
         make: Callable[[int, FrameLink, socket.socket, ChannelKind], Channel],
         say: Callable[[str], None],
     ) -> None:
@@ -110,7 +110,7 @@ class Others:
             number = self._numbers
         link: FrameLink | None = None
         try:
-            link = self._join(number)
+            link = self._join(number, kind)
         finally:
             with self._changed:
                 self._joining -= 1

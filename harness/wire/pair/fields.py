@@ -9,8 +9,8 @@ from enum import IntEnum
 from typing import Any, TypeVar
 
 __all__ = [
-    "BYTES", "CODE", "DIGEST", "NAME_CHARACTERS", "NONCE", "FieldKind", "WrongMessageError", "choice", "line", "names", "number",
-    "seconds", "table", "text",
+    "BYTES", "CODE", "DIGEST", "NAME_CHARACTERS", "NONCE", "TRUTH", "FieldKind", "WrongMessageError", "choice", "line", "names",
+    "number", "seconds", "table", "text",
 ]  # fmt: skip
 
 _SHOWN_CHARACTERS = 40
@@ -51,6 +51,8 @@ BYTES = FieldKind("any bytes")
 DIGEST = FieldKind("16 bytes, XXH3-128", code="16s")
 NONCE = FieldKind("32 random bytes", code="32s")
 CODE = FieldKind("32 bytes, HMAC-SHA-256", code="32s")
+TRUTH = FieldKind("true or false", lambda value: isinstance(value, bool))
+"""As JSON has it."""
 
 
 def number(code: str, low: int = 0, high: int | None = None) -> FieldKind:

@@ -15,6 +15,7 @@ from harness.wire.pair.fields import (
     DIGEST,
     NAME_CHARACTERS,
     NONCE,
+    TRUTH,
     WrongMessageError,
     choice,
     line,
@@ -39,8 +40,7 @@ MAX_RAW_BYTES = (4 << 20) + (1 << 18)
 
 NONCE_BYTES = 32
 _MOST_ERROR_BYTES = 2000
-_MOST_CODECS = 32
-_MOST_THREADS = 256
+_MOST_CODECS, _MOST_THREADS = 32, 256
 MOST_CHANNELS = 256
 """Of a session; QEMU's multifd has at most 255 besides the main one."""
 
@@ -70,6 +70,7 @@ class Join(Document):
     by: ClassVar = Role.SENDER
     session: Annotated[str, text(NAME_CHARACTERS), "the session's, as HELLO gave it"]
     channel: Annotated[int, number("I", 1, MOST_CHANNELS - 1), "the channel's number; HELLO's connection is channel 0"]
+    urgent: Annotated[bool, TRUTH, "whether what comes on it is restored before what waits of other channels"]
 
 
 @dataclass(frozen=True, slots=True)
