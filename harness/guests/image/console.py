@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.guests.console import Beat, GuestFailure, Work
 
-__all__ = ["Line", "Progress", "Ready", "SerialConsole"]
+__all__ = ["Begun", "Line", "Progress", "Ready", "SerialConsole"]
 
 _LONGEST_LINE = 4096
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|.)")
@@ -17,7 +17,14 @@ _PANIC = re.compile(r"Kernel panic - not syncing")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that means nothing to us."""
+    """Any line, whatever else it means."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The beginning of a line that has no end yet, such as a prompt."""
 
     text: str
 
@@ -34,7 +41,7 @@ class Progress(Beat, Work):
     """A line that counts its work."""
 
 
-Event = Line | Ready | Progress | GuestFailure
+Event = Line | Begun | Ready | Progress | GuestFailure
 
 
 class SerialConsole:
@@ -53,7 +60,8 @@ class SerialConsole:
             lines.append(self._begun)
             self._begun = ""
         events = [event for line in lines if (seen := _plain(line)) for event in self._told(seen)]
-        return events + self._ready_by(_plain(self._begun))
+        begun = _plain(self._begun)
+        return [*events, *self._ready_by(begun), *([Begun(begun)] if begun else [])]
 
     def _told(self, line: str) -> list[Event]:
         events = self._ready_by(line)
@@ -62,7 +70,7 @@ class SerialConsole:
             events += [] if value is None else [Progress(value)]
         if _PANIC.search(line):
             events.append(GuestFailure(line))
-        return events or [Line(line)]
+        return [*events, Line(line)]
 
     def _ready_by(self, text: str) -> list[Event]:
         return [Ready(text)] if self._ready is not None and self._ready.search(text) else []

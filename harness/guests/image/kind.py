@@ -13,7 +13,7 @@ from harness.guests.accel import Accel, beats, probe_accel
 from harness.guests.compare import Verdict
 from harness.guests.console import Consoles, Feed, GuestFailure
 from harness.guests.contract import Place
-from harness.guests.image.console import Line, SerialConsole
+from harness.guests.image.console import Begun, Line, SerialConsole
 from harness.guests.image.disk import OVERLAY_BYTES, check_written_disks, make_overlay
 from harness.guests.image.ready import AGENT, device_arguments, open_probe, sought
 from harness.guests.image.settings import ImageSettings, is_linux
@@ -168,5 +168,9 @@ def _stopped(qemu: QemuProcess) -> str | None:
 
 
 def _last_words(consoles: Consoles, side: str) -> str:
-    lines = [event.text for event in consoles.said(side) if isinstance(event, Line)][-_LAST_LINES:]
-    return one_line("its console's last lines: " + " | ".join(lines)) if lines else "its serial console said nothing"
+    said = consoles.said(side)
+    lines = [
+        event.text for event in said if isinstance(event, Line) or (event is said[-1] and isinstance(event, Begun))
+    ]
+    last = " | ".join(lines[-_LAST_LINES:])
+    return one_line(f"its console's last lines: {last}") if lines else "its serial console said nothing"

@@ -1,5 +1,6 @@
 """What is told of a foreign guest that does not get ready."""
 
+import re
 import time
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ from small_scenario import load_minimal
 from harness.errors import QemuError
 from harness.guests.console import GuestFailure
 from harness.guests.contract import make_guest
-from harness.guests.image.console import Line
+from harness.guests.image.console import Line, SerialConsole
 
 TABLES = '[guest]\nkind = "image"\nkernel = "k"\n[guest.ready]\nserial = "login:"\n'
 
@@ -52,6 +53,11 @@ def test_what_keeps_a_guest_from_getting_ready_is_told_in_a_line(guest):
     )
     panic = GuestFailure("Kernel panic - not syncing: VFS")
     assert waited(guest, [panic], "running") == "source: the guest does not run: Kernel panic - not syncing: VFS"
+
+
+def test_a_guest_that_says_only_how_its_work_grows_is_quoted_and_so_is_a_prompt(guest):
+    counting = SerialConsole(re.compile("login:"), re.compile(r"beat (\d)")).feed(b"beat 1\nbeat 2\ngrub> ")
+    assert waited(guest, counting, "running").endswith("; its console's last lines: beat 1 | beat 2 | grub>")
 
 
 def test_a_guest_that_never_counts_as_the_scenario_says_is_told_with_the_pattern_and_its_last_lines(tmp_path):
