@@ -155,6 +155,8 @@ def _unusual(guest: Mapping[str, Any]) -> Iterator[str]:
     for key, what in (("cpus", "processor"), ("numa", "NUMA node")):
         if (count := guest.get(key, 1)) != 1:
             yield plural(count, what)
+    if guest.get("boot") == "repeat":
+        yield "booted once for each repeat"
     if guest.get("hugepages"):
         yield f"memory in huge pages of {guest['hugepages']}"
 

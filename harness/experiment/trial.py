@@ -77,7 +77,8 @@ class Lab:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing outlives a trial."""
+        """Nothing outlives a trial but what its guest keeps for the next."""
+        self._guest.close()
 
     @contextmanager
     def _hosts(self) -> Iterator[tuple[Host, Host]]:

@@ -141,6 +141,9 @@ class Guest(GuestKind, abc.ABC):
     def open(self) -> None:
         """Find out what is here and make what all trials share. :raises MissingError: something that it needs is not here."""
 
+    def close(self) -> None:
+        """Remove what was kept from one trial to the next."""
+
     @abc.abstractmethod
     def describe(self) -> dict[str, Scalar]:
         """What was found and why, for the result's environment."""

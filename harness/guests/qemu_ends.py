@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.errors import QemuError
@@ -13,11 +12,11 @@ from harness.guests.console import Consoles
 from harness.guests.contract import Crossing, Ends, Glimpse, OnGlimpse, Place
 from harness.guests.downtime import longest_silence_s, stop_to_resume_s, wall_to_monotonic_s
 from harness.guests.figures import Seen, counters, faults, request_times
-from harness.guests.native import MethodPlan, Scalar, apply_plan
-from harness.guests.qemu_kind import CONSOLE, QemuKind, Sides, Writes
+from harness.guests.native import MethodPlan, Scalar
+from harness.guests.qemu_kind import QemuKind, Sides, Writes
 from harness.guests.work import Moments, follow, wait_normal
 from harness.qemu.migration import MigrationOutcome, listen, migrate
-from harness.qemu.page_requests import page_requests, trace_argv
+from harness.qemu.page_requests import page_requests
 from harness.qemu.process import QemuProcess
 from harness.qemu.progress import MigrationStatus
 from harness.qemu.qmp import Json
@@ -26,12 +25,13 @@ from harness.results.doubt import Doubt
 from harness.results.doubts import ClockStep, Emulated, NeverSwitched, SlowResume, clock_doubts
 from harness.results.work import GuestWork
 
-__all__ = ["QemuEnds", "start_ends"]
+__all__ = ["TRACE", "QemuEnds"]
 
 _SPARE_BEATS = 2
 """Waited for beyond those over which a silence is measured: the clocks of events and of beats are two."""
 _AFTER_TIMEOUT_S = 60.0
-_TRACE = "destination.trace"
+TRACE = "destination.trace"
+"""Where the destination writes down when a page was asked for, in its folder."""
 _INSIDE_QEMU = ("compress", "xbzrle", "multifd")
 """Capabilities under which QEMU's own byte count is not that of the raw stream, so that no ratio can be told."""
 
@@ -179,7 +179,7 @@ class QemuEnds(Ends):
     def _request_times(self) -> dict[str, int | float]:
         if not self._plan.traces_requests:
             return {}
-        return request_times(self.destination.host.call(page_requests, self.destination.folder / _TRACE))
+        return request_times(self.destination.host.call(page_requests, self.destination.folder / TRACE))
 
     def _clocks(self) -> tuple[float, float]:
         """How far the hosts' clocks are apart, and by how much the moments of one may be wrong on the other's."""
@@ -247,47 +247,6 @@ class QemuEnds(Ends):
         before, after = ([beat.at_s for beat in self.consoles.beats(side)] for side in ("source", "destination"))
         beats_at_s = sorted([*before, *(at_s - held_s for at_s in after)])
         return longest_silence_s(beats_at_s, self._outcome.began_monotonic_s, over_s, pulse.after)
-
-
-@contextmanager
-def start_ends(
-    kind: QemuKind, argv: list[str], plan: MethodPlan, place: Place, *, steered: bool = False
-) -> Iterator[QemuEnds]:
-    """Both QEMUs, set up as planned and read back, the source's guest loaded and not yet running; stopped at the end.
-
-    ``argv``: what both share, beginning with the binary. Logs are ``source.log`` and ``destination.log`` in the place's folder.
-    ``steered``: the source has a second QMP socket, for a sender.
-
-    :raises QemuError: a QEMU refuses or dies, or a setting did not take.
-    """
-    shared = [*argv, *kind.prepare(place.run_dir)]
-    arguments = {
-        "source": [*plan.source.argv, *kind.arguments(boots=True), "-S"],
-        "destination": [*plan.destination.argv, *kind.arguments(boots=False), "-incoming", "defer"],
-    }
-    if kind.holds:
-        arguments["destination"].append("-S")
-    if plan.traces_requests:
-        arguments["destination"] += trace_argv(place.destination.folder(place.run_dir) / _TRACE)
-    with ExitStack() as stack:
-        qemus = {
-            name: stack.enter_context(
-                QemuProcess(
-                    name,
-                    [*shared, *arguments[name]],
-                    run_dir=place.run_dir,
-                    host=host,
-                    chardevs=kind.chardevs,
-                    second_qmp=steered and name == "source",
-                )
-            )
-            for name, host in (("source", place.source), ("destination", place.destination))
-        }
-        ends = QemuEnds(kind, plan, place, qemus)
-        stack.callback(ends.consoles.close)
-        ends.consoles.connect({name: qemu.chardev_path(CONSOLE) for name, qemu in qemus.items()})
-        ends.parameters = apply_plan(plan, ends.source.qmp, ends.destination.qmp)
-        yield ends
 
 
 def _glimpse(status: MigrationStatus) -> Glimpse:

@@ -11,9 +11,10 @@ from harness.guests.compare import Verdict
 from harness.guests.contract import Guest, Place
 from harness.guests.held import compare_held
 from harness.guests.native import MethodPlan, MethodUnavailable, plan_method
-from harness.guests.qemu_ends import QemuEnds, start_ends
+from harness.guests.qemu_ends import QemuEnds
 from harness.guests.qemu_kind import QemuKind, Sides
 from harness.guests.qemu_settings import QemuSettings
+from harness.guests.start import start_ends
 from harness.hosts.limits import cores
 from harness.qemu.memory import check_room
 from harness.qemu.survey import QemuSurvey, survey
@@ -30,7 +31,9 @@ _DIRTY_RING = ",dirty-ring-size=4096"
 
 
 class QemuGuest(Guest, QemuKind):
-    """A kind extends it by what ``QemuKind`` asks for."""
+    """A kind extends it by what ``QemuKind`` asks for. ``kept_bytes``: what it keeps from one migration to the next."""
+
+    kept_bytes: int = 0
 
     def __init__(self, scenario: Scenario, given: QemuSettings) -> None:
         super().__init__(scenario)
@@ -42,7 +45,7 @@ class QemuGuest(Guest, QemuKind):
         """:raises MissingError: no QEMU, no KVM where it was asked for, or not enough memory for two guests."""
         places = tuple(dict.fromkeys(self.hosts))
         for host in places:
-            host.call(check_room, self.given.guest_memory, 2 // len(places))
+            host.call(check_room, self.given.guest_memory, 2 // len(places), self.kept_bytes)
         self._survey = _same([host.call(survey, self.given.qemu) for host in places])
         self.accel = common([host.call(usual_accel, self.given.qemu, self.given.accel) for host in places])
 

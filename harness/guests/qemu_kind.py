@@ -56,7 +56,8 @@ class QemuKind(abc.ABC):
 
     ``chardevs``: the character devices that its arguments name. ``ready_timeout_s``: how long it may take to get ready. ``pulse``:
     None where it has no heartbeat. ``holds``: at the end of a migration both sides stand still until ``compare`` has looked, and
-    only then the guest goes on. ``work_unit``: what it counts, one of them, where its console tells ``Work``.
+    only then the guest goes on. ``work_unit``: what it counts, one of them, where its console tells ``Work``. ``state``: the file
+    from which the source's guest begins; None: it boots.
     """
 
     chardevs: Sequence[str] = (CONSOLE,)
@@ -64,6 +65,7 @@ class QemuKind(abc.ABC):
     pulse: Pulse | None = None
     holds: bool = False
     work_unit: str = "operation"
+    state: Path | None = None
 
     def prepare(self, folder: Path) -> list[str]:  # noqa: ARG002 - most need nothing there
         """Make in a migration's folder what both QEMUs share; their arguments for it. :raises PageferryError: it cannot be made."""

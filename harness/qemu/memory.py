@@ -125,15 +125,15 @@ class GuestMemory:
         pages = "" if self.hugepage_bytes is None else f", in pages of {format_bytes(self.hugepage_bytes)}"
         return f"{', '.join(f'{block.name} {format_bytes(block.bytes)}' for block in self.blocks)}: {how}{pages}"
 
-    def check_room(self, guests: int) -> None:
-        """:raises MissingError: this host has not the memory for so many guests at once."""
+    def check_room(self, guests: int, kept_bytes: int = 0) -> None:
+        """:raises MissingError: this host has not the memory for so many guests at once, and for what is kept of one."""
         if self.hugepage_bytes is not None:
             self._check_hugepages(guests, self.hugepage_bytes)
         elif self.prealloc:
-            self._check_available(guests)
+            self._check_available(guests, kept_bytes)
 
-    def _check_available(self, guests: int) -> None:
-        needed, available = guests * self.bytes + _BESIDE_BYTES, limits.available_bytes()
+    def _check_available(self, guests: int, kept_bytes: int) -> None:
+        needed, available = guests * self.bytes + kept_bytes + _BESIDE_BYTES, limits.available_bytes()
         if needed > available:
             raise MissingError(
                 f"guest.memory {format_bytes(self.bytes)}: {guests} guests and what runs beside them need "
@@ -157,6 +157,6 @@ class GuestMemory:
             )
 
 
-def check_room(memory: GuestMemory, guests: int) -> None:
-    """:raises MissingError: a host has not the memory for so many guests at once."""
-    memory.check_room(guests)
+def check_room(memory: GuestMemory, guests: int, kept_bytes: int = 0) -> None:
+    """As ``GuestMemory.check_room``; what a host is asked."""
+    memory.check_room(guests, kept_bytes)

@@ -89,6 +89,8 @@ def test_memory_that_is_not_as_asked_is_an_error(monitor):
 def test_too_little_memory_for_two_guests_is_a_line_with_both_figures_and_the_remedy(monkeypatch):
     monkeypatch.setattr(limits, "available_bytes", lambda: 2 * GIB)
     GuestMemory(800 * MIB, prealloc=True).check_room(guests=2)
+    with pytest.raises(MissingError, match=r"need 2\.61 GiB"):
+        GuestMemory(800 * MIB, prealloc=True).check_room(guests=2, kept_bytes=816 * MIB)
     GuestMemory(8 * GIB).check_room(guests=2)
     with pytest.raises(
         MissingError, match=r"^guest\.memory 1 GiB: 2 guests .* need 2\.25 GiB, and 2 GiB are available"

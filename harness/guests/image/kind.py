@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 from harness.errors import QemuError
@@ -20,6 +19,7 @@ from harness.guests.image.settings import ImageSettings, is_linux
 from harness.guests.linux.trial import KernelTrial
 from harness.guests.qemu_guest import QemuGuest
 from harness.guests.qemu_kind import CONSOLE, Pulse, Sides
+from harness.guests.start import start_alone
 from harness.hosts.local import HERE
 from harness.hosts.rundir import open_scratch
 from harness.qemu.process import QemuProcess
@@ -80,16 +80,15 @@ class Image(QemuGuest):
         return found if runs else self.accel
 
     def _boot_once(self) -> None:
-        with open_scratch(self.folder_bytes) as folder:
-            argv = [*self.argv(), *self.prepare(folder), *self.arguments(boots=True), "-S"]
-            with QemuProcess("source", argv, run_dir=folder, chardevs=self.chardevs) as qemu:
-                check_written_disks(qemu.qmp, folder)
-                sides = Sides({"source": qemu}, Consoles({"source": self.feed()}), Place(folder, HERE, HERE))
-                with closing(sides.consoles):
-                    sides.consoles.connect({"source": qemu.chardev_path(CONSOLE)})
-                    qemu.qmp.execute("cont")
-                    self.wait_ready(sides, time.monotonic(), self.ready_timeout_s)
-                    self._wait_progress(sides)
+        with (
+            open_scratch(self.folder_bytes) as folder,
+            start_alone(self, self.argv(), Place(folder, HERE, HERE)) as sides,
+        ):
+            qmp = sides.qemus["source"].qmp
+            check_written_disks(qmp, folder)
+            qmp.execute("cont")
+            self.wait_ready(sides, time.monotonic(), self.ready_timeout_s)
+            self._wait_progress(sides)
 
     def _wait_progress(self, sides: Sides) -> None:
         """It must say what it says while it works, too. :raises QemuError: it does not."""

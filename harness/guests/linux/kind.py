@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from harness.errors import QemuError
 from harness.guests.accel import common, kernel_accel
 from harness.guests.compare import Verdict
 from harness.guests.console import Feed, GuestFailure
+from harness.guests.contract import Place
 from harness.guests.linux.console import Console, Ready, Work
 from harness.guests.linux.maker import Made, make
 from harness.guests.linux.recipe import KERNEL, initrd
 from harness.guests.linux.settings import LinuxSettings
 from harness.guests.linux.trial import BARE
 from harness.guests.linux.workloads import WORKLOADS
+from harness.guests.qemu_ends import QemuEnds
 from harness.guests.qemu_guest import QemuGuest
 from harness.guests.qemu_kind import Pulse, Sides
+from harness.guests.saved import save, state_bytes
+from harness.guests.start import start_alone
+from harness.hosts.rundir import open_scratch
 from harness.qemu.survey import survey
 from harness.results.cache import cache_dir
 from harness.results.document import Scalar
+from harness.scenario.methods import Method
 from harness.scenario.model import Scenario
 
 __all__ = ["Linux"]
@@ -42,6 +50,9 @@ class Linux(QemuGuest):
         super().__init__(scenario, given)
         self._given = given
         self._workload = WORKLOADS[given.workload]
+        self._kept = ExitStack()
+        self._begun: set[str] = set()
+        self.kept_bytes = state_bytes(given.memory_bytes) if given.boot == "repeat" else 0
         self.work_unit = self._workload.operation
         self._kernel: Made
         self._initrd: Made
@@ -58,6 +69,11 @@ class Linux(QemuGuest):
             places = dict.fromkeys(self.hosts)
             self.accel = common([h.call(kernel_accel, self.given.qemu, h.bring(kernel), *asked) for h in places])
 
+    def close(self) -> None:
+        """The saved state."""
+        self._kept.close()
+        self.state = None
+
     def describe(self) -> dict[str, Scalar]:
         """The packages too, with their versions."""
         packages = {**self._kernel.packages, **self._initrd.packages}
@@ -67,6 +83,28 @@ class Linux(QemuGuest):
             "guest_kernel_sha256": self._kernel.sha256,
             "guest_initrd_sha256": self._initrd.sha256,
         }
+
+    @contextmanager
+    def ends(self, method: Method, place: Place) -> Iterator[QemuEnds]:
+        """As every QEMU's guest's. :raises QemuError: the guest that is to be saved first does not get ready."""
+        if self._given.boot == "repeat":
+            self._save_for(method.name, place)
+        with super().ends(method, place) as ends:
+            yield ends
+
+    def _save_for(self, method: str, place: Place) -> None:
+        """A state from which this method has not begun yet: where its turn comes again, a new repeat has come, with a new guest."""
+        if self.state is None or method in self._begun:
+            self.close()
+            self._begun.clear()
+            file = self._kept.enter_context(open_scratch(self.kept_bytes)) / "state"
+            with start_alone(self, self.argv(), place, "boot") as sides:
+                booted = sides.qemus["source"]
+                booted.qmp.execute("cont")
+                self.wait_ready(sides, time.monotonic(), self.ready_timeout_s)
+                save(booted, file)
+            self.state = file
+        self._begun.add(method)
 
     def arguments(self, *, boots: bool) -> list[str]:
         """Only the source gets a kernel: its memory comes to the destination with the migration."""
@@ -81,11 +119,13 @@ class Linux(QemuGuest):
         return Console().feed
 
     def wait_ready(self, sides: Sides, since_s: float, timeout_s: float) -> None:
-        """Until its workload says so."""
+        """Until its workload says so; one that begins from a saved state has said it."""
+        if self.state is not None:
+            return
         said = sides.consoles.wait_said("source", _is_ready, timeout_s, since_s=since_s)
         if isinstance(said, GuestFailure):
             raise QemuError(
-                f'source: the guest does not get ready: {said.message}; look into source.log, or write more "memory"'
+                f'source: the guest does not get ready: {said.message}; look into its log, or write more "memory"'
             )
 
     def compare(self, sides: Sides) -> Sequence[Verdict]:

@@ -28,6 +28,9 @@ class LinuxSettings(QemuSettings):
     rate: Rate | None = None
     """Operations a second, of a workload that has a rate: redis 200, heap 500, filecache 20 if the key is left out."""
 
+    boot: Literal["run", "repeat"] = "run"
+    """"run": each run boots a guest of its own. "repeat": each repeat boots one, whose state is saved when it is ready; the runs of
+    that repeat, one of each method, begin from it, and so from equal guests: see [guests.md](../guests.md)."""
     append: str = ""
     """More words for the kernel's command line: "nokaslr"."""
 

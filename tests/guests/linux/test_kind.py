@@ -1,5 +1,8 @@
 """The Linux guest without QEMU: its words, its settings, its arguments, and how its pace is told."""
 
+from contextlib import contextmanager
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ from harness.guests.console import GuestFailure
 from harness.guests.linux.console import Console, Line, Ready, Tick, Work
 from harness.guests.linux.kind import Linux
 from harness.guests.linux.maker import Made
+from harness.guests.qemu_guest import QemuGuest
 from harness.guests.qemu_kind import Sides
 
 SPEECH = (
@@ -121,6 +125,38 @@ def test_a_guest_lives_when_it_has_done_more_than_at_the_source(tmp_path):
         arrived(Work(100), Ready())
     with pytest.raises(QemuError, match="came over and failed: failed: x"):
         arrived(GuestFailure("failed: x"))
+
+
+def test_a_guest_is_booted_for_each_repeat_and_each_method_begins_from_its_state(tmp_path, monkeypatch):
+    linux = guest(tmp_path, "boot = 'repeat'\nmemory = '128MiB'")
+    booted, begun = [], []
+
+    @contextmanager
+    def alone(kind, argv, place, name):
+        qemu = SimpleNamespace(qmp=SimpleNamespace(execute=lambda _: None))
+        yield Sides({"source": qemu}, Heard([], [Ready()]), place)
+
+    def save(_, file):
+        file.write_text(f"guest {len(booted)}")
+        booted.append(file)
+
+    @contextmanager
+    def ends(self, method, place):
+        begun.append(self.state.read_text())
+        yield None
+
+    monkeypatch.setattr(Linux, "argv", lambda _: [])
+    monkeypatch.setattr(QemuGuest, "ends", ends)
+    monkeypatch.setattr("harness.guests.linux.kind.start_alone", alone)
+    monkeypatch.setattr("harness.guests.linux.kind.save", save)
+    one, two = linux.scenario.methods
+    for method in (one, two, two, one, one):
+        with linux.ends(method, None):
+            assert [file.exists() for file in booted] == [False] * (len(booted) - 1) + [True], "the last guest's alone"
+    assert begun == ["guest 0", "guest 0", "guest 1", "guest 1", "guest 2"]
+    assert linux.kept_bytes > 128 << 20
+    linux.close()
+    assert not booted[-1].parent.exists()
 
 
 def test_a_guest_that_fails_before_it_is_ready_is_told_in_its_words(tmp_path):

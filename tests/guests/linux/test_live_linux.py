@@ -25,6 +25,7 @@ accel = "tcg"
 memory = "128MiB"
 cpus = 2
 numa = 2
+boot = "repeat"
 [link]
 kind = "relay"
 """
