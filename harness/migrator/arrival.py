@@ -31,6 +31,7 @@ from harness.wire.pair.messages import Ack, Batch, Done, End, Prepare, Probe, Re
 __all__ = ["Arrival", "Decoders", "Group"]
 
 _BATCH_OVERHEAD_BYTES = 4 << 10
+_ENDING_S = 5.0
 
 
 class Group(NamedTuple):
@@ -151,17 +152,22 @@ class Arrival:
             serial.stop()
         self._pipeline.stop()
 
-    def await_answers(self, timeout_s: float) -> None:
-        """Until QEMU has closed, and its answers are on the link, if that still stands."""
-        if self._back_thread not in (None, threading.current_thread()):
-            self._back_thread.join(timeout_s)
+    def await_answers(self, timeout_s: float) -> bool:
+        """Until QEMU has closed, and its answers are on the link, if that still stands; whether they are."""
+        thread = self._back_thread
+        if thread is None or thread is threading.current_thread():
+            return thread is None
+        thread.join(timeout_s)
+        return not thread.is_alive()
 
     def close(self) -> None:
-        """The connection to QEMU and what the codecs hold; the link is its maker's."""
-        self.delivery.close()
-        self.await_answers(5)
+        """The connection to QEMU and what the codecs hold; the link is its maker's, and has ended."""
+        self.delivery.shut()
+        ended = self._pipeline.ended(_ENDING_S) and self.await_answers(_ENDING_S)
         for serial in self._serials.values():
             serial.close()
+        if ended:
+            self.delivery.close()
 
     def confirm(self, report: Mapping[str, object]) -> bool:
         """Tell the sender that all is over. False: it does not hear."""

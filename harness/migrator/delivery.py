@@ -129,9 +129,13 @@ class Delivery:
         for event in (self._begun, self._ended, self._closed):
             event.set()
 
-    def close(self) -> None:
+    def shut(self) -> None:
         """Also its answers."""
         self.stop()
+        self._destination.shut()
+
+    def close(self) -> None:
+        """Once no thread writes or reads here any more."""
         self._destination.close()
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from harness.errors import PeerError
-from harness.migrator.transport.sockets import SocketEndpoint, close_all
+from harness.migrator.transport.sockets import SocketEndpoint, shut_all
 
 __all__ = ["Destination"]
 
@@ -30,7 +30,7 @@ _FINAL = (PermissionError,)
 
 
 class Destination:
-    """``connect`` belongs to one thread, ``close`` to any. ``say`` gets a line when we wait, and
+    """``connect`` belongs to one thread, ``shut`` to any. ``say`` gets a line when we wait, and
     ``require_sender`` raises when there is nobody any more to wait for."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Destination:
             with self._lock:
                 self.socket = connection
                 if self._closed.is_set():
-                    close_all(connection)
+                    shut_all(connection)
         return self.socket
 
     def _reached(self) -> socket.socket:
@@ -94,8 +94,15 @@ class Destination:
                 with contextlib.suppress(OSError):
                     self.socket.shutdown(socket.SHUT_WR)
 
-    def close(self) -> None:
-        """Shut it down, or give up connecting. May be called twice."""
+    def shut(self) -> None:
+        """Shut it down, or give up connecting: whoever is at it wakes up. May be called twice."""
         with self._lock:
             self._closed.set()
-            close_all(self.socket)
+            if self.socket is not None:
+                shut_all(self.socket)
+
+    def close(self) -> None:
+        """Once no thread is at it any more. May be called twice."""
+        self.shut()
+        if self.socket is not None:
+            self.socket.close()

@@ -133,7 +133,7 @@ def test_a_destination_that_closes_another_channel_is_told_of_with_what_to_set()
         qemu.close()
         destination = Mock(connect=lambda: ours)
         side = SideDelivery(destination, Delivery(destination))
-        side.close()  # as far as it waits for the main one
+        side.shut()  # as far as it waits for the main one
         with pytest.raises(QemuError, match="its log says why; multifd, multifd-channels and postcopy-preempt must be"):
             side.deliver(memoryview(b"page"))
 

@@ -265,6 +265,12 @@ class OrderedPipeline(Generic[Item, Out]):
             self._writer.join()
         self._failure.check()
 
+    def ended(self, timeout_s: float) -> bool:
+        """Whether the thread has ended, waited for so long."""
+        if self._writer is not None:
+            self._writer.join(timeout_s)
+        return self._writer is None or not self._writer.is_alive()
+
     def _write(self) -> None:
         while (job := self._ordered.get()) is not None:
             job.done.acquire()

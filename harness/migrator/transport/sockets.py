@@ -8,8 +8,9 @@ import errno
 import os
 import select
 import socket
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from harness.errors import MissingError, PeerError, UserError
@@ -22,48 +23,63 @@ _BACKLOG = 16
 
 
 class SocketTransport(Transport):
-    """Always a blocking socket, so that no thread's deadline is another one's; with a deadline, poll waits."""
+    """Always a blocking socket, so that no thread's deadline is another one's; with a deadline, poll waits.
+
+    One that is closed while a thread is in a call on it is shut down at once, and its number given back once no call is left: see
+    ``shut_all``.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(True)
         self._socket = connection
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._closed = False
+
+    @contextlib.contextmanager
+    def _call(self) -> Iterator[socket.socket]:
+        """The socket, which stays open meanwhile. :raises OSError: it was closed."""
+        with self._lock:
+            if self._closed:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            self._calls += 1
+        try:
+            yield self._socket
+        finally:
+            with self._lock:
+                self._calls -= 1
+                self._give_back()
+
+    def _give_back(self) -> None:
+        if self._closed and not self._calls:
+            self._socket.close()
 
     def send_parts(self, parts: Sequence[bytes | memoryview], timeout_s: float | None = None) -> int:
         """One system call where the kernel takes it all, and no joined copy."""
         views = [view for part in parts if len(view := memoryview(part))]
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         total = 0
-        while views:
-            sent = self._socket.sendmsg(views) if deadline_s is None else self._sent_by(deadline_s, views)
-            total += sent
-            while views and sent >= len(views[0]):
-                sent -= len(views.pop(0))
-            if views and sent:
-                views[0] = views[0][sent:]
+        with self._call() as connection:
+            while views:
+                sent = connection.sendmsg(views) if deadline_s is None else _sent_by(connection, deadline_s, views)
+                total += sent
+                while views and sent >= len(views[0]):
+                    sent -= len(views.pop(0))
+                if views and sent:
+                    views[0] = views[0][sent:]
         return total
-
-    def _sent_by(self, deadline_s: float, views: list[memoryview]) -> int:
-        if not self._is_ready(select.POLLOUT, max(0.0, deadline_s - time.monotonic())):
-            raise TimeoutError(errno.ETIMEDOUT, "the peer takes no more")
-        return self._socket.sendmsg(views, (), socket.MSG_DONTWAIT)
 
     def recv_into(self, buffer: memoryview, timeout_s: float | None = None) -> int | None:
         """A thread that is woken for whatever arrives spends its time waking up: without a deadline the kernel fills the buffer."""
         try:
-            if timeout_s is None:
-                return self._socket.recv_into(buffer, 0, socket.MSG_WAITALL)
-            if timeout_s > 0 and not self._is_ready(select.POLLIN, timeout_s):
-                return None
-            return self._socket.recv_into(buffer, 0, socket.MSG_DONTWAIT)
+            with self._call() as connection:
+                if timeout_s is None:
+                    return connection.recv_into(buffer, 0, socket.MSG_WAITALL)
+                if timeout_s > 0 and not _is_ready(connection, select.POLLIN, timeout_s):
+                    return None
+                return connection.recv_into(buffer, 0, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return None
-
-    def _is_ready(self, event: int, timeout_s: float) -> bool:
-        poll = select.poll()
-        with contextlib.suppress(ValueError):  # closed: the next call on it says so
-            poll.register(self._socket, event)
-            return bool(poll.poll(timeout_s * 1000))
-        return True
 
     def fileno(self) -> int:
         """The socket's."""
@@ -71,11 +87,18 @@ class SocketTransport(Transport):
 
     def has_hung_up(self) -> bool:
         """As the kernel knows."""
-        return has_hung_up(self._socket)
+        try:
+            with self._call() as connection:
+                return has_hung_up(connection)
+        except OSError:
+            return True
 
     def close(self) -> None:
-        """Shut down first: threads blocked on it wake up."""
-        close_all(self._socket)
+        """Threads blocked on it wake up."""
+        with self._lock:
+            self._closed = True
+            shut_all(self._socket)
+            self._give_back()
 
 
 class SocketListener(Listener):
@@ -168,6 +191,18 @@ class SocketEndpoint(Endpoint):
     @abc.abstractmethod
     def _remedy(self, error: OSError) -> str:
         """What to do where we may not listen."""
+
+
+def _sent_by(connection: socket.socket, deadline_s: float, views: list[memoryview]) -> int:
+    if not _is_ready(connection, select.POLLOUT, max(0.0, deadline_s - time.monotonic())):
+        raise TimeoutError(errno.ETIMEDOUT, "the peer takes no more")
+    return connection.sendmsg(views, (), socket.MSG_DONTWAIT)
+
+
+def _is_ready(connection: socket.socket, event: int, timeout_s: float) -> bool:
+    poll = select.poll()
+    poll.register(connection, event)
+    return bool(poll.poll(timeout_s * 1000))
 
 
 def has_hung_up(connection: socket.socket) -> bool:

@@ -56,8 +56,9 @@ class TcpTransport(SocketTransport):
     def unsent_bytes(self) -> int | None:
         """What the peer's kernel has not confirmed (SIOCOUTQ, tcp(7))."""
         try:
-            return int(struct.unpack("i", fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)))[0])
-        except (OSError, ValueError):  # closed
+            with self._call() as connection:
+                return int(struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))[0])
+        except OSError:  # closed
             return None
 
     def path(self) -> PathLook | None:
@@ -71,7 +72,8 @@ class TcpTransport(SocketTransport):
         return PathLook(_u32(info, _MIN_RTT_AT) / 1e6, struct.unpack_from("@Q", info, _RATE_AT)[0])
 
     def _info(self) -> bytes:
-        return self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
+        with self._call() as connection:
+            return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
 
 
 def _u32(info: bytes, at: int) -> int:
