@@ -18,7 +18,7 @@ import zstandard
 from backends.children import module_argv
 from harness.cli import main
 from harness.errors import FrameError, MissingError, PeerError
-from harness.hosts.agent.brought import keep_part
+from harness.hosts.agent.brought import keep_part, remove_parts
 from harness.hosts.agent.clock import best_of
 from harness.hosts.agent.connection import Connection
 from harness.hosts.agent.frames import GREETING, MOST_PAYLOAD_BYTES, Frames, read_frame
@@ -99,13 +99,27 @@ def test_a_file_of_ours_is_brought_once(host, tmp_path):
 
 
 def test_a_disk_that_fills_there_is_told_and_keeps_nothing(monkeypatch, tmp_path):
-    full = tmp_path / "pageferry" / "brought"
-    full.mkdir(parents=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    (full / ".x").symlink_to("/dev/full")
+    keep_part("other", 0, zstandard.compress(bytes(4096)))
+    (coming,) = (tmp_path / "pageferry" / "brought").iterdir()
+    (coming / "x").symlink_to("/dev/full")
     with pytest.raises(PeerError, match="cannot be kept there: No space left on device; make room"):
         keep_part("x", 0, zstandard.compress(bytes(4096)))
-    assert not list(full.iterdir())
+    assert not (coming / "x").is_symlink()
+    assert (coming / "other").is_file()
+
+
+def test_parts_of_a_file_go_when_the_connection_was_cut_and_its_agent_killed(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    base = tmp_path / "pageferry" / "brought"
+    killed = AgentHost("lab", ARGV, "127.0.0.1")
+    killed.call(keep_part, "half", 0, zstandard.compress(bytes(4096)))
+    assert list(base.glob("*/half"))
+    os.kill(killed.connection.process.pid, signal.SIGKILL)
+    killed.close()
+    assert list(base.glob("*/half"))
+    remove_parts()
+    assert list(base.iterdir()) == []
 
 
 def test_sockets_there_are_reached_from_here_and_back(host, tmp_path):

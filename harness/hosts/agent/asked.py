@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from harness.errors import MissingError, PeerError
+from harness.hosts.agent.brought import remove_parts
 from harness.hosts.claims import Claim
 from harness.hosts.rundir import remove_leftovers, scratch_base
 
@@ -17,6 +18,7 @@ __all__ = ["await_caller", "call_up", "free_port", "make_folder"]
 def make_folder(needs_bytes: int) -> Path:
     """A private one, which goes when the agent ends; what killed ones left goes first. :raises MissingError: no room."""
     remove_leftovers()
+    remove_parts()
     claim = Claim(scratch_base(needs_bytes))
     try:
         claim.take()

@@ -13,9 +13,10 @@ import zstandard
 from xxhash import xxh3_128
 
 from harness.errors import PeerError
+from harness.hosts.claims import Claim, remove_abandoned
 from harness.results.cache import cache_dir
 
-__all__ = ["bring", "keep_part", "kept_file", "name_kept"]
+__all__ = ["bring", "keep_part", "kept_file", "name_kept", "remove_parts"]
 
 _PART_BYTES = 4 << 20
 _FOLDER = "brought"
@@ -46,24 +47,25 @@ def kept_file(digest: str, name: str) -> Path | None:
 
 def keep_part(unique: str, offset: int, packed: bytes) -> None:
     """A part of a file that comes, compressed by zstd. :raises PeerError: it cannot be kept, and nothing of it is."""
-    came = cache_dir() / _FOLDER / f".{unique}"
+    base = cache_dir() / _FOLDER
     try:
-        came.parent.mkdir(parents=True, exist_ok=True)
+        came = _coming(base) / unique
         with came.open("r+b" if offset else "wb") as file:
             file.seek(offset)
             file.write(zstandard.ZstdDecompressor().decompress(packed, _PART_BYTES))
     except OSError as exc:
         with contextlib.suppress(OSError):
-            came.unlink()
+            (_coming(base) / unique).unlink()
         raise PeerError(
-            f"{came.parent}: a file that the guest needs cannot be kept there: {exc.strerror}; make room, or set XDG_CACHE_HOME "
+            f"{base}: a file that the guest needs cannot be kept there: {exc.strerror}; make room, or set XDG_CACHE_HOME "
             "to another folder"
         ) from exc
 
 
 def name_kept(unique: str, digest: str, name: str) -> Path:
     """All of it has come. :raises PeerError: it is another."""
-    came, named = cache_dir() / _FOLDER / f".{unique}", cache_dir() / _FOLDER / digest / name
+    base = cache_dir() / _FOLDER
+    came, named = _coming(base) / unique, base / digest / name
     facts = came.stat()
     if (found := _digest(came, facts.st_size, facts.st_mtime_ns)) != digest:
         came.unlink()
@@ -71,6 +73,20 @@ def name_kept(unique: str, digest: str, name: str) -> Path:
     named.parent.mkdir(exist_ok=True)
     came.replace(named)
     return named
+
+
+def remove_parts() -> None:
+    """Of files that came to agents which are gone."""
+    remove_abandoned(cache_dir() / _FOLDER)
+
+
+@functools.cache
+def _coming(base: Path) -> Path:
+    """Where files are until all of each has come: a folder of this process's own, which goes with it."""
+    base.mkdir(parents=True, exist_ok=True)
+    claim = Claim(base)
+    claim.take()
+    return claim.path
 
 
 @functools.cache
