@@ -133,10 +133,11 @@ def test_doctor_tells_why_kvm_could_not_be_tried_and_what_helps_against_that(mon
     ("problem", "words"),
     [
         ("/dev/kvm is absent (the module is not loaded)", "kvm_amd"),
-        ("no permission to open /dev/kvm", "group kvm"),
-        ("/dev/kvm is there but no probe guest ran (-cpu host: QEMU ended by itself)", "--debug"),
+        ("KVM cannot be used: /dev/kvm may not be opened: Operation not permitted", "group kvm"),
+        ("KVM cannot be used: /dev/kvm cannot be opened: No such device", "kvm_amd"),
+        ("KVM does not work: /dev/kvm can be opened, but a guest did not run (-cpu host: no heartbeat)", "--debug"),
     ],
-    ids=["absent", "denied", "tried"],
+    ids=["absent", "denied", "not loaded", "tried"],
 )
 def test_doctors_remedy_for_kvm_fits_the_cause(monkeypatch, problem, words):
     monkeypatch.setattr(environment, "kvm_problem", lambda: None)

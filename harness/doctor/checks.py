@@ -62,9 +62,9 @@ def _kvm() -> list[Check]:
 
 
 def _kvm_remedy(problem: str) -> str:
-    if "denied" in problem or "permission" in problem:
+    if "denied" in problem or "permi" in problem:
         return "add yourself to the group kvm (usermod -aG kvm USER), then log in again"
-    if "No such file" in problem or "absent" in problem:
+    if "No such" in problem or "absent" in problem:
         return "load kvm_amd or kvm_intel, enable virtualisation in the firmware or nesting in the outer hypervisor"
     return "`pageferry --debug doctor` shows what QEMU said; fix that, or try another QEMU or kernel"
 

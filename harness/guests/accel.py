@@ -88,12 +88,8 @@ def common(found: Sequence[Accel]) -> Accel:
 @cache
 def _probe_kvm(qemu: str, kind: Tried, cpus: tuple[str, ...]) -> Accel | str:
     """KVM with the first processor model that works, or why none does."""
-    if not KVM.exists():
-        return (
-            f"{KVM} is absent (no virtualisation in the firmware or in this container, or the kvm module is not loaded)"
-        )
-    if not os.access(KVM, os.R_OK | os.W_OK):
-        return f"no permission to open {KVM} (join the group kvm, or run as root)"
+    if (closed := _why_closed()) is not None:
+        return f"KVM cannot be used: {KVM} {closed}"
     failures: list[str] = []
     for cpu in cpus:
         failure = _boot_failure(qemu, Accel("kvm", cpu, ""), kind, kind.first_beat_s)
@@ -101,7 +97,22 @@ def _probe_kvm(qemu: str, kind: Tried, cpus: tuple[str, ...]) -> Accel | str:
             tried = f" (not with {', '.join(failures)})" if failures else ""
             return Accel("kvm", cpu, f"a probe guest ran with -cpu {cpu}{tried}")
         failures.append(f"-cpu {cpu}: {failure}")
-    return f"{KVM} is there but no probe guest ran ({', '.join(failures)}); --debug shows what QEMU said"
+    return f"KVM does not work: {KVM} can be opened, but a guest did not run ({', '.join(failures)}); --debug shows what QEMU said"
+
+
+def _why_closed() -> str | None:
+    """Opened, and not only looked at: a container's device may be there and allowed, and refused by its control group."""
+    try:
+        os.close(os.open(KVM, os.O_RDWR | os.O_CLOEXEC))
+    except FileNotFoundError:
+        return "is absent (no virtualisation in the firmware or in this container, or the kvm module is not loaded)"
+    except PermissionError as exc:
+        return (
+            f"may not be opened: {exc.strerror} (join the group kvm, run as root, or let the container have the device)"
+        )
+    except OSError as exc:
+        return f"cannot be opened: {exc.strerror} (load kvm_amd or kvm_intel)"
+    return None
 
 
 @cache

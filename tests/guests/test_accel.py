@@ -20,3 +20,8 @@ def test_kvm_that_is_absent_is_tcg_with_the_reason_and_an_error_where_kvm_was_as
             probe_accel(QEMU, usual_kind(), "kvm")
     finally:
         accel._probe_kvm.cache_clear()
+
+
+def test_kvm_that_is_there_and_does_not_open_is_named_with_the_reason(monkeypatch, tmp_path):
+    monkeypatch.setattr(accel, "KVM", tmp_path)
+    assert accel._why_closed() == "cannot be opened: Is a directory (load kvm_amd or kvm_intel)"
