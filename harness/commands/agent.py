@@ -40,6 +40,7 @@ _CALLED = frozenset(
         "harness.hosts.files:read_part",
         "harness.hosts.files:remove_files",
         "harness.hosts.files:write_part",
+        "harness.hosts.limits:throttled_s",
         "harness.hosts.pinning:check_cpus",
         "harness.links.nic:look_at_nic",
         "harness.links.nic:sent_bytes",

@@ -189,15 +189,12 @@ class _Trial:
 
     def run(self) -> Run:
         self._look = Look(self._link.counters, {**self._ends.cpu_s, **{half.name: half.cpu_s for half in self._halves}})
-        before = throttled_s()
+        before = self._throttled()
         with stepping(self._link, self._scenario.link.steps):
             crossing = self._migrate()
-        held_s = most_throttled_s(before)
-        cpu_s, wire_bytes, return_bytes = (
-            self._look.cpu_since_start(),
-            self._look.wire_bytes(),
-            self._look.return_bytes(),
-        )
+        cpu_s, wire_bytes = self._look.cpu_since_start(), self._look.wire_bytes()
+        return_bytes = self._look.return_bytes()
+        held_s = max(map(most_throttled_s, before, self._throttled()))
         reports: Reports = {} if crossing.gave_up is not None else {half.name: half.finish() for half in self._halves}
         crossing = self._ends.examine(crossing)
         crossing = replace(crossing, doubts=(*crossing.doubts, *self._doubts, *([Throttled(held_s)] if held_s else ())))
@@ -214,6 +211,10 @@ class _Trial:
             parameters=self._ends.parameters,
             alone=None if self._steering is None else self._steering.report(),
         )
+
+    def _throttled(self) -> list[dict[Path, float]]:
+        """By host."""
+        return [host.call(throttled_s) for host in (self._link.source, self._link.destination)]
 
     def _migrate(self) -> Crossing:
         try:

@@ -94,9 +94,9 @@ def throttled_s() -> dict[Path, float]:
     return found
 
 
-def most_throttled_s(before: Mapping[Path, float]) -> float:
-    """The most that any group was, since ``throttled_s`` told ``before``."""
-    return max((now - before.get(folder, now) for folder, now in throttled_s().items()), default=0.0)
+def most_throttled_s(before: Mapping[Path, float], after: Mapping[Path, float]) -> float:
+    """The most that any group was between two times that ``throttled_s`` was asked."""
+    return max((now - before.get(folder, now) for folder, now in after.items()), default=0.0)
 
 
 def _folders(controller: str) -> Iterator[Path]:

@@ -101,15 +101,15 @@ STOOD = "nr_periods 90\nnr_throttled 12\n"
 def test_what_a_quota_held_back_meanwhile_is_told(groups, membership, file, first, then):
     groups(membership, {file: STOOD + first, "user/run/other": ""})
     before = limits.throttled_s()
-    assert limits.most_throttled_s(before) == 0
+    assert limits.most_throttled_s(before, limits.throttled_s()) == 0
     groups(membership, {file: STOOD + then})
-    assert limits.most_throttled_s(before) == pytest.approx(1.5)
+    assert limits.most_throttled_s(before, limits.throttled_s()) == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize("stat", ["", "usage_usec 7\n", "throttled_usec\n", "throttled_usec much\n"])
 def test_where_no_quota_is_told_of_nothing_was_held_back(groups, stat):
     groups(V2, {"user/run/cpu.stat": stat})
-    assert limits.most_throttled_s(limits.throttled_s()) == 0
+    assert limits.most_throttled_s(limits.throttled_s(), limits.throttled_s()) == 0
 
 
 def test_this_processs_own_limits_can_be_read():
