@@ -23,6 +23,8 @@ Exit status 0: the connection ended. 5: what came was not pageferry's.
 _CALLED = frozenset(
     {
         "harness.doctor.checks:doctor",
+        "harness.doctor.stream:send_stream",
+        "harness.doctor.stream:take_stream",
         "harness.experiment.environment:about_machine",
         "harness.guests.accel:kernel_accel",
         "harness.guests.accel:usual_accel",

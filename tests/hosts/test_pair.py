@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from ssh_lab import NIC, SshLab, why_not
 
 from harness.cli import main
+from harness.doctor.pair import look_at_both
 from harness.errors import MissingError, PeerError, UserError
 from harness.experiment.runner import run_scenario
 from harness.hosts.agent.asked import free_port
@@ -106,6 +108,14 @@ def test_a_killed_ssh_ends_all_there_and_the_limit_of_the_interface(lab):
             link.counters()
     assert comes_true(lambda: not Path(f"/proc/{child.pid}").exists())
     assert comes_true(lambda: queues(lab, "a")["kind"] == "noqueue")
+
+
+def test_doctor_looks_at_both_hosts_and_at_what_the_network_carries(lab, reached):
+    checks = {check.id: check for check in look_at_both(reached, load_pair("lab", lab.hosts))}
+    assert {name: check.status for name, check in checks.items()} == dict.fromkeys(
+        ("clocks", "processors", "memory", "mtu", "link"), "ok"
+    )
+    assert re.search(r"one TCP connection carries \d\S* .bit/s, round trip \d+\.\d\d ms", checks["link"].found)
 
 
 def test_a_pair_in_use_is_told_with_its_holder_until_that_ends(lab, reached):

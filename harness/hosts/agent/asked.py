@@ -12,7 +12,7 @@ from harness.hosts.agent.brought import remove_parts
 from harness.hosts.claims import Claim
 from harness.hosts.rundir import remove_leftovers, scratch_base
 
-__all__ = ["await_caller", "call_up", "free_port", "make_folder"]
+__all__ = ["await_caller", "call_until", "call_up", "free_port", "make_folder"]
 
 
 def make_folder(needs_bytes: int) -> Path:
@@ -56,15 +56,21 @@ def await_caller(address: str, port: int, timeout_s: float) -> bool:
 
 
 def call_up(address: str, port: int, timeout_s: float) -> bool:
-    """Whether somebody answers there in time: nobody may listen yet, which is tried again."""
+    """Whether somebody answers there in time."""
+    try:
+        call_until(address, port, timeout_s).close()
+    except OSError:
+        return False
+    return True
+
+
+def call_until(address: str, port: int, timeout_s: float) -> socket.socket:
+    """A connection; nobody may listen yet, which is tried again. :raises OSError: none in time."""
     deadline_s = time.monotonic() + timeout_s
-    while (left_s := deadline_s - time.monotonic()) > 0:
+    while True:
         try:
-            socket.create_connection((address, port), left_s).close()
+            return socket.create_connection((address, port), max(0.001, deadline_s - time.monotonic()))
         except ConnectionRefusedError:
+            if time.monotonic() > deadline_s:
+                raise
             time.sleep(0.02)
-        except OSError:
-            return False
-        else:
-            return True
-    return False
