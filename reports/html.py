@@ -46,7 +46,10 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a page is that shares its style and scripts with others. ``root``: the way up; the rest as seen from there."""
+    """Where a page is that shares its style and scripts with others. ``root``: the way up; the rest as seen from there.
+
+    ``charts``: empty where that script could not be made.
+    """
 
     root: str
     style: str
@@ -77,10 +80,15 @@ def _templates() -> Environment:
     return made
 
 
-def page_script() -> str:
-    """The page's one script: the bundle, then what replaces static charts. In a function: it leaves no names behind."""
+def page_script() -> str | None:
+    """The page's one script: the bundle, then what replaces static charts. In a function: it leaves no names behind.
+
+    None where it could not be bundled: the charts stay as they were drawn.
+    """
+    if (drawing := javascript()) is None:
+        return None
     boot = _source("boot.js")
-    return f"(function(){{\n{javascript()}\n{boot}\n}})();".replace("\r", "")
+    return f"(function(){{\n{drawing}\n{boot}\n}})();".replace("\r", "")
 
 
 def _source(name: str) -> str:
@@ -119,6 +127,7 @@ def render(template: str, *, interactive: bool = False, place: Place | None = No
     ``place``: it shares them with the other pages of a site; None: they are inside it.
     """
     script = page_script() if interactive and place is None else None
+    interactive = bool(script if place is None else place.charts) and interactive
     return (
         _templates()
         .get_template(template)

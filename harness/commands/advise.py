@@ -70,7 +70,7 @@ def command(
     """Measure what each method costs on this guest's pages, and say which one suits the link, and up to which bandwidth."""
     from harness.advise.adviser import conclude
     from harness.advise.subject import read_subject
-    from harness.commands.options import check_writable
+    from harness.commands.options import check_writable, tell_undrawn
     from harness.console import make_console, plain
     from harness.experiment.outputs import ADVICE_FILES, replacing
     from harness.hosts.pinning import on_cores
@@ -98,6 +98,7 @@ def command(
     for path in [folder / "advice.json", *([json_file] if json_file else [])]:
         save_advice(advice, path)
     write_advice(advice, folder / "advice.html")
+    tell_undrawn()
     _print(console, advice)
     console.print(f"advice: {plain(folder / 'advice.html')}", soft_wrap=True)
 

@@ -78,7 +78,7 @@ def command(
     from harness.bench.measure import cells_of
     from harness.bench.pages import read_pages
     from harness.bench.pyperf_suite import write_pyperf_suite
-    from harness.commands.options import check_writable
+    from harness.commands.options import check_writable, tell_undrawn
     from harness.console import make_console, plain
     from harness.hosts.limits import cores
     from harness.results.bench import save_bench
@@ -94,6 +94,7 @@ def command(
         save_bench(bench, path)
     write_pyperf_suite(bench, folder / "pyperf.json")
     write_bench(bench, folder / "bench.html")
+    tell_undrawn()
     _print(console, bench)
     console.print(f"page: {plain(folder / 'bench.html')}\npyperf: {plain(folder / 'pyperf.json')}", soft_wrap=True)
 

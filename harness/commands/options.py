@@ -24,6 +24,7 @@ __all__ = [
     "experiment_options",
     "pair_options",
     "parse_options",
+    "tell_undrawn",
     "write_statistics",
 ]
 
@@ -181,3 +182,11 @@ def write_statistics(report: object, path: Path | None) -> None:
         save_whole(dumped(report), path, "statistics", "place")
     except ResultError as exc:
         raise ResultError(f"the migration is done, only its statistics are not kept: {exc}") from exc
+
+
+def tell_undrawn(told: str = "") -> None:
+    """A line on why the pages just written lack charts, if they do; ``told``: what another process said of it."""
+    from reports.drawing.vega import undrawn
+
+    if why := undrawn() or told:
+        tell(f"pageferry: {why}")

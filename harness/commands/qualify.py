@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.commands.options import tell_undrawn
 from harness.terminal import tell
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ def _qualify(console: Console, plan: Plan, out: Path) -> Certificate:
         settle()
     write_junit(certificate, out / "certificate.xml")
     write_certificate_page(certificate, out / "certificate.html", audit(certificate))
+    tell_undrawn()
     _print_verdict(console, certificate)
     console.print(f"certificate: {plain(out / 'certificate.html')}", soft_wrap=True)
     return certificate
@@ -232,4 +234,5 @@ def _compare(console: Console, a: Path, b: Path, out: Path | None) -> None:
     console.print(table)
     if out is not None:
         write_certificate_comparison(first, second, out / "comparison.html", (str(a), str(b)))
+        tell_undrawn()
         console.print(f"page: {plain(out / 'comparison.html')}", soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.options import experiment_options, pair_options
+from harness.commands.options import experiment_options, pair_options, tell_undrawn
 from harness.terminal import tell
 
 if TYPE_CHECKING:
@@ -161,6 +161,7 @@ def _show(console: Console, result: Result, folder: Path) -> None:
     print_summary(console, result)
     write_pyperf(result, folder)
     write_report(result, folder / "report.html")
+    tell_undrawn()
     saved = f"result: {plain(folder / 'result.json')}\nreport: {plain(folder / 'report.html')}\n"
     console.print(saved, soft_wrap=True, highlight=False)
 
@@ -170,4 +171,5 @@ def _write_index(console: Console, campaign: Campaign, results: dict[str, Result
     from reports.site.page import write_index
 
     write_index(results, campaign.folder)
+    tell_undrawn()
     console.print(f"index: {plain(campaign.folder / 'index.html')}", soft_wrap=True, highlight=False)

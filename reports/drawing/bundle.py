@@ -12,11 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import altair as alt
-import vl_convert
 
 from harness.errors import ResultError
 from harness.results.cache import ELSEWHERE, cache_dir
 from harness.results.saving import save_whole
+from reports.drawing import vega
 
 __all__ = ["VEGALITE", "javascript"]
 
@@ -25,13 +25,13 @@ _NAME = f"vega-{version('vl-convert-python')}-{VEGALITE}.js"
 
 
 @functools.cache
-def javascript() -> str:
-    """The whole script."""
+def javascript() -> str | None:
+    """The whole script; None where it could not be made."""
     file = _file()
     if file is not None and (kept := _kept(file)) is not None:
         return kept
-    made = str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGALITE))
-    if file is not None:
+    made = vega.bundle("window.vegaEmbed = vegaEmbed;", VEGALITE)
+    if file is not None and made is not None:
         with contextlib.suppress(ResultError):  # the next process bundles again: slower, and the same
             save_whole(f"{_head(made)}\n{made}".encode(), file, "charts' script", ELSEWHERE)
     return made

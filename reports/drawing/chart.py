@@ -9,8 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import vl_convert
-
+from reports.drawing import vega
 from reports.drawing.bundle import VEGALITE
 from reports.drawing.parts import Spec
 from reports.drawing.theme import CONFIG
@@ -25,7 +24,7 @@ Section = Literal["charts", "felt", "offload", "choices"]
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One chart. ``spec`` is for a container of any width, ``svg`` is drawn at one width.
+    """One chart. ``spec`` is for a container of any width, ``svg`` is drawn at one width; empty: it could not be drawn.
 
     ``section``: the part of the page that it stands in.
     """
@@ -46,6 +45,6 @@ def finished(key: str, title: str, caption: str, drawn: Spec, section: Section =
 
 def _static(key: str, spec: dict[str, Any]) -> str:
     """The SVG of ``spec``. Identifiers get the chart's key: several SVGs share one page."""
-    svg = vl_convert.vegalite_to_svg({**spec, "width": _STATIC_WIDTH}, vl_version=VEGALITE)
+    svg = vega.svg({**spec, "width": _STATIC_WIDTH}, VEGALITE) or ""
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{key}-\1"', svg)
     return re.sub(r"url\(#([^)]+)\)", rf"url(#{key}-\1)", svg)

@@ -12,7 +12,7 @@ def made(monkeypatch, tmp_path):
     """How often it was bundled; each process starts with an empty memory."""
     calls = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(bundle.vl_convert, "javascript_bundle", lambda *_, **__: calls.append(1) or "let a;\nlet b;")
+    monkeypatch.setattr("reports.drawing.vega.bundle", lambda *_: calls.append(1) or "let a;\nlet b;")
     monkeypatch.setattr(bundle, "javascript", bundle.javascript.__wrapped__)
     return calls
 
