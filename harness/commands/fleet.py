@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.options import experiment_options
+from harness.commands.options import experiment_options, tell_undrawn
 from harness.terminal import tell
 
 if TYPE_CHECKING:
@@ -173,6 +173,7 @@ def _gather(console: Console, campaign: Campaign) -> bool:
     """All results into one site. Gives whether any run went wrong."""
     from harness.console import plain
     from harness.experiment.campaign import went_wrong
+    from harness.hosts.limits import cores
     from harness.results.result import load_result
     from reports.site.page import write_site
 
@@ -180,6 +181,6 @@ def _gather(console: Console, campaign: Campaign) -> bool:
     if not files:
         return False
     site = campaign.folder / "site"
-    write_site(files, site)
+    tell_undrawn(write_site(files, site, cores()).undrawn)
     console.print(f"results: {plain(campaign.folder)}\nsite: {plain(site / 'index.html')}", soft_wrap=True)
     return any(went_wrong(load_result(file)) for file in files)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from harness.commands.options import tell_undrawn
 from harness.terminal import one_line, tell
 
 __all__ = ["command"]
@@ -32,13 +33,15 @@ def command(*, folders: tuple[Path, ...], out: Path) -> None:
     DIR is a folder with a result.json, or one that has such folders in it, however deep; the file itself will do as well.
     """
     from harness.console import make_console
+    from harness.hosts.limits import cores
     from harness.results.result import load_result
     from reports.site.page import write_site
     from reports.terminal.matrix import print_matrices
 
     files = [file for folder in folders for file in _result_files(folder, out)]
-    written = write_site(files, out)
+    written = write_site(files, out, cores())
     print_matrices(make_console(), [load_result(file) for file in written.newest])
+    tell_undrawn(written.undrawn)
     for problem in written.problems:
         tell(f"pageferry: {problem}")
     counts = f"{written.results} results, {written.built} of {written.pages} files built"

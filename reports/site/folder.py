@@ -11,11 +11,14 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.errors import ResultError, UserError
+from reports.drawing import vega
+from reports.site.crew import Crew
 
-__all__ = ["MANIFEST", "Page", "known", "renew"]
+__all__ = ["MANIFEST", "Page", "Renewed", "known", "renew"]
 
 MANIFEST = "site.json"
 _ASIDE = ".pageferry-building"
@@ -23,10 +26,37 @@ _ASIDE = ".pageferry-building"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A file of the site. ``key``: the same as long as ``make`` would make the same."""
+    """A file of the site. ``key``: the same as long as ``make``, which travels to other processes, would make the same.
+
+    ``slow``: there are charts on it.
+    """
 
     key: str
     make: Callable[[], bytes]
+    slow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """``count``: of files that were made. ``undrawn``: why charts are not on some of them."""
+
+    count: int
+    undrawn: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """``whole``: with every chart. ``undrawn``: why not, where that was not said before."""
+
+    data: bytes
+    whole: bool
+    undrawn: str
+
+
+def _made(make: Callable[[], bytes]) -> _Made:
+    before = vega.missed()
+    data = make()
+    return _Made(data, vega.missed() == before, vega.undrawn())
 
 
 def known(out: Path) -> dict[str, object]:
@@ -44,8 +74,8 @@ def known(out: Path) -> dict[str, object]:
         return {}  # of an older or a damaged site: all is built anew
 
 
-def renew(out: Path, pages: Mapping[str, Page], kept: Mapping[str, object]) -> int:
-    """Make ``out`` consist of ``pages``, and keep ``kept`` for the next time. Returns how many were built.
+def renew(out: Path, pages: Mapping[str, Page], kept: Mapping[str, object], crew: Crew) -> Renewed:
+    """Make ``out`` consist of ``pages``, and keep ``kept`` for the next time. What lacks charts is made anew then.
 
     :raises ResultError: disk full, no access; the old site is whole then.
     """
@@ -53,14 +83,17 @@ def renew(out: Path, pages: Mapping[str, Page], kept: Mapping[str, object]) -> i
     before = before if isinstance(before, dict) else {}
     keys = {name: page.key for name, page in pages.items()}
     changed = [name for name, key in keys.items() if before.get(name) != key or not (out / name).is_file()]
-    aside = out / _ASIDE
+    aside, undrawn = out / _ASIDE, vega.undrawn()
     with _told(out):
         out.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(aside, ignore_errors=True)
         try:
-            for name in changed:
+            made = crew.each([partial(_made, pages[name].make) for name in changed])
+            for name, page in zip(changed, made, strict=True):
                 (aside / name).parent.mkdir(parents=True, exist_ok=True)
-                (aside / name).write_bytes(pages[name].make())
+                (aside / name).write_bytes(page.data)
+                keys[name] = keys[name] if page.whole else ""
+                undrawn = undrawn or page.undrawn
             (aside / MANIFEST).parent.mkdir(parents=True, exist_ok=True)
             (aside / MANIFEST).write_text(json.dumps({"pages": keys, **kept}, separators=(",", ":")))
             (out / MANIFEST).unlink(missing_ok=True)  # while files move, it would say what is not so
@@ -71,7 +104,7 @@ def renew(out: Path, pages: Mapping[str, Page], kept: Mapping[str, object]) -> i
             shutil.rmtree(aside, ignore_errors=True)
         for name in before.keys() - keys.keys():
             _remove(out, name)
-    return len(changed)
+    return Renewed(len(changed), undrawn)
 
 
 def _remove(out: Path, name: str) -> None:

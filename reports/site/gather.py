@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.errors import ResultError
 from harness.results.result import load_result
+from reports.site.crew import Crew
 from reports.site.rows import Row, row_of
 
 __all__ = ["Found", "Source", "gather"]
@@ -30,15 +32,14 @@ class Found:
     problems: tuple[str, ...]
 
 
-def gather(files: Iterable[Path], known: Mapping[str, Row]) -> Found:
+def gather(files: Iterable[Path], known: Mapping[str, Row], crew: Crew) -> Found:
     """Read ``files``; ``known`` are rows by the digest of their file, which need not be read again."""
+    every = dict.fromkeys(path.resolve() for path in files)
     sources: dict[tuple[str, str], Source] = {}
     problems = []
-    for file in dict.fromkeys(path.resolve() for path in files):
-        try:
-            row = _row(file, known)
-        except ResultError as exc:
-            problems.append(str(exc))
+    for file, row in _rows(list(every), known, crew):
+        if isinstance(row, str):
+            problems.append(row)
             continue
         first = sources.setdefault((row.run_id, row.name), Source(row, file))
         if first.file != file:
@@ -50,15 +51,28 @@ def gather(files: Iterable[Path], known: Mapping[str, Row]) -> Found:
     return Found(tuple(ordered), tuple(problems))
 
 
-def _row(file: Path, known: Mapping[str, Row]) -> Row:
+def _rows(files: Sequence[Path], known: Mapping[str, Row], crew: Crew) -> Iterator[tuple[Path, Row | str]]:
+    """Of each file its row, or the line that says why it has none."""
+    found = {file: known.get(_digest(file)) for file in files}
+    unknown = [file for file, row in found.items() if row is None]
+    read = dict(zip(unknown, crew.each([partial(_read, file) for file in unknown]), strict=True))
+    return ((file, row or read[file]) for file, row in found.items())
+
+
+def _digest(file: Path) -> str:
+    """Empty where it cannot be read."""
     try:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as exc:
-        raise ResultError(f"{file}: cannot read the result: {exc.strerror}") from exc
-    if (row := known.get(digest)) is not None:
-        return row
-    result = load_result(file)
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _read(file: Path) -> Row | str:
     try:
-        return replace(row_of(result, digest))
+        result = load_result(file)
     except ResultError as exc:
-        raise ResultError(f"{file}: {exc}") from exc
+        return str(exc)
+    try:
+        return row_of(result, _digest(file))
+    except ResultError as exc:
+        return f"{file}: {exc}"

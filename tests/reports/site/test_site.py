@@ -148,7 +148,7 @@ def test_a_full_disk_is_one_line_and_the_old_site_stays(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("reports.site.page._packed", full)
+    monkeypatch.setattr("reports.site.making.packed", full)
     with pytest.raises(ResultError, match="out: cannot write the site: No space left on device; free space or choose"):
         write_site(files, tmp_path / "out")
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
