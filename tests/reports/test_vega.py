@@ -13,6 +13,7 @@ from site_samples import saved
 
 from reports.drawing import vega
 from reports.drawing.bundle import VEGALITE
+from reports.drawing.chart import finished
 
 SPEC = {"mark": "point", "data": {"values": [{"a": 1}]}, "encoding": {"x": {"field": "a", "type": "quantitative"}}}
 
@@ -31,6 +32,16 @@ def test_a_chart_is_the_same_each_time_it_is_drawn():
     assert first == second
     assert "<svg" in str(first)
     assert (vega.missed(), vega.undrawn()) == (0, "")
+
+
+def test_places_are_told_to_a_hundredth_of_a_pixel_and_words_stay_as_they_are():
+    words = 'd="0.123456" opacity="1"'
+    rows = [{"a": 1 / 3, "b": words}, {"a": 2 / 7, "b": words}, {"a": 1, "b": words}]
+    axes = {"x": {"field": "a", "type": "quantitative"}, "y": {"field": "b", "type": "nominal"}}
+    svg = finished("k", "t", "c", {"mark": "point", "data": {"values": rows}, "encoding": axes}).svg
+    places = re.findall(r'transform="translate\(([^,]*),', svg)
+    assert max(len(place.partition(".")[2]) for place in places) == 2
+    assert words.replace('"', "&quot;") in svg or words in svg
 
 
 def _in_eight_gib():
