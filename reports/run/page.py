@@ -37,13 +37,16 @@ def render_in_site(result: Result, place: html.Place, download: html.Download, *
 def _render(
     result: Result, drawn: Charts, download: html.Download, place: html.Place | None, *, lean: bool = False
 ) -> str:
-    """``lean``: without columns that hold nothing and runs without a word; they are the most of a page."""
+    """``lean``: without what is the most of a page: columns that hold nothing, runs without a word, and figures that the runs,
+    which are there, give again."""
     shown = view.page(result)
+    if lean:
+        shown = replace(shown, figures=replace(shown.figures, rows=()), runs=tuple(map(_lean, shown.runs)))
     return html.render(
         "report.html",
         interactive=bool(drawn.shown),
         place=place,
-        page=replace(shown, runs=tuple(map(_lean, shown.runs))) if lean else shown,
+        page=shown,
         charts=drawn.shown,
         omitted=drawn.omitted,
         download=download,
