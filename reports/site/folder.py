@@ -1,14 +1,16 @@
 """A site's folder: what did not change stays, the rest is built aside in it and then moved, and what nobody needs any more goes.
 
-``site.json`` says of which each file was made. As a site's files are moved only once all are built, and none of them is replaced
+``site.json.gz`` says of which each file was made. As a site's files are moved only once all are built, and none of them is replaced
 in part, a full disk leaves the old site whole. What is not the site's own stays as it is.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import shutil
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +22,7 @@ from reports.site.crew import Crew
 
 __all__ = ["MANIFEST", "Page", "Renewed", "known", "renew"]
 
-MANIFEST = "site.json"
+MANIFEST = "site.json.gz"
 _ASIDE = ".pageferry-building"
 
 
@@ -62,7 +64,7 @@ def _made(make: Callable[[], bytes]) -> _Made:
 def known(out: Path) -> dict[str, object]:
     """What the site there keeps for the next; nothing where there is none. :raises UserError: it is no folder of a site."""
     try:
-        told = json.loads((out / MANIFEST).read_bytes())
+        told = json.loads(gzip.decompress((out / MANIFEST).read_bytes()))
         return dict(told)
     except FileNotFoundError:
         if any(out.glob("result.json")) or any(out.glob("*/result.json")):
@@ -70,7 +72,7 @@ def known(out: Path) -> dict[str, object]:
         return {}
     except NotADirectoryError as exc:
         raise ResultError(f"{out}: cannot write the site: {exc.strerror}; choose another --out") from exc
-    except (OSError, ValueError, TypeError):
+    except (OSError, EOFError, ValueError, TypeError, zlib.error):
         return {}  # of an older or a damaged site: all is built anew
 
 
@@ -95,7 +97,7 @@ def renew(out: Path, pages: Mapping[str, Page], kept: Mapping[str, object], crew
                 keys[name] = keys[name] if page.whole else ""
                 undrawn = undrawn or page.undrawn
             (aside / MANIFEST).parent.mkdir(parents=True, exist_ok=True)
-            (aside / MANIFEST).write_text(json.dumps({"pages": keys, **kept}, separators=(",", ":")))
+            (aside / MANIFEST).write_bytes(gzip.compress(json.dumps({"pages": keys, **kept}).encode(), mtime=0))
             (out / MANIFEST).unlink(missing_ok=True)  # while files move, it would say what is not so
             for name in [*sorted(changed, key=lambda each: each == "index.html"), MANIFEST]:
                 (out / name).parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from harness.results.result import load_result, save_result
 from reports.drawing.chart import Chart
 from reports.run.charts.build import Charts
 from reports.site import page
+from reports.site.folder import MANIFEST
 from reports.site.page import write_index, write_site
 
 
@@ -128,7 +129,18 @@ def test_only_what_changed_is_built(tmp_path):
     new = [path for path in (tmp_path / "out").rglob("*") if path.is_file() and before.get(path) != path.stat().st_ino]
     assert sum("2026-01-09" in str(path) for path in new) == 2
     assert sum("/runs/" in str(path) for path in new) == 3, "and the page that was the newest, whose charts go"
-    assert more.built == len(new) - 1, "site.json is no page"
+    assert more.built == len(new) - 1, "its own list is no page"
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda raw: raw[:-9], lambda raw: b"", lambda raw: raw[:20] + b"x" * 40], ids=range(3)
+)
+def test_a_damaged_list_of_pages_makes_all_anew(tmp_path, damage):
+    files = [saved(tmp_path)]
+    first = write_site(files, tmp_path / "out")
+    (tmp_path / "out" / MANIFEST).write_bytes(damage((tmp_path / "out" / MANIFEST).read_bytes()))
+    assert write_site(files, tmp_path / "out").built == first.pages
+    assert write_site(files, tmp_path / "out").built == 0
 
 
 def test_what_went_away_goes_and_what_is_not_ours_stays(tmp_path):
