@@ -34,10 +34,12 @@ _NAME_RULE = "start with a letter or digit, then letters, digits, space, '.', '_
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A value that was written over the file's. ``place``: how an error names where it came from."""
+    """A value that was written over the file's. ``place``: how an error names where it came from. ``folder``: what paths in it are
+    relative to."""
 
     place: str
     key: tuple[str, ...]
+    folder: Path
 
     def explains(self, fault: Fault) -> bool:
         """Whether this wrote the key at fault, one above it or one below it."""
@@ -106,11 +108,14 @@ def apply_override(doc: dict[str, Any], text: str) -> Override:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise ScenarioError(f"{place}: write KEY=VALUE, for example guest.memory=2GiB or method.isal-1.threads=4")
-    return write(doc, name.strip(), value_of(value), place)
+    return write(doc, name.strip(), value_of(value), place, Path.cwd())
 
 
-def write(doc: dict[str, Any], name: str, value: object, place: str) -> Override:
-    """Write ``value`` at a dotted key. :raises ScenarioError: the key leads through something that is not a table."""
+def write(doc: dict[str, Any], name: str, value: object, place: str, folder: Path) -> Override:
+    """Write ``value`` at a dotted key; ``place`` and ``folder``: as of an ``Override``.
+
+    :raises ScenarioError: the key leads through something that is not a table.
+    """
     table, above, rest = _start_of_key(doc, name, place)
     *tables, last = rest
     for part in tables:
@@ -118,7 +123,7 @@ def write(doc: dict[str, Any], name: str, value: object, place: str) -> Override
         if not isinstance(table, dict):
             raise ScenarioError(one_line(f"{place}: {part!r} is a value, not a table; it has no keys to set"))
     table[last] = value
-    return Override(place, (*above, *rest))
+    return Override(place, (*above, *rest), folder)
 
 
 def _start_of_key(

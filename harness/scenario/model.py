@@ -202,9 +202,9 @@ def _validated(doc: dict[str, Any], path: Path, only: Sequence[str], changed: Se
     scenario.check_methods_fit_the_guest()
 
     def folder_of(key: str) -> Path:
-        """A path in the file is relative to the file, one given by ``--set`` to the working directory."""
-        by_set = any(override.key == ("guest", key) for override in changed)
-        return Path.cwd() if by_set else path.parent.resolve()
+        """A path in the file is relative to the file, a sweep's too, and one given by ``--set`` to the working directory."""
+        written = [override.folder for override in changed if override.key in (("guest",), ("guest", key))]
+        return written[-1] if written else path.parent.resolve()
 
     try:
         return scenario.model_copy(update={"guest": scenario.guest.located(folder_of)})

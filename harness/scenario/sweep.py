@@ -15,7 +15,7 @@ import copy
 import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,13 @@ def load_sweep(path_or_name: str | Path, overrides: Sequence[str] = (), only: Se
     """
     path = document.find_file(path_or_name)
     doc = document.read_toml(path)
-    table, place, overrides = _with_own_overrides(doc.get("sweep", {}), path, overrides)
+    table, place, by_set, overrides = _with_own_overrides(doc.get("sweep", {}), path, overrides)
     axes = _axes(table, place, {text.partition("=")[0].strip() for text in overrides})
     if math.prod(len(values) for values in axes.values()) > _MOST_CELLS:
         raise ScenarioError(f"{path}: sweep: more than {_MOST_CELLS} cells: shorten its lists")
     return [
-        _cell(doc, path, axes, labels, overrides=overrides, only=only) for labels in itertools.product(*axes.values())
+        _cell(doc, path, axes, labels, by_set=by_set, overrides=overrides, only=only)
+        for labels in itertools.product(*axes.values())
     ]
 
 
@@ -52,13 +53,20 @@ def _cell(
     axes: Mapping[str, Mapping[str, Any]],
     labels: Sequence[str],
     *,
+    by_set: Container[str],
     overrides: Sequence[str],
     only: Sequence[str],
 ) -> Scenario:
-    """One of the grid; the scenario itself where there is no grid."""
+    """One of the grid; the scenario itself where there is no grid. ``by_set``: the keys whose values are not the file's."""
     doc, chosen = copy.deepcopy(doc), dict(zip(axes, labels, strict=True))
     changed = [
-        document.write(doc, key, axes[key][label], one_line(f"{path}: sweep.{key}: {label}"))
+        document.write(
+            doc,
+            key,
+            axes[key][label],
+            one_line(f"{path}: sweep.{key}: {label}"),
+            Path.cwd() if key in by_set else path.parent.resolve(),
+        )
         for key, label in chosen.items()
     ]
     changed += [document.apply_override(doc, override) for override in overrides]
@@ -66,9 +74,10 @@ def _cell(
     return scenario.model_copy(update={"name": _name(scenario.name, labels), "cell": chosen}) if axes else scenario
 
 
-def _with_own_overrides(table: object, path: Path, overrides: Sequence[str]) -> tuple[object, str, list[str]]:
-    """The table with what ``--set sweep=`` and ``--set sweep.KEY=`` say of it, whose word it was last, and the other overrides."""
-    place, others = str(path), []
+def _with_own_overrides(table: object, path: Path, overrides: Sequence[str]) -> tuple[object, str, set[str], list[str]]:
+    """The table with what ``--set sweep=`` and ``--set sweep.KEY=`` say of it, whose word it was last, the keys of which they say
+    something, and the other overrides."""
+    place, by_set, others = str(path), set[str](), list[str]()
     for text in overrides:
         name, equals, value = text.partition("=")
         first, dot, key = name.strip().partition(".")
@@ -78,9 +87,11 @@ def _with_own_overrides(table: object, path: Path, overrides: Sequence[str]) -> 
         place = f"--set {text}"
         if not dot:
             table = document.value_of(value)
+            by_set.update(table if isinstance(table, dict) else ())
         elif isinstance(table, dict):
+            by_set.add(key.strip('"'))
             table = {**table, key.strip('"'): document.value_of(value)}
-    return table, place, others
+    return table, place, by_set, others
 
 
 def _axes(table: object, place: str, fixed: set[str]) -> dict[str, dict[str, Any]]:
