@@ -11,35 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from simulated_cores import Change, Place, Simulation, Thread, Work
+from simulated_memory import GENERATED, MB, Memory
 
 from harness.migrator.carry.policy import FlightPolicy
-from harness.migrator.choose.auto import Candidate
 from harness.migrator.choose.method_policy import MethodPolicy
 
-MB = 1e6
 UNLIMITED = 1e11
 MOST_BATCH_BYTES = 1 << 20
-
-TABLE = {
-    # MB/s of one thread's CPU time, compressing and restoring, and ratio: tests/benchmarks/pair.py, and of zstd 6 and zstd-long
-    # what ``choose/auto.py`` knows (2-core Intel Xeon, 2026-11-26, n=7).
-    "none": (8000, 8000, 1.0),
-    "lz4": (675, 2694, 2.5),
-    "isal:1": (612, 720, 2.7),
-    "zstd:1": (522, 1680, 3.15),
-    "zstd:3": (415, 1680, 3.3),
-    "zstd:6": (130, 1550, 3.4),
-    "zstd-long:1": (260, 1000, 4.8),
-}
-COSTS = tuple(TABLE.values())
-CANDIDATES = tuple(
-    # As the pair knows them beforehand, which is not what they are.
-    Candidate(name.partition(":")[0], int(level) if (level := name.partition(":")[2]) else None, c * MB, d * MB, r,
-              history=name.startswith("zstd-long"))
-    for name, (c, d, r) in (TABLE | {
-        "lz4": (640, 2250, 2.5), "isal:1": (575, 650, 2.7), "zstd:1": (490, 1400, 3.15), "zstd:3": (365, 1450, 3.3),
-    }).items()
-)  # fmt: skip
 
 READ_S, DELIVER_S, SEND_S, RECEIVE_S, CODING_S = 0.6e-9, 0.6e-9, 0.15e-9, 0.15e-9, 0.25e-9
 """CPU seconds a byte around codecs, the QEMUs' own with them. Sending and receiving are of bytes on the wire, and what encoding and
@@ -61,6 +39,7 @@ class Batch:
     choice: int
     trial: int | None
     content: float
+    at: int = 0
     body_bytes: int = 0
     took_s: float = 0.0
     restore_s: float = 0.0
@@ -85,7 +64,7 @@ class Pair:
 
     ``others``: ``(second, number)`` of busy loops beside it; ``stalls``: ``(second, seconds)`` in which everything stands still;
     ``links``: ``(second, rate)``, as it changes. ``speed_error``: so many times as fast as it is, a core is taken for.
-    ``apart``: source and destination are hosts of their own, each with ``cores``.
+    ``memory``: see there. ``apart``: source and destination are hosts of their own, each with ``cores``.
     """
 
     link_bytes_per_s: float
@@ -102,10 +81,12 @@ class Pair:
     compressible: float = 1.0
     speed_error: float = 1.15
     rehearsed: bool = True
+    memory: Memory = GENERATED
 
     def run(self) -> Result:
         """To its end."""
         self.random = random.Random(self.seed)
+        self.candidates = self.memory.candidates
         self.source = Place(self.cores, self.speed)
         self.target = Place(self.cores, self.speed) if self.apart else self.source
         self.hosts = [self.source] if self.target is self.source else [self.source, self.target]
@@ -124,11 +105,11 @@ class Pair:
         self.arrived, self.to_restore, self.to_deliver = deque(), deque(), deque()
         self.used = Counter()
         self.restoring = 0
-        self.warm = set(range(len(CANDIDATES))) if self.fixed is not None else self.warm
+        self.warm = set(range(len(self.candidates))) if self.fixed is not None else self.warm
         threads = [self._read(), self._write(), self._carry(), self._receive(), self._deliver()]
         threads += [self._compress() for _ in range(lanes)] + [self._restore() for _ in range(lanes)]
         self.time.run(threads, lambda: self.delivered == self.total_bytes)
-        names = list(TABLE)
+        names = self.memory.names
         return Result(
             self.time.now_s,
             {names[n]: count / self.total_bytes for n, count in self.used.items()},
@@ -137,11 +118,11 @@ class Pair:
         )
 
     def _policy(self) -> MethodPolicy:
-        policy = MethodPolicy(CANDIDATES, self.lanes, self.lanes, speed=self.speed * self.speed_error)
+        policy = MethodPolicy(self.candidates, self.lanes, self.lanes, speed=self.speed * self.speed_error)
         if self.rehearsed:
             policy.rehearsed(self.link_bytes_per_s if self.link_bytes_per_s < 1.5e9 * self.speed else None)
             first = policy.first_choice
-            if CANDIDATES[first].history:
+            if self.candidates[first].history:
                 policy.prepared(first)
                 self.warm = {first}
         return policy
@@ -176,7 +157,7 @@ class Pair:
                 self.full = True
                 yield lambda count=count: self._has_room(count)
             choice, trial = (self.fixed, None) if self.policy is None else self.policy.choose(self.time.now_s)
-            batch = Batch(count, choice, trial, self.random.uniform(1 - self.noise, 1 + self.noise))
+            batch = Batch(count, choice, trial, self.random.uniform(1 - self.noise, 1 + self.noise), taken)
             self.used[choice] += count
             self.in_flight += count
             taken += count
@@ -191,7 +172,7 @@ class Pair:
             yield lambda: self.jobs
             batch = self.jobs.popleft()
             batch.body_bytes, batch.took_s = self._packed(batch.choice, batch)
-            if batch.choice not in self.warm and CANDIDATES[batch.choice].history:
+            if batch.choice not in self.warm and self.candidates[batch.choice].history:
                 self.warm.add(batch.choice)
                 batch.took_s += COLD_S
             yield Work(self.source, batch.took_s)
@@ -202,9 +183,8 @@ class Pair:
 
     def _packed(self, choice: int, batch: Batch) -> tuple[int, float]:
         """How large it is then, and the CPU seconds for it at speed 1."""
-        compress, _, ratio = COSTS[choice]
-        saved = min(0.99, (1 - 1 / ratio) * self.compressible * batch.content)
-        return max(1, round(batch.raw_bytes * (1 - saved))), self._spent_s(choice, compress, batch)
+        size = self.memory.size(choice, batch.at, batch.raw_bytes, self.compressible * batch.content)
+        return max(1, round(batch.raw_bytes * size)), self._spent_s(choice, self.memory.costs[choice][0], batch)
 
     def _spent_s(self, choice: int, rate: float, batch: Batch) -> float:
         each_s = 1 / (rate * MB) + (CODING_S if choice else 0.0)
@@ -254,12 +234,14 @@ class Pair:
     def _restore(self) -> Thread:
         """A history's batches one at a time."""
         while True:
-            yield lambda: self.to_restore and not (CANDIDATES[self.to_restore[0].choice].history and self.restoring)
+            yield (
+                lambda: self.to_restore and not (self.candidates[self.to_restore[0].choice].history and self.restoring)
+            )
             batch = self.to_restore.popleft()
-            self.restoring += CANDIDATES[batch.choice].history
-            batch.restore_s = self._spent_s(batch.choice, COSTS[batch.choice][1], batch)
+            self.restoring += self.candidates[batch.choice].history
+            batch.restore_s = self._spent_s(batch.choice, self.memory.costs[batch.choice][1], batch)
             yield Work(self.target, batch.restore_s)
-            self.restoring -= CANDIDATES[batch.choice].history
+            self.restoring -= self.candidates[batch.choice].history
             batch.restored = True
 
     def _deliver(self) -> Thread:

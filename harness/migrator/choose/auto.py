@@ -21,17 +21,18 @@ AUTO = BackendInfo(name="auto", options=("candidates", "cpu_limit"))
 _MB = 1e6
 _UNKNOWN = (300.0, 800.0, 2.8)
 _PRIORS: Mapping[Spec, tuple[float, float, float]] = {
-    # Compressing and restoring, MB/s of one thread's CPU time, and ratio: replays of 256 MiB of mixed memory at 1 and 2.5 Gbit/s
-    # (2-core Intel Xeon, 2026-11-25, n=4; CPU time hardly differed between them); zstd-long's once its
-    # window is filled (95 MB of a live guest's stream, 2026-11-26, n=3). They order the candidates until batches have
-    # been measured. No level: the one by default.
+    # Compressing and restoring, MB/s of one thread's CPU time, and ratio: geometric means of the recordings that come with
+    # pageferry, in batches of 1 MiB, each the shortest of 4 rounds in turn, beside other work (2-core Intel Xeon, 2026-11-28). They
+    # order the candidates until batches have been measured. Histories save 0 (idle, build) to 27 % (Redis) of zstd's bytes at their
+    # level, so that theirs is the least certain. No level: the one by default.
     Spec("none", None): (8000, 8000, 1.0),
-    Spec("lz4", None): (640, 2250, 2.5),
-    Spec("isal", 1): (575, 650, 2.7),
-    Spec("zstd", 1): (490, 1400, 3.15),
-    Spec("zstd", 3): (365, 1450, 3.3),
-    Spec("zstd", 6): (130, 1550, 3.4),
-    Spec("zstd-long", 1): (260, 1000, 4.8),
+    Spec("lz4", None): (514, 1650, 2.63),
+    Spec("isal", 1): (373, 500, 3.55),
+    Spec("zstd", 1): (343, 860, 3.78),
+    Spec("zstd", 3): (211, 810, 4.1),
+    Spec("zstd", 6): (73, 815, 4.3),
+    Spec("zstd-long", 2): (189, 720, 4.35),
+    Spec("zstd-long", 3): (126, 680, 4.5),
 }
 
 CANDIDATES = tuple(_PRIORS)

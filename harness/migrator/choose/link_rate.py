@@ -44,6 +44,7 @@ class LinkRate:
 
     bytes_per_s: float | None = None
     limited_s: float = 0.0
+    arrived_bytes: int = 0
     _last: _Look | None = None
     _stretches: deque[float] = field(default_factory=lambda: deque(maxlen=_STRETCHES))
     _free_s: float = 0.0
@@ -52,7 +53,7 @@ class LinkRate:
 
     def look(self, now_s: float, arrived_bytes: int, waiting_bytes: int, receiver_waits_s: float) -> None:
         """``arrived_bytes`` in all, ``waiting_bytes`` sent and not arrived; the receiver waited for ``receiver_waits_s`` in all."""
-        last = self._last
+        last, self.arrived_bytes = self._last, arrived_bytes
         backlogged = waiting_bytes >= _BACKLOG_BYTES
         if last is not None and now_s - last.now_s < _SAMPLE_S:
             if not backlogged and last.backlogged:

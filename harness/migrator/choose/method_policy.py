@@ -11,6 +11,7 @@ one only, and what was learnt of the others is tried again when it is old.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,10 @@ _STALE_S = 2.0
 _STALE_BESIDE_HISTORY_S = 0.02
 """What keeps history saves other shares at each moment: only beside it is known what the memory is like."""
 
+_SHARPNESS = 6
+"""Of how the lesser of both limits holds: where they are alike neither is reached, as batches differ (0.89 of it). So of two
+choices that the link limits alike, the one that leaves the cores more room is the better."""
+
 _WARM_BYTES = 24 << 20
 """A history that was not prepared is slow before: its window and tables are memory that the kernel has to clear first. 86 MB/s of
 the first 13 MB, 128 MB/s of all 190 (2-core Intel Xeon, 300 Mbit/s, 2026-11-25, n=2)."""
@@ -53,9 +58,6 @@ the first 13 MB, 128 MB/s of all 190 (2-core Intel Xeon, 300 Mbit/s, 2026-11-25,
 _COLD_S, _LEAST_LEFT_S = 0.15, 0.3
 """What going over to a history that was not prepared costs: see ``ZstdLongBackend.open``. There is no better guess of how long a
 migration still takes than that it takes as long again as it has, so that the change must save so much by then."""
-
-_HISTORY_BYTES = 64 << 20
-"""Before it has seen so much, a history shows nothing of what it will save."""
 
 _HOPE = 1.2
 """Only what might be the best by so much more than is known of it is worth a trial."""
@@ -65,7 +67,9 @@ _UNKNOWN_BYTES_PER_S = 20e6
 
 _OBSERVED_S = 0.05
 _IDLE_SHARE = 0.2
-_LIMITED_SHARE = 0.3
+_LIMITED_SHARE, _FULL_SHARE = 0.3, 0.85
+"""The link was no limit if it was known for one for less than this part of a stretch, and carried less than this part of what it
+can: in the first tenth of a second there are no looks yet that would show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class _Stretch:
     total_bytes: int
     held_back_s: float
     limited_s: float
+    arrived_bytes: int
 
 
 class MethodPolicy:
@@ -132,7 +137,7 @@ class MethodPolicy:
         if not self._is_cold(choice):
             estimates.compressed(choice, raw_bytes, took_s)
         estimates.known[choice].raw_bytes += raw_bytes
-        if choice and not self._candidates[choice].history:
+        if choice:
             estimates.packed(choice, raw_bytes, packed_bytes)
 
     def tried(
@@ -151,12 +156,11 @@ class MethodPolicy:
         estimates.compressed(choice, raw_bytes, took_s)
         estimates.known[choice].compared_s = now_s
         self._trials_s += took_s / self._lanes
-        history = self._candidates[beside].history
-        if beside == 0 or history:
+        if beside == 0:
             estimates.packed(choice, raw_bytes, packed_bytes)
-        if history and estimates.known[beside].raw_bytes >= _HISTORY_BYTES:
+        elif self._candidates[beside].history:
             estimates.compared(beside, sent_bytes, choice, packed_bytes, raw_bytes)
-        elif beside and not history:
+        else:
             estimates.compared(choice, packed_bytes, beside, sent_bytes, raw_bytes)
 
     def restored(self, choice: int, raw_bytes: int, took_s: float) -> None:
@@ -170,13 +174,16 @@ class MethodPolicy:
         since, limited_s = self._stretch, self.link.limited_s
         if since is not None and since.choice == choice and now_s - since.now_s < _OBSERVED_S:
             return
-        self._stretch = _Stretch(choice, now_s, total_bytes, held_back_s, limited_s)
+        self._stretch = _Stretch(choice, now_s, total_bytes, held_back_s, limited_s, self.link.arrived_bytes)
         if since is None or since.choice != choice or total_bytes == since.total_bytes:
             return  # what was under way of the last choice has just drained
         took_s = now_s - since.now_s
         if held_back_s - since.held_back_s > _IDLE_SHARE * took_s or self._is_cold(choice):
             return
-        free = limited_s - since.limited_s < _LIMITED_SHARE * took_s
+        arrived_bytes_per_s = (self.link.arrived_bytes - since.arrived_bytes) / took_s
+        free = limited_s - since.limited_s < _LIMITED_SHARE * took_s and (
+            arrived_bytes_per_s < _FULL_SHARE * self.link.could_carry_bytes_per_s
+        )
         self.estimates.delivered(choice, (total_bytes - since.total_bytes) / took_s, took_s, link_was_free=free)
 
     def _is_cold(self, choice: int) -> bool:
@@ -201,7 +208,8 @@ class MethodPolicy:
     def predicted_bytes_per_s(self, choice: int) -> float:
         """Raw bytes a second that the choice delivers, as far as is known."""
         by_link = self.link.could_carry_bytes_per_s * self.estimates.ratio(choice)
-        return min(self.estimates.could_work_bytes_per_s(choice), by_link)
+        lesser, greater = sorted((self.estimates.could_work_bytes_per_s(choice), by_link))
+        return lesser / math.pow(1 + math.pow(lesser / greater, _SHARPNESS), 1 / _SHARPNESS)
 
     def _dwell_s(self) -> float:
         first_s = _REHEARSED_DWELL_S if self._rehearsed else _FIRST_DWELL_S
@@ -236,9 +244,14 @@ class MethodPolicy:
         return 0 if self.link.bytes_per_s is None else self._best()
 
     def _best(self) -> int:
-        rates = [self.predicted_bytes_per_s(number) for number in range(len(self._candidates))]
-        near = [number for number, rate in enumerate(rates) if rate >= _NEAR * max(rates)]
+        rates = {n: self.predicted_bytes_per_s(n) for n in range(len(self._candidates)) if self._may_follow(n)}
+        best = max(rates.values())
+        near = [number for number, rate in rates.items() if rate >= _NEAR * best]
         return max(near, key=self.estimates.compress_bytes_per_s)
+
+    def _may_follow(self, choice: int) -> bool:
+        """A history does not follow another one: it would begin with nothing, and save little more once it knows as much."""
+        return choice == self.choice or not (self._candidates[choice].history and self._candidates[self.choice].history)
 
     def _trial(self, now_s: float) -> int | None:
         """One that might be better than what is known of it says, if the time for trials is not used up."""
