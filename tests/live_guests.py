@@ -24,6 +24,7 @@ from harness.scenario.model import Scenario
 QEMU = "qemu-system-x86_64"
 MIB = 1 << 20
 CONFIG = StressConfig(memory_bytes=64 * MIB, working_set_bytes=16 * MIB, dirty_rate_bytes_per_s=MIB)
+FILL = {"text": 0.5, "heap": 0.3, "zero": 0.2}
 PATIENCE_S = 60.0
 UNLIMITED = 1 << 40
 
@@ -56,6 +57,8 @@ def two_guests(
     destination: Mapping[str, int | str] | None = None,
     steered: bool = False,
     switch_after_passes: int | None = None,
+    config: StressConfig = CONFIG,
+    fill: Mapping[str, float] = FILL,
 ) -> Iterator[QemuEnds]:
     """The source's guest runs; the destination waits to be told where to listen. ``source``, ``destination``: its parameters."""
     switched = dict.fromkeys(("events", "return-path", *capabilities), True)
@@ -65,7 +68,7 @@ def two_guests(
         switch_after_passes=switch_after_passes,
         traces_requests=switch_after_passes is not None,
     )
-    guest = stress_guest(CONFIG, {"text": 0.5, "heap": 0.3, "zero": 0.2})
+    guest = stress_guest(config, fill)
     with guest.start(plan, Place(run_dir, HERE, HERE), steered=steered) as guests:
         guests.run_guest(PATIENCE_S)
         yield guests
@@ -94,14 +97,15 @@ class Halves:
 
 
 @contextmanager
-def two_halves(run_dir: Path, name: str) -> Iterator[Halves]:
-    """Not yet started; stopped at the end."""
+def two_halves(run_dir: Path, name: str, qmp: Path | None = None) -> Iterator[Halves]:
+    """Not yet started; stopped at the end. ``qmp``: the source QEMU's, which is steered to the shortest downtime."""
     folder = run_dir / name
     folder.mkdir()
     link, source, destination = folder / "link", folder / "s", folder / "d"
+    steering = {} if qmp is None else {"qmp": f"unix:{qmp}", "downtime_s": "shortest", "downtime_cost_share": 0.1}
     halves = Halves(
         Half(ReceiveConfig(f"unix:{link}", f"unix:{destination}"), run_dir=folder),
-        Half(SendConfig(f"unix:{source}", f"unix:{link}", "zlib"), run_dir=folder),
+        Half(SendConfig(f"unix:{source}", f"unix:{link}", "zlib", **steering), run_dir=folder),
         source,
         destination,
     )
