@@ -47,7 +47,7 @@ def _many():
 def _draw_site(out):
     totals = [1.0, 1.01, 0.99, 1.0, 1.01, 0.99, 1.0, 1.1, 1.11, 1.1]
     nights = [saved(out / "in", night=night, total_s=total_s) for night, total_s in enumerate(totals, 1)]
-    site.write_site([*nights, saved(out / "in", night=10, name="other")], out / "site")
+    site.write_site([*nights, saved(out / "in", night=10, name="codecs+link.bandwidth=100Mbit/s+" * 4)], out / "site")
     for made, name in (("history/*.html", "history/one.html"), ("runs/*01T*/index.html", "runs/one/index.html")):
         (out / "site" / name).parent.mkdir(exist_ok=True)
         (out / "site" / name).symlink_to(next((out / "site").glob(made)))
@@ -267,7 +267,7 @@ def test_no_text_of_a_chart_reaches_out_of_its_frame(visit, size):
 def test_a_site_is_searched_without_a_server_and_read_without_a_script(visit):
     page = visit("site/index.html").page
     rows = page.locator("#every tbody tr")
-    page.fill("[name=words]", "other")
+    page.fill("[name=words]", "link.bandwidth")
     assert [row.is_visible() for row in rows.all()].count(True) == 1
     assert page.locator(".filters output").text_content() == "1 of 11"
     page.reload()  # what was asked for is in the address
