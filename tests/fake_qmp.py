@@ -24,6 +24,7 @@ class FakeQmp:
         self.refuses: str | None = None
         self.bends: dict[str, int] = {}
         self.mute = False
+        self.state = "running"
         self.migrating = {"status": "active", "ram": {"mbps": 800.0}}
         self.changed = threading.Condition()
         self._client: socket.socket | None = None
@@ -72,6 +73,8 @@ class FakeQmp:
     def _answer(self, command: str, arguments: dict[str, int]) -> dict[str, Any]:
         if self.refuses in (command, *arguments):
             return {"error": {"class": "GenericError", "desc": f"{self.refuses} is not for you"}}
+        if command == "query-status":
+            return {"return": {"status": self.state, "running": self.state == "running"}}
         if command == "query-migrate":
             return {"return": self.migrating() if callable(self.migrating) else self.migrating}
         if command == "query-migrate-parameters":

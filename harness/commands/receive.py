@@ -29,6 +29,11 @@ Reachable from other hosts, encrypted, with certificates by which both halves kn
 DIR has ca-cert.pem, server-cert.pem and server-key.pem. Any client's certificate of that CA will do; or say --tls-peer NAME.
 
 \b
+So that not even a sender that is killed can leave two guests: QEMU does not let its guest run, this does (a QMP socket of its own),
+once the source has given it up. Not for post-copy, whose guest has to run earlier (docs/faults.md):
+  pageferry receive --listen tcp:127.0.0.1:4444 --to unix:/run/pf-dst.sock --qmp unix:/run/qmp2-dst.sock
+
+\b
 Settings may stand in a JSON document, with times in seconds. --config there.json, or - and standard input:
   {"listen": "tcp:127.0.0.1:4444", "target": "unix:/run/pf-dst.sock", "threads": 2, "timeout_s": 60}
 

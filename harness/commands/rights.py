@@ -54,8 +54,10 @@ def needs_of(config: SendConfig | ReceiveConfig, stats: Path | None) -> Needs:
 def _addresses(config: SendConfig | ReceiveConfig) -> tuple[list[str], list[str]]:
     """Those that are listened on, and those that are dialled."""
     if isinstance(config, ReceiveConfig):
-        return [config.listen], [config.target]
-    return [config.source], [config.target, *([config.qmp] if config.qmp is not None else [])]
+        listens, dials = config.listen, config.target
+    else:
+        listens, dials = config.source, config.target
+    return [listens], [dials, *([config.qmp] if config.qmp is not None else [])]
 
 
 def _ports(addresses: list[str]) -> Iterator[int]:

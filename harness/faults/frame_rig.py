@@ -45,6 +45,8 @@ class FrameRig(Rig):
     """Needs nothing but this process."""
 
     title = "one message of a session, real halves, and stand-ins for both QEMUs"
+    qmp: str | None = None
+    """The destination's, where the receiver is to let its guest run."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -100,6 +102,7 @@ class FrameRig(Rig):
             timeout_s=_PATIENCE_S,
             wait_s=_WAIT_S,
             linger_s=_LINGER_S,
+            qmp=self.qmp,
         )
         receiver = HalfThread("receiver", run_receiver, config)
         receiver.wait_ready(_PATIENCE_S)

@@ -212,6 +212,12 @@ class ReceiveConfig(LinkSettings):
         float | None,
         Setting("--timeout", "Give up when no sender came within this time, such as 60s [never].", low=_SHORTEST_S),
     ] = None
+    qmp: Annotated[
+        str | None,
+        Setting(
+            "--qmp", "A QMP socket of that QEMU, to let its guest run only once the source gave it up.", "unix:PATH"
+        ),
+    ] = None
     wait_s: Annotated[
         float,
         Setting("--wait", "How long to try to reach that QEMU once the first bytes are here [60s].", low=_SHORTEST_S),

@@ -30,8 +30,8 @@ _FINAL = (PermissionError,)
 
 
 class Destination:
-    """``connect`` belongs to one thread, ``shut`` to any. ``say`` gets a line when we wait, and
-    ``require_sender`` raises when there is nobody any more to wait for."""
+    """``connect`` belongs to one thread, ``shut`` to any. ``say`` gets a line when we wait, and ``require_sender`` raises when
+    there is nobody any more to wait for. ``prepare`` comes before each try to connect: an ``OSError`` says that it is too early."""
 
     def __init__(
         self,
@@ -39,8 +39,11 @@ class Destination:
         wait_s: float,
         say: Callable[[str], None] = lambda _: None,
         require_sender: Callable[[], None] = lambda: None,
+        *,
         remedy: str = f"{_REMEDY}, or give more --wait",
+        prepare: Callable[[], None] = lambda: None,
     ) -> None:
+        self._prepare = prepare
         self._endpoint = endpoint
         self._wait_s = wait_s
         self._say = say
@@ -70,6 +73,7 @@ class Destination:
             if self._closed.is_set():
                 raise PeerError(f"{self._endpoint}: the migration ended before the destination QEMU was connected to")
             try:
+                self._prepare()
                 connection = self._endpoint.reach(_CONNECT_TIMEOUT_S)
             except OSError as exc:
                 if isinstance(exc, _FINAL) or time.monotonic() >= deadline_s:

@@ -65,10 +65,10 @@ def join(target: Endpoint, session: str, channel: int, token: Token | None, *, u
     return link
 
 
-def ask(target: Endpoint, session: str, token: Token | None) -> Verdict:
-    """What the receiver knows of that session's guest. :raises PeerError: it is not to be had now."""
+def ask(target: Endpoint, session: str, token: Token | None, *, given_up: bool) -> Verdict:
+    """What the receiver knows of that session's guest. ``given_up``: by its source. :raises PeerError: it is not to be had now."""
     try:
-        link, verdict = _met(target, Ask(session), token, Verdict, _ASKING_S)
+        link, verdict = _met(target, Ask(session, given_up), token, Verdict, _ASKING_S)
     except _NobodyError as exc:
         raise PeerError(str(exc)) from exc
     link.close()

@@ -11,9 +11,10 @@ import hmac
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 
-from harness.errors import PageferryError, PeerError
+from harness.errors import PageferryError, PeerError, QemuError
 from harness.migrator.agreement import MOST_IN_FLIGHT_BYTES, Agreement, agree
 from harness.migrator.arrival import Arrival, Decoders, Group
 from harness.migrator.carry.codec import Restored
@@ -22,9 +23,12 @@ from harness.migrator.config import ReceiveConfig
 from harness.migrator.delivery import Delivery, SideDelivery
 from harness.migrator.destination import Destination
 from harness.migrator.document import to_document
+from harness.migrator.fates import FATES
+from harness.migrator.monitor import check_monitor
 from harness.migrator.reception import Reception
 from harness.migrator.report import ReceiverReport
 from harness.migrator.session import FrameLink, cores, digest_of, keep_freed_memory, own_usage
+from harness.migrator.starter import Starter
 from harness.migrator.token import read_token
 from harness.migrator.transport.registry import endpoint_for_halves, endpoint_for_qemu
 from harness.wire.pair.messages import End, Join, Welcome
@@ -39,11 +43,6 @@ _OTHERS_S = 60.0
 _PARTING_S = 1.0
 """How long a QEMU whose stream was ended may take to say what it makes of it, before the sender is told why we stop; and how long
 that may take to close its link then. If it does not, it may not have heard."""
-_FATES = {
-    Fate.OPEN: "the destination QEMU has not said whether it has all of the guest: see whether it runs before you start its source",
-    Fate.ARRIVED: "the destination QEMU has all of the guest, and runs it: its source must not go on",
-    Fate.FAILED: "the destination's guest does not run",
-}
 
 
 def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: None) -> ReceiverReport:
@@ -56,6 +55,8 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
     keep_freed_memory()
     target = endpoint_for_qemu(config.target, "--to", insecure=config.insecure)
     place = endpoint_for_halves(config.listen, "--listen", insecure=config.insecure, tls=config.certificates)
+    if config.qmp is not None:
+        check_monitor(config.qmp)
     token = read_token(config.token)
     for warning in filter(None, (place.exposure, target.exposure)):
         say(warning)
@@ -64,8 +65,9 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
         reception = Reception(listener, say, token)
         while True:
             link, agreement = reception.next_sender(lambda hello: agree(hello, config.threads), config.timeout_s)
-            destination = Destination(target, config.wait_s, say, link.require_open)
-            receiver = _Receiver(link, destination, agreement, config.max_channels, config.linger_s)
+            starter = Starter(config.qmp)
+            destination = Destination(target, config.wait_s, say, link.require_open, prepare=starter.hold)
+            receiver = _Receiver(link, destination, agreement, config, starter)
             try:
                 with reception.busy(receiver.admit):
                     return receiver.run()
@@ -83,14 +85,17 @@ def run_receiver(config: ReceiveConfig, say: Callable[[str], None] = lambda _: N
 
 
 class _Receiver:
-    """One migration of at most ``most`` channels; for ``linger_s`` its end is told to who asks. Threads: the caller's (the main
-    channel's reader), codecs, each channel's own."""
+    """One migration, whose end is told for a while to who asks. ``starter``: who lets the guest
+    run, if QEMU is not to do it itself. Threads: the caller's (the main channel's reader), codecs, each channel's own."""
 
-    def __init__(self, link: FrameLink, target: Destination, agreement: Agreement, most: int, linger_s: float) -> None:
+    def __init__(
+        self, link: FrameLink, target: Destination, agreement: Agreement, config: ReceiveConfig, starter: Starter
+    ) -> None:
+        self._starter = starter
         self._agreement = agreement
         self._target = target
-        self._most = most
-        self._linger_s = linger_s
+        self._most = config.max_channels
+        self._linger_s = config.linger_s
         self._failure = Failure(self._stop)
         self._decoders = Decoders(agreement.codecs)
         self._workers: Workers[Group, tuple[Restored, ...]] = Workers(
@@ -130,7 +135,7 @@ class _Receiver:
             serials = self._agreement.more_serials(len(self._arrivals))
             delivery = SideDelivery(self._target.beside(), self._main.delivery)
             arrival = Arrival(link, delivery, serials, self._workers, self._window_of(wish, link), urgent=wish.urgent)
-            link.send(Welcome(self._agreement.threads))
+            link.send(self._welcome)
             arrival.start()
             self._arrivals[wish.channel] = arrival
             self._threads.append(spawn(f"channel-{wish.channel}", lambda: _take(arrival), self._failure))
@@ -153,34 +158,49 @@ class _Receiver:
         self._require_ours(ask)
         self._main.link.ended = True
         self._failure.set(PeerError("the sender lost its link to us, and asks over another"))
-        fate = self._main.delivery.fate
+        fate = self._fate
+        if fate is Fate.LOADED and ask.given_up:
+            with suppress(QemuError):  # the sender is told by this, and our user by what ended us
+                self._starter.start()
+            fate = self._fate
         try:
             link.send(Verdict(fate, to_document(self._report()) if fate is Fate.ARRIVED else {}))
         finally:
             link.close()
-        self._told = self._told or fate is not Fate.OPEN
+        self._told = self._told or fate in (Fate.ARRIVED, Fate.FAILED)
         return self._told
+
+    @property
+    def _welcome(self) -> Welcome:
+        return Welcome(self._agreement.threads, self._starter.waits)
+
+    @property
+    def _fate(self) -> Fate:
+        """Of the guest, here."""
+        fate, starter = self._main.delivery.fate, self._starter
+        if fate is not Fate.ARRIVED or starter.started:
+            return fate
+        return Fate.FAILED if starter.failed else Fate.LOADED
 
     def outlast(self, error: PageferryError, reception: Reception, say: Callable[[str], None]) -> ReceiverReport:
         """Behind ``error``: while its sender may not know what became of the guest, stay for it to ask.
 
         :raises PageferryError: the same, with what is known; unless the guest arrived, and the sender was told so.
         """
-        main = self._main
-        unsure = (
-            not self._told and not main.link.told_why
-        )  # a sender says why it stops only if it knows where its guest runs
-        if self._linger_s and unsure and (not self._parted or main.delivery.fate is Fate.OPEN):
-            say(f"{error}; {_FATES[main.delivery.fate]}; staying up to {self._linger_s:g} s for the sender to ask")
+        told_why = self._main.link.told_why  # a sender says so only if it knows where its guest runs
+        unsure = not self._told and (not told_why or self._starter.waits)
+        parted = self._parted and not self._starter.waits and self._fate is not Fate.OPEN
+        if self._linger_s and unsure and not parted:
+            say(f"{error}; {FATES[self._fate]}; staying up to {self._linger_s:g} s for the sender to ask")
             reception.asked(self.tell, self._linger_s)
-        fate = main.delivery.fate
+        fate = self._fate
         if self._told and fate is Fate.ARRIVED:
             return self._report()
-        raise error if fate is Fate.FAILED else type(error)(f"{error}; {_FATES[fate]}")
+        raise error if fate is Fate.FAILED else type(error)(f"{error}; {FATES[fate]}")
 
     def run(self) -> ReceiverReport:
         """Carry it to its end, then report. :raises PageferryError: what failed first."""
-        self._main.link.send(Welcome(self._agreement.threads))
+        self._main.link.send(self._welcome)
         self._workers.start()
         self._main.start()
         end: End | None = None
@@ -193,6 +213,7 @@ class _Receiver:
             assert end is not None  # noqa: S101 - for the type checker: no failure, so the end was seen
             self._main.finish(end)
             self._end_others()
+            self._starter.start()
         except BaseException as exc:  # the first failure explains all that follow it
             self._failure.set(exc)
             self._stopped.wait()
@@ -209,6 +230,7 @@ class _Receiver:
         if self._closed:
             return
         self._closed = True
+        self._starter.close()
         for arrival in self._arrivals.values():
             arrival.close()
 

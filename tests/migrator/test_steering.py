@@ -11,6 +11,7 @@ from fake_qmp import FakeQmp
 from steering_rig import MB, NEW, OLD, Flowing, opened, quicken
 
 from harness.errors import MissingError, PeerError, QemuError, UserError
+from harness.migrator import monitor
 from harness.migrator.config import SendConfig
 from harness.migrator.sender import run_sender
 from harness.migrator.steering import steering as steering_module
@@ -164,7 +165,7 @@ def test_a_real_qemu_keeps_what_is_set_gives_it_back_and_has_one_client_a_socket
         before = qemu.qmp.execute("query-migrate-parameters")
         with open_steering(f"unix:{qemu.qmp_for_others}", 0.8):
             assert qemu.qmp.execute("query-migrate-parameters") == before | {"downtime-limit": 800}
-            monkeypatch.setattr(steering_module, "GREETING_TIMEOUT_S", 0.3)
+            monkeypatch.setattr(monitor, "GREETING_TIMEOUT_S", 0.3)
             with pytest.raises(QemuError, match="give QEMU a second -qmp socket"):
                 open_steering(f"unix:{qemu.qmp_for_others}", None).__enter__()
         assert qemu.qmp.execute("query-migrate-parameters") == before
@@ -184,7 +185,7 @@ class TestBeforeTheMigration:
                 open_steering(f"unix:{tmp_path}/x", None).__enter__()
 
     def test_a_qmp_that_has_a_client_already(self, server, monkeypatch):
-        monkeypatch.setattr(steering_module, "GREETING_TIMEOUT_S", 0.1)
+        monkeypatch.setattr(monitor, "GREETING_TIMEOUT_S", 0.1)
         with socket.socket(socket.AF_UNIX) as other:
             other.connect(str(server.path))
             assert other.recv(100)

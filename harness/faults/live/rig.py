@@ -96,7 +96,7 @@ class ProcessRig(Rig):
         verdict_s = time.monotonic() - struck_s if over else None
         source, destination = scene.runs()
         bugs, lines = tuple(scene.bugs()), {half.name: scene.line(half) for half in scene.halves}
-        runs = where(source=source, destination=destination, held=scene.holds is not None)
+        runs = where(source=source, destination=destination, held=scene.holds is not None or scene.given_back)
         if runs == "neither" and _died(scene, strike, phase):
             runs = "died"
         here = self._left_alone(scene, runs)
@@ -116,6 +116,8 @@ class ProcessRig(Rig):
         for half in scene.halves:
             half.stop()
         if runs == "held":
+            if scene.given_back:
+                scene.source.qmp("cont")
             until(scene.source.runs, time.monotonic() + _PATIENCE_S)
         return {"source": scene.source, "held": scene.source, "destination": scene.destination}.get(runs)
 
@@ -159,4 +161,4 @@ def _died(scene: Scene, strike: Strike, phase: str) -> bool:
         return False
     if strike.party == "source":
         return not scene.tap.passed_all
-    return strike.party == "destination" and phase in ("confirmed", "completed")
+    return strike.party == "destination" and phase == "completed"

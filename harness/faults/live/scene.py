@@ -67,7 +67,8 @@ class Scene:
         if link is not None:
             stack.enter_context(link)
             listen = f"tcp:{link.destination.address}:0"
-        heard = ReceiveConfig(listen, f"unix:{self._folder}/t", linger_s=_LINGER_S, insecure=True)
+        qmp = f"unix:{self.destination.qemu.qmp_for_others}"
+        heard = ReceiveConfig(listen, f"unix:{self._folder}/t", linger_s=_LINGER_S, insecure=True, qmp=qmp)
         receiver = Half(heard, run_dir=self._folder, **({} if link is None else {"host": link.destination}))
         stack.callback(receiver.stop)
         receiver.start()
@@ -138,6 +139,11 @@ class Scene:
         sender = self.halves[0]
         lines = (line for line in self.log(sender).splitlines() if _HOLDS in line)
         return None if sender.ended() else next(lines, None)
+
+    @property
+    def given_back(self) -> bool:
+        """The source's guest stands still for good, and a line says that it may go on."""
+        return "say `cont` at the source QEMU" in self.log(self.halves[0])
 
     def runs(self) -> tuple[bool, bool]:
         """Whether the guest runs at the source, and at the destination, once that changes no more."""

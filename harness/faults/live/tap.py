@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
 
-from harness.migrator.transport.sockets import close_all
+from harness.migrator.transport.sockets import close_all, shut_all
 from harness.wire.qemu.returnpath import ReturnPath
 from harness.wire.qemu.stream import QStreamParser
 
@@ -29,6 +29,16 @@ class At(Enum):
     STOPPED = "guest-stopped"
     LAST = "device-state"
     LOADED = "confirmed"
+
+
+@contextlib.contextmanager
+def _passing(source: socket.socket, target: socket.socket) -> Iterator[None]:
+    """An end is passed on as an end, and the death of either as that."""
+    try:
+        yield
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        shut_all(source, target)
 
 
 class Tap:
@@ -62,7 +72,7 @@ class Tap:
 
     def _forth(self, source: socket.socket, target: socket.socket) -> None:
         parser, seen_bytes = QStreamParser(), 0
-        with contextlib.suppress(OSError):
+        with _passing(source, target):
             while piece := source.recv(_PIECE_BYTES):
                 parser.receive_data(piece)
                 seen_bytes += len(piece)
@@ -75,17 +85,15 @@ class Tap:
                     self._hold(At.LAST)
                 target.sendall(piece)
                 self.passed_all = whole
-            target.shutdown(socket.SHUT_WR)
 
     def _back(self, source: socket.socket, target: socket.socket) -> None:
         answers = ReturnPath()
-        with contextlib.suppress(OSError):
+        with _passing(source, target):
             while piece := source.recv(_PIECE_BYTES):
                 answers.receive_data(piece)
                 if answers.shut is not None:
                     self._hold(At.LOADED)
                 target.sendall(piece)
-            target.shutdown(socket.SHUT_WR)
 
     def _hold(self, place: At) -> None:
         if place is self._at:

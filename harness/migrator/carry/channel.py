@@ -58,6 +58,7 @@ class Channel:
         self.link = link
         self.source = source
         self.done = threading.Event()
+        self.said_end = False
         self.read_all = False
         self.report_told: Mapping[str, Any] = {}
         self._serials = serials
@@ -95,6 +96,7 @@ class Channel:
     def finish(self) -> None:
         """Say that it was all. :raises PageferryError: what failed first."""
         self._pipeline.join()
+        self.said_end = True
         self.link.send(End(self._sequence, self._parser.counts.stream_bytes, self._digest.digest()))
 
     @property

@@ -17,7 +17,7 @@ from harness.errors import FrameError, PageferryError, PeerError
 from harness.migrator.carry.channel import Channel, Shared
 from harness.migrator.carry.codec import Job, Packed
 from harness.migrator.carry.crew import Crew
-from harness.migrator.carry.doubt import asked_soon, known, settled
+from harness.migrator.carry.doubt import Ask, asked_soon, known, settled
 from harness.migrator.carry.encoders import Encoders
 from harness.migrator.carry.flight import Budget
 from harness.migrator.carry.others import Others
@@ -36,6 +36,8 @@ from harness.wire.pair.verdict import Verdict
 __all__ = ["Forwarder"]
 
 _INTERRUPTED_S = 10.0
+_HEARD_END_S = 5.0
+"""A receiver that heard END may have let the guest run and ended: it is not to be had any more."""
 _CLOSING_TIMEOUT_S = 75.0
 """More than the receiver gives the destination QEMU, whose silence it can tell of."""
 
@@ -44,7 +46,8 @@ class Forwarder:
     """One migration. Threads: the caller's (the main channel's reader), the gate's, codecs, and each channel's own.
 
     ``join`` makes the link for one more channel, by its number and what it is for; ``ask`` asks the receiver over another one what
-    became of the guest. ``say`` gets a line for each connection that is turned away, and where that is not known.
+    became of the guest; ``waits``: it lets it run only once it knows that the source has given it up. ``say`` gets a line for each
+    connection that is turned away, and where that is not known.
     """
 
     def __init__(
@@ -56,13 +59,15 @@ class Forwarder:
         crew: Crew,
         config: SendConfig,
         join: Callable[[int, ChannelKind], FrameLink],
-        ask: Callable[[], Verdict],
+        ask: Ask,
+        waits: bool,
         round_trip_s: float,
         chooser: Chooser | None,
         say: Callable[[str], None],
     ) -> None:
         self._crew = crew
         self._ask = ask
+        self._waits = waits
         self._say = say
         self._verdict: Verdict | None = None
         self._stopped = threading.Event()
@@ -122,7 +127,7 @@ class Forwarder:
             self._outcome = Outcome.CONFIRMED
             self._say(f"warning: {error}; over another link the receiver told that the destination has all")
             return _receiver_report(verdict.report)
-        words = known(self._main, verdict)
+        words = known(self._main, verdict, waits=self._waits)
         if words is not None and isinstance(error, PageferryError):
             raise type(error)(f"{error}; {words}") from None
         if words is not None:
@@ -150,11 +155,17 @@ class Forwarder:
             if self._main.in_doubt:
                 for channel in self._channels:
                     channel.link.close()
-                limit_s = _INTERRUPTED_S if isinstance(self._failure.error, KeyboardInterrupt) else None
-                self._verdict = settled(self._main.source, self._ask, self._say, limit_s)
+                self._verdict = settled(self._main.source, self._ask, self._say, self._limit_s, waits=self._waits)
         finally:
             self._end()
             self._stopped.set()
+
+    @property
+    def _limit_s(self) -> float | None:
+        """How long the receiver is asked. None: until it answers."""
+        if isinstance(self._failure.error, KeyboardInterrupt):
+            return _INTERRUPTED_S
+        return _HEARD_END_S if self._main.said_end else None
 
     def _end(self) -> None:
         lost = self._main.link.ended and not self._main.link.told_why
@@ -164,7 +175,10 @@ class Forwarder:
             if self._failure.error is not None:
                 channel.link.send_error(self._failure.error)
             channel.link.close()
-        if lost and self._verdict is None:  # it can end then, and we may hear that the guest arrived
+        given_up = self._main.source.confirmed
+        if self._verdict is None and given_up and self._waits:  # nobody runs the guest until the receiver knows
+            self._verdict = settled(self._main.source, self._ask, self._say, self._limit_s, waits=self._waits)
+        elif lost and self._verdict is None:  # it can end then, and we may hear that the guest arrived
             self._verdict = asked_soon(self._ask)
 
     def _make(self, number: int, link: FrameLink, connection: socket.socket, kind: ChannelKind) -> Channel:

@@ -14,25 +14,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Literal
 
-from harness.errors import PageferryError, PeerError, QemuError, UserError
+from harness.errors import PageferryError, QemuError, UserError
+from harness.migrator.monitor import check_monitor, open_monitor
 from harness.migrator.report import SteeringReport
 from harness.migrator.steering.shortest import FLOOR_S, Progress, Shortest
 from harness.migrator.steering.switchover import Decision, Flow, Knob, Switchover
-from harness.migrator.transport.registry import endpoint_for_qemu
 from harness.qemu.qmp import Json, Qmp
 from harness.units import PAGE_BYTES
 
-__all__ = ["GREETING_TIMEOUT_S", "Steering", "open_steering"]
+__all__ = ["Steering", "open_steering"]
 
-GREETING_TIMEOUT_S = 5.0
 _ANSWER_TIMEOUT_S = 5.0
 """Beyond the wanted downtime, during which QEMU answers nobody."""
 
 _END_LOOKS, _END_LOOK_S = 20, 0.05
 
 _LARGEST_S = 2000.0
-_REMEDY = "give the socket of the source QEMU's -qmp unix:PATH,server=on,wait=off"
-
 FlowSource = Callable[[], tuple[int, int, float]]
 """Bytes of the stream that the destination has, bytes under way, and the link's round trip in seconds."""
 
@@ -54,11 +51,10 @@ def open_steering(
 
     :raises QemuError: not QMP, not to be had, or it refuses. :raises UserError: no unix socket. :raises MissingError: none there.
     """
-    if not address.startswith("unix:"):
-        raise UserError(f"--qmp {address}: write unix:PATH; over TCP anybody could command that QEMU")
+    check_monitor(address)
     if isinstance(downtime_s, float) and downtime_s > _LARGEST_S:
         raise UserError(f"--downtime {downtime_s:g}s: QEMU takes at most {_LARGEST_S:g} s")
-    qmp = _greeted(address)
+    qmp = open_monitor(address, "source")
     steering = Steering(qmp)
     try:
         if downtime_s == "shortest":
@@ -73,22 +69,6 @@ def open_steering(
     finally:
         steering.end()
         qmp.close()
-
-
-def _greeted(address: str) -> Qmp:
-    qmp = Qmp(f"--qmp {address}")
-    try:
-        qmp.greet(endpoint_for_qemu(address, "--qmp").connect(_REMEDY, GREETING_TIMEOUT_S), GREETING_TIMEOUT_S)
-    except PeerError as exc:
-        raise QemuError(str(exc)) from exc
-    except QemuError as exc:
-        if isinstance(exc.__cause__, TimeoutError):
-            raise QemuError(
-                f"--qmp {address}: no greeting within {GREETING_TIMEOUT_S:g} s: a QMP socket serves one client at a time, and "
-                "another (libvirt, a shell) seems to hold this one; give QEMU a second -qmp socket"
-            ) from exc
-        raise QemuError(f"--qmp {address}: what answers there is not QMP; {_REMEDY}") from exc
-    return qmp
 
 
 class Steering:

@@ -24,7 +24,7 @@ from harness.wire.pair.fields import (
     seconds,
     table,
     text,
-)
+)  # fmt: skip
 from harness.wire.pair.forms import Document, Fixed, Message, Raw, Role, declare
 from harness.wire.pair.frame import Header, Kind
 from harness.wire.pair.verdict import Ask, Verdict
@@ -39,8 +39,7 @@ MAX_RAW_BYTES = (4 << 20) + (1 << 18)
 """No batch restores to more: ``backends.api.MAX_BATCH_BYTES`` and the records around its pages."""
 
 NONCE_BYTES = 32
-_MOST_ERROR_BYTES = 2000
-_MOST_CODECS, _MOST_THREADS = 32, 256
+_MOST_ERROR_BYTES, _MOST_CODECS, _MOST_THREADS = 2000, 32, 256
 MOST_CHANNELS = 256
 """Of a session; QEMU's multifd has at most 255 besides the main one."""
 
@@ -108,6 +107,7 @@ class Welcome(Document):
     kind: ClassVar = Kind.WELCOME
     by: ClassVar = Role.RECEIVER
     threads: Annotated[int, number("I", 1, _MOST_THREADS), "threads that will restore"]
+    waits: Annotated[bool, TRUTH, "whether the guest may run there only behind END"] = False
 
 
 @dataclass(frozen=True, slots=True)

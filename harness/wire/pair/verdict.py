@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, Any, ClassVar
 
-from harness.wire.pair.fields import NAME_CHARACTERS, choice, table, text
+from harness.wire.pair.fields import NAME_CHARACTERS, TRUTH, choice, table, text
 from harness.wire.pair.forms import Document, Role
 from harness.wire.pair.frame import Kind
 
@@ -21,14 +21,19 @@ class Ask(Document):
     kind: ClassVar = Kind.ASK
     by: ClassVar = Role.SENDER
     session: Annotated[str, text(NAME_CHARACTERS), "the session's, as HELLO gave it"]
+    given_up: Annotated[bool, TRUTH, "whether the source has given its guest up, which may run at the destination"] = (
+        False
+    )
 
 
 class Fate(IntEnum):
-    """What became of the guest at the destination: nobody knows yet, it has all of it and runs, or it never will."""
+    """What became of the guest at the destination: nobody knows yet, it has all of it and runs, it never will, or it has all of it
+    and does not run until its source has given it up."""
 
     OPEN = 0
     ARRIVED = 1
     FAILED = 2
+    LOADED = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,102 @@
+"""With the destination QEMU's QMP, its guest is let run once, behind the source's word, and never before."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from fake_qmp import FakeQmp
+
+from harness.errors import QemuError, UserError
+from harness.faults.frame_rig import FrameRig
+from harness.faults.runner import plan_cells
+from harness.migrator.carry import doubt, forwarder
+from harness.migrator.config import ReceiveConfig
+from harness.migrator.receiver import run_receiver
+from harness.migrator.starter import Starter
+
+
+@pytest.fixture
+def qmp(tmp_path):
+    with FakeQmp(tmp_path / "qmp", {}) as fake:
+        fake.state = "inmigrate"
+        yield fake
+
+
+@pytest.fixture
+def starter(qmp):
+    made = Starter(f"unix:{qmp.path}")
+    yield made
+    made.close()
+
+
+def told(qmp) -> list[str]:
+    return [command for command in qmp.asked if command in ("stop", "cont")]
+
+
+def test_a_qemu_is_told_to_hold_its_guest_and_then_once_to_run_it(qmp, starter):
+    for _ in range(2):
+        starter.hold()
+    assert (told(qmp), starter.started) == (["stop"], False)
+    for _ in range(2):
+        starter.start()
+    assert (told(qmp), starter.started) == (["stop", "cont"], True)
+
+
+def test_a_qemu_that_waits_for_no_migration_is_left_alone(qmp, starter):
+    qmp.state = "running"
+    with pytest.raises(
+        QemuError, match=r"waits for no migration .its state is 'running'.; give the socket of the destination"
+    ):
+        starter.hold()
+    assert told(qmp) == []
+
+
+def test_a_qemu_that_has_ended_never_runs_it_and_one_that_refuses_may_yet(qmp, starter):
+    starter.hold()
+    qmp.refuses = "cont"
+    with pytest.raises(QemuError, match=r"cont is not for you.*say `cont` there"):
+        starter.start()
+    assert (starter.started, starter.failed) == (False, False)
+    qmp.die()
+    with pytest.raises(QemuError, match="if it has ended, at the source QEMU, which has all of it too"):
+        starter.start()
+    assert (starter.started, starter.failed) == (False, True)
+
+
+def test_an_address_at_which_anybody_could_command_is_refused():
+    with pytest.raises(UserError, match=r"--qmp tcp:127\.0\.0\.1:1: write unix:PATH"):
+        run_receiver(ReceiveConfig("tcp:127.0.0.1:0", "unix:/nowhere", qmp="tcp:127.0.0.1:1"))
+
+
+@pytest.fixture
+def rig(qmp):
+    with tempfile.TemporaryDirectory(prefix="pageferry-") as folder:
+        made = FrameRig(Path(folder))
+        made.qmp = f"unix:{qmp.path}"
+        yield made
+
+
+@pytest.mark.parametrize("phase", ["confirmation", "return-end", "end"])
+def test_where_the_link_breaks_the_receiver_hears_that_the_source_gave_the_guest_up(rig, qmp, phase):
+    (cell,) = plan_cells(1, [f"frames/cut-before@{phase}"]).cells
+    found = rig.run(cell)
+    assert (found.applied, found.runs, found.sender, found.again) == (True, "destination", "done", True)
+    assert told(qmp) == ["stop", "cont"] * 2  # also of the second migration, which shows that the guest is whole
+
+
+def test_who_did_not_hear_that_all_is_done_says_where_to_look(rig, qmp, monkeypatch):
+    monkeypatch.setattr(forwarder, "_HEARD_END_S", 0.5)
+    (cell,) = plan_cells(1, ["frames/cut-before@done"]).cells
+    found = rig.run(cell)
+    assert "see whether it runs at the destination; if not, say `cont` to the QEMU there" in found.sender
+    assert (found.runs, found.wrong, told(qmp)) == ("destination", (), ["stop", "cont"] * 2)
+
+
+def test_a_source_that_was_not_told_goes_on_by_itself_for_the_guest_cannot_run_there(rig, qmp, monkeypatch):
+    monkeypatch.setattr(doubt, "_FREE_S", 0.5)
+    (cell,) = plan_cells(1, ["frames/cut-for-good@device-state"]).cells
+    found = rig.run(cell)
+    assert "the source's guest goes on; the destination QEMU may have all of it, and does not run it" in found.sender
+    assert (found.runs, told(qmp)) == ("source", ["stop", "stop", "cont"])
