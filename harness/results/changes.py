@@ -1,9 +1,11 @@
 """Where a series of figures, one a night, went over to another level, and stayed there. Pure: numbers in, numbers out.
 
 Least squares on logarithms finds the best cut into levels of three nights or more, by optimal partitioning (Jackson et al. 2005,
-doi:10.1109/LSP.2001.838216, which PELT speeds up); a level then stays apart from the one before it only if a two-sample t-test,
-multiplied by the number of places where the cut could have been, says so, and if it is another by as much as matters. One odd
-night is held to three standard deviations before, so that it is no level.
+doi:10.1109/LSP.2001.838216, which PELT speeds up); a level then stays apart from the one before it only if a two-sample t-test
+says so, and if it is another by as much as matters. Many places are looked at every night, so each p is multiplied by the square of
+the shorter level's nights: a new level is tested when it has three nights, four and so on, and the sum of 1/k^2 over all of them is
+finite, while an even share for each place would leave little for the third night, for which a reader waits. One odd night is held
+to three standard deviations before, and a young level must be seen in each of its nights, so that two odd ones are none.
 
 ``ruptures`` has no wheel for Python 3.14, and apache-otava brings fifteen packages of fixed versions; and neither tells how sure
 it is of a change with so few nights behind it.
@@ -27,12 +29,16 @@ LEAST_SHIFT = 0.02
 """A smaller one does not matter."""
 
 _SHORTEST = 3
-_SURE = 1e-3
+_SURE = 5e-3
 """Of the adjusted p. tests/benchmarks/history.py has what it comes to: the false changes, and what is found how soon."""
 _PENALTY = 8.0
 """For a level more, in squares of the spread: candidates only."""
 _MOST_ODD = 3.0
 _LEAST_SPREAD = 1e-3
+_YOUNG = 5
+"""Of a level with fewer nights each must show a part of the shift,"""
+_LEAST_PART = 0.25
+"""which is this."""
 
 _Array = NDArray[np.float64]
 
@@ -104,6 +110,8 @@ def _change(raw: _Array, tame: _Array, ends: Sequence[int]) -> tuple[Change, flo
     freedom, apart = end - begin - 2, float(new.mean() - old.mean())
     within = float(((old - old.mean()) ** 2).sum() + ((new - new.mean()) ** 2).sum()) / freedom
     error = math.sqrt(max(within, _LEAST_SPREAD**2) * (1 / len(old) + 1 / len(new)))
-    p_value = 2 * float(special.stdtr(freedom, -abs(apart) / error)) * (end - begin - 1)
+    p_value = 2 * float(special.stdtr(freedom, -abs(apart) / error)) * min(len(old), len(new)) ** 2
+    if len(new) < _YOUNG and float(((new - old.mean()) * apart).min()) < _LEAST_PART * apart**2:
+        p_value = 1.0
     shift = math.expm1(float(np.median(raw[at:end]) - np.median(raw[begin:at])))
     return Change(at, shift, min(1.0, p_value)), apart

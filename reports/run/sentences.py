@@ -82,6 +82,9 @@ def _trust(result: Result) -> str:
     """One sentence on verification, over every counted run."""
     runs = [run for name in method_names(result) for run in counted_runs(result, name)]
     if not runs:
+        missing = {run.reason for run in result.runs if run.status == "skipped"}
+        if len(missing) == 1 and all(run.status == "skipped" for run in result.runs):
+            return f"Nothing of it could run there: {missing.pop()}."
         return "No counted run completed, so there is nothing to compare."
     wrong = sum(run.verified is False for run in runs)
     good = sum(run.verified is True for run in runs)

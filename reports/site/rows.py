@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any, Literal
 
@@ -70,7 +71,7 @@ class Row:
 def row_of(result: Result, digest: str) -> Row:
     """:raises ResultError: its summary is not that of its runs, as when somebody edited it."""
     _check_summary(result)
-    said, lost, told = in_words(result), failures(result), alerts(result)
+    said, lost, told, names = in_words(result), failures(result), alerts(result), method_names(result)
     identity = result.identity
     started = identity.started_at if identity else facts.date_text(result)
     return Row(
@@ -88,11 +89,15 @@ def row_of(result: Result, digest: str) -> Row:
         version=identity.version if identity else str(result.environment.get("pageferry") or ""),
         commit=(identity.commit if identity else None) or "",
         tags=identity.tags if identity else (),
-        state="failed" if lost else "doubted" if told else "good",
+        state="failed"
+        if lost
+        else "good"
+        if not told and any(map(partial(counted_runs, result), names))
+        else "doubted",
         failures=lost,
         alerts=told,
         verdict=said[0] if said else "",
-        runs=", ".join([plural(len(result.runs), "run"), plural(len(method_names(result)), "method")]),
+        runs=", ".join([plural(len(result.runs), "run"), plural(len(names), "method")]),
         warnings=len(result.warnings),
         methods={name: _digest(method)[:8] for name, method in facts.declared_methods(result).items()},
         figures={key: _figures(result, key) for key in _METRICS},

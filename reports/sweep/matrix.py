@@ -138,6 +138,9 @@ def _sentences(matrix: Matrix) -> Iterator[str]:
     for situation in matrix.of("situation"):
         mine = [cell for cell in matrix.cells if cell.situation == situation]
         known = [(cell.method, cell.change) for cell in mine if cell.change is not None]
+        if not known:
+            yield f"{situation}: no method has figures."
+            continue
         better = [(name, change) for name, change in known if change.word == "better"]
         words = f"{situation}: {len(better)} of {plural(len(known), 'method')} better than {matrix.baseline}"
         if better:

@@ -8,6 +8,7 @@ from felt_samples import felt_result
 from harness.results.result import Result, Run
 from reports.effects import against_baseline
 from reports.run.verdict import verdict
+from reports.site.rows import row_of
 
 
 def judged(result):
@@ -152,6 +153,13 @@ def test_methods_that_never_ran_are_listed():
     view = judged(samples.empty())
     assert [(r.method, r.state) for r in view.rows] == [("original", "not run"), ("isal-1", "not run")]
     assert view.sentences[0] == "No counted run completed, so there is nothing to compare."
+
+
+def test_a_result_of_which_nothing_could_run_says_why():
+    result = two_methods(0.5, n=1)
+    runs = tuple(replace(run, status="skipped", reason="no QEMU here", total_time_s=None) for run in result.runs)
+    assert judged(replace(result, runs=runs)).sentences[0] == "Nothing of it could run there: no QEMU here."
+    assert row_of(replace(result, runs=runs), "0").state == "doubted"
 
 
 def test_a_method_whose_warm_up_is_all_there_is_says_so():

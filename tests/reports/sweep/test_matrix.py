@@ -1,6 +1,7 @@
 """Cells that were run apart stand beside each other, each compared with its own baseline, all by one rule."""
 
 import io
+from dataclasses import replace
 
 import matrix_samples as samples
 import pytest
@@ -73,6 +74,17 @@ def test_the_chart_has_a_mark_for_each_cell_with_figures(matrix):
     assert set(rows) == {("zlib-1", REPLAY), ("zstd-1", REPLAY), ("lz4-0", REPLAY), ("zstd-1", LIVE)}
     zlib = rows["zlib-1", REPLAY]
     assert zlib["low"] < zlib["times"] < zlib["high"]
+
+
+def test_a_situation_of_skipped_cells_says_so_and_a_recording_has_its_name():
+    recorded = samples.cell("zstd-1", 0.4)
+    recorded = replace(recorded, scenario={**recorded.scenario, "guest": {"kind": "stream", "stream": "linux-idle"}})
+    lost = samples.cell("zstd-1", None, kind="stress")
+    lost = replace(lost, runs=tuple(run for run in lost.runs if run.status == "skipped"))
+    (found,) = matrices([recorded, lost])
+    assert found.of("situation") == ["linux-idle replayed, 1 Gbit/s", LIVE]
+    assert f"{LIVE}: no method has figures." in article(found).sentences
+    assert article(found).tables[1].rows == (("zstd-1", LIVE, "skipped: no such card here"),)
 
 
 def test_the_terminal_says_the_same():
