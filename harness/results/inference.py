@@ -65,8 +65,11 @@ def coverage(count: int) -> float:
 
 
 def share_interval(count: int, of: int) -> tuple[float, float]:
-    """What share of all cases is such, with 95 %, where ``count`` of ``of`` were: exact (Clopper and Pearson 1934)."""
-    found = stats.binomtest(count, of).proportion_ci(method="exact")
+    """What share of all cases is such, with 95 %, where ``count`` of ``of`` were: exact (Clopper and Pearson 1934).
+
+    Of none there is no lower end to miss: all of the 5 % is above.
+    """
+    found = stats.binomtest(count, of, alternative="two-sided" if count else "less").proportion_ci(method="exact")
     return float(found.low), float(found.high)
 
 

@@ -60,7 +60,7 @@ class Rate:
     @property
     def needed(self) -> int:
         """So many comparisons, none with an alarm, would show that no more than what is allowed have one."""
-        return math.ceil(math.log(0.025) / math.log1p(-self.allowed))
+        return math.ceil(math.log(0.05) / math.log1p(-self.allowed))
 
 
 @dataclass(frozen=True, slots=True)

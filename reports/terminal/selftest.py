@@ -41,7 +41,7 @@ def print_selftest(console: Console, told: SelfTest) -> None:
 
 
 def sentence(rate: Rate) -> str:
-    """``0 false alarms in 20 comparisons: fewer than 16.8 % with 95 % confidence, where the rule allows 3 %.``"""
+    """``0 false alarms in 20 comparisons: fewer than 13.9 % with 95 % confidence, where the rule allows 3 %.``"""
     low, high = rate.interval
     share = f"{low * 100:.1f} to {high * 100:.1f} %" if rate.alarms else f"fewer than {high * 100:.1f} %"
     counted = f"{plural(rate.alarms, 'false alarm')} in {plural(rate.comparisons, 'comparison')}"
