@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from statistics import median
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ from harness.results.metrics import METRICS
 from harness.results.result import Result
 from harness.results.stats import summary
 from reports import facts
-from reports.effects import counted_values, method_names
+from reports.effects import counted_methods, counted_values, method_names
 from reports.numbers import plural
 from reports.run.failures import failures
 from reports.run.fallbacks import alerts
@@ -89,11 +88,7 @@ def row_of(result: Result, digest: str) -> Row:
         version=identity.version if identity else str(result.environment.get("pageferry") or ""),
         commit=(identity.commit if identity else None) or "",
         tags=identity.tags if identity else (),
-        state="failed"
-        if lost
-        else "good"
-        if not told and any(map(partial(counted_runs, result), names))
-        else "doubted",
+        state="failed" if lost else "good" if counted_methods(result) and not told else "doubted",
         failures=lost,
         alerts=told,
         verdict=said[0] if said else "",
