@@ -64,11 +64,13 @@ def test_what_has_no_room_in_the_main_table_stands_below_it_folded_where_every_m
     assert [name for name, _ in usual.further.rows] == list(samples.LIVE)
     (source,) = dict(usual.further.rows)["zstd-1"]
     assert (source.tone, source.meaning, source.beside) == ("unjudged", "", "3.10 per GiB of guest")
-    assert (len(wide.further.headings), wide.further.folded) == (6, False)
+    assert len(set(wide.further.headings)) == len(wide.further.headings) > 1
+    assert not wide.further.folded
     assert {cell.heading: cell.known for cell in dict(wide.further.rows)["isal-1"]} == {
         heading: heading == "CPU, source (s)" for heading in wide.further.headings
     }
-    assert dict(wide.further.rows)["qemu-compress-zlib-1"][4].value == "104\u202f214"
+    cells = {cell.heading: cell.value for cell in dict(wide.further.rows)["qemu-compress-zlib-1"]}
+    assert cells["Page requests"] == "104\u202f214"
 
 
 def test_the_fastest_method_is_named_with_interval_p_and_n():
