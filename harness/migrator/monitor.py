@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from harness.errors import PeerError, QemuError, UserError
 from harness.migrator.transport.registry import endpoint_for_qemu
-from harness.qemu.qmp import Qmp
+
+if TYPE_CHECKING:
+    from harness.qemu.qmp import Qmp
 
 __all__ = ["GREETING_TIMEOUT_S", "check_monitor", "open_monitor"]
 
@@ -21,6 +23,8 @@ def check_monitor(address: str) -> None:
 
 def open_monitor(address: str, side: Literal["source", "destination"]) -> Qmp:
     """:raises QemuError: not QMP, or not to be had. :raises UserError: no unix socket. :raises MissingError: none there."""
+    from harness.qemu.qmp import Qmp  # noqa: PLC0415 - it brings asyncio and TLS with it
+
     check_monitor(address)
     remedy = f"give the socket of the {side} QEMU's -qmp unix:PATH,server=on,wait=off"
     qmp = Qmp(f"--qmp {address}")

@@ -6,10 +6,13 @@ QEMU itself lets it run as soon as it has all of it, while its source, whose con
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 from harness.errors import MissingError, QemuError
 from harness.migrator.monitor import open_monitor
-from harness.qemu.qmp import Qmp
+
+if TYPE_CHECKING:
+    from harness.qemu.qmp import Qmp
 
 __all__ = ["Starter"]
 

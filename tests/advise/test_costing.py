@@ -14,6 +14,7 @@ from harness.advise import costing
 from harness.guests.streamed import RecordedSettings
 from harness.guests.stress.kind import StressSettings
 from harness.migrator.carry.policy import FlightPolicy
+from harness.migrator.choose.auto import CANDIDATES
 from harness.migrator.spec import Spec
 from harness.results.advice import Advice
 from harness.results.result import load_result
@@ -80,7 +81,8 @@ def test_the_links_part_is_what_uncompressed_runs_take_beyond_unlimited_ones(tmp
     )
     assert found.link.busy_s_per_byte == pytest.approx(4.0 / samples.STREAM_BYTES / 2)
     assert [bandwidth for bandwidth, *_ in asked] == [None, None, 12_500_000]
-    assert [count for _, count, _ in asked] == [7, 7, 1]
+    every = len(CANDIDATES)
+    assert [count for _, count, _ in asked] == [every, every, 1]
     assert asked[1][2] == costing.slow_batches(2)[0]
     unlimited = costing.measure(
         StressSettings(memory_bytes=64 * MIB, working_set_bytes=8 * MIB), bandwidth_bytes_per_s=None, **settings

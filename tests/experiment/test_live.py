@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import textwrap
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,11 +126,12 @@ def test_each_party_keeps_to_its_processor(tmp_path):
 
     def look(_):
         for child in psutil.Process().children(recursive=True):
-            words = child.cmdline()
-            qemu = "destination_qemu" if "-incoming" in words else "source_qemu"
-            half = "sender" if "send" in words else "receiver" if "receive" in words else None
-            if half or "qemu" in words[0]:
-                seen[half or qemu] = child.cpu_affinity()
+            with suppress(psutil.NoSuchProcess):  # it ended meanwhile; one not waited for yet is a kind of this
+                words = child.cmdline()
+                qemu = "destination_qemu" if "-incoming" in words else "source_qemu"
+                half = "sender" if "send" in words else "receiver" if "receive" in words else None
+                if half or "qemu" in words[0]:
+                    seen[half or qemu] = child.cpu_affinity()
 
     run = one_run(tmp_path, shipped("zstd-1"), *(f"pin.{name}={cpu}" for name, cpu in pins.items()), on_progress=look)
     assert (run.status, run.verified) == ("completed", True), run.reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -59,9 +60,13 @@ def test_a_device_compresses_a_live_migration(tmp_path):
 
 def workers() -> list[psutil.Process]:
     """The sender's device workers: its children. Those of other tests are children of this process itself."""
-    own = psutil.Process()
-    descendants = (process for child in own.children() for process in child.children(recursive=True))
-    return [process for process in descendants if any("backends.opencl.worker" in word for word in process.cmdline())]
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # others come and go
+            for process in child.children(recursive=True):
+                if any("backends.opencl.worker" in word for word in process.cmdline()):
+                    found.append(process)
+    return found
 
 
 def kill_once(signal_number: int):

@@ -60,7 +60,7 @@ def test_settings_are_named_by_their_fields():
     assert to_document(ReceiveConfig("a", "b", socket_mode="0660")) == {
         "listen": "a", "target": "b", "threads": None, "timeout_s": None, "wait_s": 60.0, "linger_s": 60.0, "insecure": False,
         "max_channels": 17, "tls": None, "tls_peer": None, "token_file": None, "socket_mode": "0660", "socket_owner": None,
-        "socket_group": None,
+        "socket_group": None, "qmp": None,
     }  # fmt: skip
 
 
