@@ -24,7 +24,9 @@ Ask = Callable[[bool], Verdict]
 _AGAIN_S = 0.25
 _SOON_S = 1.0
 """Until then nobody is told that there is a doubt: most links are dialled again at once."""
-_FREE_S = 5.0
+_FREE_S = 3.0
+"""The source's guest may go on at any time then. A link that comes back by then saves the migration; and with the 30 s after which
+a silent link is given up, all is known within 35 s."""
 _CONFIRMED_S = 30.0
 _HELD = (
     "the destination may have all of the guest and run it, so the source's guest stands still, and the receiver is asked until it "
