@@ -1,9 +1,11 @@
 """A guest's RAM is what was asked for, by QEMU's own words, in one block or several; too little of the host's is said before."""
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.errors import MissingError, QemuError
@@ -121,10 +123,22 @@ def test_too_few_huge_pages_are_a_line_with_their_number_and_the_remedy():
 
 
 @pytest.mark.qemu
-def test_huge_pages_are_used_where_the_host_has_some(monitor):
-    memory = GuestMemory(32 * MIB, prealloc=True, hugepage_bytes=2 * MIB)
+@pytest.mark.parametrize(
+    ("guest_bytes", "page_bytes", "said"),
+    [
+        (32 * MIB, 2 * MIB, "32 MiB: preallocated, in pages of 2 MiB"),
+        (GIB, GIB, "1 GiB: preallocated, in pages of 1 GiB"),
+    ],
+    ids=["2 MiB", "1 GiB"],
+)
+def test_huge_pages_are_used_where_the_host_has_some(monitor, guest_bytes, page_bytes, said):
+    memory = GuestMemory(guest_bytes, prealloc=True, hugepage_bytes=page_bytes)
     try:
         memory.check_room(guests=1)
     except MissingError as exc:
         pytest.skip(str(exc))
-    assert memory.read_back(monitor(memory.arguments())) == "pc.ram 32 MiB: preallocated, in pages of 2 MiB"
+    assert memory.read_back(monitor(memory.arguments())) == f"pc.ram {said}"
+    status = "".join(
+        Path(f"/proc/{child.pid}/status").read_text() for child in psutil.Process().children(recursive=True)
+    )
+    assert sum(map(int, re.findall(r"HugetlbPages:\s+(\d+) kB", status))) << 10 == guest_bytes

@@ -72,6 +72,14 @@ def test_each_is_whole_and_says_what_it_is_and_whose(name):
     assert set(packages) <= {package for head in heads for package in head.split(", ")}
 
 
+def test_each_source_package_is_named_with_its_version_and_digest():
+    text = (make.FOLDER / "COPYRIGHT.txt").read_text()
+    table = text.partition("SHA-256 of the package's .dsc file\n")[2].partition("\n\n")[0]
+    rows = [line.split() for line in table.splitlines()]
+    assert {"linux", "busybox", "glibc", "gcc-12", "qemu", "redis"} <= {row[0] for row in rows}
+    assert all(re.fullmatch(r"[a-z][a-z0-9.+-]+ \S+ [0-9a-f]{64}", " ".join(row)) for row in rows)
+
+
 def test_a_name_that_it_does_not_know_is_told(commands, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["make.py", "linux"])
     with pytest.raises(SystemExit):
