@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 GREETING = {"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 8}, "package": ""}, "capabilities": ["oob"]}}
+CAPABILITIES = ("return-path", "postcopy-ram")
 
 
 class FakeQmp:
@@ -25,6 +26,7 @@ class FakeQmp:
         self.bends: dict[str, int] = {}
         self.mute = False
         self.state = "running"
+        self.capabilities: set[str] = set()
         self.migrating = {"status": "active", "ram": {"mbps": 800.0}}
         self.changed = threading.Condition()
         self._client: socket.socket | None = None
@@ -77,6 +79,8 @@ class FakeQmp:
             return {"return": {"status": self.state, "running": self.state == "running"}}
         if command == "query-migrate":
             return {"return": self.migrating() if callable(self.migrating) else self.migrating}
+        if command == "query-migrate-capabilities":
+            return {"return": [{"capability": name, "state": name in self.capabilities} for name in CAPABILITIES]}
         if command == "query-migrate-parameters":
             return {"return": self.parameters}
         if command == "migrate-set-parameters":

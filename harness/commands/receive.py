@@ -30,7 +30,7 @@ DIR has ca-cert.pem, server-cert.pem and server-key.pem. Any client's certificat
 
 \b
 So that not even a sender that is killed can leave two guests: QEMU does not let its guest run, this does (a QMP socket of its own),
-once the source has given it up. Not for post-copy, whose guest has to run earlier (docs/faults.md):
+once the source has given it up. Refused with postcopy-ram, where a guest has to run earlier (docs/faults.md):
   pageferry receive --listen tcp:127.0.0.1:4444 --to unix:/run/pf-dst.sock --qmp unix:/run/qmp2-dst.sock
 
 \b

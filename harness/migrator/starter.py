@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Starter"]
 
+_POSTCOPY = "postcopy-ram"
+
 
 class Starter:
     """Of one migration; any thread. ``address``: of the QMP; None: the guest is QEMU's to let run. ``started``: it was told to run.
@@ -33,7 +35,7 @@ class Starter:
         """Before QEMU gets a byte: its guest is not to go on by itself (``stop`` of one that waits for a migration switches that
         off, as ``-S`` does). May be called again. Raises as ``open_monitor``. :raises ConnectionError: there is no such QEMU yet.
 
-        :raises QemuError: it waits for no migration.
+        :raises QemuError: it waits for no migration, or may let its guest run before the end of one.
         """
         if self._address is None or self._qmp is not None:
             return
@@ -47,7 +49,17 @@ class Starter:
                 f"--qmp {self._address}: that QEMU waits for no migration (its state is {state!r}); give the socket of the "
                 "destination QEMU, which was started with -incoming"
             )
+        self._require_precopy(self._qmp)
         self._qmp.execute("stop")
+
+    def _require_precopy(self, qmp: Qmp) -> None:
+        for capability in qmp.execute("query-migrate-capabilities"):
+            if capability["capability"] == _POSTCOPY and capability["state"]:
+                raise QemuError(
+                    f"--qmp {self._address}: {_POSTCOPY} is on in that QEMU, and in post-copy its guest has to run while "
+                    "the source still sends; start `pageferry receive` without --qmp, or turn it off in both QEMUs "
+                    f"(migrate_set_capability {_POSTCOPY} off)"
+                )
 
     def start(self) -> None:
         """It has all, and its source has given it up. :raises QemuError: the guest does not run."""

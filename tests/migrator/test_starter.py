@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,20 @@ def test_a_qemu_that_waits_for_no_migration_is_left_alone(qmp, starter):
     ):
         starter.hold()
     assert told(qmp) == []
+
+
+def test_a_guest_that_may_have_to_run_before_the_end_is_refused_and_left_alone(qmp, starter):
+    qmp.capabilities.add("postcopy-ram")
+    with pytest.raises(
+        QemuError, match=r"--qmp .*: postcopy-ram is on .*; start `pageferry receive` without --qmp, or turn it off"
+    ):
+        starter.hold()
+    assert told(qmp) == []
+    qmp.capabilities = {"return-path"}
+    starter.close()
+    with closing(Starter(f"unix:{qmp.path}")) as another:
+        another.hold()
+    assert told(qmp) == ["stop"]
 
 
 def test_a_qemu_that_has_ended_never_runs_it_and_one_that_refuses_may_yet(qmp, starter):
