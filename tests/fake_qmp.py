@@ -25,6 +25,9 @@ class FakeQmp:
         self.refuses: str | None = None
         self.bends: dict[str, int] = {}
         self.mute = False
+        self.drops: tuple[str, str] | None = (
+            None  # the connection ends at this command, "before" or "after" it is done, once
+        )
         self.state = "running"
         self.capabilities: set[str] = set()
         self.migrating = {"status": "active", "ram": {"mbps": 800.0}}
@@ -39,11 +42,17 @@ class FakeQmp:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.die()
+        self.go()
         self._listener.close()
 
+    def go(self) -> None:
+        """As a QEMU that is killed: the connection ends, and there is no other."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self.die()
+
     def die(self) -> None:
-        """As a QEMU that is killed: the connection ends."""
+        """The connection ends; a new one is taken."""
         if self._client is not None:
             with contextlib.suppress(OSError):
                 self._client.shutdown(socket.SHUT_RDWR)
@@ -66,7 +75,13 @@ class FakeQmp:
         _say(client, GREETING)
         for asked in _messages(client):
             with self.changed:
+                if drops := self.drops is not None and self.drops[0] == asked["execute"]:
+                    (_, when), self.drops = self.drops, None
+                    if when == "before":
+                        return
                 answer = self._answer(asked["execute"], asked.get("arguments", {}))
+                if drops:
+                    return
                 if not self.mute:
                     _say(client, answer | {key: asked[key] for key in ("id",) if key in asked})
                 self.asked.append(asked["execute"])

@@ -41,8 +41,8 @@ class Flowing:
         return self.delivered_bytes, self.in_flight_bytes, 0.0
 
 
-def opened(server: FakeQmp, downtime_s: float | str | None = None):
-    return open_steering(f"unix:{server.path}", downtime_s, 0.1)
+def opened(server: FakeQmp, downtime_s: float | str | None = None, say=lambda _: None):
+    return open_steering(f"unix:{server.path}", downtime_s, 0.1, say)
 
 
 def going_over(*mb: int):

@@ -54,7 +54,7 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
     with ExitStack() as stack:
         stack.callback(crew.close)
         listener = stack.enter_context(source.listen(config.access))
-        steering = stack.enter_context(_open_steering(config))
+        steering = stack.enter_context(_open_steering(config, say))
         link, session, welcome = find_receiver(target, config, crew, token, say)
         stack.callback(link.close)
         try:
@@ -94,11 +94,11 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
     )
 
 
-def _open_steering(config: SendConfig) -> AbstractContextManager[Steering | None]:
+def _open_steering(config: SendConfig, say: Callable[[str], None]) -> AbstractContextManager[Steering | None]:
     if config.qmp is not None:
         from harness.migrator.steering.steering import open_steering  # noqa: PLC0415 - QMP brings asyncio and TLS with it
 
-        return open_steering(config.qmp, config.downtime_s, config.downtime_cost_share)
+        return open_steering(config.qmp, config.downtime_s, config.downtime_cost_share, say)
     if config.downtime_s is not None:
         what = config.downtime_s if config.downtime_s == "shortest" else f"{config.downtime_s:g}s"
         raise UserError(f"--downtime {what}: only with --qmp, which steers the source QEMU to it")

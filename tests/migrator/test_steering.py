@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 import socket
 import threading
+from contextlib import contextmanager
 
 import pytest
 from fake_qmp import FakeQmp
-from steering_rig import MB, NEW, OLD, Flowing, opened, quicken
+from pairs import wait_until
+from steering_rig import MB, NEW, OLD, Flowing, going_over, opened, quicken
 
 from harness.errors import MissingError, PeerError, QemuError, UserError
 from harness.migrator import monitor
@@ -117,12 +119,50 @@ def test_what_fails_in_mid_migration_ends_the_steering_alone_and_is_counted(serv
         server.wait_for(lambda: "query-migrate" in server.asked)
         how(server)
         server.migrating = {"status": "active", "ram": {"mbps": 800.0}}
-        assert steering._thread is not None
-        steering._thread.join(120)
+        wait_until(lambda: steering.report().steer_failures)
         told = steering.report()
     assert told.steer_failures == 1
     assert told.ended_early.startswith("--qmp unix:")
     assert words in told.ended_early
+
+
+@contextmanager
+def lost(server, said, how):
+    """Steering whose QMP fails as ``how`` says once it is told something; until it has given up on it."""
+    server.migrating = {"status": "setup"}
+    with opened(server, "shortest", said.append) as steering:
+        steering.begin(Flowing())
+        server.wait_for(lambda: "query-migrate" in server.asked)
+        how(server)
+        server.migrating = going_over(100, 35)
+        assert steering._thread is not None
+        steering._thread.join(120)
+        yield steering
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda fake: fake.die(),
+        lambda fake: setattr(fake, "drops", ("query-migrate-parameters", "before")),
+        lambda fake: setattr(fake, "drops", ("migrate-set-parameters", "before")),
+        lambda fake: setattr(fake, "drops", ("migrate-set-parameters", "after")),
+    ],
+    ids=["between", "reads", "before it is set", "after it is set"],
+)
+def test_qmp_that_is_lost_and_comes_again_gives_values_back_while_the_migration_goes_on(server, how):
+    said = []
+    with lost(server, said, how) as steering:
+        assert server.parameters == OLD  # not only at the end: with what stood there the guest might never be stopped
+        told = steering.report()
+        assert (told.steer_failures, told.restored) == (1, True)
+        assert told.ended_early.endswith("the connection to QEMU is closed; QEMU has its own values back")
+        steering.finish()
+    assert "is steered no more: --qmp unix:" in said[0]
+    assert "downtime-limit was set to 10" in said[0]
+    assert said[1:] == [
+        "the source QEMU answers again, and has its own values back; its migration goes on without steering"
+    ]
 
 
 def test_a_qemu_that_stops_answering_is_waited_for_a_bounded_time(server, monkeypatch):
@@ -145,9 +185,10 @@ def failing(server: FakeQmp, error: BaseException, meanwhile=lambda: None) -> No
 
 def test_a_value_that_cannot_be_given_back_is_told_with_the_failure_that_came_first(server):
     with pytest.raises(
-        PeerError, match=r"the link broke; could not give .* its downtime-limit 300: .*; set it there by"
+        PeerError,
+        match=r"the link broke; .* did not get its own value back: downtime-limit was set to 800, .* is 300 \(.*set it",
     ):
-        failing(server, PeerError("the link broke"), server.die)
+        failing(server, PeerError("the link broke"), server.go)
 
 
 @pytest.mark.parametrize("error", [PeerError("the link broke"), KeyboardInterrupt()], ids=["failure", "interrupt"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fake_qmp import FakeQmp
+from pairs import wait_until
 from steering_rig import NEW, OLD, Flowing, going_over, opened, quicken
 
 
@@ -41,7 +42,7 @@ def test_what_came_of_it_is_what_qemu_tells_in_the_end(server, qemu):
         told = iter([{"status": "device"}, {"status": "completed", "downtime": 25}])
         server.migrating = lambda: next(told, {"status": "completed", "downtime": 25})
         if qemu == "is gone":
-            server.die()
+            server.go()
         steering.finish()
     assert steering.report().claimed_downtime_s == (0.025 if qemu == "tells" else None)
 
@@ -71,13 +72,29 @@ def test_whoever_sets_a_parameter_meanwhile_has_it_from_then_on(server):
     assert told.ended_early == "somebody else set downtime-limit to 5000, and from then on it was left to them"
 
 
-@pytest.mark.parametrize("wanted", [None, "shortest"])
-def test_a_qemu_that_dies_has_its_migration_go_on_without_steering(server, wanted):
-    with opened(server, wanted) as steering:
-        server.migrating = {"status": "setup"}
+def test_what_a_lost_qmp_leaves_standing_is_told_at_once_and_at_the_end(server):
+    said = []
+    with opened(server, "shortest", said.append) as steering:
+        steering.begin(Flowing())
+        server.go()
+        wait_until(lambda: said)
+        steering.finish()
+        told = steering.report()
+    standing = "downtime-limit was set to 10, its owner's value is 300"
+    assert (told.steer_failures, told.restored) == (1, False)
+    assert told.ended_early.endswith(standing)
+    assert f"{standing}, which it gets back as soon as it answers" in said[0]
+    assert said[1].startswith(f"warning: the source QEMU did not get its own value back: {standing} (")
+    assert said[1].endswith("set it there by hand")
+
+
+def test_a_qemu_that_ends_with_its_migration_is_no_failure_and_needs_nothing_back(server):
+    said = []
+    with opened(server, "shortest", said.append) as steering:
         steering.begin(Flowing())
         server.wait_for(lambda: "query-migrate" in server.asked)
-        server.die()
-        assert steering._thread is not None
-        steering._thread.join(120)
-    assert (steering.report().steer_failures, steering.report().restored) == (1, wanted is None)
+        steering._ending.set()  # as its migration's end does
+        server.go()
+        steering.finish()
+        told = steering.report()
+    assert (told.steer_failures, told.ended_early, told.restored, said) == (0, None, False, [])

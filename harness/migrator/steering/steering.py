@@ -1,8 +1,9 @@
 """Steers what the source QEMU believes, over its QMP, while pages flow. What to set is ``switchover``'s to decide, or, for
 the shortest downtime, ``shortest``'s.
 
-Sets nothing without reading it back, and gives every parameter back at the end, however that comes: the guest then runs on
-the source as its owner set it up. QMP that fails in mid-migration ends the steering, not the migration.
+Gives every parameter back at the end, however that comes: the guest then runs on the source as its owner set it up. QMP that
+fails in mid-migration ends the steering, not the migration: what was set is given back as soon as QEMU is to be had again, since
+with it a guest may never be stopped.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Literal
 from harness.errors import PageferryError, QemuError, UserError
 from harness.migrator.monitor import check_monitor, open_monitor
 from harness.migrator.report import SteeringReport
+from harness.migrator.steering.borrowed import Borrowed
 from harness.migrator.steering.shortest import FLOOR_S, Progress, Shortest
 from harness.migrator.steering.switchover import Decision, Flow, Knob, Switchover
 from harness.qemu.qmp import Json, Qmp
@@ -28,6 +30,8 @@ _ANSWER_TIMEOUT_S = 5.0
 """Beyond the wanted downtime, during which QEMU answers nobody."""
 
 _END_LOOKS, _END_LOOK_S = 20, 0.05
+_AGAIN_S = 0.3
+"""Until QEMU is asked again after a failure. One that comes so shortly before the migration's end is none: QEMU may end with it."""
 
 _LARGEST_S = 2000.0
 FlowSource = Callable[[], tuple[int, int, float]]
@@ -39,23 +43,26 @@ def _nothing_known() -> tuple[int, int, float]:
     return 0, 0, 0.0
 
 
-def _nothing(calm: bool) -> None:
+def _nothing(_: object) -> None:
     """Nobody is to be told."""
 
 
 @contextmanager
 def open_steering(
-    address: str, downtime_s: float | Literal["shortest"] | None, cost_share: float = 0.0
+    address: str,
+    downtime_s: float | Literal["shortest"] | None,
+    cost_share: float = 0.0,
+    say: Callable[[str], None] = _nothing,
 ) -> Iterator[Steering]:
     """Connected, and QEMU asked what can be set. Every parameter is given back at the end. ``cost_share``: as ``Shortest``'s.
+    ``say`` gets a line when QMP fails in mid-migration, and when it is to be had again.
 
     :raises QemuError: not QMP, not to be had, or it refuses. :raises UserError: no unix socket. :raises MissingError: none there.
     """
     check_monitor(address)
     if isinstance(downtime_s, float) and downtime_s > _LARGEST_S:
         raise UserError(f"--downtime {downtime_s:g}s: QEMU takes at most {_LARGEST_S:g} s")
-    qmp = open_monitor(address, "source")
-    steering = Steering(qmp)
+    steering = Steering(lambda: open_monitor(address, "source"), say)
     try:
         if downtime_s == "shortest":
             steering.prepare_shortest(cost_share)
@@ -67,18 +74,16 @@ def open_steering(
             raise type(exc)(f"{exc}; {line}") from exc
         raise
     finally:
-        steering.end()
-        qmp.close()
+        steering.close()
 
 
 class Steering:
     """One migration's. Threads: the caller's, and between ``begin`` and ``end`` one of its own."""
 
-    def __init__(self, qmp: Qmp) -> None:
-        self._qmp = qmp
+    def __init__(self, connect: Callable[[], Qmp], say: Callable[[str], None]) -> None:
+        self._borrowed = Borrowed(connect, lambda: self._switchover.longest_s + _ANSWER_TIMEOUT_S)
+        self._say = say
         self._knob = Knob.LIMIT
-        self._owners: dict[str, int] = {}
-        self._ours: dict[str, int] = {}
         self._switchover: Switchover | Shortest = Switchover(1.0, self._knob)
         self._wanted_s: float | None = None
         self._claimed_s: float | None = None
@@ -90,7 +95,6 @@ class Steering:
         self._counters = {"steer_changes": 0, "steer_taken_over": 0, "steer_failures": 0}
         self._ended_early: str | None = None
         self._began_s = 0.0
-        self._restored = False
 
     def prepare(self, downtime_s: float | None) -> None:
         """Ask what there is to set, and set the wanted downtime if it is another than QEMU's. :raises QemuError: QEMU refuses."""
@@ -98,26 +102,24 @@ class Steering:
         wanted_ms = found[Knob.LIMIT.value] if downtime_s is None else max(1, round(downtime_s * 1000))
         if wanted_ms == 0:
             raise QemuError(
-                f"{self._qmp.name}: this QEMU's downtime-limit is 0, which no guest meets; say --downtime 300ms"
+                f"{self._borrowed.name}: this QEMU's downtime-limit is 0, which no guest meets; say --downtime 300ms"
             )
         self._switchover = Switchover(wanted_ms / 1000, self._knob)
         self._wanted_s = self._switchover.wanted_s
         if wanted_ms != found[Knob.LIMIT.value]:
-            self._set(Knob.LIMIT.value, wanted_ms)
+            self._borrowed.set(Knob.LIMIT.value, wanted_ms)
 
     def prepare_shortest(self, cost_share: float) -> None:
         """The same for a downtime as short as the guest allows: until its pages are known, next to nothing may be left."""
         found = self._ask_owner()
         self._switchover = Shortest(found[Knob.LIMIT.value] / 1000, cost_share, self._knob)
-        self._set(Knob.LIMIT.value, round(FLOOR_S * 1000))
+        self._borrowed.set(Knob.LIMIT.value, round(FLOOR_S * 1000))
 
     def _ask_owner(self) -> dict[str, int]:
-        found = self._read()
-        if Knob.LIMIT.value not in found:
-            raise QemuError(f"{self._qmp.name}: this QEMU has no {Knob.LIMIT.value}, so there is nothing to steer")
+        self._borrowed.open()
+        found = self._borrowed.owners
         self._knob = Knob.BANDWIDTH if Knob.BANDWIDTH.value in found else Knob.LIMIT
-        self._owners = {knob.value: found[knob.value] for knob in Knob if knob.value in found}
-        return self._owners
+        return found
 
     def begin(self, flow: FlowSource = _nothing_known, calm: Callable[[bool], None] = _nothing) -> None:
         """Steer by ``flow`` until ``end``. ``calm`` is told, again and again, whether the guest may be stopped at any moment."""
@@ -130,25 +132,30 @@ class Steering:
         """Stop, and give every parameter back; the line to tell where that failed. Safe to call twice."""
         self._ending.set()
         if self._thread is not None:
-            self._thread.join(self._answer_timeout_s + 1)
+            self._thread.join()  # it waits for nothing longer than for an answer
         if self._ended:
             return None
         self._ended = True
         try:
-            self._restore()
-        except QemuError as exc:
-            values = ", ".join(f"{name} {self._owners[name]}" for name in self._ours)
-            return f"could not give the source QEMU back its {values}: {exc}; set it there by hand"
-        self._restored = True
+            self._borrowed.give_back()
+        except PageferryError as exc:
+            return f"the source QEMU did not get its own value back: {self._borrowed.standing} ({exc}); set it there by hand"
         return None
+
+    def close(self) -> None:
+        """``end``, and disconnect."""
+        self.end()
+        self._borrowed.close()
 
     def finish(self) -> None:
         """``end`` of a migration that came to its own, of which QEMU is asked what the downtime was: it may know a moment later."""
-        if self.end() is not None:
+        if (line := self.end()) is not None:
+            if self._ended_early is not None:  # else QEMU ended with its migration, and needs nothing back
+                self._say(f"warning: {line}")
             return
-        with suppress(QemuError):  # a source that is gone by now needs nothing back, and tells nothing
+        with suppress(QemuError):  # a source that is gone by now tells nothing
             for _ in range(_END_LOOKS if isinstance(self._switchover, Shortest) else 0):
-                status = self._ask("query-migrate")
+                status = self._borrowed.ask("query-migrate")
                 if status.get("status") == "completed" and "downtime" in status:
                     self._claimed_s = status["downtime"] / 1000
                     return
@@ -159,39 +166,56 @@ class Steering:
         return SteeringReport(
             self._knob.value,
             self._wanted_s,
-            dict(self._owners),
-            self._restored,
+            dict(self._borrowed.owners),
+            self._borrowed.restored,
             tuple(replace(decision, at_s=decision.at_s - self._began_s) for decision in self._decisions),
-            self._ended_early,
+            self._why_early(),
             self._decisions[-1].predicted_downtime_s if self._decisions else None,
             self._claimed_s,
             **self._counters,
         )
 
-    @property
-    def _answer_timeout_s(self) -> float:
-        return self._switchover.longest_s + _ANSWER_TIMEOUT_S
+    def _why_early(self) -> str | None:
+        if self._ended_early is None or not self._counters["steer_failures"]:
+            return self._ended_early
+        return f"{self._ended_early}; {self._borrowed.standing or 'QEMU has its own values back'}"
 
     def _steer(self, flow: FlowSource) -> None:
         while not self._ending.wait(self._switchover.look_again_s):
             try:
                 self._turn(flow)
-            except QemuError as exc:
-                if self._ending.is_set():
-                    return  # QEMU may end as soon as its guest has left
-                self._counters["steer_failures"] += 1
-                self._ended_early = str(exc)
+            except PageferryError as exc:
+                if not self._ending.wait(_AGAIN_S):
+                    self._fail(exc)
                 return
 
+    def _fail(self, exc: PageferryError) -> None:
+        self._ended_early = str(exc)
+        self._counters["steer_failures"] += 1
+        standing = self._borrowed.standing
+        self._say(
+            f"warning: the migration goes on and is steered no more: {exc}"
+            + (f"; {standing}, which it gets back as soon as it answers" if standing else "")
+        )
+        while not self._ending.is_set():
+            with suppress(PageferryError):
+                self._borrowed.give_back()
+                if standing:
+                    self._say(
+                        "the source QEMU answers again, and has its own values back; its migration goes on without steering"
+                    )
+                return
+            self._ending.wait(_AGAIN_S)
+
     def _turn(self, flow: FlowSource) -> None:
-        status = self._ask("query-migrate")
+        status = self._borrowed.ask("query-migrate")
         if status.get("status") == "completed":
             self._ending.set()  # nothing is left to steer, and QEMU may be gone at any moment
         if status.get("status") != "active":
             return
         if (decision := self._decision(status, flow)) is None or self._taken_over():
             return
-        self._set(decision.parameter, decision.value)
+        self._borrowed.set(decision.parameter, decision.value)
         self._counters["steer_changes"] += 1
         self._decisions.append(decision)
 
@@ -206,15 +230,11 @@ class Steering:
 
     def _taken_over(self) -> bool:
         """Whether somebody else set a parameter meanwhile: from now on that is what is wanted, and what is given back."""
-        found = self._read()
-        theirs = {name: value for name, value in found.items() if value != self._ours.get(name, self._owners[name])}
-        for name, value in theirs.items():
-            self._owners[name] = value
-            self._ours.pop(name, None)
-        if not theirs:
+        if not (theirs := self._borrowed.taken_over()):
             return False
         self._counters["steer_taken_over"] += 1
         if isinstance(self._switchover, Shortest):
+            self._borrowed.give_back()  # the other one was made for ours
             what = " and ".join(f"{name} to {value}" for name, value in theirs.items())
             self._ended_early = f"somebody else set {what}, and from then on it was left to them"
             self._ending.set()
@@ -223,27 +243,6 @@ class Steering:
         self._wanted_s = self._switchover.wanted_s
         self._switchover.forget()
         return True
-
-    def _set(self, name: str, value: int) -> None:
-        self._ours[name] = value
-        self._ask("migrate-set-parameters", **{name: value})
-        if (kept := self._read().get(name)) != value:
-            raise QemuError(f"{self._qmp.name}: {name}: asked for {value}, QEMU kept {kept}")
-
-    def _restore(self) -> None:
-        if not self._ours:
-            return
-        found = self._read()
-        changed = {name: self._owners[name] for name, value in self._ours.items() if found.get(name) == value}
-        if changed:
-            self._ask("migrate-set-parameters", **changed)
-
-    def _read(self) -> dict[str, int]:
-        found = self._ask("query-migrate-parameters")
-        return {knob.value: int(found[knob.value]) for knob in Knob if knob.value in found}
-
-    def _ask(self, command: str, **arguments: object) -> Json:
-        return self._qmp.execute(command, timeout_s=self._answer_timeout_s, **arguments)
 
 
 def _progress(status: Json, now_s: float, in_flight_bytes: int, believed_bytes_per_s: float) -> Progress:
