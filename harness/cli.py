@@ -46,6 +46,7 @@ _COMMANDS = {
     "opencl": "harness.commands.opencl",
     "tls": "harness.commands.tls",
     "faults": "harness.commands.faults",
+    "hosts": "harness.commands.hosts",
     "agent": "harness.commands.agent",
 }
 

@@ -21,6 +21,7 @@ from harness.hosts.child import Child
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 SIDES = ("a", "b")
 NIC, PORT = "pf0", 2222
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PATIENCE_S = 60.0
 _CONTROL = ipaddress.IPv4Address("198.18.0.0")  # RFC 2544: for measurements, and nobody's route
 
@@ -103,11 +104,14 @@ class SshLab:
 
     def _start(self, side: str) -> None:
         Path("/run/sshd").mkdir(exist_ok=True)
-        key, config = self.folder / f"host-{side}", self.folder / f"sshd-{side}.conf"
+        key, config, home = (self.folder / name for name in (f"host-{side}", f"sshd-{side}.conf", f"home-{side}"))
+        home.mkdir()
+        python = Path(sys.executable).resolve().parent  # without what is installed for us
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
         config.write_text(
             f"Port {PORT}\nListenAddress {self.addresses[side]}\nHostKey {key}\nPidFile none\nUsePAM no\nStrictModes no\n"
             f"AuthorizedKeysFile {self.folder}/key.pub\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n"
+            f"SetEnv HOME={home} PATH={python}:{PATH}\n"
         )
         argv = ["nsenter", f"--net=/run/netns/{self.names[side]}", str(SSHD), "-D", "-e", "-f", str(config)]
         self.sshds[side] = self._stack.enter_context(Child(argv, log=self.folder / f"sshd-{side}.log"))

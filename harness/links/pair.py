@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from harness.errors import PeerError, UserError
 from harness.hosts.agent.asked import await_caller, call_up
-from harness.hosts.agent.host import AgentHost, ssh_argv
+from harness.hosts.agent.host import AgentHost
 from harness.hosts.agent.lease import hold_host
+from harness.hosts.agent.ssh import ssh_argv
 from harness.links.contract import ChosenLink, Link, LinkCounters
 from harness.links.netns import tbf_settings
 from harness.links.nic import look_at_nic, sent_bytes, shape_nic

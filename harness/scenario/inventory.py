@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, ValidationError
 
 from harness.errors import ScenarioError
+from harness.hosts.agent.ssh import PREPARED
 from harness.names import unknown
 from harness.scenario.document import parse_toml
 from harness.scenario.fault import Fault, dotted, shown
@@ -75,8 +76,8 @@ class Pair(Part):
     """The destination's, where it is called otherwise."""
     shape: bool = False
     """Whether the rate of both interfaces may be limited (`tc tbf`) for a run; the limit goes with the run."""
-    command: str = Field(default="pageferry", min_length=1)
-    """What starts pageferry on both hosts, where it is not on the PATH that ssh gives."""
+    command: str = Field(default=PREPARED, min_length=1)
+    """What starts pageferry on both hosts [what `pageferry hosts prepare` put there, else the one on the PATH that ssh gives]."""
     ssh_config: Path | None = Field(default=None, strict=False)
     """A configuration for ssh beside the user's own (`ssh -F`); relative to this file."""
 

@@ -196,7 +196,7 @@ def test_another_version_is_refused_with_the_remedy(tmp_path):
     with (tmp_path / "says").open("wb") as says:
         says.write(GREETING)
         Frames(says.write).send(hello().model_copy(update={"version": "9.9"}))
-    with pytest.raises(MissingError, match=r"lab: pageferry there is 9\.9 .* and here .*install this one there"):
+    with pytest.raises(MissingError, match=r"lab: pageferry there is 9\.9 .* and here .*pageferry hosts prepare lab"):
         Connection("lab", ["cat", str(tmp_path / "says")])
 
 

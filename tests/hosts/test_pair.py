@@ -16,7 +16,7 @@ from harness.errors import MissingError, PeerError, UserError
 from harness.experiment.runner import run_scenario
 from harness.hosts.agent.asked import free_port
 from harness.hosts.agent.connection import Connection
-from harness.hosts.agent.host import ssh_argv
+from harness.hosts.agent.ssh import ssh_argv
 from harness.links.nic import shape_nic
 from harness.links.pair import PairLink, Reached, across, leased
 from harness.results.result import load_result
@@ -161,7 +161,7 @@ def test_two_names_of_one_host_are_no_pair(lab):
 
 
 def test_a_host_without_pageferry_is_told_with_the_remedy(lab):
-    with pytest.raises(MissingError, match=r"lab-a: there is no pageferry to start: .*install it there"):
+    with pytest.raises(MissingError, match=r"lab-a: there is no pageferry to start: .*pageferry hosts prepare lab-a"):
         Connection("lab-a", ssh_argv("lab-a", "no-such-pageferry", lab.config))
 
 

@@ -171,7 +171,7 @@ class Connection:
         if (theirs.version, theirs.code) != (ours.version, ours.code):
             raise MissingError(
                 f"{self.name}: pageferry there is {theirs.version} ({theirs.code}) and here {ours.version} ({ours.code}), "
-                f"and both must be one: install this one there, as docs/hosts.md shows"
+                f"and both must be one: pageferry hosts prepare {self.name}"
             )
         return theirs
 

@@ -23,17 +23,10 @@ from harness.hosts.contract import ClockOffset, Given, Host, Told
 from harness.hosts.rundir import scratch_base
 from harness.hosts.watched import Watched
 
-__all__ = ["AgentHost", "ssh_argv"]
+__all__ = ["AgentHost"]
 
 _FOLDER_BYTES = 128 << 20
 """What a run needs there: pieces of the guest's memory, and its logs."""
-
-
-def ssh_argv(host: str, command: str, config: Path | None = None) -> list[str]:
-    """The system's ssh, with the user's configuration and keys, and no questions: nobody is there to answer."""
-    options = ("BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=5", "ServerAliveCountMax=4")
-    argv = ["ssh", "-T", *(part for option in options for part in ("-o", option))]
-    return [*argv, *(("-F", str(config)) if config is not None else ()), "--", host, f"{command} agent"]
 
 
 class AgentHost(Host):

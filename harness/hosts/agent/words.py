@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.errors import MissingError, PageferryError, PeerError
 from harness.terminal import one_line
 
-__all__ = ["why_no_agent"]
+__all__ = ["why_no_agent", "why_ssh_failed"]
 
 _SSH_FAILED, _NOT_FOUND, _NOT_EXECUTABLE = 255, 127, 126
 _MOST_CHARACTERS = 300
@@ -13,13 +13,13 @@ _MOST_CHARACTERS = 300
 
 def why_no_agent(host: str, status: int | None, said: str, before: bytes) -> PageferryError:
     """``said``: on standard error. ``before``: what came instead of the greeting."""
-    said = one_line(said[-_MOST_CHARACTERS:].removeprefix("ssh: "))
     if status == _SSH_FAILED:
-        return PeerError(f"{host}: ssh: {said or 'failed without a word'}; {_ssh_remedy(host, said)}")
+        return why_ssh_failed(host, status, said)
+    said = one_line(said[-_MOST_CHARACTERS:])
     if status in (_NOT_FOUND, _NOT_EXECUTABLE):
         return MissingError(
-            f"{host}: there is no pageferry to start: {said}; install it there as docs/hosts.md shows, or write "
-            'command = "/path/to/pageferry" in the file of hosts'
+            f"{host}: there is no pageferry to start: {said}; pageferry hosts prepare {host} "
+            'installs it; or write command = "/path/to/pageferry" in the file of hosts'
         )
     if before:
         shown = one_line(before[:80].decode(errors="replace").strip())
@@ -30,6 +30,14 @@ def why_no_agent(host: str, status: int | None, said: str, before: bytes) -> Pag
     return PeerError(
         f"{host}: no agent answered (exit status {status}): {said or 'it said nothing'}; try ssh {host} pageferry agent"
     )
+
+
+def why_ssh_failed(host: str, status: int, said: str) -> PageferryError:
+    """A command was to run there. ``said``: what it or ssh wrote."""
+    said = one_line(said.strip()[-_MOST_CHARACTERS:].removeprefix("ssh: "))
+    if status == _SSH_FAILED:
+        return PeerError(f"{host}: ssh: {said or 'failed without a word'}; {_ssh_remedy(host, said)}")
+    return MissingError(f"{host}: {said or f'a command there ended with status {status}, and said nothing'}")
 
 
 def _ssh_remedy(host: str, said: str) -> str:
