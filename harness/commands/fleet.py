@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.options import experiment_options, tell_undrawn
+from harness.commands.options import DURATION, experiment_options, tell_undrawn
 from harness.terminal import tell
 
 if TYPE_CHECKING:
@@ -64,6 +64,10 @@ Exit status 0: every run completed and verified, or was skipped with its reason.
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Use dask's scheduler there, and its workers, and start none here."
 )
+@click.option(
+    "--worker-timeout", type=DURATION, default=300.0, show_default="5min", metavar="DURATION",
+    help="With --scheduler: how long a pair that has cells to run may have no worker there.",
+)  # fmt: skip
 @experiment_options
 def command(
     *,
@@ -72,6 +76,7 @@ def command(
     hosts: Path | None,
     names: tuple[str, ...],
     scheduler: str | None,
+    worker_timeout: float,
     overrides: tuple[str, ...],
     only: tuple[str, ...],
     tags: tuple[str, ...],
@@ -96,7 +101,7 @@ def command(
     cells = [Cell(part, pair) for part, (*_, pair) in zip(campaign.parts, matrix, strict=True)]
     with opened(campaign):
         try:
-            missing = _run(console, campaign, cells, pairs, scheduler)
+            missing = _run(console, campaign, cells, pairs, scheduler, worker_timeout_s=worker_timeout)
         except KeyboardInterrupt:
             kept = campaign.is_used()
             words = f"what finished is in {campaign.folder}; the same command with --resume goes on"
@@ -131,18 +136,25 @@ def _cluster(pairs: dict[str, Pair], scheduler: str | None) -> AbstractContextMa
     from harness.fleet.cluster import joined_cluster, own_cluster
 
     if scheduler is not None:
-        return joined_cluster(scheduler, list(pairs))
+        return joined_cluster(scheduler)
     return own_cluster(apart(pairs) or [[THIS_MACHINE]])
 
 
 def _run(
-    console: Console, campaign: Campaign, cells: Sequence[Cell], pairs: dict[str, Pair], scheduler: str | None
+    console: Console,
+    campaign: Campaign,
+    cells: Sequence[Cell],
+    pairs: dict[str, Pair],
+    scheduler: str | None,
+    *,
+    worker_timeout_s: float,
 ) -> bool:
     """What has not been run. Gives whether any cell is not whole."""
     from harness.console import plain
     from harness.fleet.board import fleet_progress
     from harness.fleet.cells import Begun, Ended
     from harness.fleet.fleet import run_cells
+    from harness.fleet.waiting import Watch
 
     left = [cell for cell in cells if not cell.is_whole()]
     if len(left) < len(cells):
@@ -165,7 +177,11 @@ def _run(
                 noting(event)
             show(cell, event)
 
-        run_cells(client, left, campaign.identity, on_event)
+        def say(words: str) -> None:
+            console.print(f"workers: {plain(words)}", soft_wrap=True)
+
+        watch = Watch(client, scheduler, worker_timeout_s, say) if scheduler is not None else None
+        run_cells(client, left, campaign.identity, on_event, watch.look if watch else lambda _: None)
     return bool(problems)
 
 

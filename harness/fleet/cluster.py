@@ -10,7 +10,7 @@ import dask
 from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.security import Security
 
-from harness.errors import MissingError, PeerError
+from harness.errors import PeerError
 from harness.terminal import one_line
 
 __all__ = ["joined_cluster", "own_cluster", "resource_of", "workers_with"]
@@ -18,6 +18,7 @@ __all__ = ["joined_cluster", "own_cluster", "resource_of", "workers_with"]
 _LOOPBACK = "127.0.0.1"
 _JOIN_S = 5
 """For whoever waits at a terminal; a scheduler that is there answers in milliseconds."""
+_ANSWER_S = 60
 _SETTINGS = {
     # A machine that is measured is busy: nobody is taken for dead who only waits for a processor.
     "distributed.comm.timeouts.connect": "120s",
@@ -76,13 +77,14 @@ def _worker(pairs: Sequence[str]) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def joined_cluster(address: str, pairs: Sequence[str]) -> Iterator[tuple[Client, str]]:
-    """A scheduler that is there, with workers that are there. Gives the address of the dashboard too.
+def joined_cluster(address: str) -> Iterator[tuple[Client, str]]:
+    """A scheduler that is there, and whatever workers it has. Gives the address of the dashboard too.
 
-    :raises PeerError: no scheduler answers at ``address`` in time. :raises MissingError: no worker of it has one of ``pairs``.
+    :raises PeerError: no scheduler answers at ``address`` in time.
     """
     with dask.config.set(_SETTINGS), contextlib.ExitStack() as stack:
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for name in ("distributed", "distributed.client"):  # the second is told a level of its own
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             client = stack.enter_context(Client(address, timeout=_JOIN_S))
         except OSError as exc:
@@ -95,18 +97,13 @@ def joined_cluster(address: str, pairs: Sequence[str]) -> Iterator[tuple[Client,
                 f"--scheduler {address}: no scheduler that we can speak to: {type(exc).__name__}: {one_line(str(exc))}; write "
                 "its address as it tells it, such as tcp://lab-head:8786"
             ) from exc
-        for pair in pairs:
-            if not workers_with(client, {pair}):
-                raise MissingError(
-                    f"--scheduler {address}: no worker there has the pair {pair}: start one that reaches its hosts by ssh: "
-                    f"dask worker {address} --nthreads 1 --resources {resource_of(pair)}=1"
-                )
         yield client, client.dashboard_link
 
 
 def workers_with(client: Client, pairs: Collection[str]) -> list[str]:
-    """Addresses of the workers that have any of ``pairs``."""
+    """Addresses of the workers that have any of ``pairs``. :raises OSError: the scheduler does not answer."""
     needed = {resource_of(pair) for pair in pairs}
-    return [
-        address for address, worker in client.scheduler_info()["workers"].items() if needed & set(worker["resources"])
-    ]
+    # Not Client.scheduler_info: what it gives may be overwritten meanwhile by what the client asks now and then, without workers.
+    assert client.scheduler is not None  # noqa: S101 - it is connected
+    found = client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=_ANSWER_S)
+    return [address for address, worker in found["workers"].items() if needed & set(worker["resources"])]

@@ -6,29 +6,33 @@ returns: a worker that dies costs the run in progress, and a task that dask does
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import queue
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from distributed import Client, Future
 
 from harness.experiment.events import Event
 from harness.fleet.cells import Begun, Cell, Ended
 from harness.fleet.cluster import resource_of, workers_with
+from harness.fleet.waiting import EVERY_S
 from harness.fleet.worker import end_leader, run_cell
 from harness.results.identity import Identity
 
-__all__ = ["OnEvent", "run_cells"]
+__all__ = ["Look", "OnEvent", "run_cells"]
 
 OnEvent = Callable[[Cell, Event | Begun | Ended], None]
+Look = Callable[[Collection[str]], None]
 _Heard = tuple[str, Event | Begun | Ended]
 
 
-def run_cells(client: Client, cells: Sequence[Cell], identity: Identity, on_event: OnEvent) -> None:
-    """All of them, each on its pair's worker, in their order; ``on_event`` is called by this thread.
+def run_cells(client: Client, cells: Sequence[Cell], identity: Identity, on_event: OnEvent, look: Look) -> None:
+    """All of them, each on its pair's worker, in their order; ``on_event`` is called by this thread, and ``look`` every
+    few seconds with the pairs that have cells to run.
 
-    An interrupt ends the runs in progress, whose parts are taken down before it goes on.
+    An interrupt, and what ``look`` raises, ends the runs in progress, whose parts are taken down before it goes on.
     """
     session, by_name = uuid.uuid4().hex, {cell.name: cell for cell in cells}
     heard: queue.SimpleQueue[_Heard] = queue.SimpleQueue()
@@ -39,13 +43,24 @@ def run_cells(client: Client, cells: Sequence[Cell], identity: Identity, on_even
             futures[cell.name] = future = _submit(client, cell, identity, session)
             future.add_done_callback(lambda done, name=cell.name: heard.put((name, _end_of(done))))
         while futures:
-            name, event = heard.get()
-            on_event(by_name[name], event)
-            if isinstance(event, Ended):
-                del futures[name]
+            look({by_name[name].pair for name in futures})
+            with contextlib.suppress(queue.Empty):
+                name, event = heard.get(timeout=EVERY_S)
+                on_event(by_name[name], event)
+                if isinstance(event, Ended):
+                    del futures[name]
     finally:
-        client.cancel(list(futures.values()))
-        client.run(end_leader, session, workers=workers_with(client, {cell.pair for cell in cells}))
+        _end(client, session, cells, list(futures.values()))
+
+
+def _end(client: Client, session: str, cells: Sequence[Cell], left: Sequence[Future[str | None]]) -> None:
+    """Nothing of it is run any more; a scheduler that has gone is told nothing."""
+    if client.status != "running":
+        return
+    client.cancel(left)
+    with contextlib.suppress(OSError):
+        if workers := workers_with(client, {cell.pair for cell in cells}):
+            client.run(end_leader, session, workers=workers)
 
 
 def _submit(client: Client, cell: Cell, identity: Identity, session: str) -> Future[str | None]:
@@ -61,4 +76,8 @@ def _end_of(done: Future[str | None]) -> Ended:
     if done.status == "finished":
         return Ended(done.result())
     exc = done.exception() if done.status == "error" else None
-    return Ended(f"{type(exc).__name__}: {exc}" if exc is not None else f"dask dropped it ({done.status})")
+    return Ended(
+        f"{type(exc).__name__}: {exc}"
+        if exc is not None
+        else f"its scheduler ended, or dropped it ({done.status}): see whether that runs, and go on with --resume"
+    )
