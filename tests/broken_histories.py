@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from broken_backends import Good
+from planted_backends.base import Good
 
 from backends.api import BackendInfo
 

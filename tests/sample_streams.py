@@ -89,10 +89,6 @@ def hook(flags: int = 0) -> bytes:
     return u64(HOOK | flags)
 
 
-def multifd_flush() -> bytes:
-    return u64(MULTIFD_FLUSH)
-
-
 def eos() -> bytes:
     return u64(EOS)
 

@@ -33,7 +33,7 @@ Exit status 0: all was as it must be. 1: some cell was not; the command that rep
 @click.command(epilog=_EPILOG, short_help="Do harm at each phase of a migration; is the guest still whole?")
 @click.option("--quick", is_flag=True, help="A sample of each rig's cells, in 10 minutes at most.")
 @click.option("--only", multiple=True, metavar="CELL", help="Only this cell, or those that this shell pattern names.")
-@click.option("--seed", type=click.IntRange(0, 1 << 31), default=1, show_default=True, help="What chance depends on.")
+@click.option("--seed", type=click.IntRange(0, 1 << 31), default=1, metavar="N", help="What chance depends on [1].")
 @click.option(
     "--rounds",
     type=click.IntRange(1, 10_000),

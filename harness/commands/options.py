@@ -29,71 +29,33 @@ __all__ = [
 ]
 
 
-class _Size(click.ParamType[Any]):
-    name = "size"
+class _Quantity(click.ParamType[Any]):
+    """Text with a unit. ``parse``: raises ValueError with what is wrong; ``problem``: of a value, or "" where it will do."""
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
+    def __init__(self, name: str, parse: Callable[[str], Any], problem: Callable[[Any], str] = lambda _: "") -> None:
+        self.name, self._parse, self._problem = name, parse, problem
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        if not isinstance(value, str):
             return value
         try:
-            count = parse_bytes(str(value))
+            quantity = self._parse(value)
         except ValueError as exc:
             self.fail(str(exc), param, ctx)
-        if count <= 0:
-            self.fail(f"{value!r}: must be above zero", param, ctx)
-        return count
+        if problem := self._problem(quantity):
+            self.fail(f"{value!r}: {problem}", param, ctx)
+        return quantity
 
 
-class _Duration(click.ParamType[Any]):
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            seconds = parse_duration(str(value))
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
-        if seconds <= 0:
-            self.fail(f"{value!r}: must be above zero", param, ctx)
-        return seconds
+def _too_small(quantity: float) -> str:
+    return "" if quantity > 0 else "must be above zero"
 
 
-class _Bandwidth(click.ParamType[Any]):
-    name = "bandwidth"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        try:
-            return parse_bandwidth(str(value))
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
-
-
-class _Rate(click.ParamType[Any]):
-    name = "rate"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            return parse_rate(str(value))
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
-
-
-class _Share(click.ParamType[Any]):
-    name = "share"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            share = parse_share(str(value))
-        except ValueError as exc:
-            self.fail(str(exc), param, ctx)
-        if share > 1:
-            self.fail(f"{value!r}: must be at most 100%", param, ctx)
-        return share
+BANDWIDTH = _Quantity("bandwidth", parse_bandwidth)
+RATE = _Quantity("rate", parse_rate)
+SIZE = _Quantity("size", parse_bytes, _too_small)
+DURATION = _Quantity("duration", parse_duration, _too_small)
+SHARE = _Quantity("share", parse_share, lambda share: "" if share <= 1 else "must be at most 100%")
 
 
 def experiment_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -120,13 +82,6 @@ def pair_options(command: Callable[..., None]) -> Callable[..., None]:
     )  # fmt: skip
     pair = click.option("--pair", metavar="NAME", help="Between the two hosts of this pair, by ssh; see docs/hosts.md.")
     return pair(hosts(command))
-
-
-BANDWIDTH = _Bandwidth()
-RATE = _Rate()
-SIZE = _Size()
-DURATION = _Duration()
-SHARE = _Share()
 
 
 def announce(line: str) -> None:

@@ -1,9 +1,9 @@
 """Cells are measured in turn, each on all of the input, and a codec that gives other bytes is not measured but refused."""
 
-import broken_backends
 import numpy as np
 import pytest
 from broken_histories import Stateful
+from planted_backends import Good
 
 from backends.api import BackendUnavailable
 from backends.registry import BackendStatus
@@ -57,17 +57,17 @@ def test_more_threads_than_units_is_no_error():
     assert found.packed_bytes > 0
 
 
-class Wrong(broken_backends.Good):
+class Wrong(Good):
     def decompress(self, data, raw_bytes):
         return bytes(raw_bytes)
 
 
-class Failing(broken_backends.Good):
+class Failing(Good):
     def compress(self, data):
         raise self._error("on fire")
 
 
-class Absent(broken_backends.Good):
+class Absent(Good):
     def open(self):
         raise BackendUnavailable("good", "no card", "plug one in")
 
@@ -97,7 +97,7 @@ def test_without_names_all_that_is_here_is_measured_and_the_rest_has_its_reason(
         return BackendStatus(name, "pageferry", available=reason is None, reason=reason)
 
     def made(spec):
-        return Absent() if spec.backend == "opencl" else broken_backends.Good()
+        return Absent() if spec.backend == "opencl" else Good()
 
     here = [status("none"), status("zlib"), status("isal"), status("opencl"), status("qatzip", "no library")]
     monkeypatch.setattr(codecs.registry, "survey", lambda: here)

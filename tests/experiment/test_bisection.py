@@ -28,28 +28,18 @@ def upwards(tolerance=1.1, votes=3, low=10.0, high=1000.0, step=1.0):
     return Bisection(low, high, tolerance, votes, step)
 
 
+@pytest.mark.parametrize(("easy", "hard"), [(10.0, 1000.0), (1000.0, 10.0)], ids=["highest", "lowest"])
 @given(st.floats(10, 1000), TOLERANCES, VOTES)
-def test_a_steady_frontier_is_between_the_ends_and_the_ends_are_close(frontier, tolerance, votes):
-    search = searched(upwards(tolerance, votes), lambda value: value <= frontier)
+def test_a_steady_frontier_is_between_the_ends_and_the_ends_are_close(easy, hard, frontier, tolerance, votes):
+    toward = 1 if easy < hard else -1
+    search = searched(Bisection(easy, hard, tolerance, votes, 1.0), lambda value: toward * value <= toward * frontier)
     works_at, fails_at = search.bracket()
-    assert works_at <= frontier
+    assert toward * works_at <= toward * frontier
     if fails_at is None:
-        assert works_at == 1000
+        assert works_at == hard
     else:
-        assert frontier < fails_at
-        assert fails_at / works_at <= tolerance or fails_at - works_at <= 1
-
-
-@given(st.floats(10, 1000), TOLERANCES, VOTES)
-def test_searching_for_the_lowest_is_the_same_from_the_other_side(frontier, tolerance, votes):
-    search = searched(Bisection(1000.0, 10.0, tolerance, votes, 1.0), lambda value: value >= frontier)
-    works_at, fails_at = search.bracket()
-    assert works_at >= frontier
-    if fails_at is None:
-        assert works_at == 10
-    else:
-        assert frontier > fails_at
-        assert works_at / fails_at <= tolerance or works_at - fails_at <= 1
+        assert toward * frontier < toward * fails_at
+        assert max(works_at / fails_at, fails_at / works_at) <= tolerance or abs(fails_at - works_at) <= 1
 
 
 @given(st.floats(10, 1000), VOTES)
@@ -95,16 +85,15 @@ def test_one_try_that_lies_moves_nothing_but_the_number_of_tries(unlucky):
     assert fails_at / works_at <= 1.1
 
 
-def test_what_works_nowhere_is_found_out_at_the_easy_end():
-    search = searched(upwards(), lambda value: False)
-    assert search.tried == ((10, False), (10, False))
-    assert search.bracket() == (None, 10)
-
-
-def test_what_works_everywhere_is_confirmed_at_the_hard_end():
-    search = searched(upwards(), lambda value: True)
-    assert search.tried == ((10, True), *[(1000, True)] * 3)
-    assert search.bracket() == (1000, None)
+@pytest.mark.parametrize(
+    ("works", "tried", "bracket"),
+    [(False, [(10, False)] * 2, (None, 10)), (True, [(10, True), *[(1000, True)] * 3], (1000, None))],
+    ids=["nowhere: found out at the easy end", "everywhere: confirmed at the hard end"],
+)
+def test_what_works_nowhere_or_everywhere_ends_soon(works, tried, bracket):
+    search = searched(upwards(), lambda value: works)
+    assert search.tried == tuple(tried)
+    assert search.bracket() == bracket
 
 
 def test_values_are_multiples_of_the_step_and_never_closer():

@@ -60,13 +60,6 @@ def test_the_guest_is_understood_wherever_its_words_are_cut(cuts):
     assert told(SPEECH, cuts) == EVENTS
 
 
-def test_next_event_gives_one_at_a_time_and_then_none():
-    console = Console()
-    console.receive_data(SPEECH)
-    assert [console.next_event() for _ in EVENTS] == EVENTS
-    assert console.next_event() is None
-
-
 @given(st.integers(0, len(SPEECH)), st.integers(0, len(SPEECH)))
 def test_who_joins_late_or_leaves_early_hears_whole_beats_only(start, end):
     start, end = sorted((start, end))

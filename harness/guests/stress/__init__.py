@@ -17,7 +17,6 @@ from harness.guests.stress.layout import Layout, StressConfig, command_line, lay
 from harness.qemu.process import option_value
 
 __all__ = [
-    "TICK_HZ",
     "Command",
     "Console",
     "Event",
@@ -35,7 +34,6 @@ __all__ = [
     "layout",
 ]
 
-TICK_HZ = 100
 FIRMWARE = "qboot.rom"
 """Comes with QEMU since 5.1. To the guest's first word: 0.1 s, SeaBIOS 3.8 s (KVM-PVM, 2-core AMD EPYC, 2026-11-22, n=1)."""
 

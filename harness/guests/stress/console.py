@@ -9,7 +9,6 @@ notes when bytes arrived.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
@@ -111,48 +110,39 @@ _PROBLEMS: dict[str, Literal["none", "corrupt", "misplaced", "stale", "forged"]]
 
 
 class Console:
-    """One reader per connection: ``receive_data`` what arrived, then ``next_event`` until it gives None."""
+    """One reader per connection: ``feed`` it what arrived."""
 
     def __init__(self) -> None:
-        self._events: deque[Event] = deque()
         self._line = bytearray()
         self._beat = 0
         self._beat_bytes = 0
         self._last = Heartbeat(0, 0)
 
-    def receive_data(self, data: bytes) -> None:
-        """Take bytes, cut anywhere."""
+    def feed(self, data: bytes) -> list[Event]:
+        """Bytes, cut anywhere -> what the guest has said by then, in its order."""
+        events: list[Event] = []
         for byte in data:
             if byte >= 0x80:
-                self._take_beat_byte(byte)
+                events += self._take_beat_byte(byte)
             elif byte != ord("\n"):
                 self._line.append(byte)
             if byte == ord("\n") or len(self._line) >= _LONGEST_LINE:
-                self._events.append(_parse_line(self._line.decode("ascii")))
+                events.append(_parse_line(self._line.decode("ascii")))
                 self._line.clear()
-
-    def next_event(self) -> Event | None:
-        """The next thing the guest said, in its order, or None until more arrives."""
-        return self._events.popleft() if self._events else None
-
-    def feed(self, data: bytes) -> list[Event]:
-        """``receive_data``, and all that can be read by then."""
-        self.receive_data(data)
-        events = list(self._events)
-        self._events.clear()
         return events
 
-    def _take_beat_byte(self, byte: int) -> None:
+    def _take_beat_byte(self, byte: int) -> list[Event]:
         if byte & 0x40:
             self._beat, self._beat_bytes = byte & 0x3F, 1
         elif self._beat_bytes:
             self._beat, self._beat_bytes = self._beat << 6 | byte & 0x3F, self._beat_bytes + 1
-        if self._beat_bytes == _BEAT_BYTES:
-            self._beat_bytes = 0
-            tick = _unwrap(self._beat >> _TSC_BITS, self._last.tick, _TICK_BITS)
-            tsc = _unwrap(self._beat & (1 << _TSC_BITS) - 1, self._last.tsc >> _TSC_SHIFT, _TSC_BITS) << _TSC_SHIFT
-            self._last = Heartbeat(tick, tsc)
-            self._events.append(self._last)
+        if self._beat_bytes != _BEAT_BYTES:
+            return []
+        self._beat_bytes = 0
+        tick = _unwrap(self._beat >> _TSC_BITS, self._last.tick, _TICK_BITS)
+        tsc = _unwrap(self._beat & (1 << _TSC_BITS) - 1, self._last.tsc >> _TSC_SHIFT, _TSC_BITS) << _TSC_SHIFT
+        self._last = Heartbeat(tick, tsc)
+        return [self._last]
 
 
 def _unwrap(value: int, last: int, bits: int) -> int:

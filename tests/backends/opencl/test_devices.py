@@ -153,33 +153,21 @@ def test_a_driver_that_takes_its_process_along(tmp_path, monkeypatch, code, word
     assert "\n" not in str(raised.value)
 
 
-def test_drivers_may_write_to_stdout(tmp_path, monkeypatch):
-    pretend(
-        tmp_path,
-        monkeypatch,
-        """
-        import os
-        class Error(Exception): pass
-        def get_platforms():
-            os.write(1, b'{"result": "a lie"}')
-            return []
-        """,
-    )
-    with pytest.raises(OpenclMissing, match="no OpenCL device"):
-        probe_in_child()
-
-
-def test_a_platform_list_that_fails(tmp_path, monkeypatch):
-    pretend(
-        tmp_path,
-        monkeypatch,
-        """
-        class Error(Exception): pass
-        def get_platforms():
-            raise Error("clGetPlatformIDs failed:\\nPLATFORM_NOT_FOUND_KHR")
-        """,
-    )
-    with pytest.raises(OpenclMissing, match="no OpenCL platform: clGetPlatformIDs failed: PLATFORM_NOT_FOUND_KHR"):
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("""return [] if os.write(1, b'{"result": "a lie"}') else None""", "no OpenCL device"),
+        (
+            r'raise Error("clGetPlatformIDs failed:\nPLATFORM_NOT_FOUND_KHR")',
+            "no OpenCL platform: clGetPlatformIDs failed: PLATFORM_NOT_FOUND_KHR",
+        ),
+    ],
+    ids=["writes to stdout", "fails"],
+)
+def test_a_platform_list_of_a_driver_that_misbehaves(tmp_path, monkeypatch, statement, words):
+    lines = ["import os", "class Error(Exception): pass", "def get_platforms():", f"    {statement}"]
+    pretend(tmp_path, monkeypatch, "\n".join(lines))
+    with pytest.raises(OpenclMissing, match=words):
         probe_in_child()
 
 
