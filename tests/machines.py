@@ -8,6 +8,7 @@ from __future__ import annotations
 import filecmp
 import os
 import random
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -43,6 +44,10 @@ class Machine:
     fill_at: int = 32 * MIB
     hugepages: int = 0
     """Of 2 MiB, that each side needs."""
+    plugged: Sequence[Mapping[str, object]] = ()
+    """What is added to the source by QMP while its guest runs: ``object-add``'s arguments, then ``device_add``'s."""
+    plugged_there: Sequence[str] = ()
+    """The same, for the destination, which is started with it."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,15 @@ HUGE = [
 ]
 DIMM = ["-object", f"memory-backend-ram,id=d,size={DIMM_BYTES}", "-device", "pc-dimm,memdev=d,id=dimm0"]
 VIRTIO_MEM = ["-object", f"memory-backend-ram,id=v,size={DIMM_BYTES}", "-device", "virtio-mem-pci,memdev=v,id=vmem0"]
+GROWN: Mapping[str, object] = {
+    "qom-type": "memory-backend-file",
+    "size": DIMM_BYTES,
+    "share": False,
+    "mem-path": "{grown}",
+}
+"""Memory that is not there yet when QEMU loads what is to be in it: it begins with that instead."""
+PLUGGED_DIMM = ({**GROWN, "id": "d"}, {"driver": "pc-dimm", "memdev": "d", "id": "dimm0"})
+PLUGGED_VIRTIO_MEM = ({**GROWN, "id": "v"}, {"driver": "virtio-mem-pci", "memdev": "v", "id": "vmem0", "addr": "5"})
 POSTCOPY = ("postcopy-ram",)
 MULTIFD: Mapping[str, int | str] = {"multifd-channels": 4}
 
@@ -84,7 +98,20 @@ MACHINES = (
     x86("q35", machine="q35"),
     x86("pc, two NUMA nodes", *_node(0), *_node(1)),
     x86("q35, pc-dimm", *DIMM, machine="q35", memory=MAY_GROW, fill_at=ABOVE),
+    x86(
+        "pc, pc-dimm plugged while the guest ran",
+        memory=MAY_GROW,
+        fill_at=ABOVE,
+        plugged=PLUGGED_DIMM,
+        plugged_there=DIMM,
+    ),
     x86("q35, virtio-mem with nothing plugged", *VIRTIO_MEM, machine="q35", memory=MAY_GROW),
+    x86(
+        "pc, virtio-mem plugged while the guest ran, which has no driver for it",
+        memory=MAY_GROW,
+        plugged=PLUGGED_VIRTIO_MEM,
+        plugged_there=[*VIRTIO_MEM[:-1], f"{VIRTIO_MEM[-1]},addr=5"],
+    ),
     x86("pc, virtio-balloon", "-device", "virtio-balloon-pci"),
     x86("pc, pflash", "-drive", "if=pflash,format=raw,readonly=on,file={seabios}"),
     x86("pc, postcopy-ram on", capabilities=POSTCOPY),
@@ -130,6 +157,8 @@ def tried(machine: Machine, build: Build, folder: Path) -> Seen:
         halves = stack.enter_context(two_halves(folder, "pair"))
         halves.start()
         source.qmp.execute("cont")
+        for command, arguments in zip(("object-add", "device_add"), machine.plugged, strict=False):
+            source.qmp.execute(command, **_filled_in(arguments, folder))
         listen(destination, f"unix:{halves.destination}")
         source.qmp.execute("migrate", uri=f"unix:{halves.source}")
         assert [wait_status(side, "completed", "failed") for side in sides] == ["completed"] * 2, _why(sides)
@@ -142,15 +171,25 @@ def tried(machine: Machine, build: Build, folder: Path) -> Seen:
     return Seen(version, _words(sent), sent)
 
 
+def _filled_in(arguments: Mapping[str, object], folder: Path) -> dict[str, object]:
+    return {
+        name: value.format(grown=folder / "grown") if isinstance(value, str) else value
+        for name, value in arguments.items()
+    }
+
+
 def _started(stack: ExitStack, machine: Machine, build: Build, folder: Path, name: str) -> QemuProcess:
     files = {"loop": folder / "loop", "seabios": build.shared / "seabios/bios-256k.bin"}
     files["loop"].write_bytes(S390X_LOOP)
     fill = folder / "fill"
     fill.write_bytes(random.Random(1).randbytes(FILL_BYTES // 2) + b"ferried\n" * (FILL_BYTES // 16))
+    shutil.copy(fill, folder / "grown")
+    os.truncate(folder / "grown", DIMM_BYTES)
+    load = ["-device", f"loader,file={fill},addr={machine.fill_at},force-raw=on"]
     own = (
-        ["-device", f"loader,file={fill},addr={machine.fill_at},force-raw=on"]
+        ([] if machine.plugged and machine.fill_at == ABOVE else load)
         if name == "source"
-        else ["-incoming", "defer"]
+        else [*machine.plugged_there, "-incoming", "defer"]
     )
     words = [word.format(**files) for word in (*machine.arguments, *own)]
     accel = ["-accel", "kvm"] if machine.target == "x86_64" and os.access("/dev/kvm", os.W_OK) else []
