@@ -21,6 +21,7 @@ from harness.errors import CodecError, PeerError
 from harness.migrator.carry import preparation
 from harness.migrator.carry.codec import Decoder, Restored
 from harness.migrator.carry.groups import Groups
+from harness.migrator.carry.inline import Inline
 from harness.migrator.carry.pipeline import OrderedPipeline, Window, Workers, spawn
 from harness.migrator.carry.serial import Serial
 from harness.migrator.choose import rehearsal
@@ -63,7 +64,7 @@ class Decoders:
 
 class Arrival:
     """Threads: who calls ``read``, writer, back. ``serials``: its codecs that keep history, by their number, its to close.
-    ``begun``: a batch came. ``urgent``: its batches go before those of others that wait."""
+    ``begun``: a batch came. ``urgent``: its batches are restored and written by who reads them."""
 
     def __init__(
         self,
@@ -83,9 +84,8 @@ class Arrival:
         self._groups = Groups(serials)
         self._window = window
         self._failure = workers.failure
-        self._pipeline: OrderedPipeline[Group, tuple[Restored, ...]] = OrderedPipeline(
-            workers, self._deliver, urgent=urgent
-        )
+        way = Inline[Group, tuple[Restored, ...]] if urgent else OrderedPipeline[Group, tuple[Restored, ...]]
+        self._pipeline = way(workers, self._deliver)
         self._digest = xxhash.xxh3_128()
         self._back_thread: threading.Thread | None = None
         self._came_s: deque[float] = deque()

@@ -54,33 +54,6 @@ def test_pipelines_that_share_their_workers_keep_an_order_each():
     assert seen == [[100 * number + item for item in range(40)] for number in range(3)]
 
 
-def test_what_is_urgent_goes_before_all_that_waits():
-    """A page that a guest asked for is not to wait behind those that nobody has asked for."""
-    order: list[int] = []
-    taken, may_go = threading.Event(), threading.Event()
-
-    def work(item: int) -> int:
-        order.append(item)
-        taken.set()
-        assert may_go.wait(60)
-        return item
-
-    background, workers = make(work, lambda _: None, workers=1)
-    asked_for = OrderedPipeline(workers, lambda _: None, urgent=True)
-    asked_for.start()
-    for item in range(4):
-        background.submit(item)
-    assert taken.wait(60)
-    for item in (100, 101):
-        asked_for.submit(item)
-    may_go.set()
-    for each in (background, asked_for):
-        each.stop()
-        each.join()
-    workers.join()
-    assert order == [0, 100, 101, 1, 2, 3]
-
-
 def test_what_is_urgent_waits_for_no_room():
     window = Window(1000)
     urgent = window.beside(lambda: False, unbounded=True)
@@ -88,6 +61,19 @@ def test_what_is_urgent_waits_for_no_room():
     assert urgent.acquire(500)
     assert urgent.acquire(500)
     assert window.all_in_flight_bytes == 2000
+
+
+def test_what_is_hurried_passes_sooner_and_once():
+    window = Window(1 << 20)
+    other = window.beside(lambda: False)
+    assert other.acquire(1 << 20)
+    assert window.acquire(1000)  # of each one batch
+    assert not window.has_room(200_000)
+    window.hurry()
+    assert (window.has_room(200_000), other.has_room(200_000), window.has_room(2 << 20)) == (True, False, False)
+    for _ in range(2):  # what a socket holds, in whole batches
+        assert window.acquire(200_000)
+    assert not window.has_room(200_000)
 
 
 @pytest.mark.parametrize("place", ["work", "deliver", "open"])

@@ -46,7 +46,7 @@ class Budget:
 
     @property
     def calm(self) -> bool:
-        """Whether less is to wait."""
+        """Whether less is to wait: the source may stop its guest at any moment, or the destination's waits for single pages."""
         return self._policy.calm
 
     @calm.setter
@@ -126,6 +126,10 @@ class Flight:
         self._budget.took(now_s)
         self._taken.append((count, now_s))
         return True
+
+    def hurry(self) -> None:
+        """Take the next batches sooner: see ``Window``."""
+        self._window.hurry()
 
     def handed(self) -> None:
         """The next batch is about to be given to the kernel."""

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-__all__ = ["Failure", "OrderedPipeline", "Window", "Workers", "spawn"]
+__all__ = ["Failure", "Item", "OrderedPipeline", "Out", "Window", "Workers", "spawn"]
 
 _LOOK_S = 0.5
+_HURRY_BYTES = 256 << 10
+"""More than a unix socket holds (net.core.wmem_default), of which three quarters are read before Linux wakes who writes there."""
 
 Item = TypeVar("Item")
 Out = TypeVar("Out")
@@ -90,6 +91,7 @@ class Window:
         self._bound = bound or _Bound(limit_bytes)
         self._closed = False
         self._unbounded = unbounded
+        self._hurry_bytes = 0
         self._has_hung_up = has_hung_up
         self.in_flight_bytes = 0
 
@@ -121,7 +123,14 @@ class Window:
     def has_room(self, count: int) -> bool:
         """Whether ``count`` more bytes fit now."""
         bound = self._bound
-        return self._unbounded or not self.in_flight_bytes or bound.in_flight_bytes + count <= bound.limit_bytes
+        limit_bytes = bound.limit_bytes * (2 if self._hurry_bytes > 0 else 1)
+        return self._unbounded or not self.in_flight_bytes or bound.in_flight_bytes + count <= limit_bytes
+
+    def hurry(self) -> None:
+        """What a socket holds may pass sooner: up to twice the bound."""
+        with self._bound.changed:
+            self._hurry_bytes = _HURRY_BYTES
+            self._bound.changed.notify_all()
 
     def acquire(self, count: int) -> bool:
         """Wait until ``count`` more bytes fit. False: the window was closed."""
@@ -130,6 +139,7 @@ class Window:
             while not self.has_room(count):
                 if not bound.changed.wait(_LOOK_S) and self._has_hung_up():
                     self._unbounded = True
+            self._hurry_bytes -= count
             self._add(count)
             return not self._closed
 
@@ -165,9 +175,9 @@ class _Job(Generic[Item, Out]):
 class Workers(Generic[Item, Out]):
     """``open_worker`` is called in each of the ``count`` threads; it gives the thread's ``work`` and its ``close``.
 
-    At most ``at_once`` of them work at a time, in the order in which work came, but for what is urgent, which goes first. More than
-    there are cores would share them, and all be late: 12 threads on 2 cores took 1.61 to 1.86 s for what 2 threads took 1.35 to
-    1.70 s for, at equal CPU time (zlib 1, 190 MB; AMD EPYC, 2026-11-22, n=2).
+    At most ``at_once`` of them work at a time, in the order in which work came. More than there are cores would share them, and
+    all be late: 12 threads on 2 cores took 1.61 to 1.86 s for what 2 threads took 1.35 to 1.70 s for, at equal CPU time
+    (zlib 1, 190 MB; AMD EPYC, 2026-11-22, n=2).
     """
 
     def __init__(
@@ -183,25 +193,22 @@ class Workers(Generic[Item, Out]):
         self.failure = failure
         self._count = count
         self._turns = threading.Semaphore(at_once or count)
-        self._open_worker = open_worker
-        self._came: SimpleQueue[bool] = SimpleQueue()  # True for each job; False: no more, for one thread
-        self._urgent: deque[_Job[Item, Out]] = deque()
-        self._waiting: deque[_Job[Item, Out]] = deque()
+        self.open_worker = open_worker
+        self._jobs: SimpleQueue[_Job[Item, Out] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Start the threads."""
         self._threads = [spawn(f"{self.name}-{index}", self._work, self.failure) for index in range(self._count)]
 
-    def take(self, job: _Job[Item, Out], *, urgent: bool) -> None:
+    def take(self, job: _Job[Item, Out]) -> None:
         """Queue one job; after a failure it is let go without being worked on."""
-        (self._urgent if urgent else self._waiting).append(job)
-        self._came.put(True)
+        self._jobs.put(job)
 
     def join(self) -> None:
         """No more jobs: what is queued is finished, and the threads end. Every pipeline over them has ended before."""
         for _ in self._threads:
-            self._came.put(False)
+            self._jobs.put(None)
         for thread in self._threads:
             thread.join()
 
@@ -209,7 +216,7 @@ class Workers(Generic[Item, Out]):
         with contextlib.ExitStack() as stack:
             work: Callable[[Item], Out] | None = None
             try:
-                work, close = self._open_worker()
+                work, close = self.open_worker()
                 stack.callback(close)
             except BaseException as exc:  # what is queued must be let go below, or a writer waits for it for ever
                 self.failure.set(exc)
@@ -225,21 +232,17 @@ class Workers(Generic[Item, Out]):
     def _next(self) -> _Job[Item, Out] | None:
         """The next job, once it is this thread's turn."""
         self._turns.acquire()
-        if not self._came.get():
+        job = self._jobs.get()
+        if job is None:
             self._turns.release()
-            return None
-        try:
-            return self._urgent.popleft()
-        except IndexError:
-            return self._waiting.popleft()
+        return job
 
 
 class OrderedPipeline(Generic[Item, Out]):
-    """One stream's way through ``workers``, to ``deliver`` in a thread of its own. ``urgent``: before others' that wait."""
+    """One stream's way through ``workers``, to ``deliver`` in a thread of its own."""
 
-    def __init__(self, workers: Workers[Item, Out], deliver: Callable[[Out], None], *, urgent: bool = False) -> None:
+    def __init__(self, workers: Workers[Item, Out], deliver: Callable[[Out], None]) -> None:
         self._workers = workers
-        self._urgent = urgent
         self._failure = workers.failure
         self._deliver = deliver
         self._ordered: SimpleQueue[_Job[Item, Out] | None] = SimpleQueue()
@@ -253,7 +256,7 @@ class OrderedPipeline(Generic[Item, Out]):
         """Queue one item; unbounded here, as the caller's window bounds it."""
         job: _Job[Item, Out] = _Job(item)
         self._ordered.put(job)
-        self._workers.take(job, urgent=self._urgent)
+        self._workers.take(job)
 
     def stop(self) -> None:
         """No more items: what is queued is delivered, then the thread ends. Also wakes it after a failure."""

@@ -69,7 +69,7 @@ class Join(Document):
     by: ClassVar = Role.SENDER
     session: Annotated[str, text(NAME_CHARACTERS), "the session's, as HELLO gave it"]
     channel: Annotated[int, number("I", 1, MOST_CHANNELS - 1), "the channel's number; HELLO's connection is channel 0"]
-    urgent: Annotated[bool, TRUTH, "whether what comes on it is restored before what waits of other channels"]
+    urgent: Annotated[bool, TRUTH, "whether what comes on it waits for nothing of other channels"]
 
 
 @dataclass(frozen=True, slots=True)
