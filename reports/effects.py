@@ -60,6 +60,7 @@ class _Made:
             if run.status == "completed" and not run.warmup:
                 self.counted[run.method] = (*self.counted.get(run.method, ()), run)
         self.values: dict[tuple[str, str], tuple[float, ...]] = {}
+        self.changes: dict[str, Mapping[str, Change]] = {}
 
 
 _made: dict[int, _Made] = {}
@@ -125,9 +126,11 @@ def smallest_effect(result: Result) -> float:
 
 def against_baseline(result: Result, metrics: Iterable[Metric] = METRICS.values()) -> Changes:
     """Of every method but the baseline, by ``metrics``."""
-    base = _made_of(result).baseline
-    others = [name for name in counted_methods(result) if name != base] if base else []
-    return _changes({name: ((result, name), (result, str(base))) for name in others}, smallest_effect(result), metrics)
+    made, asked = _made_of(result), tuple(metrics)
+    others = [name for name in counted_methods(result) if name != made.baseline] if made.baseline else []
+    sides = {name: ((result, name), (result, str(made.baseline))) for name in others}
+    made.changes |= _changes(sides, smallest_effect(result), [each for each in asked if each.key not in made.changes])
+    return {each.key: made.changes[each.key] for each in asked}
 
 
 def between(new: Result, old: Result, smallest: float | None = None) -> Changes:

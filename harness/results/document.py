@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from harness.errors import ResultError
 from harness.results.identity import LATEST
@@ -30,8 +31,9 @@ class _Versioned(Protocol):
 
 T = TypeVar("T", bound=_Versioned)
 
-_NOT_FINITE, _PERHAPS_NOT_FINITE = (b"NaN", b"Infinity"), re.compile(rb"[0-9][eE]\+?[0-9]{3}")
-"""Rare, and cheaper to look for than to look at every number; words are cheaper to look for apart."""
+_NOT_FINITE = (b"NaN", b"Infinity")
+_PERHAPS_NOT_FINITE = (re.compile(rb"e(?<=[0-9]e)\+?[0-9]{3}"), re.compile(rb"E(?<=[0-9]E)\+?[0-9]{3}"))
+"""Rare, and cheaper to look for than to look at every number; each apart, and by a letter, is cheapest."""
 
 
 class Document(Generic[T]):
@@ -66,7 +68,8 @@ class Document(Generic[T]):
         file = self.file_of(path)
         try:
             data = file.read_bytes().removeprefix(BOM_UTF8)
-            document = self._adapter.validate_json(data)
+            told = from_json(data)  # apart from what follows, for they take half as long as ``validate_json``
+            document = self._adapter.validate_python(told)
             _require_finite(data)
         except OSError as exc:
             raise ResultError(f"{file}: cannot read the {self._name}: {exc.strerror}") from exc
@@ -78,6 +81,8 @@ class Document(Generic[T]):
             raise ResultError(
                 f"{file}: not a pageferry {self._name}: it has the number {exc}, and no figure is that"
             ) from exc
+        except ValueError as exc:
+            raise ResultError(f"{file}: not a pageferry {self._name}: no JSON: {exc}") from exc
         if document.schema > self._newest_schema:
             newer = f"schema {document.schema} is newer than {self._newest_schema}"
             raise ResultError(f"{file}: {newer}; upgrade pageferry to read it")
@@ -90,7 +95,7 @@ class _NotFiniteError(ValueError):
 
 def _require_finite(data: bytes) -> None:
     """``data`` is JSON; it would be saved with null for such a number. :raises _NotFiniteError: one is none, or has no end."""
-    if any(word in data for word in _NOT_FINITE) or _PERHAPS_NOT_FINITE.search(data):
+    if any(word in data for word in _NOT_FINITE) or any(each.search(data) for each in _PERHAPS_NOT_FINITE):
         json.loads(data, parse_float=_finite, parse_constant=_refuse)
 
 

@@ -6,7 +6,7 @@ Result -> dataclasses of text. Knows no HTML.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.results.doubt import Doubt
 from harness.results.metrics import METRICS, Metric, shown_in
@@ -51,6 +51,7 @@ _FIGURES = (
     "Verdict",
 )
 _METHODS_ACROSS = 6  # what A4 has room for
+_ALWAYS = 2  # columns: the run, and its status
 Scalar = str | int | float | bool | None
 
 
@@ -120,11 +121,11 @@ def warnings(result: Result) -> tuple[Warned, ...]:
     return tuple(found)
 
 
-def every_figure(result: Result, changes: Changes) -> Table:
-    """Every metric of every method's summary, in the table's order: what a mail to a list quotes. ``changes``: of all metrics."""
+def every_figure(result: Result, methods: Sequence[str], changes: Changes) -> Table:
+    """Every metric of the methods' summaries, in the table's order: what a mail to a list quotes. ``changes``: of all metrics."""
     rows = tuple(
         _figure(method, metric, summary, changes.get(metric.key, {}).get(method), counted_runs(result, method))
-        for method in method_names(result)
+        for method in methods
         for metric, summary in _summaries(result, method)
         if summary is not None
     )
@@ -241,7 +242,7 @@ def _title(run: Run) -> str:
     return f"run {run.repeat}, {run.attempt.tried}: {outcome}"
 
 
-def _detail(run: Run, number: int) -> RunDetail:
+def _detail(run: Run, number: int, *, lean: bool = False) -> RunDetail:
     return RunDetail(
         key=f"run-{run.method.replace(' ', '-')}-{number}",
         title=_title(run),
@@ -249,20 +250,44 @@ def _detail(run: Run, number: int) -> RunDetail:
         reason=run.reason or "",
         error=run.error or "",
         started_at=run.started_at or "",
-        verification=run.verification,
+        verification=() if lean else run.verification,
         warnings=(*run.warnings, *filter(None, [fault_text(run)])),
-        counters=tuple((name, _raw(value)) for name, value in run.counters.items()),
-        samples=_samples_text(run.samples),
+        counters=() if lean else tuple((name, _raw(value)) for name, value in run.counters.items()),
+        samples="" if lean else _samples_text(run.samples),
     )
 
 
-def every_run(result: Result) -> tuple[MethodRuns, ...]:
-    """All runs, by method in the scenario's order, each method's in the order in which they were made."""
-    return tuple(_runs_of(method, [r for r in result.runs if r.method == method]) for method in method_names(result))
+def every_run(result: Result, *, lean: bool = False) -> tuple[MethodRuns, ...]:
+    """All runs, by method in the scenario's order, each method's in the order in which they were made.
+
+    ``lean``: without columns that hold nothing and, in words, without counters and runs that say nothing.
+    """
+    made = _lean_runs_of if lean else _runs_of
+    return tuple(made(method, [r for r in result.runs if r.method == method]) for method in method_names(result))
 
 
 def _runs_of(method: str, runs: list[Run]) -> MethodRuns:
-    table = Table(
+    told = tuple(map(_detail, runs, range(1, len(runs) + 1)))
+    return MethodRuns(method, plural(len(runs), "run"), _runs_table(method, runs), told)
+
+
+def _lean_runs_of(method: str, runs: list[Run]) -> MethodRuns:
+    table = _runs_table(method, runs)
+    every = [_detail(run, number, lean=True) for number, run in enumerate(runs, 1)]
+    columns = list(zip(*table.rows, strict=True))
+    kept = [index for index, cells in enumerate(columns) if index < _ALWAYS or any(cell != DASH for cell in cells)]
+    table = replace(
+        table,
+        headings=tuple(table.headings[index] for index in kept),
+        rows=tuple(tuple(row[index] for index in kept) for row in table.rows),
+        ids=tuple(run.key for run in every),
+    )
+    told = tuple(run for run in every if run.reason or run.error or run.warnings)
+    return MethodRuns(method, plural(len(runs), "run"), table, told)
+
+
+def _runs_table(method: str, runs: list[Run]) -> Table:
+    return Table(
         f"Runs of {method}",
         ("Run", "Status", *_figures(Run("", 0, warmup=False, status="skipped"))),
         tuple((_title(run), run.status, *_figures(run).values()) for run in runs),
@@ -270,4 +295,3 @@ def _runs_of(method: str, runs: list[Run]) -> MethodRuns:
         missing="No run of it was made.",
         marks=tuple("warmup" if run.warmup else "" for run in runs),
     )
-    return MethodRuns(method, plural(len(runs), "run"), table, tuple(map(_detail, runs, range(1, len(runs) + 1))))

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from harness.results.result import Result
 from reports import html
-from reports.numbers import DASH
 from reports.run import view
 from reports.run.charts.build import Charts, build
 from reports.run.comparison import Comparison
-from reports.run.details import MethodRuns
 
 __all__ = ["render_comparison", "render_in_site", "render_report", "write_comparison", "write_report"]
 
 _RESULT: TypeAdapter[Result] = TypeAdapter(Result)
-_ALWAYS = 2  # columns: the run, and its status
 _NOT_DRAWN = (
     "A site draws the charts of the newest result of each kind. `pageferry report` on this one's folder draws its."
 )
@@ -37,34 +33,16 @@ def render_in_site(result: Result, place: html.Place, download: html.Download, *
 def _render(
     result: Result, drawn: Charts, download: html.Download, place: html.Place | None, *, lean: bool = False
 ) -> str:
-    """``lean``: without what is the most of a page: columns that hold nothing, runs without a word, and figures that the runs,
-    which are there, give again."""
-    shown = view.page(result)
-    if lean:
-        shown = replace(shown, figures=replace(shown.figures, rows=()), runs=tuple(map(_lean, shown.runs)))
+    """``lean``: as ``view.page`` has it."""
     return html.render(
         "report.html",
         interactive=bool(drawn.shown),
         place=place,
-        page=shown,
+        page=view.page(result, lean=lean),
         charts=drawn.shown,
         omitted=drawn.omitted,
         download=download,
     )
-
-
-def _lean(group: MethodRuns) -> MethodRuns:
-    columns = list(zip(*group.table.rows, strict=True))
-    kept = [index for index, cells in enumerate(columns) if index < _ALWAYS or any(cell != DASH for cell in cells)]
-    table = replace(
-        group.table,
-        headings=tuple(group.table.headings[index] for index in kept),
-        rows=tuple(tuple(row[index] for index in kept) for row in group.table.rows),
-        ids=tuple(run.key for run in group.runs),
-    )
-    runs = tuple(replace(run, counters=(), verification=(), samples="") for run in group.runs)
-    told = tuple(run for run in runs if run.reason or run.error or run.warnings)
-    return replace(group, table=table, runs=told)
 
 
 def render_comparison(compared: Comparison) -> str:

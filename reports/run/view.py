@@ -96,8 +96,9 @@ def _facts(result: Result, runs: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, text) for name, text in entries if text)
 
 
-def page(result: Result) -> PageView:
-    """Everything on one result's page but its charts."""
+def page(result: Result, *, lean: bool = False) -> PageView:
+    """Everything on one result's page but its charts. ``lean``: without what is the most of it: columns that hold nothing, runs
+    without a word, and figures that the runs, which are there, give again."""
     offloaded, chosen, searched = offload(result), choices(result), frontiers(result)
     changes = against_baseline(result)
     added = (FRONTIER_DEFINITIONS if searched else ()) + (OFFLOAD_DEFINITIONS if offloaded else ())
@@ -108,14 +109,14 @@ def page(result: Result) -> PageView:
         failures=failures(result),
         verdict=verdict(result, changes),
         frontiers=searched,
-        figures=every_figure(result, changes),
+        figures=every_figure(result, () if lean else method_names(result), changes),
         felt=felt(result),
         offload=offloaded,
         choices=chosen,
         warnings=warnings(result),
         environment=environment(result),
         parameters=parameters(result),
-        runs=every_run(result),
+        runs=every_run(result, lean=lean),
         definitions=_common_definitions() + added + (CHOICES_DEFINITIONS if chosen else ()),
         schema=str(result.schema),
     )

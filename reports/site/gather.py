@@ -10,6 +10,8 @@ from pathlib import Path
 
 from harness.errors import ResultError
 from harness.results.result import load_result
+from reports import html
+from reports.site import making
 from reports.site.crew import Crew
 from reports.site.rows import Row, row_of
 
@@ -18,10 +20,11 @@ __all__ = ["Found", "Source", "gather"]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A row and the file that it is of."""
+    """A row and the file that it is of. ``page``: made with it, where the file was read for that; ``making.placed`` takes it."""
 
     row: Row
     file: Path
+    page: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +35,18 @@ class Found:
     problems: tuple[str, ...]
 
 
-def gather(files: Iterable[Path], known: Mapping[str, Row], crew: Crew) -> Found:
-    """Read ``files``; ``known`` are rows by the digest of their file, which need not be read again."""
+def gather(files: Iterable[Path], known: Mapping[str, Row], place: html.Place, crew: Crew) -> Found:
+    """Read ``files``; ``known`` are rows by the digest of their file, which need not be read again. ``place``: as
+    ``making.early_page`` has it."""
     every = dict.fromkeys(path.resolve() for path in files)
     sources: dict[tuple[str, str], Source] = {}
     problems = []
-    for file, row in _rows(list(every), known, crew):
-        if isinstance(row, str):
-            problems.append(row)
+    for file, source in _sources(list(every), known, place, crew):
+        if isinstance(source, str):
+            problems.append(source)
             continue
-        first = sources.setdefault((row.run_id, row.name), Source(row, file))
+        row = source.row
+        first = sources.setdefault((row.run_id, row.name), source)
         if first.file != file:
             words = "is a copy of" if first.row.digest == row.digest else "has the run id and scenario of"
             problems.append(f"{file}: {words} {first.file}, and is left out")
@@ -51,12 +56,14 @@ def gather(files: Iterable[Path], known: Mapping[str, Row], crew: Crew) -> Found
     return Found(tuple(ordered), tuple(problems))
 
 
-def _rows(files: Sequence[Path], known: Mapping[str, Row], crew: Crew) -> Iterator[tuple[Path, Row | str]]:
+def _sources(
+    files: Sequence[Path], known: Mapping[str, Row], place: html.Place, crew: Crew
+) -> Iterator[tuple[Path, Source | str]]:
     """Of each file its row, or the line that says why it has none."""
     found = {file: known.get(_digest(file)) for file in files}
     unknown = [file for file, row in found.items() if row is None]
-    read = dict(zip(unknown, crew.each([partial(_read, file) for file in unknown]), strict=True))
-    return ((file, row or read[file]) for file, row in found.items())
+    read = dict(zip(unknown, crew.each([partial(_read, file, place) for file in unknown]), strict=True))
+    return ((file, Source(row, file) if row else read[file]) for file, row in found.items())
 
 
 def _digest(file: Path) -> str:
@@ -67,12 +74,13 @@ def _digest(file: Path) -> str:
         return ""
 
 
-def _read(file: Path) -> Row | str:
+def _read(file: Path, place: html.Place) -> Source | str:
     try:
         result = load_result(file)
     except ResultError as exc:
         return str(exc)
     try:
-        return row_of(result, _digest(file))
+        row = row_of(result, _digest(file))
     except ResultError as exc:
         return f"{file}: {exc}"
+    return Source(row, file, making.early_page(result, row, place))

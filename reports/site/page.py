@@ -68,21 +68,40 @@ def write_site(files: Iterable[Path], out: Path, processes: int = 1) -> Written:
     except ValidationError:
         known = {}
     with closing(Crew(processes)) as crew:
-        found = gather(files, known, crew)
+        assets = _Assets()
+        found = gather(files, known, assets.place(0), crew)
         if not found.sources:
             others = f"; and {len(found.problems) - 1} more files" if len(found.problems) > 1 else ""
             raise ResultError(f"{found.problems[0] if found.problems else 'no file was given'}{others}")
-        site = _Site(found.sources, found.problems)
+        site = _Site(found.sources, found.problems, assets)
         pages = site.pages()
         rows = _ROWS.dump_python({each.row.digest: each.row for each in found.sources}, mode="json")
         built = folder.renew(out, pages, {"rows": rows}, crew)
     return Written(site.newest(), len(found.sources), built.count, len(pages), found.problems, built.undrawn)
 
 
+class _Assets:
+    """What pages share: style and scripts. ``texts``: by their files."""
+
+    def __init__(self) -> None:
+        texts = {"style.css": html.style(), "charts.js": html.page_script(), "site.js": html.site_script()}
+        made = {name: text for name, text in texts.items() if text is not None}  # the charts' script may be missing
+        self._files = {
+            name: f"assets/{name.partition('.')[0]}-{_digest(text)[:12]}.{name.partition('.')[2]}"
+            for name, text in made.items()
+        }
+        self.texts = {self._files[name]: text for name, text in made.items()}
+
+    def place(self, depth: int, row: Row | None = None) -> html.Place:
+        """Of a page so many folders down; ``row``: of its result."""
+        style, drawing, script = (self._files.get(name, "") for name in ("style.css", "charts.js", "site.js"))
+        return html.Place("../" * depth, style, drawing, script, "method.html", making.history_file(row) if row else "")
+
+
 class _Site:
     """What it consists of."""
 
-    def __init__(self, sources: Sequence[Source], problems: Sequence[str]) -> None:
+    def __init__(self, sources: Sequence[Source], problems: Sequence[str], assets: _Assets) -> None:
         self._sources, self._problems = sources, problems
         self._rows = [each.row for each in sources]
         self._experiments = experiments(self._rows)
@@ -91,11 +110,7 @@ class _Site:
         self._by_run: dict[str, list[Source]] = {}
         for each in sources:
             self._by_run.setdefault(each.row.run_id, []).append(each)
-        self._texts = _assets()
-        self._assets = {
-            name: f"assets/{name.partition('.')[0]}-{_digest(text)[:12]}.{name.partition('.')[2]}"
-            for name, text in self._texts.items()
-        }
+        self._assets, self._place = assets, assets.place
 
     def newest(self) -> tuple[Path, ...]:
         """The file of the newest result of each kind."""
@@ -112,7 +127,7 @@ class _Site:
         files = {each.row.digest: each.file for each in self._sources}
         for each in self._experiments:
             make = partial(making.history_page, each.rows, files[each.newest.digest], self._place(1))
-            yield f"history/{each.key}.html", folder.Page(self._key(*each.rows), make, slow=True)
+            yield making.history_file(each.newest), folder.Page(self._key(*each.rows), make, slow=True)
 
     def _campaigns(self, newest: set[str]) -> Iterator[tuple[str, folder.Page]]:
         """A page for each run of several results, and one for the newest of each kind."""
@@ -131,13 +146,16 @@ class _Site:
         for each in self._sources:
             where, drawn = self._folder(each.row), each.row.digest in newest
             place = self._place(where.count("/") + 1, each.row)
-            make = partial(making.result_page, each.file, place, drawn=drawn)
+            if each.page and not drawn:
+                make = partial(making.placed, each.page, place.root)
+            else:
+                make = partial(making.result_page, each.file, place, drawn=drawn)
             yield f"{where}/index.html", folder.Page(f"{self._key(each.row)} {drawn}", make, slow=drawn)
             yield f"{where}/result.json.gz", folder.Page(each.row.digest, partial(making.packed, each.file))
 
     def _rest(self) -> Iterator[tuple[str, folder.Page]]:
         """What is made here, for all of it is in the rows."""
-        texts = {self._assets[name]: text for name, text in self._texts.items()} | {
+        texts = self._assets.texts | {
             "history.csv": feed.history_csv(self._experiments),
             "history.json": feed.history_json(self._experiments),
             "feed.xml": feed.atom(self._experiments, self._rows, self._page_of),
@@ -148,7 +166,7 @@ class _Site:
 
     def _key(self, *rows: Row) -> str:
         """Of a page on them: other results, another pageferry or other scripts make it anew."""
-        return _digest(" ".join([_made_by(), *self._assets.values(), *(row.digest for row in rows)]))
+        return _digest(" ".join([_made_by(), *self._assets.texts, *(row.digest for row in rows)]))
 
     def _run(self, run_id: str) -> str:
         return f"runs/{self._runs[run_id]}"
@@ -160,11 +178,6 @@ class _Site:
     def _page_of(self, row: Row) -> str:
         return f"{self._folder(row)}/index.html"
 
-    def _place(self, depth: int, row: Row | None = None) -> html.Place:
-        history = f"history/{row.experiment}.html" if row else ""
-        style, drawing, script = (self._assets.get(name, "") for name in ("style.css", "charts.js", "site.js"))
-        return html.Place("../" * depth, style, drawing, script, "method.html", history)
-
     def _index(self) -> str:
         campaigns = {run_id: f"{self._run(run_id)}/index.html" for run_id, own in self._by_run.items() if len(own) > 1}
         shown = site_view.index(
@@ -175,12 +188,6 @@ class _Site:
             lambda row: campaigns.get(row.run_id, ""),
         )
         return html.render("site.html", place=self._place(0), page=shown)
-
-
-def _assets() -> dict[str, str]:
-    """Without the charts' script, where that could not be made."""
-    texts = {"style.css": html.style(), "charts.js": html.page_script(), "site.js": html.site_script()}
-    return {name: text for name, text in texts.items() if text is not None}
 
 
 @functools.cache
