@@ -1,7 +1,7 @@
 """Measured replays and a question -> the advice: what to use on this link, how long it takes, and up to which bandwidth it pays.
 
-Pure: results go in, data and sentences come out. Intervals are bootstrapped over the repeats; how far the model errs comes on
-top (a sweep's index page says how far).
+Pure: results go in, data and sentences come out. Intervals are those of ``inference``, of what each repeat alone would give; how
+far the model errs comes on top (a sweep's index page says how far).
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from statistics import median
 
 from harness.errors import MissingError
 from harness.results.advice import BEYOND_LIMIT_S, Advice, Bandwidth, Estimate, MethodAdvice, Question
 from harness.results.advice_words import because, commands, doubts, qemu_settings, uncertainty
+from harness.results.inference import coverage, median_interval, pair_interval
 from harness.results.metrics import METRICS
 from harness.results.model import Cost, Guest, Link, Migration, break_even, migration
 from harness.results.result import Result, Run
@@ -27,7 +27,6 @@ _NEAR = 1.05
 """Within so much of the fastest, which is about what the model errs by, the method that takes least CPU time is recommended."""
 
 _LEAST_DOWNTIME_S = 0.01
-_RESAMPLES, _SEED = 1000, 20150401
 _GIB = 1 << 30
 _FRAME_SHARE = 1448 / 1514
 """Payload in an Ethernet frame: for links whose counters see no headers."""
@@ -46,7 +45,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class _Method:
-    """A method's runs as a cost, as a cost ``each``, and as costs of the runs resampled."""
+    """A method's runs as a cost, and as a cost ``each``."""
 
     name: str
     backend: str
@@ -54,15 +53,18 @@ class _Method:
     runs: tuple[Run, ...]
     cost: Cost
     each: tuple[Cost, ...]
-    resampled: tuple[Cost, ...]
 
     def estimate(self, of: Callable[[Cost], float]) -> Estimate:
-        low, high = np.percentile([of(cost) for cost in self.resampled], [2.5, 97.5], method="nearest")
-        return Estimate(of(self.cost), float(low), None if math.isinf(high) else float(high))
+        value, held = of(self.cost), median_interval([of(cost) for cost in self.each])
+        low, high = (
+            min(value, held.low),
+            max(value, held.high),
+        )  # of two medians it may lie outside of what each run gives
+        return Estimate(value, low, None if math.isinf(high) else high)
 
     def cpu_s(self, half: str) -> float:
         """Of the sender or the receiver, for a byte of stream."""
-        return float(np.median([(getattr(run.cpu_s, half) or 0.0) / (run.stream_bytes or 1) for run in self.runs]))
+        return float(median([(getattr(run.cpu_s, half) or 0.0) / (run.stream_bytes or 1) for run in self.runs]))
 
 
 def conclude(question: Question, guest: Guest, measured: Measured, notes: Sequence[str] = ()) -> Advice:
@@ -102,7 +104,7 @@ def _uncertain(chosen: str, found: Sequence[_Method], question: Question, guest:
     ends = {name: values for name, values in times.items() if all(map(math.isfinite, values))}
     others = [name for name in ends if name != chosen]
     if chosen in ends and others:
-        other = min(others, key=lambda name: float(np.median(ends[name])))
+        other = min(others, key=lambda name: median(ends[name]))
         change = judge(METRICS["total_time_s"], {other: (ends[other], ends[chosen])})[other]
         yield from uncertainty(chosen, other, change)
 
@@ -122,25 +124,17 @@ def _methods(measured: Measured) -> tuple[list[_Method], dict[str, str]]:
     return found, missing
 
 
-def _costs(runs: Sequence[Run], measured: Measured) -> tuple[Cost, tuple[Cost, ...], tuple[Cost, ...]]:
+def _costs(runs: Sequence[Run], measured: Measured) -> tuple[Cost, tuple[Cost, ...]]:
     share = 1.0 if measured.whole.environment.get("link_counts_headers") else _FRAME_SHARE
     small = [run.ratio * share for run in measured.small.runs if run.method == runs[0].method and run.ratio]
     slow_ratio = small[0] if small else None
     rates = [run.stream_bytes / run.total_time_s for run in runs if run.stream_bytes and run.total_time_s]
     ratios = [run.ratio * share for run in runs if run.ratio]
 
-    @functools.cache
-    def of(chosen: tuple[int, ...]) -> Cost:
-        ratio, rate = (float(np.median([values[index] for index in chosen])) for values in (ratios, rates))
+    def of(ratio: float, rate: float) -> Cost:
         return Cost(ratio, rate, slow_ratio, measured.slow_bytes_per_s)
 
-    drawn = np.random.default_rng(_SEED).integers(0, len(rates), (_RESAMPLES, len(rates)))
-    whole = tuple(range(len(rates)))
-    return (
-        of(whole),
-        tuple(of((one,)) for one in whole),
-        tuple(of(tuple(row)) for row in np.sort(drawn, axis=1).tolist()),
-    )
+    return of(median(ratios), median(rates)), tuple(map(of, ratios, rates))
 
 
 def _advice(one: _Method, none: _Method, question: Question, guest: Guest, link: Link) -> MethodAdvice:
@@ -182,12 +176,13 @@ def _apart_time_s(method: MethodAdvice, question: Question, guest: Guest, link: 
 
 
 def _break_even(one: _Method, none: _Method, link: Link) -> Bandwidth:
-    """Both sides resampled apart: no run of one belongs to a run of the other."""
-    crossing = functools.cache(lambda mine, theirs: break_even(mine, theirs, link))
-    order = np.random.default_rng(_SEED + 1).permutation(_RESAMPLES).tolist()
-    found = [crossing(mine, none.resampled[index]) for mine, index in zip(one.resampled, order, strict=True)]
-    low, high = np.percentile(found, [2.5, 97.5], method="nearest").tolist()
-    return Bandwidth(*(None if math.isinf(bound) else bound for bound in (crossing(one.cost, none.cost), low, high)))
+    """Its interval is of each run with each of ``none``'s, and holds as surely as a median's of so many runs."""
+    value = break_even(one.cost, none.cost, link)
+    runs = len(one.each), len(none.each)
+    each = [break_even(mine, other, link) for mine in one.each for other in none.each]
+    ends = pair_interval(each, *runs, 1 - coverage(min(runs))) or (value, value)
+    bounds = (value, min(value, *ends), max(value, *ends))
+    return Bandwidth(*(None if math.isinf(bound) else bound for bound in bounds))
 
 
 def _choice(methods: Sequence[MethodAdvice], time_s: Callable[[MethodAdvice], float]) -> MethodAdvice:

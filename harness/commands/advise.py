@@ -128,13 +128,14 @@ def _print(console: Console, advice: Advice) -> None:
     from harness.console import make_table, plain, print_warning
     from harness.results.advice_words import pays_up_to, rate_text, time_text
     from harness.units import format_bandwidth, format_duration
+    from reports.intervals import held_text
 
     link = format_bandwidth(advice.question.bandwidth_bytes_per_s)
     console.print(f"\n[bold]{plain(link)}: {plain(advice.recommended)}[/]")
     for sentence in advice.because:
         console.print(plain(sentence), soft_wrap=True)
     table = make_table(
-        "medians \\[95 % interval]",
+        "medians \\[interval], and beside n how surely it holds",
         "method",
         "n",
         "ratio",
@@ -150,7 +151,7 @@ def _print(console: Console, advice: Advice) -> None:
         downtime = f"{format_duration(method.downtime_least_s)} to {format_duration(method.downtime_most_s)}"
         table.add_row(
             mark + plain(method.method),
-            str(method.n),
+            f"{method.n} ({held_text(method.n)})" if method.n > 1 else "1",
             f"{method.ratio.value:.2f}",
             plain(rate_text(method.pair_bytes_per_s)),
             f"{method.delivered_bytes_per_s.value / MIB:.0f}",

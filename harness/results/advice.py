@@ -33,7 +33,7 @@ limits of 100 and 300 ms, QEMU 7.2, 2-core Intel Xeon, 2026-11-25).
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with its 95 % interval, by bootstrap over the repeats. ``high`` None: without an end."""
+    """A value with its interval: of what each repeat gives, as a median's is made. ``high`` None: without an end."""
 
     value: float
     low: float

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "median_interval",
     "noise",
     "p_value",
+    "pair_interval",
     "ratio_interval",
     "runs_to_see",
     "share_interval",
@@ -114,11 +115,18 @@ def ratio_interval(new: Sequence[float], old: Sequence[float], level: float) -> 
     """
     if min(*new, *old) <= 0:
         return None
-    refused = int(np.searchsorted(2 * _tail(len(new), len(old)), level, side="right"))
+    ratios = np.divide.outer(np.asarray(new, np.float64), np.asarray(old, np.float64))
+    return pair_interval(ratios, len(new), len(old), level)
+
+
+def pair_interval(of_pairs: ArrayLike, new: int, old: int, level: float) -> tuple[float, float] | None:
+    """Of a figure that each pair of a new and an old value gives, as ``of_pairs``: where what is above it is one sample's value
+    before the other's, as in a ratio or a break-even, it is all that the test does not refuse. None: so few cannot say it."""
+    refused = int(np.searchsorted(2 * _tail(new, old), level, side="right"))
     if not refused:
         return None
-    ratios = np.sort(np.divide.outer(np.asarray(new, np.float64), np.asarray(old, np.float64)), axis=None)
-    return float(ratios[refused - 1]), float(ratios[-refused])
+    ordered = np.sort(np.asarray(of_pairs, np.float64), axis=None)
+    return float(ordered[refused - 1]), float(ordered[-refused])
 
 
 def holm_levels(p_values: Sequence[float], level: float) -> list[float]:

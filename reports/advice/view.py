@@ -10,6 +10,7 @@ from harness.results.advice import Advice, Bandwidth, Estimate, MethodAdvice
 from harness.results.advice_words import bound_text, mib_text
 from harness.units import MIB, format_bandwidth, format_bytes, format_duration, format_rate
 from reports.facts import minute_text
+from reports.intervals import held_text
 from reports.numbers import DASH, amount, plural
 
 __all__ = ["HEADINGS", "AdviceView", "Row", "advice_view"]
@@ -28,11 +29,12 @@ HEADINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One method: a text and an interval for each of ``HEADINGS``."""
+    """One method: a text and an interval for each of ``HEADINGS``. ``held``: how surely the intervals hold."""
 
     method: str
     how: str
     n: int
+    held: str
     best: bool
     baseline: bool
     cells: tuple[tuple[str, str], ...]
@@ -76,6 +78,7 @@ def _row(method: MethodAdvice, *, best: bool) -> Row:
         method=method.method,
         how=f"pageferry, {method.backend}{level}",
         n=method.n,
+        held=held_text(method.n),
         best=best,
         baseline=method.break_even is None,
         cells=(
