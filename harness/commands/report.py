@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -14,6 +16,8 @@ from harness.terminal import one_line, tell
 __all__ = ["command"]
 
 _RESULT = "result.json"
+_EVERY_S = 10.0
+"""Between two lines on how far it is, where there is no terminal."""
 
 _EPILOG = """\b
 Examples:
@@ -39,7 +43,8 @@ def command(*, folders: tuple[Path, ...], out: Path) -> None:
     from reports.terminal.matrix import print_matrices
 
     files = [file for folder in folders for file in _result_files(folder, out)]
-    written = write_site(files, out, cores())
+    with _progress() as seen:
+        written = write_site(files, out, cores(), seen)
     print_matrices(make_console(), [load_result(file) for file in written.newest])
     tell_undrawn(written.undrawn)
     for problem in written.problems:
@@ -48,6 +53,26 @@ def command(*, folders: tuple[Path, ...], out: Path) -> None:
     click.echo(one_line(f"index: {out / 'index.html'} ({counts})"))
     if written.problems:
         click.get_current_context().exit(1)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """On stderr how far it is: in one line on a terminal, elsewhere in a line now and then."""
+    from harness.console import make_console
+
+    console, told_s = make_console(stderr=True), time.monotonic()
+    if console.is_terminal:
+        with console.status("reading results") as status:
+            yield lambda what, done, of: status.update(f"{done} of {of} {what}")
+        return
+
+    def seen(what: str, done: int, of: int) -> None:
+        nonlocal told_s
+        if time.monotonic() >= told_s + _EVERY_S:
+            told_s = time.monotonic()
+            tell(f"pageferry: {done} of {of} {what}")
+
+    yield seen
 
 
 def _result_files(path: Path, site: Path) -> Iterator[Path]:

@@ -10,9 +10,11 @@ from typing import TypeVar
 from harness.errors import ResultError
 from reports.helper import Helper, HelperEndedError, start
 
-__all__ = ["Crew"]
+__all__ = ["Crew", "Seen"]
 
 T = TypeVar("T")
+Seen = Callable[[str, int, int], None]
+"""Is told how far it is: what is made, how much of it is there, and of how much."""
 _WORTH_ONE = 16
 """Things to make: a process takes 1.5 s of CPU time to start, and most pages some 20 ms, but there are charts among them."""
 
@@ -20,15 +22,18 @@ _WORTH_ONE = 16
 class Crew:
     """Up to ``processes`` helpers, started when there is enough to do."""
 
-    def __init__(self, processes: int) -> None:
-        self._processes = processes
+    def __init__(self, processes: int, seen: Seen = lambda *_: None) -> None:
+        self._processes, self._seen = processes, seen
         self._helpers: list[Helper] = []
         self._free: SimpleQueue[Helper] = SimpleQueue()
 
-    def each(self, asked: Sequence[Callable[[], T]]) -> Iterator[T]:
-        """What each of them gives, in their order. :raises ResultError: a helper did not live to give it."""
+    def each(self, what: str, asked: Sequence[Callable[[], T]]) -> Iterator[T]:
+        """What each of them gives, in their order; ``what`` they are. :raises ResultError: a helper did not live to give it."""
         count = min(self._processes, len(asked) // _WORTH_ONE)
-        return self._spread(asked, count) if count > 1 else (one() for one in asked)
+        made = self._spread(asked, count) if count > 1 else (one() for one in asked)
+        for done, one in enumerate(made, 1):
+            self._seen(what, done, len(asked))
+            yield one
 
     def close(self) -> None:
         """End them, whatever they are at."""

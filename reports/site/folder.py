@@ -90,7 +90,7 @@ def renew(out: Path, pages: Mapping[str, Page], kept: Mapping[str, object], crew
         out.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(aside, ignore_errors=True)
         try:
-            made = crew.each([partial(_made, pages[name].make) for name in changed])
+            made = crew.each("files made", [partial(_made, pages[name].make) for name in changed])
             for name, page in zip(changed, made, strict=True):
                 (aside / name).parent.mkdir(parents=True, exist_ok=True)
                 (aside / name).write_bytes(page.data)

@@ -62,7 +62,7 @@ def _sources(
     """Of each file its row, or the line that says why it has none."""
     found = {file: known.get(_digest(file)) for file in files}
     unknown = [file for file, row in found.items() if row is None]
-    read = dict(zip(unknown, crew.each([partial(_read, file, place) for file in unknown]), strict=True))
+    read = dict(zip(unknown, crew.each("results read", [partial(_read, file, place) for file in unknown]), strict=True))
     return ((file, Source(row, file) if row else read[file]) for file, row in found.items())
 
 

@@ -19,7 +19,7 @@ from reports import html
 from reports.run import view
 from reports.site import feed, folder, making
 from reports.site import view as site_view
-from reports.site.crew import Crew
+from reports.site.crew import Crew, Seen
 from reports.site.gather import Source, gather
 from reports.site.history import experiments, newest_of_each
 from reports.site.making import Entry, campaign_page
@@ -54,7 +54,7 @@ def write_index(results: Mapping[str, Result], out: Path) -> None:
     html.write_whole(out / "index.html", campaign_page(list(results.values()), cards, None))
 
 
-def write_site(files: Iterable[Path], out: Path, processes: int = 1) -> Written:
+def write_site(files: Iterable[Path], out: Path, processes: int = 1, seen: Seen = lambda *_: None) -> Written:
     """The site of the results in ``files``; of an older one in ``out`` what is the same stays.
 
     ``processes``: that may work beside this one, where there is enough to do; the files are the same for any number.
@@ -67,7 +67,7 @@ def write_site(files: Iterable[Path], out: Path, processes: int = 1) -> Written:
         known = {row.digest: row for row in _ROWS.validate_python(kept.get("rows", {})).values()}
     except ValidationError:
         known = {}
-    with closing(Crew(processes)) as crew:
+    with closing(Crew(processes, seen)) as crew:
         assets = _Assets()
         found = gather(files, known, assets.place(0), crew)
         if not found.sources:

@@ -34,9 +34,17 @@ def test_the_bytes_of_a_site_are_the_same_however_many_processes_make_it(tmp_pat
 
 
 def test_much_is_spread_little_is_not_and_the_order_stays(crew):
-    assert len(set(crew.each([asked.pid] * 8))) == 1
-    assert list(crew.each([partial(int, str(number)) for number in range(100)])) == list(range(100))
-    assert 1 <= len(set(crew.each([asked.pid] * 100))) <= 2
+    assert len(set(crew.each("pids", [asked.pid] * 8))) == 1
+    assert list(crew.each("numbers", [partial(int, str(number)) for number in range(100)])) == list(range(100))
+    assert 1 <= len(set(crew.each("pids", [asked.pid] * 100))) <= 2
+
+
+def test_whoever_waits_is_told_how_far_it_is(tmp_path):
+    told = []
+    files = [saved(tmp_path / "in", night=night) for night in (1, 2, 3)]
+    written = write_site(files, tmp_path / "site", 1, lambda *each: told.append(each))
+    assert told[:3] == [("results read", done, 3) for done in (1, 2, 3)]
+    assert told[3:] == [("files made", done, written.built) for done in range(1, written.built + 1)]
 
 
 @pytest.mark.parametrize(
@@ -45,4 +53,4 @@ def test_much_is_spread_little_is_not_and_the_order_stays(crew):
 )
 def test_an_error_there_is_one_here_and_a_death_is_a_line(crew, question, words):
     with pytest.raises(ResultError, match=words):
-        list(crew.each([question] * 40))
+        list(crew.each("answers", [question] * 40))
