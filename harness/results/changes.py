@@ -5,7 +5,9 @@ doi:10.1109/LSP.2001.838216, which PELT speeds up); a level then stays apart fro
 says so, and if it is another by as much as matters. Many places are looked at every night, so each p is multiplied by the square of
 the shorter level's nights: a new level is tested when it has three nights, four and so on, and the sum of 1/k^2 over all of them is
 finite, while an even share for each place would leave little for the third night, for which a reader waits. One odd night is held
-to three standard deviations before, and a young level must be seen in each of its nights, so that two odd ones are none.
+to three standard deviations before, and four of five nights of a level must show it, of a short one all, so that a few odd ones
+are none. Nights that are like their neighbours tell less than so many others: the error of a level's mean grows by what their
+correlation from one night to the next makes of it.
 
 ``ruptures`` has no wheel for Python 3.14, and apache-otava brings fifteen packages of fixed versions; and neither tells how sure
 it is of a change with so few nights behind it.
@@ -21,24 +23,26 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-__all__ = ["LEAST_NIGHTS", "LEAST_SHIFT", "Change", "changes"]
+__all__ = ["LEAST_NIGHTS", "LEAST_SHIFT", "SURE", "Change", "changes"]
 
 LEAST_NIGHTS = 8
 """Fewer tell too little of their spread."""
 LEAST_SHIFT = 0.02
 """A smaller one does not matter."""
+SURE = 2e-3
+"""Of the adjusted p. tests/benchmarks/history.py has what it comes to: the false changes, and what is found how soon."""
 
 _SHORTEST = 3
-_SURE = 5e-3
-"""Of the adjusted p. tests/benchmarks/history.py has what it comes to: the false changes, and what is found how soon."""
 _PENALTY = 8.0
 """For a level more, in squares of the spread: candidates only."""
 _MOST_ODD = 3.0
 _LEAST_SPREAD = 1e-3
-_YOUNG = 5
-"""Of a level with fewer nights each must show a part of the shift,"""
 _LEAST_PART = 0.25
-"""which is this."""
+"""Of the shift: what a night must show to count for its level,"""
+_MAY_MISS = 5
+"""which one of so many need not, and of fewer none."""
+_MOST_ALIKE = 0.6
+"""Correlation of a night with the next: what is more is a drift."""
 
 _Array = NDArray[np.float64]
 
@@ -63,7 +67,7 @@ def changes(figures: Sequence[float], least_shift: float = LEAST_SHIFT) -> tuple
         found = [_change(raw, tame, cuts[index - 1 : index + 2]) for index in range(1, len(cuts) - 1)]
         matter = [abs(level) >= np.log1p(least_shift) for _, level in found]
         weakest = max(range(len(found)), key=lambda index: (not matter[index], found[index][0].p_value))
-        if found[weakest][0].p_value < _SURE and matter[weakest]:
+        if found[weakest][0].p_value < SURE and matter[weakest]:
             return tuple(change for change, _ in found)
         del cuts[weakest + 1]
     return ()
@@ -108,10 +112,24 @@ def _change(raw: _Array, tame: _Array, ends: Sequence[int]) -> tuple[Change, flo
     begin, at, end = ends
     old, new = tame[begin:at], tame[at:end]
     freedom, apart = end - begin - 2, float(new.mean() - old.mean())
-    within = float(((old - old.mean()) ** 2).sum() + ((new - new.mean()) ** 2).sum()) / freedom
-    error = math.sqrt(max(within, _LEAST_SPREAD**2) * (1 / len(old) + 1 / len(new)))
+    rests = old - old.mean(), new - new.mean()
+    squares = sum(float(each @ each) for each in rests)
+    alike = sum(float(each[1:] @ each[:-1]) for each in rests) / squares if squares else 0.0
+    means = sum(_grown(len(each), min(max(alike, 0.0), _MOST_ALIKE)) / len(each) for each in rests)
+    error = math.sqrt(max(squares / freedom, _LEAST_SPREAD**2) * means)
     p_value = 2 * float(special.stdtr(freedom, -abs(apart) / error)) * min(len(old), len(new)) ** 2
-    if len(new) < _YOUNG and float(((new - old.mean()) * apart).min()) < _LEAST_PART * apart**2:
+    if not all(_shown(each, apart) for each in ((new - old.mean()), (new.mean() - old))):
         p_value = 1.0
     shift = math.expm1(float(np.median(raw[at:end]) - np.median(raw[begin:at])))
     return Change(at, shift, min(1.0, p_value)), apart
+
+
+def _shown(shifts: _Array, apart: float) -> bool:
+    """Whether as many nights of a level as must are by ``_LEAST_PART`` of ``apart`` from the other level."""
+    return float(np.sort(shifts * apart)[len(shifts) // _MAY_MISS]) >= _LEAST_PART * apart**2
+
+
+def _grown(nights: int, alike: float) -> float:
+    """By how much a mean's variance grows where each night is so correlated with the one before (AR(1))."""
+    apart = np.arange(1, nights)
+    return 1 + 2 * float(((1 - apart / nights) * alike**apart).sum())

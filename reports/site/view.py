@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.results.changes import LEAST_NIGHTS, LEAST_SHIFT
+from harness.results.changes import LEAST_NIGHTS, LEAST_SHIFT, SURE
 from reports.intervals import held_text
 from reports.numbers import interval_text, percent, plural, scaled
 from reports.site.history import Experiment, Series, Shift, newest_of_each, shift_text
@@ -16,8 +16,9 @@ __all__ = ["HistoryView", "IndexView", "history", "index"]
 
 HOW = (
     "A level is three results or more. Least squares on logarithms find the levels; one stays apart from the one before where a "
-    "t-test, multiplied by the number of places where the cut could have been, gives p below 0.001, and where it differs by "
-    f"{LEAST_SHIFT * 100:g}\u00a0% or more. Below {LEAST_NIGHTS} results nothing is said. One odd result is no level."
+    f"t-test, multiplied by the square of the shorter level's results, gives p below {SURE:g}, where four of five results show it, "
+    f"and where it differs by {LEAST_SHIFT * 100:g}\u00a0% or more. Below {LEAST_NIGHTS} results nothing is said. One odd result "
+    "is no level."
 )
 _ORDER = ("failed", "doubted", "good")
 _MOST_SHIFTS = 60
