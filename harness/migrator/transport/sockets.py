@@ -10,7 +10,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from harness.errors import MissingError, PeerError, UserError
@@ -22,6 +22,40 @@ _BACKLOG = 16
 """Connections that may wait before we look: all that come are to be seen, also those that are then refused."""
 
 
+class _InUse:
+    """A socket for who is in a call on it, several threads at once: it stays open meanwhile. With each batch, so no generator."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._closed = False
+
+    def __enter__(self) -> socket.socket:
+        """:raises OSError: it was closed."""
+        with self._lock:
+            if self._closed:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            self._calls += 1
+        return self.socket
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._calls -= 1
+            self._give_back()
+
+    def close(self) -> None:
+        """Shut it down now, and give its number back once no call is left."""
+        with self._lock:
+            self._closed = True
+            shut_all(self.socket)
+            self._give_back()
+
+    def _give_back(self) -> None:
+        if self._closed and not self._calls:
+            self.socket.close()
+
+
 class SocketTransport(Transport):
     """Always a blocking socket, so that no thread's deadline is another one's; with a deadline, poll waits.
 
@@ -31,35 +65,14 @@ class SocketTransport(Transport):
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(True)
-        self._socket = connection
-        self._lock = threading.Lock()
-        self._calls = 0
-        self._closed = False
-
-    @contextlib.contextmanager
-    def _call(self) -> Iterator[socket.socket]:
-        """The socket, which stays open meanwhile. :raises OSError: it was closed."""
-        with self._lock:
-            if self._closed:
-                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-            self._calls += 1
-        try:
-            yield self._socket
-        finally:
-            with self._lock:
-                self._calls -= 1
-                self._give_back()
-
-    def _give_back(self) -> None:
-        if self._closed and not self._calls:
-            self._socket.close()
+        self._in_use = _InUse(connection)
 
     def send_parts(self, parts: Sequence[bytes | memoryview], timeout_s: float | None = None) -> int:
         """One system call where the kernel takes it all, and no joined copy."""
         views = [view for part in parts if len(view := memoryview(part))]
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         total = 0
-        with self._call() as connection:
+        with self._in_use as connection:
             while views:
                 sent = connection.sendmsg(views) if deadline_s is None else _sent_by(connection, deadline_s, views)
                 total += sent
@@ -72,7 +85,7 @@ class SocketTransport(Transport):
     def recv_into(self, buffer: memoryview, timeout_s: float | None = None) -> int | None:
         """A thread that is woken for whatever arrives spends its time waking up: without a deadline the kernel fills the buffer."""
         try:
-            with self._call() as connection:
+            with self._in_use as connection:
                 if timeout_s is None:
                     return connection.recv_into(buffer, 0, socket.MSG_WAITALL)
                 if timeout_s > 0 and not _is_ready(connection, select.POLLIN, timeout_s):
@@ -83,22 +96,19 @@ class SocketTransport(Transport):
 
     def fileno(self) -> int:
         """The socket's."""
-        return self._socket.fileno()
+        return self._in_use.socket.fileno()
 
     def has_hung_up(self) -> bool:
         """As the kernel knows."""
         try:
-            with self._call() as connection:
+            with self._in_use as connection:
                 return has_hung_up(connection)
         except OSError:
             return True
 
     def close(self) -> None:
         """Threads blocked on it wake up."""
-        with self._lock:
-            self._closed = True
-            shut_all(self._socket)
-            self._give_back()
+        self._in_use.close()
 
 
 class SocketListener(Listener):

@@ -56,7 +56,7 @@ class TcpTransport(SocketTransport):
     def unsent_bytes(self) -> int | None:
         """What the peer's kernel has not confirmed (SIOCOUTQ, tcp(7))."""
         try:
-            with self._call() as connection:
+            with self._in_use as connection:
                 return int(struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))[0])
         except OSError:  # closed
             return None
@@ -72,7 +72,7 @@ class TcpTransport(SocketTransport):
         return PathLook(_u32(info, _MIN_RTT_AT) / 1e6, struct.unpack_from("@Q", info, _RATE_AT)[0])
 
     def _info(self) -> bytes:
-        with self._call() as connection:
+        with self._in_use as connection:
             return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
 
 

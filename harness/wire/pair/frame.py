@@ -29,6 +29,8 @@ HEADER_BYTES = _HEADER.size
 class Kind(IntEnum):
     """What a message is, by its number on the link."""
 
+    __hash__ = int.__hash__  # an enumeration's own is written in Python, and each message looks a dozen up
+
     HELLO = 1
     BATCH = 2
     END = 3

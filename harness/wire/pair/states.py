@@ -18,6 +18,8 @@ __all__ = ["ANSWERS", "CLOSES", "MOVES", "Session", "State"]
 class State(Enum):
     """How far a session is, and how to say so."""
 
+    __hash__ = object.__hash__  # as ``Kind``'s
+
     BEGUN = "before the sender's greeting"
     GREETED = "before the receiver's greeting"
     CHALLENGED = "before the sender's answer to a challenge"
