@@ -45,7 +45,7 @@ QEMU may come at any time from the start, and is waited for without limit. If an
 the source guest runs on. For that both QEMUs need the capability return-path (migrate_set_capability return-path on): with it the
 source waits until the destination says that it has all of the guest; without it "completed" only means that the last byte left, and
 a guest that then does not arrive runs nowhere. multifd and postcopy-preempt make several connections; each is carried over one of
-its own to the receiver.
+its own to the receiver, and zstd-long takes its memory for each (window and more, at both ends): --option window=16MiB takes less.
 
 \b
 As a service of a host, for one migration after another (docs/libvirt.md has the systemd unit, which hears when this is ready):

@@ -23,6 +23,7 @@ from harness.migrator.carry.flight import Budget
 from harness.migrator.carry.others import Others
 from harness.migrator.carry.pipeline import Failure, Workers
 from harness.migrator.carry.policy import FlightPolicy
+from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.chooser import Chooser
 from harness.migrator.config import SendConfig
 from harness.migrator.document import WrongDocumentError, from_document
@@ -31,6 +32,7 @@ from harness.migrator.outcome import Outcome
 from harness.migrator.report import Carried, ChannelKind, ChannelReport, ReceiverReport
 from harness.migrator.session import FrameLink, digest_of, own_usage
 from harness.migrator.source import Source
+from harness.units import format_bytes
 from harness.wire.pair.verdict import Verdict
 
 __all__ = ["Forwarder"]
@@ -182,11 +184,14 @@ class Forwarder:
             self._verdict = asked_soon(self._ask)
 
     def _make(self, number: int, link: FrameLink, connection: socket.socket, kind: ChannelKind) -> Channel:
-        """One more channel."""
+        """One more channel, with histories of its own where the codec keeps some."""
+        serials = self._crew.more_serials()
+        if number == 1 and serials:
+            self._say(_histories(serials))
         source = Source(
             connection, self._shared.budget.batch_bytes, unconfirmed=True, main=self._main.source, kind=kind
         )
-        return Channel(number, link, source, self._crew.more_serials(), self._shared)
+        return Channel(number, link, source, serials, self._shared)
 
     @property
     def _channels(self) -> list[Channel]:
@@ -234,6 +239,14 @@ class Forwarder:
             channels=tuple(channels),
             **asdict(own_usage()),
         )
+
+
+def _histories(serials: Mapping[int, Serial]) -> str:
+    size = format_bytes(sum(serial.backend.history_bytes for serial in serials.values()))
+    return (
+        "warning: QEMU migrates over several connections, and each has a history of its own: it takes up to "
+        f"{size} and more for each, here and at the receiver; --option window=... gives smaller ones, zstd keeps none"
+    )
 
 
 def _sum(channels: list[ChannelReport], name: str) -> int:
