@@ -26,6 +26,7 @@ _CALLED = frozenset(
         "harness.doctor.stream:send_stream",
         "harness.doctor.stream:take_stream",
         "harness.experiment.environment:about_machine",
+        "harness.experiment.environment:cpu_flags",
         "harness.guests.accel:kernel_accel",
         "harness.guests.accel:usual_accel",
         "harness.qemu.memory:check_room",

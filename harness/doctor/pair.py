@@ -8,7 +8,7 @@ from harness.doctor.check import Check
 from harness.doctor.checks import doctor
 from harness.doctor.stream import Carried, send_stream, take_stream
 from harness.errors import PageferryError
-from harness.experiment.environment import about_machine
+from harness.experiment.environment import about_machine, cpu_flags, lacking
 from harness.hosts.contract import ClockOffset
 from harness.links.nic import Nic, look_at_nic
 from harness.links.pair import Reached
@@ -43,7 +43,7 @@ def look_at_both(reached: Reached, pair: Pair) -> list[Check]:
     facts = [host.call(about_machine, "qemu-system-x86_64") for host in hosts]
     return [
         _clocks(*(host.clock_offset() for host in hosts)),
-        _processors(pair, *facts),
+        _processors(pair, facts[0], facts[1], lacking(*(host.call(cpu_flags) for host in hosts))),
         _memory(pair, *facts),
         *_network(reached, pair),
     ]
@@ -59,14 +59,15 @@ def _clocks(near: ClockOffset, far: ClockOffset) -> Check:
     return Check("clocks", "clocks", "warn", found, means, "have one time server set both (chrony, systemd-timesyncd)")
 
 
-def _processors(pair: Pair, near: Facts, far: Facts) -> Check:
+def _processors(pair: Pair, near: Facts, far: Facts, lacks: str) -> Check:
     models = [f"{facts['cpu_model']}, {facts['cores']} cores" for facts in (near, far)]
-    if near["cpu_model"] == far["cpu_model"]:
+    if near["cpu_model"] == far["cpu_model"] and not lacks:
         same = models[0] if models[0] == models[1] else f"{near['cpu_model']}, {near['cores']} and {far['cores']} cores"
         return Check("processors", "processors", "ok", f"both {same}", "a guest may have its host's (-cpu host)")
-    found = f"{pair.source}: {models[0]}; {pair.destination}: {models[1]}"
-    means = "a guest with its host's processor (-cpu host) may fail to go on at the other"
-    return Check("processors", "processors", "warn", found, means, "take two hosts of one model")
+    found = f"{pair.source}: {models[0]}; {pair.destination}: {models[1]}" + (f", lacks {lacks}" if lacks else "")
+    means = "a guest with its host's processor (-cpu host) may fail to go on at the other, and a run warns of it"
+    fix = "take two hosts of one model, with one kernel and firmware"
+    return Check("processors", "processors", "warn", found, means, fix)
 
 
 def _memory(pair: Pair, near: Facts, far: Facts) -> Check:

@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -21,10 +22,12 @@ from harness.hosts.contract import Host
 
 __all__ = [
     "collect",
+    "cpu_flags",
     "cpu_model",
-    "facts_of",
+    "facts_of_pair",
     "governor",
     "kvm_problem",
+    "lacking",
     "qemu_version",
     "smt_active",
     "version_of",
@@ -35,6 +38,7 @@ Scalar = str | int | float | bool | None
 
 _ROOT = Path("/")
 _KVM = Path("/dev/kvm")
+_MOST_NAMED = 8
 _LIBRARIES = ("numpy", "qemu.qmp", "xxhash")
 _FACTS = ("cpu_model", "cores", "governor", "kernel", "load_1min", "memory_bytes", "os", "qemu", "virtualised")
 
@@ -73,7 +77,16 @@ def about_machine(qemu_binary: str) -> dict[str, Scalar]:
     return facts | {name.replace(".", "_"): version_of(name) for name in _LIBRARIES}
 
 
-def facts_of(side: str, host: Host, qemu: str) -> dict[str, Scalar]:
+def facts_of_pair(source: Host, destination: Host, qemu: str) -> dict[str, Scalar]:
+    """Of both, and what a guest with the source's processor would miss at the other."""
+    return {
+        **_facts_of("source", source, qemu),
+        **_facts_of("destination", destination, qemu),
+        "destination_cpu_lacks": lacking(source.call(cpu_flags), destination.call(cpu_flags)),
+    }
+
+
+def _facts_of(side: str, host: Host, qemu: str) -> dict[str, Scalar]:
     """Of another machine: what decides a result, and what its clock is ahead of ours."""
     found, clock = host.call(about_machine, qemu), host.clock_offset()
     told = {f"{side}_{name}": found.get(name) for name in _FACTS}
@@ -87,6 +100,22 @@ def cpu_model(root: Path = _ROOT) -> str | None:
         if key.strip() in ("model name", "Model"):
             return value.strip()
     return None
+
+
+def cpu_flags() -> list[str]:
+    """The features of the first processor, by the kernel's names; what another host may be asked."""
+    for line in (_text(_ROOT / "proc/cpuinfo") or "").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("flags", "Features"):
+            return sorted(value.split())
+    return []
+
+
+def lacking(near: Iterable[str], far: Iterable[str]) -> str:
+    """What only the first has: ``avx512f, pku``; of many the first few, and how many more."""
+    only = sorted(set(near) - set(far))
+    more = f" and {len(only) - _MOST_NAMED} more" if len(only) > _MOST_NAMED else ""
+    return ", ".join(only[:_MOST_NAMED]) + more
 
 
 def governor(root: Path = _ROOT) -> str | None:

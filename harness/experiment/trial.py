@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.errors import PageferryError, UserError
-from harness.experiment.environment import facts_of
+from harness.experiment.environment import facts_of_pair
 from harness.experiment.events import RunProgress
 from harness.experiment.halves import Half, failure_of, open_pair
 from harness.experiment.pair_facts import (
@@ -91,8 +91,7 @@ class Lab:
             raise UserError(f"guest.kind {kind!r}: such a guest stays on this machine: leave --pair out")
         with self._link.make() as link:
             qemu = getattr(self._scenario.guest, "qemu", "")
-            sides = {"source": link.source, "destination": link.destination}
-            self._far = {k: v for side, host in sides.items() for k, v in facts_of(side, host, qemu).items()}
+            self._far = facts_of_pair(link.source, link.destination, qemu)
             yield link.source, link.destination
 
     def describe(self) -> dict[str, Scalar]:

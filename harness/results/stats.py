@@ -21,6 +21,7 @@ from harness.results.doubts import (
     Incomplete,
     Loaded,
     Outlier,
+    ProcessorsDiffer,
     Spread,
     TwoModes,
     UncertainLoss,
@@ -184,9 +185,20 @@ def _drift(method: str, runs: Sequence[Run]) -> Iterator[Doubt]:
 def machine_doubts(environment: Mapping[str, Scalar]) -> list[Doubt]:
     """Of the machine on which a result is made."""
     load, cores = environment.get("load_1min"), environment.get("cores")
-    if isinstance(load, float) and isinstance(cores, int) and load > _IDLE_LOAD * cores:
-        return [Loaded(load, cores)]
-    return []
+    busy = isinstance(load, float) and isinstance(cores, int) and load > _IDLE_LOAD * cores
+    return [*([Loaded(load, cores)] if busy else []), *_processors(environment)]  # type: ignore[arg-type] # as looked at
+
+
+def _processors(environment: Mapping[str, Scalar]) -> Iterator[Doubt]:
+    """Of two hosts, where the guest has the processor of the one that it is on."""
+    if not str(environment.get("cpu_of_guest")).startswith("host"):
+        return
+    near, far, lacks = (
+        str(environment.get(name) or "")
+        for name in ("source_cpu_model", "destination_cpu_model", "destination_cpu_lacks")
+    )
+    if near != far or lacks:
+        yield ProcessorsDiffer(near, far, lacks)
 
 
 def _unequal_work(completed: dict[str, list[Run]]) -> Iterator[Doubt]:

@@ -9,7 +9,15 @@ from collections.abc import Mapping
 
 from harness.results.doubt import Doubt
 from harness.results.doubts.of_guests import Emulated, NeverSwitched, NotPreallocated, SlowResume, UncertainLoss
-from harness.results.doubts.of_machines import ClocksApart, ClockStep, Loaded, Throttled, WithinClocks, clock_doubts
+from harness.results.doubts.of_machines import (
+    ClocksApart,
+    ClockStep,
+    Loaded,
+    ProcessorsDiffer,
+    Throttled,
+    WithinClocks,
+    clock_doubts,
+)
 from harness.results.doubts.of_pairs import Fallback, NoPassShorter, Opaque, PackedByQemu, SteeringEnded, Unencrypted
 from harness.results.doubts.of_repeats import (
     Drifting,
@@ -43,6 +51,7 @@ __all__ = [
     "Opaque",
     "Outlier",
     "PackedByQemu",
+    "ProcessorsDiffer",
     "Said",
     "SlowResume",
     "Spread",
@@ -60,8 +69,8 @@ __all__ = [
 
 _ALL: tuple[type[Doubt], ...] = (
     Incomplete, FewRuns, FewReplays, Unverified, Spread, Outlier, TwoModes, Drifting, UnequalWork, Unsettled, GuestLimited,
-    ClockStep, ClocksApart, WithinClocks, Loaded, Throttled, SlowResume, NeverSwitched, Emulated, NotPreallocated, UncertainLoss,
-    SteeringEnded,
+    ClockStep, ClocksApart, WithinClocks, Loaded, ProcessorsDiffer, Throttled, SlowResume, NeverSwitched, Emulated, NotPreallocated,
+    UncertainLoss, SteeringEnded,
     NoPassShorter, Opaque, PackedByQemu, Fallback, Unencrypted, Said,
 )  # fmt: skip
 KINDS: Mapping[str, type[Doubt]] = {kind.kind: kind for kind in _ALL}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.results.doubt import Doubt
 from harness.units import format_duration
 
-__all__ = ["ClockStep", "ClocksApart", "Loaded", "Throttled", "WithinClocks", "clock_doubts"]
+__all__ = ["ClockStep", "ClocksApart", "Loaded", "ProcessorsDiffer", "Throttled", "WithinClocks", "clock_doubts"]
 
 _APART_S = 1.0
 
@@ -75,6 +75,27 @@ class Loaded(Doubt):
         return (
             f"The machine was busy before the first run (load {self.load:.2f} on {self.cores} cores): other programs took CPU time "
             "from guests and codecs."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorsDiffer(Doubt):
+    """The guest had its host's processor, and the two hosts' are not the same. ``lacks``: features that only the source's has."""
+
+    kind = "processors_differ"
+    subject = "result"
+    source: str
+    destination: str
+    lacks: str
+
+    def _words(self) -> str:
+        models = f" ({self.source}; {self.destination})" if self.source != self.destination else ""
+        lacks = (
+            f"; the destination's lacks {self.lacks}, and a program that uses it may fail there" if self.lacks else ""
+        )
+        return (
+            f"The guest had its host's processor (-cpu host), and the two hosts' differ{models}{lacks}: take two hosts of one "
+            "model, with one kernel and firmware."
         )
 
 
