@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.options import tell_undrawn
+from harness.commands.options import pair_options, tell_undrawn
 from harness.terminal import tell
 
 if TYPE_CHECKING:
@@ -28,10 +28,13 @@ Examples:
   pageferry qualify mycard --only hostile --only speed.latency
   pageferry qualify --compare out/old/certificate.json out/new/certificate.json
   pageferry qualify --verify out/mycard/certificate.json
+  pageferry qualify mycard --pair lab --hosts hosts.toml
 
 \b
 Fills DIR with certificate.json, certificate.html, certificate.xml (JUnit) and logs/. Checks run in child processes, so
 that a crash or a hang is a failed check, and the rest goes on. Let nothing else run meanwhile: it measures.
+With --pair it runs on both hosts, one after the other: DIR/source and DIR/destination have a certificate each, which says
+of which host it is, and DIR/comparison.html both beside each other.
 Exit status 0: pass. 1: a check failed. 2: could not run; what is missing is named.
 --verify judges a certificate by the shipped checks and limits, whatever it says itself. 0: all of it passes.
 1: it does not pass, or something was changed; each change is named. 2: it is no certificate. It cannot tell invented values.
@@ -80,6 +83,7 @@ _MARKS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "n/a": "[dim]n/
     metavar="FILE",
     help="Check that a certificate's verdict follows from its results.",
 )
+@pair_options
 def command(
     *,
     backend: str | None,
@@ -94,6 +98,8 @@ def command(
     listed: bool,
     compare: tuple[Path, Path] | None,
     verify: Path | None,
+    pair: str | None,
+    hosts: Path,
 ) -> None:
     """Try everything that BACKEND must do in a live migration, measure what it costs, and write a certificate."""
     from harness.commands.options import parse_options
@@ -112,6 +118,7 @@ def command(
         return
     if backend is None:
         raise click.UsageError("Missing argument 'BACKEND'", click.get_current_context())
+    out = out or Path("out") / "qualify" / backend
     plan = Plan(
         backend,
         level,
@@ -123,31 +130,33 @@ def command(
         None if soak is None else soak * 60,
     )
     try:
-        certificate = _qualify(console, plan, out or Path("out") / "qualify" / backend)
+        if pair is not None:
+            from harness.commands.qualify_pair import qualify_pair
+            from harness.scenario.inventory import load_pair
+
+            verdicts = qualify_pair(console, plan, options, load_pair(pair, hosts), pair, out=out)
+        else:
+            verdicts = [_qualify(console, plan, out).verdict]
     except (MissingError, CodecError) as exc:
         tell(f"pageferry: could not run: {exc}")
         click.get_current_context().exit(_COULD_NOT_RUN)
-    if certificate.verdict != "pass":
+    if set(verdicts) != {"pass"}:
         click.get_current_context().exit(1)
 
 
 def _qualify(console: Console, plan: Plan, out: Path) -> Certificate:
+    from harness.commands.qualify_pair import write_pages
     from harness.console import plain
     from harness.experiment.outputs import CERTIFICATE_FILES, replacing
-    from harness.qualify.audit import audit
     from harness.qualify.runner import check_plan, qualify
     from harness.results.certificate import save_certificate
-    from reports.certificate.junit import write_junit
-    from reports.certificate.page import write_certificate_page
 
     check_plan(plan)
     with replacing(out, CERTIFICATE_FILES) as settle:
         certificate = qualify(plan, out, _printer(console))
         save_certificate(certificate, out / "certificate.json")
         settle()
-    write_junit(certificate, out / "certificate.xml")
-    write_certificate_page(certificate, out / "certificate.html", audit(certificate))
-    tell_undrawn()
+    write_pages(certificate, out)
     _print_verdict(console, certificate)
     console.print(f"certificate: {plain(out / 'certificate.html')}", soft_wrap=True)
     return certificate

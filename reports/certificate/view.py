@@ -34,8 +34,9 @@ __all__ = [
 
 STATUS_WORDS: Mapping[Status, str] = {"pass": "passed", "fail": "failed", "n/a": "not applicable"}
 _MARKS: Mapping[Status, str] = {"pass": "yes", "fail": "no", "n/a": "unknown"}
-_HOST = ("cpu_model", "cores", "memory_bytes", "os", "kernel", "virtualised", "qemu", "python", "pageferry")
+_HOST = ("host", "cpu_model", "cores", "memory_bytes", "os", "kernel", "virtualised", "qemu", "python", "pageferry")
 _NAMES = {
+    "host": "Host",
     "cpu_model": "CPU",
     "os": "System",
     "qemu": "QEMU",
