@@ -131,8 +131,8 @@ def guest_memory_bytes(result: Result) -> int | None:
 
 
 def guest_text(result: Result) -> str:
-    """``512 MiB stress guest (kvm), 64 MiB working set dirtied at 20 MiB/s``, ``512 MiB linux guest (redis, tcg)``, or what was
-    replayed instead."""
+    """``512 MiB stress guest (kvm), 64 MiB working set dirtied at 20 MiB/s``, or what was replayed instead. What an emulated
+    guest's times are worth must be read before they are."""
     guest = _part(result, "guest")
     kind = guest.get("kind", "unknown")
     memory = format_bytes(guest["memory_bytes"]) if "memory_bytes" in guest else ""
@@ -141,7 +141,9 @@ def guest_text(result: Result) -> str:
     if kind == "synthetic":
         return f"generated stream of a {memory} guest".replace("  ", " ")
     words = f"{memory} {kind} guest".strip()
-    if within := [str(each) for each in (guest.get("workload"), result.environment.get("accel")) if each]:
+    accel = result.environment.get("accel")
+    how = "emulated by QEMU's TCG: its times say little of one under KVM" if accel == "tcg" else accel
+    if within := [str(each) for each in (guest.get("workload"), how) if each]:
         words += f" ({', '.join(within)})"
     words = ", ".join([words, *_unusual(guest)])
     if "working_set_bytes" in guest and "dirty_rate_bytes_per_s" in guest:

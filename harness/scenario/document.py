@@ -57,7 +57,7 @@ def find_file(path_or_name: str | Path) -> Path:
     if shipped is not None and (bare or str(path) in (path.name, f"scenarios/{path.name}")):
         return shipped
     if bare and not path.exists():
-        raise ScenarioError(one_line(f"{path_or_name}: {unknown('scenario', path.name, scenarios.names())}"))
+        raise ScenarioError(unknown("scenario", path.name, scenarios.names()))
     return path
 
 

@@ -26,6 +26,12 @@ def test_what_is_unusual_of_a_guest_is_named(guest, words):
     assert facts.guest_text(replace(result, scenario=scenario)).startswith(f"{words} dirtied at")
 
 
+def test_an_emulated_guest_is_called_so_where_a_page_begins():
+    result = samples.live()
+    emulated = replace(result, environment={**result.environment, "accel": "tcg"})
+    assert " guest (emulated by QEMU's TCG: its times say little of one under KVM)," in facts.guest_text(emulated)
+
+
 def test_the_processors_that_parties_are_held_to_are_named():
     result = samples.live()
     pin = {"source_qemu": "0-3", "destination_qemu": None, "sender": "4", "receiver": None}
