@@ -55,7 +55,8 @@ def _kvm() -> list[Check]:
             found, fix = told(exc)
             return [Check("kvm", title, "warn", f"not tried: {found}", means, fix)]
         if accel.name == "kvm":
-            return [Check("kvm", title, "ok", accel.reason, "guests run at the processor's speed")]
+            means = "bare guests run at the processor's speed; whether a Linux does, too, is tried when a run has one"
+            return [Check("kvm", title, "ok", accel.reason, means)]
         problem = accel.reason
     means = "guests run under TCG, which takes cores from the codecs: their times are no measure of KVM guests"
     return [Check("kvm", title, "warn", problem, means, _kvm_remedy(problem))]
