@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from harness.faults.contract import Cell, Rig
 from harness.faults.frame_faults import FAULTS
@@ -22,14 +23,24 @@ from harness.migrator.receiver import run_receiver
 from harness.migrator.sender import run_sender
 from harness.results.faults import FaultCell, Where
 
-__all__ = ["FrameRig"]
+__all__ = ["BACKENDS", "PATIENCE_S", "PLAIN", "FrameRig", "Side"]
 
-_PATIENCE_S = 40.0
+PATIENCE_S = 40.0
 _BATCH_BYTES = 32 << 10
 _WAIT_S = 3.0
 _LINGER_S = 2.0
-_BACKENDS = ("zlib", "zstd", "none")
+BACKENDS = ("zlib", "zstd", "none")
 """They take turns, by the cell."""
+
+
+class Side(NamedTuple):
+    """A half's certificates, as its settings have them; by default none."""
+
+    tls: str | None = None
+    tls_peer: str | None = None
+
+
+PLAIN = Side()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,7 @@ class FrameRig(Rig):
         """Likewise, of any fault at the cell's phase."""
         rng = random.Random(f"{cell.seed} {cell.id}")  # noqa: S311 - to be repeated
         stream = self._stream(cell.seed)
-        backend = rng.choice(_BACKENDS)
+        backend = rng.choice(BACKENDS)
         before = look(self.folder)
         receiver = self._receiver()
         phase = PHASES[cell.phase]
@@ -94,21 +105,23 @@ class FrameRig(Rig):
             self._streams = {seed: make_stream(seed)}
         return self._streams[seed]
 
-    def _receiver(self) -> HalfThread:
+    def _receiver(self, side: Side = PLAIN, timeout_s: float = PATIENCE_S) -> HalfThread:
         config = ReceiveConfig(
             f"unix:{self.folder}/r",
             f"unix:{self.folder}/d",
             threads=1,
-            timeout_s=_PATIENCE_S,
+            timeout_s=timeout_s,
             wait_s=_WAIT_S,
             linger_s=_LINGER_S,
             qmp=self.qmp,
+            tls=side.tls,
+            tls_peer=side.tls_peer,
         )
         receiver = HalfThread("receiver", run_receiver, config)
-        receiver.wait_ready(_PATIENCE_S)
+        receiver.wait_ready(PATIENCE_S)
         return receiver
 
-    def _sender(self, backend: str, target: str) -> HalfThread:
+    def _sender(self, backend: str, target: str, side: Side = PLAIN) -> HalfThread:
         config = SendConfig(
             f"unix:{self.folder}/s",
             f"unix:{self.folder}/{target}",
@@ -116,6 +129,8 @@ class FrameRig(Rig):
             threads=1,
             batch_bytes=_BATCH_BYTES,
             wait_s=_WAIT_S,
+            tls=side.tls,
+            tls_peer=side.tls_peer,
         )
         return HalfThread("sender", run_sender, config)
 
@@ -123,7 +138,7 @@ class FrameRig(Rig):
         self, stream: CarriedStream, sender: HalfThread, receiver: HalfThread, meddler: Meddler | None
     ) -> _Seen:
         """One migration until both halves and both guests have ended their part, or patience has."""
-        deadline_s = time.monotonic() + _PATIENCE_S
+        deadline_s = time.monotonic() + PATIENCE_S
         destination = DestinationStandIn(self.folder / "d", stream.data)
         source = SourceStandIn(self.folder / "s", stream.data)
         try:
@@ -142,9 +157,16 @@ class FrameRig(Rig):
         memory = destination.right if destination.runs else True if at_source or held else None
         return _Seen(runs, memory, verdict_s if over else None)
 
-    def _again(self, stream: CarriedStream, receiver: HalfThread, backend: str) -> bool:
+    def _again(
+        self,
+        stream: CarriedStream,
+        receiver: HalfThread,
+        backend: str,
+        sender_side: Side = PLAIN,
+        receiver_side: Side = PLAIN,
+    ) -> bool:
         """Whether the guest can be migrated once more, through the same receiver where that still waits."""
         if not receiver.alive:
-            receiver = self._receiver()
-        seen = self._carried(stream, self._sender(backend, "r"), receiver, None)
+            receiver = self._receiver(receiver_side)
+        seen = self._carried(stream, self._sender(backend, "r", sender_side), receiver, None)
         return (seen.runs, seen.memory) == ("destination", True)

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from harness.faults.contract import Cell
 from harness.results.faults import FaultCell, Where
 
-__all__ = ["SEEN_S", "SILENT_S", "Facts", "cell_of", "where", "wrongs"]
+__all__ = ["REFUSED_S", "SEEN_S", "SILENT_S", "Facts", "cell_of", "where", "wrongs"]
 
 SEEN_S = 11.0
 """In which both halves must end where the cause can be seen: 10 s for a message that does not become whole, and a second for the
 rest."""
+REFUSED_S = 2.0
+"""In which who has no right certificate is refused."""
 SILENT_S = 35.0
 """And where the link is silent."""
 

@@ -23,6 +23,7 @@ RIGS = Kinds(
     Rig,
     {
         "frames": "harness.faults.frame_rig:FrameRig",
+        "certificates": "harness.faults.certificate_rig:CertificateRig",
         "processes": "harness.faults.live.rig:ProcessRig",
         "links": "harness.faults.live.rig:LinkRig",
     },
