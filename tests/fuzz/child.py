@@ -6,6 +6,7 @@ Half of the inputs are libFuzzer's own changes, half are ``edits``: those know w
 from __future__ import annotations
 
 import random
+import shlex
 import sys
 from pathlib import Path
 
@@ -31,7 +32,9 @@ def main() -> None:
             return atheris.Mutate(data, most_bytes)
         return edited(data, random_edits(rng, target.text), most_bytes)
 
-    atheris.Setup([sys.argv[0], f"-max_len={target.most_bytes}", *sys.argv[2:]], one_input, custom_mutator=mutate)
+    # libFuzzer starts itself anew, through a shell, to merge.
+    again = shlex.join([sys.executable, __file__, target.name])
+    atheris.Setup([again, f"-max_len={target.most_bytes}", *sys.argv[2:]], one_input, custom_mutator=mutate)
     atheris.Fuzz()
 
 
