@@ -72,6 +72,10 @@ def keep(name: str, corpus: Path) -> int:
         subprocess.run(
             [sys.executable, _CHILD, name, "-merge=1", least, str(corpus)], stderr=subprocess.DEVNULL, check=True
         )
+        if not any(Path(least).iterdir()):
+            raise SystemExit(
+                f"{name}: libFuzzer merged nothing of {corpus}; see python {_CHILD} {name} -merge=1 DIR {corpus}"
+            )
         right = set(TARGETS[name].seeds())
         inputs = sorted(
             {path.read_bytes() for path in Path(least).iterdir()} - right, key=lambda data: (len(data), data)
