@@ -119,6 +119,7 @@ class Pair:
 
     def _policy(self) -> MethodPolicy:
         policy = MethodPolicy(self.candidates, self.lanes, self.lanes, speed=self.speed * self.speed_error)
+        policy.estimates.beside(round(sum(number for at_s, number in self.others if not at_s)), self.cores)
         if self.rehearsed:
             policy.rehearsed(self.link_bytes_per_s if self.link_bytes_per_s < 1.5e9 * self.speed else None)
             first = policy.first_choice
@@ -156,7 +157,7 @@ class Pair:
             if not self._has_room(count):
                 self.full = True
                 yield lambda count=count: self._has_room(count)
-            choice, trial = (self.fixed, None) if self.policy is None else self.policy.choose(self.time.now_s)
+            choice, trial = (self.fixed, None) if self.policy is None else self.policy.choose(self.time.now_s, count)
             batch = Batch(count, choice, trial, self.random.uniform(1 - self.noise, 1 + self.noise), taken)
             self.used[choice] += count
             self.in_flight += count

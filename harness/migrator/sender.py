@@ -6,6 +6,7 @@ fails, the socket to QEMU closes, its migration fails, and the source guest runs
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from harness.migrator.carry.forwarder import Forwarder
 from harness.migrator.choose import rehearsal
 from harness.migrator.choose.chooser import Chooser
 from harness.migrator.choose.method_policy import MethodPolicy
-from harness.migrator.choose.speed import core_speed
+from harness.migrator.choose.speed import busy_others, core_speed
 from harness.migrator.config import SendConfig
 from harness.migrator.gate import Gate
 from harness.migrator.greeting import ask, find_receiver, join
@@ -64,6 +65,8 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
             say(f"ready: migrate the source to {listener.address}")
             gate = stack.enter_context(Gate(listener, config.max_channels, say))
             with _await_migration(gate, link) as connection:
+                if policy is not None:
+                    policy.estimates.beside(busy_others(), os.cpu_count() or 1)  # it may have been long until now
                 forwarder = Forwarder(
                     link,
                     connection,
@@ -119,6 +122,7 @@ def _rehearse(crew: Crew, link: FrameLink, welcome: Welcome, round_trip_s: float
     if not crew.candidates:
         return None
     policy = MethodPolicy(crew.candidates, crew.lanes, welcome.threads, speed=core_speed())
+    policy.estimates.beside(busy_others(), os.cpu_count() or 1)
     policy.rehearsed(rehearsal.measure_bytes_per_s(link, round_trip_s))
     return policy
 

@@ -74,7 +74,7 @@ class World:
     def batch(self) -> int:
         """One batch. Content differs from batch to batch, and all codecs feel it alike."""
         content = self.jitter()
-        choice, trial = self.policy.choose(self.now_s)
+        choice, trial = self.policy.choose(self.now_s, BATCH)
         packed = int(BATCH / self.ratio(choice, content))
         took_s, restore_s = (BATCH * cost * self.jitter() for cost in self.costs(choice))
         link_s = packed / self.link
@@ -137,7 +137,7 @@ def test_a_steady_world_sees_at_most_one_change_a_second(link, speed, compressib
     before = len(world.policy.decisions)
     world.run(5)
     assert len(world.policy.decisions) - before <= 5
-    assert world.trials_s <= 0.012 + 0.03 * world.now_s + 0.05
+    assert world.trials_s <= (1 + noise) * 1.5 * (0.001 + 0.005 * world.now_s)
 
 
 @pytest.mark.parametrize(
@@ -233,9 +233,9 @@ def test_a_cold_history_must_save_what_it_costs(elapsed_s, ready, changes):
     policy.rehearsed(25e6)
     if ready:
         policy.prepared(2)
-    policy.choose(0.0)
+    policy.choose(0.0, BATCH)
     policy.choice = 1
-    policy.choose(elapsed_s)
+    policy.choose(elapsed_s, BATCH)
     assert (policy.choice == 2) is changes
 
 
@@ -253,5 +253,5 @@ def test_every_decision_says_what_it_was_made_of():
 
 def test_with_one_candidate_there_is_nothing_to_choose():
     policy = MethodPolicy(CANDIDATES[:1], 2, 2)
-    assert [policy.choose(t / 10) for t in range(20)] == [(0, None)] * 20
+    assert [policy.choose(t / 10, BATCH) for t in range(20)] == [(0, None)] * 20
     assert len(policy.decisions) == 1

@@ -1,4 +1,4 @@
-"""How fast a core is."""
+"""How fast a core is, and how many others want it."""
 
 from __future__ import annotations
 
@@ -19,3 +19,17 @@ def test_it_is_told_by_the_best_of_some_rounds_of_cpu_time(monkeypatch, times):
 
 def test_what_it_is_measured_with_can_be_compressed():
     assert len(zlib.compress(speed._sample(), 1)) < 0.8 * len(speed._sample())
+
+
+@pytest.mark.parametrize(
+    ("running", "others"), [((5, 6, 4, 9, 5), 3), ((1, 1, 1, 1, 1), 0), ((0, 3, 3, 3, 3), 0), ((7, 7, 1, 7, 7), 0)]
+)
+def test_others_count_that_want_a_core_all_the_time(running, others):
+    """What runs for a moment does not: a codec is not left for it."""
+    looks = iter(f"cpu  1 2 3\nprocs_running {number}\nprocs_blocked 9\n".encode() for number in running)
+    assert speed.busy_others(looks.__next__) == others
+
+
+def test_a_kernel_that_does_not_say_has_no_others(tmp_path):
+    assert speed.busy_others(lambda: b"cpu  1 2 3\n") == 0
+    assert speed.busy_others((tmp_path / "stat").read_bytes) == 0

@@ -74,7 +74,7 @@ class Chooser:
     def chosen(self, job: Job) -> Job:
         """The job with its choice, and the number of its channel's batches of that choice before it."""
         with self._lock:
-            choice, trial = self._policy.choose(time.monotonic())
+            choice, trial = self._policy.choose(time.monotonic(), job.batch.raw_bytes)
             if job.channel and self._candidates[choice].history:
                 choice, trial = self._policy.estimates.reference, None
             turns = self._lines[job.channel].turns

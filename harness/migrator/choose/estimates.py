@@ -45,6 +45,11 @@ are: 1.9 to 2.0 ns with lz4, ISA-L and zstd 1 and 3, 1.5 with none (benchmarks/p
 _SEEN_WEIGHT, _OWN_WEIGHT, _OWN_FADES = 0.5, 0.05, 0.02
 """Of the newest stretch: in the slowness of all, and in what a candidate has of its own, which fades meanwhile with the others."""
 
+_THREADS_BESIDE = 2
+"""So many of the pair's threads want a core at once beside those that compress (it reads, sends, restores and delivers). In the
+tests' model, beside 1, 2, 4 and 8 busy loops on two cores, the worst of 15 migrations took 7, 11, 17 and 0 % longer than the best
+fixed choice; with 1 it was 7, 17, 17 and 7 %, and without knowing of the loops 8, 24, 42 and 82 % (2026-11-28)."""
+
 _LATEST = 3
 """Of so many stretches the middle one counts: a machine that stood still for a moment is not slow."""
 
@@ -123,6 +128,12 @@ class Estimates:
         self.known = [_known(candidate, size) for candidate in self.candidates]
 
     # ------------------------------------------------------------------ what was seen
+
+    def beside(self, others: int, cores: int) -> None:
+        """So many threads of others want one of ``cores``, before anything was delivered that would show it: each thread has the
+        same share."""
+        own = self.lanes + _THREADS_BESIDE
+        self._slowness = math.log(max(1.0, (own + others) / max(own, cores)))
 
     def compressed(self, choice: int, raw_bytes: int, took_s: float) -> None:
         """``took_s`` of CPU time."""

@@ -2,7 +2,7 @@
 
 The delivered rate of a choice is the least of what source and destination can work off (``Estimates``) and what the link can
 carry, r*B (B from ``LinkRate``). Candidates are told apart by *trials*, in which one more of them compresses a batch that was sent
-anyway, for at most ``_TRIAL_SHARE`` of the time, and only while compressing harder or less could pay at all.
+anyway, for a small part of the time (``TrialBudget``), and only while compressing harder or less could pay at all.
 
 Two shipped policies failed by compressing harder when the link stalled for a moment, and by never coming back (facebook/zstd#2200,
 xapi-project/xen-api#4797): here B is what was carried, not how long a queue is, a choice is left for a better
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from harness.migrator.choose.auto import Candidate
 from harness.migrator.choose.estimates import Estimates
 from harness.migrator.choose.link_rate import LinkRate
+from harness.migrator.choose.trials import TrialBudget
 
 __all__ = ["Decision", "MethodPolicy"]
 
@@ -41,8 +42,6 @@ _SOON_S = 0.1
 """A link that carries so many times as much, or as little, as at the last decision is a reason to decide anew soon, and so is a
 choice that delivers so much less than it promised then."""
 
-_TRIAL_SHARE = 0.005
-_FIRST_TRIALS_S = 0.001
 _STALE_S = 2.0
 _STALE_BESIDE_HISTORY_S = 0.02
 """What keeps history saves other shares at each moment: only beside it is known what the memory is like."""
@@ -114,7 +113,7 @@ class MethodPolicy:
         self.decisions: list[Decision] = []
         self._began_s = self._changed_s = self._thought_s = 0.0
         self._decided_link: float | None = None
-        self._trials_s = 0.0
+        self._trials = TrialBudget()
         self._rehearsed = False
         self._ready = set[int]()
         self._stretch: _Stretch | None = None
@@ -155,7 +154,7 @@ class MethodPolicy:
         estimates = self.estimates
         estimates.compressed(choice, raw_bytes, took_s)
         estimates.known[choice].compared_s = now_s
-        self._trials_s += took_s / self._lanes
+        self._trials.end(choice, took_s / self._lanes)
         if beside == 0:
             estimates.packed(choice, raw_bytes, packed_bytes)
         elif self._candidates[beside].history:
@@ -193,7 +192,7 @@ class MethodPolicy:
 
     # ------------------------------------------------------------------ what follows
 
-    def choose(self, now_s: float) -> tuple[int, int | None]:
+    def choose(self, now_s: float, batch_bytes: int) -> tuple[int, int | None]:
         """The candidate for the next batch, and one that is tried beside it."""
         if not self.decisions:
             self._began_s = now_s
@@ -203,7 +202,7 @@ class MethodPolicy:
         elif now_s - self._changed_s >= self._dwell_s():
             self._reconsider(now_s)
         self._thought_s = now_s
-        return self.choice, self._trial(now_s)
+        return self.choice, self._trial(now_s, batch_bytes)
 
     def predicted_bytes_per_s(self, choice: int) -> float:
         """Raw bytes a second that the choice delivers, as far as is known."""
@@ -217,10 +216,8 @@ class MethodPolicy:
         before, now = self._decided_link, self.link.bytes_per_s
         if before is not None and now is not None and not 1 / _LINK_CHANGED < now / before < _LINK_CHANGED:
             return min(dwell_s, _SOON_S)
-        disappoints = (
-            self.predicted_bytes_per_s(self.choice) < _DISAPPOINTING * self.decisions[-1].predicted_bytes_per_s
-        )
-        return min(dwell_s, _SOON_S) if disappoints else dwell_s
+        promised = self.decisions[-1].predicted_bytes_per_s
+        return min(dwell_s, _SOON_S) if self.predicted_bytes_per_s(self.choice) < _DISAPPOINTING * promised else dwell_s
 
     def _reconsider(self, now_s: float) -> None:
         best = self._best()
@@ -253,16 +250,23 @@ class MethodPolicy:
         """A history does not follow another one: it would begin with nothing, and save little more once it knows as much."""
         return choice == self.choice or not (self._candidates[choice].history and self._candidates[self.choice].history)
 
-    def _trial(self, now_s: float) -> int | None:
-        """One that might be better than what is known of it says, if the time for trials is not used up."""
-        reference = self.estimates.reference
-        if reference == 0 or self._trials_s >= _FIRST_TRIALS_S + _TRIAL_SHARE * (now_s - self._began_s):
+    def _trial(self, now_s: float, batch_bytes: int) -> int | None:
+        """One that might be better than what is known of it says, if what it is expected to take is left for trials."""
+        if (number := self._worth_a_trial(now_s)) is None:
+            return None
+        expected_s = batch_bytes / self.estimates.compress_bytes_per_s(number) / self._lanes
+        if not self._trials.begin(number, now_s - self._began_s, expected_s):
+            return None
+        self.estimates.known[number].compared_s = now_s  # one each, until it is back
+        return number
+
+    def _worth_a_trial(self, now_s: float) -> int | None:
+        if (reference := self.estimates.reference) == 0:
             return None
         target = self.predicted_bytes_per_s(self.choice)
         if self.choice == 0 or self._candidates[self.choice].history:
             known = self.estimates.known[reference]
             if now_s - known.compared_s >= _STALE_BESIDE_HISTORY_S and self._might_change(target):
-                known.compared_s = now_s
                 return reference
         return self._hopeful(now_s, target)
 
@@ -277,7 +281,6 @@ class MethodPolicy:
             if number in (0, self.choice) or candidate.history or now_s - known.compared_s < _STALE_S:
                 continue
             if self.predicted_bytes_per_s(number) * _HOPE > target:
-                known.compared_s = now_s  # one batch each, until it is back
                 return number
         return None
 
