@@ -84,7 +84,7 @@ def test_choices_that_change_with_every_batch_and_two_histories_of_one_codec_kee
 ):
     rng = random.Random(4)
 
-    def choose(self, _):
+    def choose(self, _now_s, _batch_bytes):
         other = rng.choice([None, *range(1, len(self._candidates))])
         return rng.choice(range(len(self._candidates))), other if other not in {1, 2} else None
 

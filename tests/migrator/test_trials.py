@@ -23,12 +23,12 @@ def test_what_is_spent_is_never_more_than_the_budget_but_by_what_was_expected_wr
         elif budget.begin(choice, now_s, expected_s):
             begun[choice] = expected_s, times
         under_way_s = sum(expected for expected, _ in begun.values())
-        assert spent_s + under_way_s <= 0.001 + 0.005 * now_s + wrong_s + 1e-12
+        assert spent_s + under_way_s <= 0.002 + 0.005 * now_s + wrong_s + 1e-12
 
 
-@pytest.mark.parametrize(("batch_bytes", "first_after_s"), [(1 << 20, 0.08), (256 << 10, 0.0)])
+@pytest.mark.parametrize(("batch_bytes", "first_after_s"), [(2 << 20, 0.16), (256 << 10, 0.0)])
 def test_a_codec_that_takes_all_of_the_budget_waits_until_it_is_there(batch_bytes, first_after_s):
-    """zstd 1 takes 3 ms of two cores for 1 MiB: 1.5 of the 1 ms that there is at first."""
+    """zstd 1 takes 3 ms of each of two cores for 2 MiB: there are 2 ms at first."""
     policy = MethodPolicy(candidates({"candidates": "lz4,zstd:1"}), 2, 2)
     policy.rehearsed(1e9 / 8)
     tried = [at for at in range(300) if policy.choose(at / 1000, batch_bytes)[1] is not None]
