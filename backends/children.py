@@ -11,8 +11,6 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["code_argv", "module_argv"]
-
 _ROOT = str(Path(__file__).resolve().parents[1])
 # PR_SET_PDEATHSIG is 1: SIGKILL when the thread that started us ends. The parent may have died before we asked for that.
 _BEGIN = (

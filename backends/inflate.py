@@ -11,8 +11,6 @@ from typing import Protocol
 
 from backends.api import BackendError, BackendInfo, Buffer
 
-__all__ = ["RAW_WBITS", "Inflater", "inflate"]
-
 RAW_WBITS = -15
 """zlib's way to say: a 32 KiB window and no container."""
 

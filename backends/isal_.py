@@ -6,8 +6,6 @@ from backends.api import Backend, BackendInfo, Buffer
 from backends.inflate import inflate
 from backends.library import load_library
 
-__all__ = ["IsalBackend"]
-
 
 class IsalBackend(Backend):
     """Levels 0 (fastest; not zlib's store) to 3."""

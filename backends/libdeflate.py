@@ -11,8 +11,6 @@ import struct
 from backends.api import Backend, BackendInfo, Buffer
 from backends.library import load_library
 
-__all__ = ["LibdeflateBackend"]
-
 _LENGTH = struct.Struct("<I")
 
 

@@ -9,8 +9,6 @@ from types import ModuleType
 
 from backends.api import BackendInfo, BackendUnavailable
 
-__all__ = ["load_library", "pip_install"]
-
 
 def load_library(info: BackendInfo, module: str) -> ModuleType:
     """The imported ``module``. :raises BackendUnavailable: it is not installed, or does not load on this machine."""

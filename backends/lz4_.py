@@ -11,8 +11,6 @@ from typing import Any
 from backends.api import Backend, BackendInfo, Buffer
 from backends.library import load_library
 
-__all__ = ["Lz4Backend"]
-
 
 class Lz4Backend(Backend):
     """Levels -64 (fastest) to 12 (smallest)."""

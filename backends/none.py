@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from backends.api import Backend, BackendInfo, Buffer
 
-__all__ = ["NoneBackend"]
-
 
 class NoneBackend(Backend):
     """Hands every batch on as it is."""

@@ -13,8 +13,6 @@ from importlib.metadata import EntryPoint, entry_points
 
 from backends.api import Backend, BackendError, BackendInfo, BackendUnavailable
 
-__all__ = ["GROUP", "BackendStatus", "create", "load", "names", "survey"]
-
 GROUP = "pageferry.backends"
 
 _OURS = "pageferry"

@@ -10,8 +10,6 @@ from collections.abc import Callable
 
 from backends.inflate import RAW_WBITS, Inflater
 
-__all__ = ["decoder_version", "difference", "new_inflater", "self_test_batch"]
-
 _PAGE_BYTES = 4096
 _SELF_TEST_PAGES = 64
 

@@ -7,8 +7,6 @@ import zlib
 from backends.api import Backend, BackendInfo, Buffer
 from backends.inflate import RAW_WBITS, inflate
 
-__all__ = ["ZlibBackend"]
-
 
 class ZlibBackend(Backend):
     """Levels 0 (store) to 9."""

@@ -6,8 +6,6 @@ from backends.api import Backend, BackendInfo, Buffer
 from backends.inflate import RAW_WBITS, inflate
 from backends.library import load_library
 
-__all__ = ["ZlibNgBackend"]
-
 
 class ZlibNgBackend(Backend):
     """Levels 0 (store) to 9. Level 1 is quicker and packs less than zlib's."""

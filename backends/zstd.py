@@ -10,8 +10,6 @@ from __future__ import annotations
 from backends.api import MAX_BATCH_BYTES, Backend, BackendInfo, Buffer
 from backends.library import load_library
 
-__all__ = ["ZstdBackend"]
-
 _EMPTY_FRAME = bytes.fromhex("28b52ffd2000010000")
 """Nothing, compressed: the same at every level. The binding does not look behind a header that announces 0 bytes."""
 

@@ -29,8 +29,6 @@ import numpy as np
 from backends.api import Backend, BackendError, BackendInfo, Buffer
 from backends.library import load_library
 
-__all__ = ["ZstdLongBackend"]
-
 _WINDOWS = {f"{1 << (log - 20)}MiB" if log < 30 else "1GiB": log for log in range(20, 31)}
 _DEFAULT_WINDOW = "128MiB"
 _SIZE_BYTES = 4

@@ -22,8 +22,6 @@ from harness.hosts.claims import release_all
 from harness.hosts.signals import WORDS, arrived, interruptible, raise_if_arrived
 from harness.terminal import OutputError, cover_absent_streams, give_up_output, guarded_output, tell
 
-__all__ = ["main"]
-
 EXIT_BUG = 70
 EXIT_SIGNAL = 128
 EXIT_BROKEN_PIPE = 141

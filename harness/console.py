@@ -12,8 +12,6 @@ from rich.table import Table
 
 from harness.terminal import one_line
 
-__all__ = ["make_console", "make_table", "plain", "print_note", "print_warning"]
-
 _PLAIN_WIDTH = 170
 _SPACES = str.maketrans("\u00a0\u202f", "  ")  # our own sentences keep numbers and units together by these
 

@@ -18,19 +18,6 @@ signal: 130 is Ctrl-C.
 
 from __future__ import annotations
 
-__all__ = [
-    "CodecError",
-    "FrameError",
-    "MissingError",
-    "PageferryError",
-    "PeerError",
-    "QemuError",
-    "RegressionError",
-    "ResultError",
-    "ScenarioError",
-    "UserError",
-]
-
 
 class PageferryError(Exception):
     """One line for the user: place, value, remedy. ``exit_status`` is what the command ends with."""

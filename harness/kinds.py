@@ -15,8 +15,6 @@ from typing import Generic, TypeVar
 
 from harness.errors import UserError
 
-__all__ = ["Kinds"]
-
 Kind = TypeVar("Kind")
 
 

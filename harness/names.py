@@ -7,8 +7,6 @@ from difflib import get_close_matches
 
 from harness.terminal import one_line
 
-__all__ = ["near", "unknown"]
-
 _MOST_NAMES = 30
 
 

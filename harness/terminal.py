@@ -12,8 +12,6 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO, cast
 
-__all__ = ["OutputError", "cover_absent_streams", "give_up_output", "guarded_output", "one_line", "tell"]
-
 
 def one_line(text: object) -> str:
     """``text`` with an escape for each character that is not plainly visible: control, line break, change of direction."""

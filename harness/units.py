@@ -8,22 +8,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = [
-    "MIB",
-    "PAGE_BYTES",
-    "format_bandwidth",
-    "format_bytes",
-    "format_delay",
-    "format_duration",
-    "format_rate",
-    "format_round_trip",
-    "parse_bandwidth",
-    "parse_bytes",
-    "parse_duration",
-    "parse_rate",
-    "parse_share",
-]
-
 PAGE_BYTES = 4096
 """Of a guest's page on x86, and of whatever a user sizes in pages."""
 

@@ -17,25 +17,6 @@ from harness.results.result import MetricSummary, Result, Run
 from harness.results.verdicts import Change, judge
 from reports.facts import baseline_name, guest_memory_bytes, is_replay
 
-__all__ = [
-    "Changes",
-    "against_baseline",
-    "between",
-    "counted_methods",
-    "counted_runs",
-    "counted_values",
-    "cpu_per_gib",
-    "cpu_per_gib_metric",
-    "gib_carried",
-    "median_of",
-    "medians_run",
-    "method_names",
-    "smallest_effect",
-    "summary_of",
-    "throughput_bytes_per_s",
-    "values",
-]
-
 Changes = Mapping[str, Mapping[str, Change]]
 """By metric's key, then by method."""
 _GIB = 1 << 30

@@ -12,31 +12,6 @@ from harness.results.result import Result
 from harness.units import format_bandwidth, format_bytes, format_delay, format_duration, format_rate, format_round_trip
 from reports.numbers import DASH, finite, plural
 
-__all__ = [
-    "bandwidth_text",
-    "baseline_name",
-    "date_text",
-    "declared_methods",
-    "delay_of",
-    "distance_text",
-    "family",
-    "file_name",
-    "guest_memory_bytes",
-    "guest_settings",
-    "guest_text",
-    "is_replay",
-    "joined",
-    "limited",
-    "link_kind",
-    "link_text",
-    "loss_text",
-    "machine_text",
-    "method_text",
-    "minute_text",
-    "plan_text",
-    "scenario_text",
-]
-
 _MACHINE_KEYS = ("cpu_model", "machine")  # of the environment, the first that is known
 
 

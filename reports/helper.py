@@ -19,8 +19,6 @@ from typing import TypeVar
 from backends.children import module_argv
 from harness.errors import PageferryError
 
-__all__ = ["Helper", "HelperEndedError", "start"]
-
 T = TypeVar("T")
 
 

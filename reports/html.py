@@ -21,18 +21,6 @@ from markupsafe import Markup
 from harness.results.saving import save_whole
 from reports.drawing.bundle import javascript
 
-__all__ = [
-    "Download",
-    "Place",
-    "download",
-    "page_script",
-    "render",
-    "script_json",
-    "site_script",
-    "style",
-    "write_whole",
-]
-
 _PLAIN_JSON_BYTES = 1_000_000  # above, the download is gzipped: browsers refuse data: links of more than about 2 MB
 
 

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from harness.results.inference import FEWEST, coverage
 from harness.results.verdicts import share_text
 
-__all__ = ["held_text", "interval_sentence"]
-
 
 def held_text(runs: int) -> str:
     """``98 %``; below ``FEWEST`` runs ``range, 75 %``; of one run, which has no interval, nothing."""

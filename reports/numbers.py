@@ -10,24 +10,6 @@ import math
 from harness.results.metrics import Metric
 from harness.results.verdicts import Change
 
-__all__ = [
-    "DASH",
-    "MINUS",
-    "amount",
-    "change_details",
-    "confidence",
-    "effect_interval",
-    "effect_percent",
-    "figure_text",
-    "finite",
-    "interval_text",
-    "p_text",
-    "percent",
-    "plural",
-    "scaled",
-    "share_percent",
-]
-
 DASH = "\u2013"
 MINUS = "\u2212"
 _MOST_FIGURE = 1e15

@@ -10,8 +10,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-__all__ = ["printable"]
-
 _T = TypeVar("_T")
 _REPLACEMENT = "\ufffd"
 _FORBIDDEN = re.compile(

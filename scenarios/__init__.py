@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["find", "find_recording", "names", "recording_names"]
-
 _FOLDER = Path(__file__).parent
 _RECORDINGS = _FOLDER / "recordings"
 

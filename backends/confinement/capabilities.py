@@ -9,8 +9,6 @@ from __future__ import annotations
 import ctypes
 import os
 
-__all__ = ["limit"]
-
 _VERSION_3 = 0x20080522
 _CHOWN, _DAC_OVERRIDE, _DAC_READ_SEARCH, _FOWNER, _NET_BIND_SERVICE, _IPC_LOCK = 0, 1, 2, 3, 10, 14
 _KEPT = sum(1 << each for each in (_CHOWN, _DAC_OVERRIDE, _DAC_READ_SEARCH, _FOWNER, _NET_BIND_SERVICE, _IPC_LOCK))

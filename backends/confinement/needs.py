@@ -8,8 +8,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Needs", "device_caches"]
-
 
 @dataclass(frozen=True, slots=True)
 class Needs:

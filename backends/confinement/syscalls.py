@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from backends.confinement.needs import Needs
 
-__all__ = ["limit"]
-
 _CLONE_THREAD = 0x00010000
 _LAST_FAMILY = 46
 """Of those that Linux 6 knows."""

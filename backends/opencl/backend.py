@@ -15,8 +15,6 @@ from backends.opencl.probe import probe_in_child
 from backends.opencl.sharing import acquire, release
 from backends.restore import decoder_version, new_inflater
 
-__all__ = ["OpenclBackend"]
-
 _BLOCKS = {"4KiB": 4096, "64KiB": 65536}
 _STYLES = ("wi", "wg", "task")
 _TIMEOUT_MS = 150

@@ -5,8 +5,6 @@ open (not started) -> closed -> open (failed) -> closed ...; from each -> quaran
 
 from __future__ import annotations
 
-__all__ = ["Breaker"]
-
 _NOT_STARTED = "its worker is not started yet"
 
 

@@ -16,8 +16,6 @@ from typing import Any
 from backends.children import code_argv
 from backends.opencl.errors import OpenclError, OpenclMissing, one_line
 
-__all__ = ["call_in_child", "death", "serve"]
-
 _CODE = "from backends.opencl.child import serve; serve(sys.argv[1])"
 
 

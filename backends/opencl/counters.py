@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 
-__all__ = ["COUNTERS", "Counts"]
-
 COUNTERS = (
     "batches", "raw_bytes", "joined_bytes", "blocks", "zero_blocks", "stored_blocks", "host_to_device_s", "kernel_s",
     "device_to_host_s", "queue_s", "wait_s", "slot_wait_s", "worker_cpu_s", "verified_batches", "errors", "timeouts", "deaths",

@@ -18,15 +18,6 @@ from backends.opencl.errors import OpenclError, OpenclMissing, one_line
 if TYPE_CHECKING:
     import pyopencl
 
-__all__ = [
-    "ENVIRONMENT",
-    "DeviceConfig",
-    "DeviceRow",
-    "check_name",
-    "choose",
-    "list_devices",
-]
-
 ENVIRONMENT = "PAGEFERRY_OPENCL_DEVICE"
 """Names the device, as ``DeviceConfig.device`` does, where that is None."""
 

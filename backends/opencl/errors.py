@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["OpenclError", "OpenclMissing", "one_line"]
-
 _LONGEST = 400
 """Characters of a driver's message that are kept: a build log can have thousands of lines."""
 

@@ -23,13 +23,6 @@ if TYPE_CHECKING:
     from backends.opencl.program import Program
     from backends.opencl.slot import Slot
 
-__all__ = [
-    "Device",
-    "Identity",
-    "open_device",
-    "self_test",
-]
-
 STYLE_OF_TYPE = {"CPU": "wi", "GPU": "wg", "ACCELERATOR": "task", "CUSTOM": "task"}
 """How each type of device likes its work: a thread per block, a group of threads per block, one pipeline over all."""
 

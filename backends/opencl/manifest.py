@@ -22,16 +22,6 @@ from backends.opencl.errors import OpenclError, one_line
 if TYPE_CHECKING:
     from backends.opencl.devices import DeviceConfig, DeviceRow
 
-__all__ = [
-    "Manifest",
-    "check_binary",
-    "check_config",
-    "check_device",
-    "load_manifest",
-    "manifest_path",
-    "read_binary",
-]
-
 FORMAT = 1
 MAX_BINARY_BYTES = 1 << 30
 MAX_MANIFEST_BYTES = 1 << 16

@@ -13,8 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pyopencl as cl
 
-__all__ = ["Bytes", "Copied", "Mapped", "Shared"]
-
 Bytes = npt.NDArray[np.uint8]
 
 

@@ -14,9 +14,6 @@ from backends.opencl.contract import Geometry
 from backends.opencl.errors import OpenclError, one_line
 from backends.opencl.launch import FINAL_BLOCK, Launch
 
-__all__ = ["LONGEST_ANSWER_BYTES", "LONGEST_HELLO_BYTES", "REQUEST", "Answer", "DeviceFaultError", "read_answer"]
-__all__ += ["write_answer", "write_fault"]
-
 REQUEST = struct.Struct("<QI")
 """The request's number, and how many bytes of the slot's memory are the batch."""
 

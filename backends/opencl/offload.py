@@ -21,8 +21,6 @@ from backends.opencl.messages import Answer, DeviceFaultError
 from backends.opencl.process import HOST, EndedError, LateError, SharedSlot, Worker
 from backends.restore import difference, self_test_batch
 
-__all__ = ["Offload", "OffloadConfig"]
-
 _quarantined: dict[DeviceConfig, str] = {}
 
 _MIB = 1 << 20

@@ -11,8 +11,6 @@ from backends.opencl.child import call_in_child
 from backends.opencl.devices import DeviceConfig, DeviceRow, list_devices
 from backends.opencl.errors import OpenclError, one_line
 
-__all__ = ["probe_in_child"]
-
 
 def probe_in_child(config: DeviceConfig | None = None, timeout_s: float = 60.0) -> list[DeviceRow]:
     """The devices of this machine, asked in a child process. With ``config``, the one that it means (``chosen``) has also

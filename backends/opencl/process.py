@@ -27,8 +27,6 @@ from backends.opencl.errors import OpenclError, OpenclMissing, one_line
 from backends.opencl.launch import SlotLayout
 from backends.opencl.messages import LONGEST_ANSWER_BYTES, LONGEST_HELLO_BYTES, REQUEST, Answer, read_answer
 
-__all__ = ["EndedError", "LateError", "SharedSlot", "Worker"]
-
 HOST = "backends.opencl.host:open_device"
 
 _TAIL_BYTES = 4096

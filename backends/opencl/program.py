@@ -18,8 +18,6 @@ from backends.opencl.contract import Geometry
 from backends.opencl.devices import POCL, DeviceRow
 from backends.opencl.errors import OpenclError, OpenclMissing, one_line
 
-__all__ = ["Program", "build", "load"]
-
 _INFO_WORDS = 8
 _LARGEST_SCRATCH_BYTES = 1 << 20
 _LARGEST_WORK_GROUP = 1 << 16

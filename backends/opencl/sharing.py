@@ -7,8 +7,6 @@ import threading
 
 from backends.opencl.offload import Offload, OffloadConfig
 
-__all__ = ["acquire", "release"]
-
 _users: dict[Offload, int] = {}
 _inherited: list[Offload] = []
 _lock = threading.Lock()

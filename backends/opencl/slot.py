@@ -27,8 +27,6 @@ from backends.opencl.memory import Bytes, Copied, Mapped, Shared
 if TYPE_CHECKING:
     from backends.opencl.program import Program
 
-__all__ = ["Slot"]
-
 _RESULT_BYTES = 8
 _OFFSET_BYTES = 4
 _POISON = 0xFF

@@ -22,8 +22,6 @@ from backends.opencl.errors import OpenclMissing, one_line
 from backends.opencl.launch import Launch, SlotLayout
 from backends.opencl.messages import LONGEST_HELLO_BYTES, REQUEST, write_answer, write_fault
 
-__all__ = ["main"]
-
 _FAREWELL_S = 0.5
 """For the slots' threads to end before the device is closed; the parent kills after a second."""
 

@@ -20,8 +20,6 @@ from backends.qatzip.caller import Caller
 from backends.qatzip.library import SMALLEST_INPUT_BYTES, Outcome, QatzipError, QatzipMissing, Session, load
 from backends.restore import decoder_version, difference, new_inflater
 
-__all__ = ["QatzipBackend", "try_here"]
-
 _SUBMISSIONS = {f"{kib}KiB": kib << 10 for kib in (64, 128, 256, 512)}
 _PROBE_LIMIT_S = 20.0
 _BATCH_LIMIT_MS = 150

@@ -18,8 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ENVIRONMENT", "SMALLEST_INPUT_BYTES", "Outcome", "QatzipError", "QatzipMissing", "Session", "load"]
-
 ENVIRONMENT = "PAGEFERRY_QATZIP"
 """Names the library where the loader does not find it."""
 

@@ -21,8 +21,6 @@ from harness.results.model import Cost, Guest, Link, Migration, break_even, migr
 from harness.results.result import Result, Run
 from harness.results.verdicts import judge
 
-__all__ = ["Measured", "conclude"]
-
 _NEAR = 1.05
 """Within so much of the fastest, which is about what the model errs by, the method that takes least CPU time is recommended."""
 

@@ -30,8 +30,6 @@ from harness.streams.memory.settings import MemorySettings
 from harness.streams.streamfile import open_stream
 from harness.units import MIB, format_bytes
 
-__all__ = ["measure", "slow_batches"]
-
 _TIMEOUT_S = 60.0
 _LINK_S, _LEAST_BYTES = 2.0, 16 * MIB
 _PREFERRED_BATCH_BYTES = 1 << 20

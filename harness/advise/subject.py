@@ -21,8 +21,6 @@ from harness.streams.memory.settings import MemorySettings
 from harness.streams.streamfile import open_stream
 from harness.units import MIB, format_bytes
 
-__all__ = ["MOST_BYTES", "Subject", "read_subject", "whole_pages"]
-
 MOST_BYTES = 256 * MIB
 _ZERO_RECORD_BYTES, _PAGE_RECORD_BYTES = 9, 8 + PAGE_BYTES
 

@@ -14,8 +14,6 @@ from backends.api import MAX_BATCH_BYTES, Backend, BackendError, BackendInfo, Ba
 from harness.errors import MissingError, UserError
 from harness.migrator.spec import Spec, parse_spec
 
-__all__ = ["MEMCPY", "Choice", "Memcpy", "chosen", "made"]
-
 MEMCPY = Spec("memcpy", None)
 _NOT_CODECS = ("none",)
 _RANGE = re.compile(r"(-?[0-9]{1,4})\.\.(-?[0-9]{1,4})", re.ASCII)

@@ -25,8 +25,6 @@ from harness.hosts.signals import raise_if_arrived
 from harness.migrator.spec import Spec
 from harness.results.bench import BenchCell
 
-__all__ = ["Cell", "cells_of", "measure"]
-
 _LEAST_S = 0.05
 """So long a value takes at least: a faster cell goes over its input several times."""
 _MOST_LOOPS = 64

@@ -15,8 +15,6 @@ from harness.streams.streamfile import open_stream
 from harness.units import MIB, PAGE_BYTES, format_bytes
 from harness.wire.qemu.walk import PageRun, StreamWalk
 
-__all__ = ["SYNTHETIC", "Pages", "read_pages"]
-
 SYNTHETIC = "synthetic"
 _MIX = {"text": 0.35, "code": 0.25, "heap": 0.25, "random": 0.15}
 """The shipped scenarios' guest memory without its zero pages."""

@@ -16,8 +16,6 @@ from harness.experiment.pyperf_export import Metadata, machine_facts, pyperf_dat
 from harness.results.bench import Bench, BenchCell
 from harness.units import format_bytes
 
-__all__ = ["write_pyperf_suite"]
-
 
 def write_pyperf_suite(bench: Bench, path: Path) -> None:
     """:raises ResultError: it cannot be written."""

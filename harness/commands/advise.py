@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from harness.advise.subject import Subject
     from harness.results.advice import Advice
 
-__all__ = ["command"]
-
 _DEFAULT_DOWNTIME_LIMIT_S = 0.3
 
 _EPILOG = """\b

@@ -7,8 +7,6 @@ import sys
 
 import click
 
-__all__ = ["command"]
-
 _EPILOG = """\b
 Nobody needs to start it by hand: `pageferry run SCENARIO --pair NAME` does, as
   ssh HOST pageferry agent

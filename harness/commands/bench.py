@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from harness.bench.pages import Pages
     from harness.results.bench import Bench, BenchCell, Middle
 
-__all__ = ["command"]
-
 _UNIT_SIZES = (64 << 10, MIB)
 
 _EPILOG = """\b

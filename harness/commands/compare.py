@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from harness.results.result import Result
     from reports.run.comparison import Comparison
 
-__all__ = ["command"]
-
 _EPILOG = """\b
 Examples:
   pageferry compare out/before out/after

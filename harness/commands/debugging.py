@@ -6,8 +6,6 @@ import logging
 
 from harness.terminal import one_line
 
-__all__ = ["log_details"]
-
 
 class _Printable(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:

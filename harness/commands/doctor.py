@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from harness.doctor.check import Check
 
-__all__ = ["command"]
-
 _MARKS = {"ok": "[green]ok     [/]", "warn": "[yellow]warning[/]", "missing": "[red]missing[/]"}
 
 _EPILOG = """\b

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from harness.faults.runner import Plan
     from harness.results.faults import FaultMatrix
 
-__all__ = ["command"]
-
 _EPILOG = """\b
 Examples:
   pageferry faults --quick

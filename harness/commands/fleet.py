@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from harness.fleet.cells import Begun, Cell, Ended
     from harness.scenario.inventory import Pair
 
-__all__ = ["command"]
-
 _EPILOG = """\b
 Examples:
   pageferry fleet throttled unlimited native --out out/lab

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from harness.hosts.prepare.prepare import Python
 
-__all__ = ["command"]
-
 _EPILOG = """\b
 Examples:
   pageferry hosts prepare host-a root@host-b

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from harness.streams.info import StreamInfo
     from harness.streams.recording.layout import About
 
-__all__ = ["command"]
-
 _BAR_WIDTH = 30
 _MOST_ROWS = 50
 _EPILOG = """\b

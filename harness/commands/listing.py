@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from harness.kinds import Kinds
     from harness.scenario.kinds import GuestKind, LinkKind
 
-__all__ = ["command"]
-
 Kind = TypeVar("Kind", "GuestKind", "LinkKind")
 
 _EPILOG = """\b

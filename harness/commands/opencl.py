@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from backends.opencl.devices import DeviceRow
     from backends.opencl.manifest import Manifest
 
-__all__ = ["command"]
-
 T = TypeVar("T")
 
 _EPILOG = """\b

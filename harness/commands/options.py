@@ -13,21 +13,6 @@ from harness.errors import ResultError, UserError
 from harness.terminal import tell
 from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate, parse_share
 
-__all__ = [
-    "BANDWIDTH",
-    "DURATION",
-    "RATE",
-    "SHARE",
-    "SIZE",
-    "announce",
-    "check_writable",
-    "experiment_options",
-    "pair_options",
-    "parse_options",
-    "tell_undrawn",
-    "write_statistics",
-]
-
 
 class _Quantity(click.ParamType[Any]):
     """Text with a unit. ``parse``: raises ValueError with what is wrong; ``problem``: of a value, or "" where it will do."""

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from harness.qualify.runner import Plan
     from harness.results.certificate import Certificate, CheckResult
 
-__all__ = ["command"]
-
 _EPILOG = """\b
 Examples:
   pageferry qualify isal

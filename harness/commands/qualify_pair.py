@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from harness.results.certificate import Certificate, Status
     from harness.scenario.inventory import Pair
 
-__all__ = ["qualify_pair", "write_pages"]
-
 
 def write_pages(certificate: Certificate, out: Path) -> None:
     """Its JUnit and HTML."""

@@ -13,8 +13,6 @@ from harness.commands.settings import configured, document_option, settings_of
 from harness.errors import UserError
 from harness.migrator.config import ReceiveConfig
 
-__all__ = ["command"]
-
 _EPILOG = """\b
 Example, for a destination QEMU started with -incoming unix:/run/pf-dst.sock:
   pageferry receive --listen tcp:127.0.0.1:4444 --to unix:/run/pf-dst.sock

@@ -18,8 +18,6 @@ from harness.units import format_rate
 if TYPE_CHECKING:
     from harness.experiment.recorder import Kept, Progress
 
-__all__ = ["command"]
-
 _EPILOG = """\b
 Examples, of a guest that a scenario describes:
   pageferry record throttled --out guest.pfs

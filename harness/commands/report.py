@@ -13,8 +13,6 @@ import click
 from harness.commands.options import tell_undrawn
 from harness.terminal import one_line, tell
 
-__all__ = ["command"]
-
 _RESULT = "result.json"
 _EVERY_S = 10.0
 """Between two lines on how far it is, where there is no terminal."""

@@ -15,8 +15,6 @@ from backends.confinement import Needs, confine, device_caches
 from harness.commands.options import announce
 from harness.migrator.config import ReceiveConfig, SendConfig
 
-__all__ = ["give_up_rights", "needs_of"]
-
 _INTERNET = (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
 """Looking a name up asks the kernel (netlink) which of the two is there."""
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from harness.results.result import Result
     from harness.scenario.model import Scenario
 
-__all__ = ["campaign_of", "command"]
-
 _EPILOG = """\b
 Examples:
   pageferry run throttled

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from harness.results.selftest import Pair, SelfTest
     from harness.scenario.model import Scenario
 
-__all__ = ["command"]
-
 _SIDES = ("a", "b")
 
 _EPILOG = """\b

@@ -15,8 +15,6 @@ from harness.migrator.config import SendConfig
 if TYPE_CHECKING:
     from harness.migrator.report import SenderReport
 
-__all__ = ["command"]
-
 _EPILOG = """\b
 Example (here through an ssh tunnel to the other host, on which `pageferry receive` listens at port 4444):
   pageferry send --from unix:/run/pf-src.sock --to tcp:127.0.0.1:4444 --backend zstd

@@ -15,8 +15,6 @@ from harness.commands.options import announce
 from harness.errors import PageferryError, UserError
 from harness.terminal import one_line
 
-__all__ = ["Manager", "keep_option", "serve"]
-
 _PAUSE_S = 1.0
 """Between two migrations: for the other half to be ready again, and so that what fails at once is not tried without end."""
 

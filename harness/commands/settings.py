@@ -15,8 +15,6 @@ from harness.commands.options import DURATION, SHARE, SIZE, parse_options
 from harness.errors import UserError
 from harness.migrator.config import Setting
 
-__all__ = ["configured", "document_option", "settings_of"]
-
 T = TypeVar("T")
 Command = Callable[..., None]
 

@@ -8,8 +8,6 @@ import click
 
 from harness.commands.options import announce
 
-__all__ = ["command"]
-
 _EPILOG = """\b
 Example, on the destination host, node2:
   pageferry tls init pki --host node2 --host 192.0.2.2

@@ -7,8 +7,6 @@ from typing import Literal
 
 from harness.errors import PageferryError
 
-__all__ = ["Check", "told"]
-
 
 @dataclass(frozen=True, slots=True)
 class Check:

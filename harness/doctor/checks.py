@@ -21,8 +21,6 @@ from harness.hosts import limits
 from harness.links.netns import NetnsLink, NetnsSettings
 from harness.qemu.survey import survey
 
-__all__ = ["doctor", "nothing_runs"]
-
 QEMU = "qemu-system-x86_64"
 _TRIED_BYTES_PER_S, _TRIED_DELAY_S = 125_000_000, 0.001
 

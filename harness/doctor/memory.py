@@ -16,8 +16,6 @@ from harness.hosts.touch import touch_rates
 from harness.results.cache import ELSEWHERE, cache_dir
 from harness.units import MIB, format_bytes, format_duration, format_rate
 
-__all__ = ["MEMORY_LOOKS"]
-
 NEEDED_MEMORY_BYTES = 2 << 30
 """Two 512 MiB guests, the source's RAM kept for verification, and the two halves of the pair."""
 

@@ -16,8 +16,6 @@ from harness.results.document import Scalar
 from harness.scenario.inventory import Pair
 from harness.units import format_bandwidth, format_bytes
 
-__all__ = ["doctor_pair", "look_at_both"]
-
 _STREAM_S, _PATIENCE_S = 1.0, 20.0
 _APART_S = 1.0
 """As a run warns of it."""

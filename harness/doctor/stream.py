@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from harness.hosts.agent.asked import call_until
 
-__all__ = ["Carried", "send_stream", "take_stream"]
-
 _PART_BYTES = 1 << 18
 _ROUND_TRIPS = 10
 

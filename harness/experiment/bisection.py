@@ -10,8 +10,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-__all__ = ["MOST_TRIES", "Bisection"]
-
 MOST_TRIES = 30
 """Of one search. From 10 to 1000 within 10 % takes 8 tries to narrow and 3 to 5 to confirm, where nothing contradicts itself."""
 

@@ -19,8 +19,6 @@ from harness.results.identity import LATEST, Identity
 from harness.results.result import Result, load_result
 from harness.scenario.model import Scenario
 
-__all__ = ["Campaign", "Part", "new_campaign", "opened", "resumed_campaign", "saved_result", "went_wrong"]
-
 _RESULT = "result.json"
 _MOST_CHARACTERS = 40
 

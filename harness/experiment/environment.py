@@ -20,20 +20,6 @@ from backends import registry
 from harness.hosts import limits
 from harness.hosts.contract import Host
 
-__all__ = [
-    "collect",
-    "cpu_flags",
-    "cpu_model",
-    "facts_of_pair",
-    "governor",
-    "kvm_problem",
-    "lacking",
-    "qemu_version",
-    "smt_active",
-    "version_of",
-    "virtualised",
-]
-
 Scalar = str | int | float | bool | None
 
 _ROOT = Path("/")

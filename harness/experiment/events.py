@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from harness.results.result import Run
 
-__all__ = ["Event", "LabOpened", "Preparing", "RunFinished", "RunProgress", "RunStarted"]
-
 
 @dataclass(frozen=True, slots=True)
 class Preparing:

@@ -21,8 +21,6 @@ from harness.results.search import Attempt, Frontier, value_text
 from harness.scenario.methods import Method
 from harness.scenario.model import Scenario
 
-__all__ = ["Frontiers", "doubts", "frontiers", "judged", "next_value", "runs_left", "with_value"]
-
 LEAST_RATE = 0.9
 """Of the dirty rate asked for: what the guest must have written for its run to tell of that rate."""
 MOST_OVER = 1.5

@@ -25,12 +25,6 @@ from harness.migrator.transport.contract import Tls
 from harness.scenario.methods import PairMethod
 from harness.scenario.pin import Pin
 
-__all__ = [
-    "Half",
-    "failure_of",
-    "open_pair",
-]
-
 
 def _send_config(
     method: PairMethod, source: Path, target: str, qmp: Path | None, shortest: float | None, *, return_path: bool

@@ -18,8 +18,6 @@ from harness.errors import UserError
 from harness.experiment.environment import version_of
 from harness.results.identity import Identity
 
-__all__ = ["collect"]
-
 _ROOT = Path("/")
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _TAG = re.compile(r"[\w][\w.:/+-]{0,63}")

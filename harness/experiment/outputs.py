@@ -11,8 +11,6 @@ from pathlib import Path
 
 from harness.errors import ResultError, UserError
 
-__all__ = ["ADVICE_FILES", "CERTIFICATE_FILES", "held", "replacing", "told"]
-
 ADVICE_FILES = ("advice.json", "advice.html", "measured")
 CERTIFICATE_FILES = ("certificate.json", "certificate.xml", "certificate.html", "logs")
 _ASIDE = ".pageferry-previous"

@@ -9,8 +9,6 @@ from harness.migrator.document import to_document
 from harness.migrator.report import ReceiverReport, SenderReport, SteeringReport
 from harness.results.doubt import Doubt
 
-__all__ = ["Reports", "pair_counters", "pair_decisions", "pair_doubts", "pair_parameters", "pair_steering"]
-
 Reports = Mapping[str, SenderReport | ReceiverReport]
 """None where no pair stood between the QEMUs."""
 

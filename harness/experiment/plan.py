@@ -12,8 +12,6 @@ from harness.results.search import Attempt
 from harness.scenario.methods import Method
 from harness.scenario.model import Scenario
 
-__all__ = ["Plan", "Repeats", "Turn"]
-
 
 @dataclass(frozen=True, slots=True)
 class Turn:

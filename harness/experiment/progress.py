@@ -24,8 +24,6 @@ from harness.results.stops import stop_of
 from harness.terminal import one_line
 from harness.units import format_bytes, format_duration, format_rate
 
-__all__ = ["Board", "finished_line", "progress"]
-
 _MARKS = {
     "completed": "[green]ok[/]",
     "skipped": "[yellow]skipped[/]",

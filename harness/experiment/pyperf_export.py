@@ -21,8 +21,6 @@ from harness.results.result import Result, Run
 from harness.results.saving import save_whole
 from harness.units import format_bandwidth
 
-__all__ = ["Metadata", "machine_facts", "pyperf_date", "save_suite", "write_pyperf"]
-
 Metadata = dict[str, str | int | float]
 
 # pyperf's name -> ours. The first five it knows: it merges no runs in which they differ.

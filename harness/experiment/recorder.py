@@ -35,8 +35,6 @@ from harness.streams.recording.layout import About, Facts
 from harness.streams.recording.writer import RecordingWriter
 from harness.units import format_bandwidth
 
-__all__ = ["Kept", "OnProgress", "Progress", "record_guest", "record_stream"]
-
 _READ_BYTES = 1 << 20
 
 

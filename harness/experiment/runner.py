@@ -27,8 +27,6 @@ from harness.results.identity import Identity
 from harness.results.result import Result, Run, conditions, save_result
 from harness.scenario.model import Scenario
 
-__all__ = ["is_whole", "run_scenario", "run_turn"]
-
 OnEvent = Callable[[Event], None]
 
 

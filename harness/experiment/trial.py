@@ -44,8 +44,6 @@ from harness.scenario.methods import Method, PairMethod
 from harness.scenario.model import Scenario
 from harness.scenario.pin import Pin
 
-__all__ = ["Lab", "OnProgress"]
-
 _LAB = "pageferry-lab"
 OnProgress = Callable[[RunProgress], None]
 

@@ -25,8 +25,6 @@ from harness.migrator.transport.sockets import close_all
 from harness.migrator.transport.tls_files import cert_name, key_name
 from harness.results.faults import FaultCell
 
-__all__ = ["CertificateRig"]
-
 _NAME, _OTHER = "localhost", "elsewhere"
 _HANDSHAKE_S = 2.0
 """What a receiver leaves a peer for it; who says nothing is refused no sooner."""

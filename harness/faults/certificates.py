@@ -12,8 +12,6 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from harness.migrator.transport.lab_ca import CA_KEY
 from harness.migrator.transport.tls_files import CA_CERT, cert_name
 
-__all__ = ["authority", "resigned"]
-
 _DAY = datetime.timedelta(days=1)
 
 

@@ -10,8 +10,6 @@ from typing import ClassVar
 
 from harness.results.faults import FaultCell
 
-__all__ = ["Cell", "Rig"]
-
 
 @dataclass(frozen=True, slots=True)
 class Cell:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from harness.faults.wire import Direction
 from harness.wire.pair.frame import HEADER_BYTES, digest
 
-__all__ = ["FAULTS", "FrameFault", "cut"]
-
 _FIELDS = {
     "magic": (0, 4), "kind": (4, 1), "codec": (5, 1), "layout": (6, 1), "page-shift": (7, 1), "sequence": (8, 8),
     "raw-bytes": (16, 4), "body-bytes": (20, 4), "plan-bytes": (24, 4), "pages": (28, 4), "raw-digest": (32, 8),

@@ -23,8 +23,6 @@ from harness.migrator.receiver import run_receiver
 from harness.migrator.sender import run_sender
 from harness.results.faults import FaultCell, Where
 
-__all__ = ["BACKENDS", "PATIENCE_S", "PLAIN", "FrameRig", "Side"]
-
 PATIENCE_S = 40.0
 _BATCH_BYTES = 32 << 10
 _WAIT_S = 3.0

@@ -9,8 +9,6 @@ from typing import TypeVar
 
 from harness.errors import PageferryError
 
-__all__ = ["HalfThread"]
-
 Config = TypeVar("Config")
 _WAITS = "; waiting for the next sender"
 _STAYS = "for the sender to ask"

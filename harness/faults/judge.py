@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from harness.faults.contract import Cell
 from harness.results.faults import FaultCell, Where
 
-__all__ = ["REFUSED_S", "SEEN_S", "SILENT_S", "Facts", "cell_of", "where", "wrongs"]
-
 SEEN_S = 11.0
 """In which both halves must end where the cause can be seen: 10 s for a message that does not become whole, and a second for the
 rest."""

@@ -13,8 +13,6 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["Look", "left_since", "look"]
-
 _SETTLE_S = 3.0
 
 

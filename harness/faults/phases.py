@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from harness.wire.pair.forms import Role
 from harness.wire.pair.frame import Kind
 
-__all__ = ["PHASES", "FramePhase"]
-
 
 @dataclass(frozen=True, slots=True)
 class FramePhase:

@@ -16,8 +16,6 @@ from harness.hosts.rundir import open_scratch
 from harness.kinds import Kinds
 from harness.results.faults import FaultMatrix
 
-__all__ = ["RIGS", "Plan", "plan_cells", "run_cells"]
-
 RIGS = Kinds(
     "rig",
     Rig,

@@ -17,8 +17,6 @@ from pathlib import Path
 from harness.migrator.transport.sockets import close_all
 from harness.wire.qemu.returnpath import SHUT_ALL_LOADED, ReturnPath
 
-__all__ = ["DestinationStandIn", "SourceStandIn"]
-
 _PIECE_BYTES = 64 << 10
 _AGAIN_S = 0.005
 

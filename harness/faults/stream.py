@@ -14,8 +14,6 @@ from harness.streams.memory.settings import PageClass
 from harness.streams.memory.tokens import Bytes
 from harness.wire.qemu import marks
 
-__all__ = ["CarriedStream", "make_stream"]
-
 _MACHINE = b"pc-i440fx-7.2"
 _RAM = b"pc.ram"
 _SECTION = 2

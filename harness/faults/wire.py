@@ -17,8 +17,6 @@ from harness.migrator.transport.sockets import close_all
 from harness.wire.pair.forms import Role
 from harness.wire.pair.frame import HEADER_BYTES, Kind, decode_header
 
-__all__ = ["Direction", "Meddler"]
-
 _NEXT_S = 0.3
 """How long a fault that takes two messages waits for the second."""
 _BUFFER_BYTES = 1 << 16

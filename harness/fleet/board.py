@@ -16,8 +16,6 @@ from harness.fleet.cells import Begun, Cell, Ended
 from harness.results.result import Result, load_result
 from harness.units import format_duration
 
-__all__ = ["fleet_progress"]
-
 Take = Callable[[Cell, Event | Begun | Ended], None]
 
 

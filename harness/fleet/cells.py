@@ -16,8 +16,6 @@ from harness.results.identity import Identity
 from harness.scenario.inventory import Pair
 from harness.scenario.model import Scenario
 
-__all__ = ["THIS_MACHINE", "Begun", "Cell", "Ended", "apart", "spread"]
-
 THIS_MACHINE = "this machine"
 """The pair where none is named: both sides of a migration are here. No pair of a file of hosts can be called so."""
 

@@ -13,8 +13,6 @@ from distributed.security import Security
 from harness.errors import PeerError
 from harness.terminal import one_line
 
-__all__ = ["joined_cluster", "own_cluster", "resource_of", "workers_with"]
-
 _LOOPBACK = "127.0.0.1"
 _JOIN_S = 5
 """For whoever waits at a terminal; a scheduler that is there answers in milliseconds."""

@@ -21,8 +21,6 @@ from harness.fleet.waiting import EVERY_S
 from harness.fleet.worker import end_leader, run_cell
 from harness.results.identity import Identity
 
-__all__ = ["Look", "OnEvent", "run_cells"]
-
 OnEvent = Callable[[Cell, Event | Begun | Ended], None]
 Look = Callable[[Collection[str]], None]
 _Heard = tuple[str, Event | Begun | Ended]

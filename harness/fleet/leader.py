@@ -24,8 +24,6 @@ from harness.links.pair import PairSettings, Reached, leased
 from harness.scenario.inventory import Pair
 from harness.scenario.kinds import LinkSettings
 
-__all__ = ["serve"]
-
 _EXIT_INTERRUPTED = 130
 _LEASE_S = 60.0
 """For the agents of a leader that was killed to end, too."""

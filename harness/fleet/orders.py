@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["INTERRUPTED", "Order", "Said"]
-
 INTERRUPTED = "interrupted"
 """The problem of a cell that was told to end."""
 

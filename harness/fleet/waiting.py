@@ -11,8 +11,6 @@ from harness.errors import MissingError, PeerError
 from harness.fleet.cluster import resource_of, workers_with
 from harness.units import format_duration
 
-__all__ = ["EVERY_S", "Watch"]
-
 EVERY_S = 5.0
 """How often is looked; whoever waits at a terminal hears of it within twice that."""
 

@@ -23,8 +23,6 @@ from harness.guests.qemu_kind import CONSOLE, Beating, usual_kind
 from harness.hosts.rundir import open_scratch
 from harness.qemu.process import QemuProcess
 
-__all__ = ["Accel", "Tried", "beats", "common", "kernel_accel", "probe_accel", "usual_accel"]
-
 Tried: TypeAlias = type[Beating] | KernelTrial
 """What shows at once whether it runs."""
 Wanted: TypeAlias = Literal["auto", "kvm", "tcg"]

@@ -12,8 +12,6 @@ import numpy as np
 from harness.hosts.files import DIGEST_BYTES
 from harness.units import PAGE_BYTES
 
-__all__ = ["CHUNK_BYTES", "Comparison", "Finding", "Memory", "Piece", "Verdict", "compare"]
-
 CHUNK_BYTES = 64 << 20
 CONTEXT_BYTES = 8
 

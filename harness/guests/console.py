@@ -19,8 +19,6 @@ from typing import TypeVar
 
 from harness.errors import QemuError
 
-__all__ = ["Beat", "ConsoleEvent", "Consoles", "Feed", "GuestFailure", "Work"]
-
 Feed = Callable[[bytes], Iterable[object]]
 Found = TypeVar("Found")
 READ_BYTES = 1 << 16

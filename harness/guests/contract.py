@@ -23,8 +23,6 @@ from harness.scenario.kinds import GUESTS, GuestKind, GuestSettings
 from harness.scenario.methods import Method
 from harness.scenario.model import Scenario
 
-__all__ = ["Crossing", "Ends", "Glimpse", "Guest", "OnGlimpse", "Place", "make_guest"]
-
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -13,8 +13,6 @@ from itertools import pairwise
 
 from harness.errors import QemuError
 
-__all__ = ["longest_silence_s", "stop_to_resume_s", "wall_to_monotonic_s"]
-
 
 def stop_to_resume_s(stop_at_s: float, resume_at_s: float, error_s: float = 0.0) -> float | None:
     """Source STOP to destination RESUME, on one clock. ``error_s``: by how much that may be wrong, where they are of two hosts;

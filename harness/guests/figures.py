@@ -12,8 +12,6 @@ from harness.qemu.page_requests import PageRequests
 from harness.qemu.progress import MigrationStatus
 from harness.qemu.qmp import Json
 
-__all__ = ["Seen", "counters", "faults", "request_times"]
-
 _PER_SOURCE_FIGURE = {"postcopy-requests": "qemu_postcopy_requests", "postcopy-bytes": "qemu_postcopy_bytes"}
 _SECONDS_EACH_MS, _SECONDS_EACH_US, _SECONDS_EACH_NS = 1e-3, 1e-6, 1e-9
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from harness.errors import MissingError, PageferryError
 
-__all__ = ["COMPILER_MAJOR", "compile_elf", "compiler_major"]
-
 COMPILER_MAJOR = 12
 """The gcc of the committed programs: Debian 12's 12.2.0, with binutils 2.40."""
 

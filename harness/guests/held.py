@@ -13,8 +13,6 @@ from harness.guests.compare import Finding, Piece, Verdict, compare
 from harness.qemu.process import QemuProcess
 from harness.qemu.ramblocks import RamBlock, RamView, ram_blocks
 
-__all__ = ["compare_held"]
-
 _CHUNK_BYTES = 16 << 20
 Blocks = Mapping[str, RamBlock]
 

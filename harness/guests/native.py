@@ -15,8 +15,6 @@ from harness.qemu.qmp import Json, Qmp
 from harness.qemu.survey import QemuSurvey
 from harness.scenario.methods import Method, PairMethod
 
-__all__ = ["UNLIMITED_BYTES_PER_S", "MethodPlan", "MethodUnavailable", "SideSettings", "apply_plan", "plan_method"]
-
 Scalar = str | int | float | bool
 
 UNLIMITED_BYTES_PER_S = 1 << 40  # QEMU's default cap is 128 MiB/s; 0 means "no limit" to some versions only

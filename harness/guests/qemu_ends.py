@@ -25,8 +25,6 @@ from harness.results.doubt import Doubt
 from harness.results.doubts import ClockStep, Emulated, NeverSwitched, SlowResume, clock_doubts
 from harness.results.work import GuestWork
 
-__all__ = ["TRACE", "QemuEnds"]
-
 _SPARE_BEATS = 2
 """Waited for beyond those over which a silence is measured: the clocks of events and of beats are two."""
 _AFTER_TIMEOUT_S = 60.0

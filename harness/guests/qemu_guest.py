@@ -24,9 +24,6 @@ from harness.results.doubts import Emulated, NotPreallocated
 from harness.scenario.methods import Method, PairMethod
 from harness.scenario.model import Scenario
 
-__all__ = ["QemuGuest"]
-
-
 _DIRTY_RING = ",dirty-ring-size=4096"
 
 

@@ -15,8 +15,6 @@ from harness.scenario.kinds import GUESTS
 from harness.scenario.model import USUAL_GUEST
 from harness.units import PAGE_BYTES
 
-__all__ = ["CONSOLE", "Beating", "Pulse", "QemuKind", "Sides", "Writes", "usual_kind"]
-
 CONSOLE = "console"
 """The character device on which the guest talks."""
 

@@ -14,8 +14,6 @@ from harness.scenario.kinds import GuestSettings
 from harness.scenario.part import Bytes
 from harness.units import MIB, PAGE_BYTES, format_bytes
 
-__all__ = ["QemuSettings"]
-
 _HUGEPAGE_BYTES = {False: None, "2MiB": 2 * MIB, "1GiB": 1024 * MIB}
 
 

@@ -18,8 +18,6 @@ from harness.qemu.progress import ENDED
 from harness.qemu.qmp import Json
 from harness.units import PAGE_BYTES
 
-__all__ = ["load", "save", "state_bytes"]
-
 _PATIENCE_S = 120.0
 _LOOK_S = 0.02
 _PIECE_BYTES = 1 << 20

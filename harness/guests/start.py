@@ -14,8 +14,6 @@ from harness.guests.saved import load
 from harness.qemu.page_requests import trace_argv
 from harness.qemu.process import QemuProcess
 
-__all__ = ["start_alone", "start_ends"]
-
 
 @contextmanager
 def start_alone(kind: QemuKind, argv: Sequence[str], place: Place, name: str = "source") -> Iterator[Sides]:

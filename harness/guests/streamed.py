@@ -30,8 +30,6 @@ from harness.streams.replay import Player, Report, feed_argv, sink_argv
 from harness.streams.streamfile import StreamFile, open_stream
 from harness.streams.synthetic import StreamSpec, synthetic_stream
 
-__all__ = ["Recorded", "RecordedSettings", "Streamed", "Synthetic", "SyntheticSettings"]
-
 _LOOK_EVERY_S = 0.05
 _CLOSING_S = 20.0
 

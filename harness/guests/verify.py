@@ -19,8 +19,6 @@ from harness.hosts.files import DIGEST_BYTES, page_digests, read_part, remove_fi
 from harness.qemu.memory import Block
 from harness.units import PAGE_BYTES
 
-__all__ = ["Dumped", "MemoryLayout", "Monitor", "Range", "dump_bytes", "verify"]
-
 
 class Monitor(Protocol):
     """A QMP connection: ``harness.qemu.qmp.Qmp`` is one."""

@@ -15,8 +15,6 @@ import numpy as np
 from harness.guests.console import Consoles
 from harness.results.work import GuestWork, WorkPoint
 
-__all__ = ["AFTER_S", "BEFORE_S", "Moments", "Series", "felt", "follow", "wait_normal"]
-
 BEFORE_S = 1.0
 """Work is counted for so long before a migration, to know what is normal."""
 AFTER_S = 1.0

@@ -23,8 +23,6 @@ from harness.errors import MissingError
 from harness.hosts.cputime import tree_cpu_s
 from harness.hosts.watched import Watched
 
-__all__ = ["Child"]
-
 _FORKER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pageferry-forker")
 _BECOME = 'test "$PPID" = "$0" || exit 1; exec "$@"'
 _STATUS_LOST = 255

@@ -15,8 +15,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["PREFIX", "Claim", "release_all", "remove_abandoned"]
-
 PREFIX = "pf-"
 _LOCK = ".pageferry"
 _UNLOCKED = ".pageferry-new"

@@ -12,8 +12,6 @@ from typing import TypeVar, TypeVarTuple
 from harness.hosts.watched import Watched
 from harness.kinds import Kinds
 
-__all__ = ["HOSTS", "ClockOffset", "Host"]
-
 Given = TypeVarTuple("Given")
 Told = TypeVar("Told")
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["thread_cpu_s", "tree_cpu_s"]
-
 
 def tree_cpu_s(pid: int) -> float:
     """User and system seconds of ``pid`` and all its descendants, reaped ones included; 0 if it has ended.

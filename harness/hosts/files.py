@@ -10,8 +10,6 @@ from xxhash import xxh3_128_digest
 
 from harness.units import PAGE_BYTES
 
-__all__ = ["DIGEST_BYTES", "page_digests", "read_part", "remove_files", "write_part"]
-
 DIGEST_BYTES = 16
 
 

@@ -14,17 +14,6 @@ from pathlib import Path
 
 import psutil
 
-__all__ = [
-    "HugePages",
-    "available_bytes",
-    "cores",
-    "cpu_quota",
-    "hugepages",
-    "most_throttled_s",
-    "reserving",
-    "throttled_s",
-]
-
 _GROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
 _HUGE = Path("/sys/kernel/mm/hugepages")

@@ -10,8 +10,6 @@ from backends.children import module_argv
 from harness.hosts.child import Child
 from harness.hosts.contract import ClockOffset, Given, Host, Told
 
-__all__ = ["HERE", "Local"]
-
 
 class Local(Host):
     """``prefix``: for hosts that are a part of this machine."""

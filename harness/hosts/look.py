@@ -9,8 +9,6 @@ from typing import Protocol
 
 from harness.results.result import CpuSeconds, Sample
 
-__all__ = ["Look", "cpu_seconds"]
-
 _RATE_SPAN_S = 0.5
 
 

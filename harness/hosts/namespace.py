@@ -6,8 +6,6 @@ from pathlib import Path
 
 from harness.hosts.local import Local
 
-__all__ = ["Namespace"]
-
 
 class Namespace(Local):
     """``file`` stands for the namespace, which is its maker's to remove. ``address``: of the interface in it."""

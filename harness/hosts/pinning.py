@@ -13,8 +13,6 @@ from harness.errors import MissingError, UserError
 from harness.hosts.contract import Host
 from harness.hosts.limits import cores
 
-__all__ = ["check_cpus", "on_cores", "parse_cpus", "pinned"]
-
 _CPUS = re.compile(r"([0-9]{1,4})(?:-([0-9]{1,4}))?")  # Linux has at most 8192
 
 

@@ -12,8 +12,6 @@ from harness.errors import MissingError, ResultError
 from harness.hosts.claims import Claim, remove_abandoned
 from harness.units import format_bytes
 
-__all__ = ["LOGS_BYTES", "open_run_dir", "open_scratch", "remove_leftovers", "scratch_base"]
-
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108 - claims are private
 LOGS_BYTES = 4 << 20
 """What logs and statistics of a run may come to."""

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType
 
-__all__ = ["WORDS", "Interrupted", "arrived", "interruptible", "raise_if_arrived"]
-
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 _AGAIN_S = 0.01
 _arrived: list[signal.Signals] = []

@@ -11,8 +11,6 @@ import numpy as np
 
 from harness.units import PAGE_BYTES
 
-__all__ = ["TouchRates", "touch_rates"]
-
 
 @dataclass(frozen=True, slots=True)
 class TouchRates:

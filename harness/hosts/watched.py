@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-__all__ = ["Watched"]
-
 _LOOK_S = 0.005
 
 

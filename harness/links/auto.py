@@ -7,8 +7,6 @@ from harness.links.netns import NetnsLink, PacketSettings
 from harness.links.relay import RelayLink
 from harness.scenario.kinds import LinkSettings
 
-__all__ = ["AutoLink", "AutoSettings"]
-
 
 class AutoSettings(PacketSettings):
     """Network namespaces where they work, else the relay; the reason is recorded."""

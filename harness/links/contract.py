@@ -11,8 +11,6 @@ from harness.hosts.contract import Host
 from harness.hosts.local import HERE
 from harness.scenario.kinds import LINKS, LinkKind, LinkSettings
 
-__all__ = ["ChosenLink", "Link", "LinkCounters", "choose_link"]
-
 
 @dataclass(frozen=True, slots=True)
 class LinkCounters:

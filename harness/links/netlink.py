@@ -19,8 +19,6 @@ from typing import Self, TypeVar
 
 from harness.errors import PeerError
 
-__all__ = ["QueueCounter", "in_namespace"]
-
 _Made = TypeVar("_Made")
 _CLONE_NEWNET = 0x40000000
 _NETLINK_ROUTE = 0

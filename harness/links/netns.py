@@ -26,8 +26,6 @@ from harness.links.netlink import QueueCounter
 from harness.scenario.kinds import LinkSettings
 from harness.units import format_bandwidth, format_delay
 
-__all__ = ["NetnsLink", "NetnsSettings", "PacketSettings", "TbfSettings", "remove_leftovers", "tbf_settings"]
-
 _NAMESPACES = Path("/run/netns")
 _CLAIMS = Path("/run/pageferry")
 _INTERFACE = "pf0"

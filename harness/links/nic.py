@@ -15,8 +15,6 @@ from harness.errors import MissingError, PeerError, UserError
 from harness.hosts.claims import Claim
 from harness.links.netlink import QueueCounter
 
-__all__ = ["Nic", "look_at_nic", "sent_bytes", "shape_nic"]
-
 _HERE = Path("/proc/self/ns/net")
 _DEV = Path("/proc/self/net/dev")
 _CLAIMS = Path("/run/pageferry")

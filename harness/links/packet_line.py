@@ -25,8 +25,6 @@ from typing import NoReturn
 from harness.links.netlink import in_namespace
 from harness.links.shaping import UNLIMITED_LINE_BYTES, Delay
 
-__all__ = ["INTERFACE", "main"]
-
 INTERFACE = "pf0"
 _TUNSETIFF, _TUNSETOFFLOAD = 0x400454CA, 0x400454D0
 _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x0002, 0x1000, 0x4000

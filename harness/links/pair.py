@@ -22,8 +22,6 @@ from harness.scenario.kinds import LinkSettings
 from harness.scenario.model import Scenario
 from harness.units import format_bandwidth
 
-__all__ = ["PairLink", "PairSettings", "Reached", "across", "leased"]
-
 _REACH_S = 20.0
 _LEASE_S = 2.0
 """For whoever has just ended to be gone there too."""

@@ -17,8 +17,6 @@ from harness.links.shaping import UNLIMITED_LINE_BYTES, buffer_bytes, chunk_byte
 from harness.scenario.kinds import LinkSettings
 from harness.units import format_bandwidth, format_bytes, format_delay
 
-__all__ = ["RelayLink"]
-
 _ANSWER = re.compile(r"\d+$")
 _ANSWER_TIMEOUT_S = 60.0
 _END_TIMEOUT_S = 60.0

@@ -14,8 +14,6 @@ from collections.abc import Callable
 
 from harness.links.shaping import Delay, DelayLine, TokenBucket, chunk_bytes, line_bytes
 
-__all__ = ["DelayedFlow", "Direction", "Endpoint", "Flow", "SplicedFlow", "Wake"]
-
 Wake = Callable[[float], None]
 _NEVER_S = float("inf")
 

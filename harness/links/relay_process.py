@@ -28,8 +28,6 @@ from dataclasses import dataclass
 from harness.links.relay_flows import DelayedFlow, Direction, Endpoint, Flow, SplicedFlow, Wake
 from harness.links.shaping import Delay, buffer_bytes
 
-__all__ = ["COUNTERS_BYTES", "Relay", "main"]
-
 COUNTERS_BYTES = 16
 _HOST = "127.0.0.1"
 _ENDPOINT_EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET

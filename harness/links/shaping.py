@@ -8,8 +8,6 @@ from __future__ import annotations
 import random
 from collections import deque
 
-__all__ = ["UNLIMITED_LINE_BYTES", "Delay", "DelayLine", "TokenBucket", "buffer_bytes", "chunk_bytes", "line_bytes"]
-
 # 2-core AMD EPYC, 2026-11-22, shared with other work, one flow of 2 s, n = 2: unlimited 1.51 and 1.56 GB/s, where loopback
 # without a relay carried 1.73 and 2.07. Limited (n = 1): within 0.3 % of 25 Mbit/s to 1 Gbit/s with one flow and with three;
 # of 10 Gbit/s 93 % with one flow, 100 % with three. Waiting before the bucket when the destination stands still:

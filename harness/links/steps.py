@@ -9,8 +9,6 @@ from collections.abc import Iterator, Sequence
 from harness.links.contract import Link
 from harness.scenario.kinds import LinkStep
 
-__all__ = ["stepping"]
-
 
 @contextlib.contextmanager
 def stepping(link: Link, steps: Sequence[LinkStep]) -> Iterator[None]:

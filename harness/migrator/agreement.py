@@ -18,8 +18,6 @@ from harness.migrator.session import cores
 from harness.units import format_bytes
 from harness.wire.pair.messages import Hello
 
-__all__ = ["MOST_HISTORY_BYTES", "MOST_IN_FLIGHT_BYTES", "Agreement", "agree"]
-
 MOST_HISTORY_BYTES = 16 << 30
 """All histories of a sender together, whatever each of them is: 128 of the size that zstd-long has by default."""
 

@@ -29,8 +29,6 @@ from harness.migrator.delivery import Delivery
 from harness.migrator.session import FrameLink
 from harness.wire.pair.messages import Ack, Batch, Done, End, Prepare, Probe, Return, ReturnEnd
 
-__all__ = ["Arrival", "Decoders", "Group"]
-
 _BATCH_OVERHEAD_BYTES = 4 << 10
 _ENDING_S = 5.0
 

@@ -13,8 +13,6 @@ from harness.migrator.destination import Destination
 from harness.wire.pair.verdict import Fate
 from harness.wire.qemu.returnpath import ReturnPath
 
-__all__ = ["Delivery", "SideDelivery"]
-
 _CLOSING_TIMEOUT_S = 60.0
 _CLOSED_EARLY_S = 5.0
 """How long the stream's end may follow behind QEMU's close."""

@@ -15,8 +15,6 @@ from collections.abc import Callable
 from harness.errors import PeerError
 from harness.migrator.transport.sockets import SocketEndpoint, shut_all
 
-__all__ = ["Destination"]
-
 _AGAIN_S = 0.05
 _BESIDE_S = 5.0
 _CONNECT_TIMEOUT_S = 10.0

@@ -13,8 +13,6 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from harness.migrator.config import Setting
 from harness.names import unknown
 
-__all__ = ["WrongDocumentError", "dumped", "from_document", "parsed", "to_document"]
-
 T = TypeVar("T")
 
 _WORDS: Mapping[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

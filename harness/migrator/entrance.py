@@ -20,8 +20,6 @@ from collections.abc import Callable
 from harness.errors import QemuError
 from harness.migrator.transport.sockets import SocketListener, close_all
 
-__all__ = ["Entrance"]
-
 _MULTIFD = b"\x11\x22\x33\x44"
 """With this each of multifd's channels begins, and no migration stream does."""
 

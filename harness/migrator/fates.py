@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from harness.wire.pair.verdict import Fate
 
-__all__ = ["FATES"]
-
 FATES = {
     Fate.OPEN: "the destination QEMU has not said whether it has all of the guest: see whether it runs before you start its source",
     Fate.ARRIVED: "the destination QEMU has all of the guest, and runs it: its source must not go on",

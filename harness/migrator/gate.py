@@ -17,8 +17,6 @@ from harness.errors import QemuError
 from harness.migrator.transport.sockets import SocketListener, close_all
 from harness.wire.qemu.marks import CPR_MAGIC, MULTIFD_MAGIC
 
-__all__ = ["Gate", "beginning"]
-
 _BEGIN_BYTES = 4
 _SILENT_S = 0.1
 """What multifd opens speaks at once; what postcopy-preempt opens says nothing until a page is asked for."""

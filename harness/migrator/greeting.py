@@ -19,8 +19,6 @@ from harness.wire.pair.forms import Message, Role
 from harness.wire.pair.messages import Challenge, Hello, Join, Proof, Welcome
 from harness.wire.pair.verdict import Ask, Verdict
 
-__all__ = ["ask", "find_receiver", "join"]
-
 A = TypeVar("A", bound=Message)
 
 _GREETING_TIMEOUT_S = 10.0

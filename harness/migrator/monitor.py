@@ -10,8 +10,6 @@ from harness.migrator.transport.registry import endpoint_for_qemu
 if TYPE_CHECKING:
     from harness.qemu.qmp import Qmp
 
-__all__ = ["GREETING_TIMEOUT_S", "check_monitor", "open_monitor"]
-
 GREETING_TIMEOUT_S = 5.0
 
 

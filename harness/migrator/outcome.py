@@ -11,8 +11,6 @@ from enum import Enum
 from harness.errors import QemuError
 from harness.wire.qemu.stream import QStreamParser
 
-__all__ = ["Outcome", "outcome_of"]
-
 
 class Outcome(Enum):
     """What "done" rests on: as statistics name it, and (``str``) in words for a user."""

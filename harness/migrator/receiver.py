@@ -34,8 +34,6 @@ from harness.migrator.transport.registry import endpoint_for_halves, endpoint_fo
 from harness.wire.pair.messages import End, Join, Welcome
 from harness.wire.pair.verdict import Ask, Fate, Verdict
 
-__all__ = ["run_receiver"]
-
 _URGENT_BYTES = 16 << 20
 """So much may be here of a channel that waits for no other: more than a QEMU asks for at once."""
 _OTHERS_S = 60.0

@@ -20,8 +20,6 @@ from harness.wire.pair.forms import Message, Role
 from harness.wire.pair.messages import Challenge, Hello, Join, Response
 from harness.wire.pair.verdict import Ask
 
-__all__ = ["Reception"]
-
 Agreed = TypeVar("Agreed")
 Greeting = Hello | Join | Ask
 

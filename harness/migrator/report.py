@@ -17,11 +17,6 @@ from harness.results.doubt import Doubt
 from harness.results.doubts import Fallback, NoPassShorter, Opaque, PackedByQemu, SteeringEnded
 from harness.results.stops import Why
 
-__all__ = [
-    "URGENT", "Carried", "ChannelKind", "ChannelReport", "PolicyReport", "ReceiverReport", "SenderReport", "SteeringReport",
-    "Usage",
-]  # fmt: skip
-
 ChannelKind = Literal["main", "multifd", "other"]
 URGENT: ChannelKind = "other"
 """postcopy-preempt's: of each page that comes there a processor of the guest waits."""

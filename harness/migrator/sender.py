@@ -35,8 +35,6 @@ from harness.wire.pair.messages import Welcome
 if TYPE_CHECKING:
     from harness.migrator.steering.steering import Steering
 
-__all__ = ["run_sender"]
-
 
 def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) -> SenderReport:
     """Carry one migration, then report. ``say`` gets lines, of which one begins with "ready:" once all is agreed.

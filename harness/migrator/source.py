@@ -19,8 +19,6 @@ from harness.wire.qemu.multifd import MultifdParser
 from harness.wire.qemu.returnpath import SHUT_ALL_LOADED, ReturnPath
 from harness.wire.qemu.stream import QStreamParser
 
-__all__ = ["Source"]
-
 _LINGER_S = 0.002
 """How long a batch that is not full waits for more while others are in flight; with none in flight, or once the guest stands
 still, it goes at once."""

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from backends import registry
 from backends.api import BackendError
 
-__all__ = ["Spec", "parse_spec"]
-
 
 @dataclass(frozen=True, slots=True)
 class Spec:

@@ -14,8 +14,6 @@ from harness.migrator.monitor import open_monitor
 if TYPE_CHECKING:
     from harness.qemu.qmp import Qmp
 
-__all__ = ["Starter"]
-
 _POSTCOPY = "postcopy-ram"
 
 

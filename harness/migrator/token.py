@@ -19,8 +19,6 @@ from harness.errors import PeerError, UserError
 from harness.wire.pair.forms import Role
 from harness.wire.pair.messages import NONCE_BYTES, Challenge, Proof, Response
 
-__all__ = ["Token", "read_token"]
-
 _LEAST_BYTES, _MOST_BYTES = 16, 4096
 """The least keeps who hears a code from finding the token by trying: 16 random bytes are out of reach."""
 

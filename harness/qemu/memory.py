@@ -15,8 +15,6 @@ from harness.hosts import limits
 from harness.qemu.qmp import Json, Qmp
 from harness.units import MIB, format_bytes
 
-__all__ = ["HIGH_START", "Block", "GuestMemory", "Machine", "Range", "check_room"]
-
 Machine = Literal["pc", "q35"]
 HIGH_START = 4 << 30
 """Where RAM goes on that has no room below the PCI hole."""

@@ -17,8 +17,6 @@ from harness.qemu.process import QemuProcess
 from harness.qemu.progress import ENDED, MigrationStatus, StatusCallback, Watch
 from harness.qemu.qmp import Json
 
-__all__ = ["MigrationOutcome", "listen", "migrate"]
-
 SETTLE_S = 60.0  # for what follows the end: the destination's RESUME, final statistics, a cancel
 
 

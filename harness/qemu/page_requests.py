@@ -13,8 +13,6 @@ from pathlib import Path
 from harness.qemu.process import option_value
 from harness.qemu.qmp import Json, Qmp
 
-__all__ = ["PageRequests", "can_trace", "page_requests", "trace_argv"]
-
 _EVENTS = "postcopy_page_req_*"
 _ADDED, _ANSWERED = "postcopy_page_req_add", "postcopy_page_req_del"
 _LINE = re.compile(rf"@(?P<at_s>\d+\.\d+):(?P<event>{_ADDED}|{_ANSWERED}) .*?(?P<page>0x[0-9a-f]+)")

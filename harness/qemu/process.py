@@ -15,8 +15,6 @@ from harness.hosts.files import remove_files
 from harness.hosts.local import HERE
 from harness.qemu.qmp import Qmp
 
-__all__ = ["QemuProcess", "check_socket_path", "option_value"]
-
 UNIX_PATH_BYTES = 107  # sun_path holds 108 with its closing zero
 START_TIMEOUT_S = 60.0
 _LOOK_S = 0.02  # for the end of a QEMU that does not come

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from harness.qemu.process import QemuProcess
 from harness.qemu.qmp import Json
 
-__all__ = ["ENDED", "MigrationStatus", "StatusCallback", "Watch"]
-
 PAGE_BYTES = 4096
 ENDED = frozenset({"completed", "failed", "cancelled", "postcopy-paused"})
 """A migration whose connection breaks in post-copy is paused, until somebody recovers it."""

@@ -22,8 +22,6 @@ from qemu.qmp import EventListener, QMPClient, QMPError, Runstate
 
 from harness.errors import QemuError
 
-__all__ = ["COMMAND_TIMEOUT_S", "Ended", "Event", "Json", "Qmp"]
-
 COMMAND_TIMEOUT_S = 30.0
 Json: TypeAlias = Any  # what a QMP command returns is described by QEMU's schema, not by our types
 _T = TypeVar("_T")

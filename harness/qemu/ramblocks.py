@@ -20,8 +20,6 @@ from harness.qemu.process import QemuProcess
 from harness.qemu.qmp import Json, Qmp
 from harness.units import PAGE_BYTES
 
-__all__ = ["RamBlock", "RamView", "ram_blocks"]
-
 # Name, page size, offset, bytes in use, bytes in all, and since 8.1 the address: "pc.ram 4 KiB 0x0 0x8000000 0x8000000 0x7f2d5000"
 _BLOCK = re.compile(r"\s*(\S+)\s+\d+ [KMG]iB\s+0x[0-9a-f]+ 0x([0-9a-f]+) 0x[0-9a-f]+(?: 0x([0-9a-f]+))?")
 # What a range of addresses shows, and from which offset on: "00c0000-00c3fff (prio 0, ram): pc.ram @00c0000".

@@ -11,8 +11,6 @@ from harness.qemu.page_requests import can_trace
 from harness.qemu.process import QemuProcess
 from harness.qemu.qmp import Json, Qmp
 
-__all__ = ["NATIVE_METHODS", "QemuSurvey", "survey"]
-
 # The methods that QEMU has or had of its own: the capability and, for multifd, the codec that each one needs.
 NATIVE_METHODS: Mapping[str, tuple[str | None, str | None]] = {
     "plain": (None, None),

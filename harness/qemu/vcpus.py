@@ -6,8 +6,6 @@ from harness.hosts.cputime import thread_cpu_s
 from harness.qemu.process import QemuProcess
 from harness.qemu.qmp import Json
 
-__all__ = ["vcpu_s"]
-
 
 def vcpu_s(qemu: QemuProcess) -> float | None:
     """Of all of them until now; None: the kernel does not count it. Under TCG they may share a thread, which then counts once."""

@@ -14,8 +14,6 @@ from harness.qualify.identity import CLASSES
 from harness.qualify.thresholds import Limits, load_thresholds
 from harness.results.certificate import Certificate, CheckResult, Measurement, verdict_of
 
-__all__ = ["audit"]
-
 # Checks that some backends or machines have nothing for; every other one applies to all.
 _MAY_NOT_APPLY = ("concurrency.fork", "cost.", "crossing.", "faults.", "hostile.pages", "migration.", "speed.")
 # What a check that passed has measured, as far as any class holds it to a limit; by id, or group with a dot.

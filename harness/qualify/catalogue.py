@@ -15,8 +15,6 @@ from harness.qualify.checks.hostile import CHECKS as HOSTILE
 from harness.qualify.checks.migration import CHECKS as MIGRATION
 from harness.qualify.checks.speed import CHECKS as SPEED
 
-__all__ = ["CHECKS"]
-
 CHECKS: Mapping[str, Check] = {
     check.id: check
     for checks in (CONTRACT, CROSSING, HOSTILE, CONCURRENCY, SPEED, COST, FAULTS, ENDURANCE, MIGRATION)

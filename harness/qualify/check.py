@@ -11,8 +11,6 @@ from backends import registry
 from backends.api import Backend, BackendInfo
 from backends.conformance import Rig
 
-__all__ = ["Bench", "Check", "Failed", "Found", "Job", "NotApplicable", "Value", "check"]
-
 
 @dataclass(frozen=True, slots=True)
 class Value:

@@ -19,8 +19,6 @@ from harness.qualify.catalogue import CHECKS
 from harness.qualify.check import Bench, Check, Failed, Found, Job, NotApplicable, Value
 from harness.qualify.identity import IDENTITY
 
-__all__ = ["main"]
-
 
 def main() -> None:
     """``argv``: the pipe's number, the job, and the checks' ids, the last two as JSON."""

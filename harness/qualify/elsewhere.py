@@ -11,8 +11,6 @@ from harness.hosts.agent.host import AgentHost
 from harness.hosts.files import read_part
 from harness.results.certificate import Certificate, load_certificate
 
-__all__ = ["qualify_on"]
-
 _LOOK_S = 0.5
 _PART_BYTES = 1 << 20
 _JUDGED = ("exit status 0", "exit status 1")

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from harness.results.certificate import CheckResult
 from harness.units import MIB, format_bandwidth
 
-__all__ = ["findings"]
-
 
 def findings(backend_class: str, results: Sequence[CheckResult]) -> Iterator[str]:
     """A sentence each for rate, CPU, and migration, as far as they were measured."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from backends.api import BackendUnavailable
 from harness.qualify.check import Bench, Check, Found, NotApplicable
 
-__all__ = ["CLASSES", "IDENTITY"]
-
 CLASSES = ("software", "accelerator", "stand-in")
 """A codec on the host's CPU; a device; a device's whole path with a CPU in place of the device."""
 

@@ -18,8 +18,6 @@ from harness.qualify.check import Bench, Failed, NotApplicable
 from harness.streams.memory.memory import generate
 from harness.units import MIB
 
-__all__ = ["CORPUS_BYTES", "Rate", "Work", "compress", "corpus", "measure_rate", "require_forgetful", "slices"]
-
 CORPUS_BYTES = 16 << 20
 _PAGE_BYTES = 4096
 _MIX = {"text": 0.35, "code": 0.25, "heap": 0.25, "random": 0.15}

@@ -21,8 +21,6 @@ from harness.hosts.child import Child
 from harness.links import netns
 from harness.qualify.check import Check, Job
 
-__all__ = ["Outcome", "run_checks"]
-
 Outcome = dict[str, Any]
 
 _START_S = 30.0

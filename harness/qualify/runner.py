@@ -24,8 +24,6 @@ from harness.qualify.process import Outcome, run_checks
 from harness.qualify.thresholds import Limits, load_thresholds
 from harness.results.certificate import Certificate, CheckResult, Measurement, verdict_of
 
-__all__ = ["Plan", "check_plan", "qualify", "select"]
-
 _PATIENCE = {"quick": 1.0, "full": 10.0}
 _SOAK_S = {"quick": 4.0, "full": 600.0}
 

@@ -14,8 +14,6 @@ from harness.names import near
 from harness.qualify.identity import CLASSES
 from harness.scenario.document import parse_toml
 
-__all__ = ["Limits", "load_thresholds"]
-
 Limits = Mapping[str, Mapping[str, float]]
 """Value's name -> {"least": ..., "most": ...}, each optional."""
 

@@ -12,19 +12,6 @@ from harness.results.model import Guest
 from harness.results.verdicts import Change
 from harness.units import MIB, format_bandwidth, format_duration
 
-__all__ = [
-    "because",
-    "bound_text",
-    "commands",
-    "doubts",
-    "mib_text",
-    "pays_up_to",
-    "qemu_settings",
-    "rate_text",
-    "time_text",
-    "uncertainty",
-]
-
 _QEMU_NEAR = 1.10
 _FEW = 5
 

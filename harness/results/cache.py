@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["ELSEWHERE", "cache_dir"]
-
 ELSEWHERE = "free space there, or set XDG_CACHE_HOME to a folder that may be written and has room"
 """The remedy where the folder cannot be written."""
 

@@ -23,8 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-__all__ = ["LEAST_NIGHTS", "LEAST_SHIFT", "SURE", "Change", "changes"]
-
 LEAST_NIGHTS = 8
 """Fewer tell too little of their spread."""
 LEAST_SHIFT = 0.02

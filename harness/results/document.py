@@ -19,8 +19,6 @@ from harness.errors import ResultError
 from harness.results.identity import LATEST
 from harness.results.saving import save_whole
 
-__all__ = ["Document", "Scalar"]
-
 Scalar = str | int | float | bool | None
 
 

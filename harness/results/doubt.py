@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-__all__ = ["Doubt", "Weight"]
-
 Subject = Literal["result", "method", "run", "metric", "search", "guest", "pair", "clock", "unknown"]
 Weight = Literal["invalidates", "weakens", "explains"]
 """A figure is not what its name says; it is less sure than it looks; it is right, and this is why it looks as it does."""

@@ -9,8 +9,6 @@ from typing import Any
 from harness.results.doubt import Doubt
 from harness.results.doubts import KINDS, Said
 
-__all__ = ["read_doubts", "tell_doubts"]
-
 _TYPES = {
     "str": (str,),
     "int": (int,),

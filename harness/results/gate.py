@@ -12,8 +12,6 @@ from harness.results.metrics import METRICS
 from harness.results.verdicts import Change, share_text
 from harness.units import parse_share
 
-__all__ = ["Gate", "parse_gate", "share_of"]
-
 _NAMES = {key.removesuffix("_s"): key for key, metric in METRICS.items() if metric.primary}
 _FORM = f"write worse, or worse:METRIC[:PERCENT%],... with METRIC one of {', '.join(_NAMES)}"
 

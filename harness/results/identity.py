@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["LATEST", "Identity"]
-
 LATEST = "latest"
 """Beside the folders of runs: a link to the newest."""
 

@@ -17,22 +17,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-__all__ = [
-    "FEWEST",
-    "Interval",
-    "coverage",
-    "fewest_runs",
-    "holm_levels",
-    "median_interval",
-    "noise",
-    "p_value",
-    "pair_interval",
-    "ratio_interval",
-    "runs_to_see",
-    "share_interval",
-    "visible_shift",
-]
-
 FEWEST = 6
 """Below so many runs even their whole range holds the true median with less than 95 %."""
 _MISS = 0.025

@@ -15,8 +15,6 @@ from harness.units import MIB
 if TYPE_CHECKING:
     from harness.results.result import Run
 
-__all__ = ["METRICS", "SMALLEST_EFFECT", "Metric", "Place", "Unit", "shown_in"]
-
 SMALLEST_EFFECT = 0.02
 """The change of a figure that matters, as a share, where nobody says another."""
 

@@ -11,8 +11,6 @@ from typing import IO
 
 from harness.errors import ResultError
 
-__all__ = ["save_whole", "whole_file"]
-
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 

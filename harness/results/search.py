@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from harness.units import format_duration, format_rate
 
-__all__ = ["Attempt", "Frontier", "value_text"]
-
 
 @dataclass(frozen=True, slots=True)
 class Attempt:

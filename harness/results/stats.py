@@ -32,8 +32,6 @@ from harness.results.metrics import METRICS
 from harness.results.result import MetricSummary, Run
 from harness.results.work import lost_within_s
 
-__all__ = ["doubts", "machine_doubts", "summarise", "summary"]
-
 WIDE_SPREAD = 0.10
 UNSURE_LOSS = 0.5
 """Of what a guest lost: from this share on its error is a doubt."""

@@ -12,8 +12,6 @@ from enum import Enum
 
 from harness.units import format_duration, format_rate
 
-__all__ = ["Stop", "Why", "stop_of"]
-
 
 class Why(Enum):
     """What the guest was to be stopped for, as results have it, and (``str``) in words."""

@@ -16,8 +16,6 @@ from typing import Literal
 from harness.results import inference
 from harness.results.metrics import SMALLEST_EFFECT, Metric
 
-__all__ = ["LEVEL", "NOTE", "Change", "Word", "fewest_repeats", "judge", "share_text"]
-
 NOTE = (
     "Total time, downtime, data and CPU on both sides are judged, and no other figure: better or worse where chance alone would "
     "show such a difference in 1 of 100 comparisons at most, all methods together; the same where the change surely lies within "

@@ -9,8 +9,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-__all__ = ["GuestWork", "WorkPoint", "lost_within_s"]
-
 
 @dataclass(frozen=True, slots=True)
 class WorkPoint:

@@ -11,8 +11,6 @@ from harness.scenario.fault import Fault, shown
 from harness.scenario.part import Part, PositiveRate, Seconds
 from harness.units import format_rate
 
-__all__ = ["MAX_DOWNTIME_LIMIT_S", "FrontierSearch"]
-
 MAX_DOWNTIME_LIMIT_S = 2000.0
 """QEMU refuses a larger downtime-limit."""
 

@@ -17,8 +17,6 @@ from harness.scenario.fault import Fault, dotted, shown
 from harness.scenario.part import Part, first_fault
 from harness.terminal import one_line
 
-__all__ = ["HOSTS_FILE", "Pair", "Ports", "load_pair", "load_pairs"]
-
 HOSTS_FILE = Path("hosts.toml")
 _MOST_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")

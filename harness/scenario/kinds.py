@@ -20,8 +20,6 @@ from harness.scenario.fault import Fault, shown
 from harness.scenario.part import Bandwidth, Delay, Part, PositiveBandwidth, Seconds
 from harness.units import format_bandwidth, format_bytes
 
-__all__ = ["GUESTS", "LINKS", "GuestKind", "GuestSettings", "LinkKind", "LinkSettings", "LinkStep"]
-
 MAX_DELAY_S = 10.0
 MAX_UNDER_WAY_BYTES = 1 << 30
 

@@ -22,8 +22,6 @@ from harness.scenario.fault import Fault, shown
 from harness.scenario.part import AfterPasses, Downtime, OptionalBytes, Part, Scalar, Threads
 from harness.units import PAGE_BYTES, format_bytes
 
-__all__ = ["Method", "PairMethod", "QemuMethod", "method_of"]
-
 MAX_INFLIGHT_BYTES = 1 << 30
 MOST_CHANNELS = 255
 """Of QEMU's multifd-channels."""

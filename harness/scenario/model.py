@@ -25,8 +25,6 @@ from harness.scenario.part import Downtime, Part, Seconds, Share, first_fault
 from harness.scenario.pin import Pin
 from harness.terminal import one_line
 
-__all__ = ["USUAL_GUEST", "Scenario", "load_scenario", "scenario_of"]
-
 USUAL_GUEST = "stress"
 """What is migrated where a scenario does not say."""
 

@@ -18,11 +18,6 @@ from harness.names import unknown
 from harness.scenario.fault import Fault, shown
 from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate, parse_share
 
-__all__ = [
-    "AboveZero", "AfterPasses", "Bandwidth", "Bytes", "Delay", "Downtime", "OptionalBytes", "Part", "PositiveBandwidth",
-    "PositiveRate", "Quantity", "Rate", "Scalar", "Seconds", "Share", "Threads", "first_fault",
-]  # fmt: skip
-
 Scalar = str | int | float | bool
 
 _UNION_NOTES = {"[key]", "str", "int", "float", "bool"}

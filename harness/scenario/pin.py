@@ -10,8 +10,6 @@ from harness.hosts.contract import Host
 from harness.hosts.pinning import check_cpus, parse_cpus
 from harness.scenario.part import Part
 
-__all__ = ["Pin"]
-
 
 def _one_as_text(value: object) -> object:
     return str(value) if type(value) is int else value

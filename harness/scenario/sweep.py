@@ -25,8 +25,6 @@ from harness.scenario.fault import shown
 from harness.scenario.model import Scenario, scenario_of
 from harness.terminal import one_line
 
-__all__ = ["load_sweep"]
-
 _MOST_CELLS = 500
 
 

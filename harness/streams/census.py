@@ -24,8 +24,6 @@ import xxhash
 
 from harness.wire.qemu.walk import PageRun
 
-__all__ = ["ENTROPY_BINS", "Census", "Counted", "PageClass"]
-
 PageClass = Literal["zero", "repeated", "mostly zeros", "text", "random", "mixed"]
 ENTROPY_BINS = 8
 """Of one bit each: 0 to 1, 1 to 2 ... 7 to 8 bits a byte."""

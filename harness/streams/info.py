@@ -14,8 +14,6 @@ from harness.streams.passes import StreamNotes
 from harness.streams.recording.layout import About, Facts
 from harness.streams.recording.reader import Recording, is_recording, open_recording
 
-__all__ = ["DOCUMENT", "StreamInfo", "read_info"]
-
 _READ_BYTES = 4 << 20
 OnProgress = Callable[[int, int], None]
 

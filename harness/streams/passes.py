@@ -16,8 +16,6 @@ import xxhash
 from harness.streams.recording.layout import MAX_PASSES, Facts, Pass
 from harness.wire.qemu.walk import PageRun, StreamWalk
 
-__all__ = ["PassFinder", "StreamNotes"]
-
 _MOST_BLOCKS = 1024
 """Of RAM that are told apart; a guest has a dozen."""
 

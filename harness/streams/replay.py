@@ -26,8 +26,6 @@ from harness.errors import MissingError, PageferryError, PeerError
 from harness.hosts.ours import ERROR, READY, OwnProcess
 from harness.migrator.transport.registry import endpoint_for_qemu
 
-__all__ = ["Player", "feed", "feed_argv", "main", "sink", "sink_argv"]
-
 _SEND_BYTES = 1 << 20
 _RECEIVE_BYTES = 1 << 20
 _CONNECT_TIMEOUT_S = 10.0

@@ -29,8 +29,6 @@ from harness.wire.batch import WORD_BYTES
 from harness.wire.qemu.marks import CONTINUE
 from harness.wire.qemu.walk import PageRun, StreamWalk
 
-__all__ = ["main", "sample"]
-
 _LEVEL = 19
 
 

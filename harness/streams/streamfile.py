@@ -27,8 +27,6 @@ from harness.units import format_bytes
 from harness.wire.qemu.marks import MAGIC
 from harness.wire.qemu.stream import QStreamParser
 
-__all__ = ["StreamFile", "digest_of", "keep_stream", "open_stream", "sidecar_path", "write_sidecar"]
-
 _HEAD_BYTES = 512
 _READ_BYTES = 4 << 20
 

@@ -28,8 +28,6 @@ from harness.streams.memory.tokens import Bytes, Raw
 from harness.streams.streamfile import StreamFile, keep_stream, open_stream
 from harness.wire.qemu import marks
 
-__all__ = ["STREAM_VERSION", "StreamSpec", "passes_of", "synthetic_stream", "write_stream"]
-
 STREAM_VERSION = 1
 """Raised whenever the same arguments give other bytes; cached streams of another version are not used."""
 

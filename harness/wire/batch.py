@@ -22,8 +22,6 @@ import numpy.typing as npt
 
 from harness.errors import FrameError
 
-__all__ = ["WORD_BYTES", "PageBatch", "join", "split"]
-
 WORD_BYTES = 8
 
 _RUN = np.dtype([("extra", "<u4"), ("pages", "<u4")])

@@ -12,8 +12,6 @@ from reports.advice.view import HEADINGS, advice_view
 from reports.drawing import model_curves
 from reports.drawing.chart import Chart, finished
 
-__all__ = ["render_advice", "write_advice"]
-
 
 def _charts(advice: Advice) -> list[Chart]:
     costs = {method.method: method.cost for method in advice.methods}

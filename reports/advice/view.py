@@ -13,8 +13,6 @@ from reports.facts import minute_text
 from reports.intervals import held_text
 from reports.numbers import DASH, amount, plural
 
-__all__ = ["HEADINGS", "AdviceView", "Row", "advice_view"]
-
 HEADINGS = (
     "Total time",
     "Downtime",

@@ -12,8 +12,6 @@ from reports.drawing.chart import Chart, finished
 from reports.intervals import interval_sentence
 from reports.printable import printable
 
-__all__ = ["render_bench", "write_bench"]
-
 _FRONT = "The dashed line joins the codecs that no other beats in both. {intervals}"
 
 

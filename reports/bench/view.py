@@ -11,8 +11,6 @@ from reports.intervals import interval_sentence
 from reports.numbers import DASH, amount, plural
 from reports.table import Table
 
-__all__ = ["BenchView", "bench_view", "place_text", "places"]
-
 _GIB = 1 << 30
 
 

@@ -25,8 +25,6 @@ from reports.certificate.view import (
 from reports.numbers import percent
 from reports.table import Table
 
-__all__ = ["ComparisonRow", "ComparisonView", "SideView", "compare_certificates", "comparison_rows"]
-
 _NONE = "-"
 _MUST_AGREE = (("backend_class", "class"), ("profile", "profile"), ("level", "level"))
 

@@ -12,8 +12,6 @@ from harness.results.saving import save_whole
 from reports.certificate.view import measurement_text
 from reports.printable import printable
 
-__all__ = ["render_junit", "write_junit"]
-
 _MOST_MESSAGE = 300  # characters; the whole evidence stands in the element's text
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")  # as JUnit's schema wants it: without a zone
 

@@ -13,8 +13,6 @@ from harness.results.certificate import Certificate, CheckResult
 from reports.numbers import figure_text
 from reports.table import Table
 
-__all__ = ["Row", "every_table", "is_number", "rows_of", "tables_of"]
-
 Row = dict[str, Any]
 _LARGEST = 1e15
 _MOST_ROWS = 200  # of a raw table on a page; the raw JSON holds them all

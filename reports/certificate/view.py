@@ -14,24 +14,6 @@ from reports.facts import minute_text
 from reports.numbers import amount, figure_text, plural
 from reports.table import Table
 
-__all__ = [
-    "STATUS_WORDS",
-    "CheckView",
-    "GroupView",
-    "Line",
-    "PageView",
-    "Pairs",
-    "counts_text",
-    "fact_text",
-    "facts",
-    "limits",
-    "measurement_text",
-    "name_text",
-    "page",
-    "value_text",
-    "warnings",
-]
-
 STATUS_WORDS: Mapping[Status, str] = {"pass": "passed", "fail": "failed", "n/a": "not applicable"}
 _MARKS: Mapping[Status, str] = {"pass": "yes", "fail": "no", "n/a": "unknown"}
 _HOST = ("host", "cpu_model", "cores", "memory_bytes", "os", "kernel", "virtualised", "qemu", "python", "pageferry")

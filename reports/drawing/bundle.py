@@ -18,8 +18,6 @@ from harness.results.cache import ELSEWHERE, cache_dir
 from harness.results.saving import save_whole
 from reports.drawing import vega
 
-__all__ = ["VEGALITE", "javascript"]
-
 VEGALITE = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 _NAME = f"vega-{version('vl-convert-python')}-{VEGALITE}.js"
 

@@ -15,8 +15,6 @@ from reports.drawing.parts import Spec
 from reports.drawing.theme import CONFIG
 from reports.printable import printable
 
-__all__ = ["Chart", "Section", "finished"]
-
 _STATIC_WIDTH = 640
 _PLACES, _BEYOND = re.compile(r'\b(?:d|transform|[xy][12]?)="[^"]*"'), re.compile(r"(?<=\d\.\d\d)\d+")
 

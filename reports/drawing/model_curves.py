@@ -12,8 +12,6 @@ from harness.results.model import Cost, Link
 from reports.drawing.parts import Datum, Spec, colour, dash, data, drawn, log_scale, shape, texts, tooltips
 from reports.drawing.theme import INK
 
-__all__ = ["against_none", "total_times"]
-
 LinkAt = Callable[[float], Link]
 
 _MBIT = 1e6 / 8

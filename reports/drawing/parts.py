@@ -14,22 +14,6 @@ from altair.utils.schemapi import debug_mode
 
 from reports.drawing.theme import PAPER, colour_scale, dash_scale, shape_scale
 
-__all__ = [
-    "Datum",
-    "Spec",
-    "band_height",
-    "bands",
-    "colour",
-    "dash",
-    "data",
-    "drawn",
-    "log_scale",
-    "points",
-    "shape",
-    "texts",
-    "tooltips",
-]
-
 Datum = dict[str, Any]
 Spec = dict[str, Any]
 _ROOMY_BANDS = 10

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["AXIS", "scaled"]
-
 AXIS = {"dirty_rate": "Dirty rate (MiB/s)", "downtime_limit": "Downtime limit (ms)"}
 _UNIT = {"dirty_rate": float(1 << 20), "downtime_limit": 1e-3}
 

@@ -16,8 +16,6 @@ import vl_convert
 
 from reports.helper import Helper, HelperEndedError, start
 
-__all__ = ["bundle", "missed", "svg", "undrawn"]
-
 _UNDRAWN = (
     "charts could not be drawn ({}): drawing takes memory, and 64 GiB of addresses where `ulimit -v` limits them; all else "
     "is there, and `pageferry report` draws them where there is room"

@@ -10,8 +10,6 @@ from harness.results.faults import FaultCell, FaultMatrix
 from harness.results.saving import save_whole
 from reports.printable import printable
 
-__all__ = ["render_junit", "write_junit"]
-
 
 def render_junit(matrix: FaultMatrix) -> str:
     """The XML. The same matrix gives the same bytes; a rig that is missing is one skipped case."""

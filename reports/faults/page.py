@@ -9,8 +9,6 @@ from reports import html
 from reports.faults.view import faults_view
 from reports.printable import printable
 
-__all__ = ["render_faults", "write_faults"]
-
 
 def render_faults(matrix: FaultMatrix) -> str:
     """The page."""

@@ -13,8 +13,6 @@ from harness.results.faults import FaultCell, FaultMatrix, Where, most_share
 from reports.numbers import DASH, amount, plural
 from reports.table import Table
 
-__all__ = ["FaultsView", "bound_text", "faults_view", "sentences", "word"]
-
 
 @dataclass(frozen=True, slots=True)
 class FaultsView:

@@ -24,8 +24,6 @@ from reports.effects import (
 from reports.numbers import DASH, change_details, effect_percent, interval_text, percent, scaled
 from reports.run.published import PublishedRow, published_for
 
-__all__ = ["Cell", "cells_of", "columns_of", "published_cells"]
-
 
 @dataclass(frozen=True, slots=True)
 class Cell:

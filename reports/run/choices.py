@@ -19,8 +19,6 @@ from reports.printable import printable
 from reports.run.fallbacks import counted
 from reports.table import Table
 
-__all__ = ["DEFINITIONS", "Choices", "Decision", "Followed", "choices", "decisions_of", "followed"]
-
 _SHARE = "sender_share_"
 _LONG = 12  # rows: a longer table is folded away
 _APART = 0.2  # between runs' shares: a median says too little of them

@@ -29,8 +29,6 @@ from reports.numbers import (
 from reports.run.fallbacks import every_sentence, fallbacks_of
 from reports.table import Table
 
-__all__ = ["Comparison", "Line", "compare"]
-
 _DESCRIBES_ONE_RUN = ("load", "date", "time", "uptime", "started", "free")  # of an environment: different every time
 _SAYS_NOTHING = (DASH, "[]", "False", "0.0", "0 ms each way")  # of a setting: as if it were left out
 _NO_EXPERIMENT = ("name", "description", "repeats", "warmups", "timeout_s", "smallest_effect")

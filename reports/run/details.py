@@ -26,17 +26,6 @@ from reports.numbers import DASH, amount, effect_percent, interval_text, p_text,
 from reports.run.faults import fault_text
 from reports.table import Table
 
-__all__ = [
-    "MethodRuns",
-    "RunDetail",
-    "Warned",
-    "environment",
-    "every_figure",
-    "every_run",
-    "parameters",
-    "warnings",
-]
-
 _FIGURES = (
     "Method",
     "Metric",

@@ -7,8 +7,6 @@ from collections import Counter
 from harness.results.result import Result, Run
 from reports.numbers import plural
 
-__all__ = ["failures"]
-
 _ENDED = {"failed": "failed", "timeout": "did not end in time"}
 
 

@@ -15,19 +15,6 @@ from reports import facts
 from reports.effects import counted_runs, method_names
 from reports.numbers import amount, plural
 
-__all__ = [
-    "Fallbacks",
-    "Share",
-    "alerts",
-    "count",
-    "counted",
-    "doubted_name",
-    "every_sentence",
-    "fallbacks_of",
-    "stand_in",
-    "worst",
-]
-
 Share = Literal["some", "most", "all"]
 
 

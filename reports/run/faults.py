@@ -9,8 +9,6 @@ from reports.numbers import DASH, amount, plural, share_percent
 from reports.run.fallbacks import count, stand_in
 from reports.table import Table
 
-__all__ = ["fault_text", "faults", "qat_calls"]
-
 _QAT = ("Method", "Runs", "In hardware", "In software", "Software's share", "Submissions", "Errors")
 _FAULTS = ("Method", "Run", "Fell back, batches", "MiB", "Compressed by", "Errors", "Time-outs", "Worker deaths", "Wrong answers",
            "Refused batches", "Restarts")  # fmt: skip

@@ -16,8 +16,6 @@ from reports.effects import counted_methods, counted_runs, medians_run, summary_
 from reports.numbers import amount, scaled, share_percent
 from reports.table import Table
 
-__all__ = ["Curve", "Felt", "Stretch", "curves", "felt", "stretches"]
-
 _PACES = ("work_before_per_s", "work_during_per_s", "work_after_per_s")
 _SHORTEST_S = 0.2
 """Counts come ten times a second, each some milliseconds late: over less than two of them the pace is mostly that."""

@@ -16,8 +16,6 @@ from reports.numbers import DASH, amount, plural
 from reports.printable import printable
 from reports.table import Table
 
-__all__ = ["DEFINITIONS", "Frontiers", "frontiers", "times_text"]
-
 _TITLES = {
     "dirty_rate": "The highest dirty rate at which each method converges",
     "downtime_limit": "The lowest downtime limit at which each method converges",

@@ -15,8 +15,6 @@ from harness.units import MIB
 from reports.effects import median_of, throughput_bytes_per_s
 from reports.facts import declared_methods
 
-__all__ = ["Grid", "Point", "grids", "rule_sentence"]
-
 ENOUGH = 0.95  # of the best of a row: what a decompression count must reach to count as enough
 
 

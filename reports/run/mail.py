@@ -6,8 +6,6 @@ from typing import Any
 
 from reports.run.comparison import Comparison, Line
 
-__all__ = ["as_data", "as_markdown"]
-
 SCHEMA = 1
 
 

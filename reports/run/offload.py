@@ -17,8 +17,6 @@ from reports.run.fallbacks import count, counted, every_sentence
 from reports.run.faults import faults, qat_calls
 from reports.table import Table
 
-__all__ = ["DEFINITIONS", "PHASES", "Group", "Offload", "Phase", "offload", "phases"]
-
 _PREFIX = "sender_offload_"
 _KIB, _GIB = 1 << 10, 1 << 30
 _MEASURED = ("host_to_device_s", "queue_s", "kernel_s", "device_to_host_s")

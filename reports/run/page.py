@@ -12,8 +12,6 @@ from reports.run import view
 from reports.run.charts.build import Charts, build
 from reports.run.comparison import Comparison
 
-__all__ = ["render_comparison", "render_in_site", "render_report", "write_comparison", "write_report"]
-
 _RESULT: TypeAdapter[Result] = TypeAdapter(Result)
 _NOT_DRAWN = (
     "A site draws the charts of the newest result of each kind. `pageferry report` on this one's folder draws its."

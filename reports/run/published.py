@@ -10,8 +10,6 @@ from harness.units import MIB
 from reports import facts
 from reports.numbers import amount
 
-__all__ = ["Published", "PublishedRow", "published_for"]
-
 _KB, _GIB = 1 << 10, 1 << 30
 
 

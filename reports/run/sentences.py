@@ -11,8 +11,6 @@ from reports.effects import Changes, counted_runs, method_names, summary_of
 from reports.numbers import change_details, effect_percent, plural, scaled
 from reports.run.fallbacks import doubted_name, fallbacks_of
 
-__all__ = ["fastest", "sentences"]
-
 
 def fastest(result: Result) -> str | None:
     """The method with the lowest median total time, the baseline left out."""

@@ -22,8 +22,6 @@ from reports.run.fallbacks import Share, alerts, fallbacks_of, worst
 from reports.run.published import published_for
 from reports.run.sentences import fastest, sentences
 
-__all__ = ["Further", "PublishedRows", "Row", "Verdict", "verdict"]
-
 Mark = Literal["yes", "no", "partly", "unknown"]
 
 

@@ -35,8 +35,6 @@ from reports.run.sentences import fastest, sentences
 from reports.run.verdict import Verdict, verdict
 from reports.table import Table
 
-__all__ = ["DEFINITIONS", "Card", "PageView", "card", "every_definition", "in_words", "index_summary", "page"]
-
 DEFINITIONS = (
     ("CPU per GiB", "The source's CPU time over what all methods of a page share: the length of a replayed stream, or a live "
      "guest's memory, as QEMU's own compression does not tell how long its stream would have been without."),

@@ -13,8 +13,6 @@ from reports.drawing.theme import INK
 from reports.intervals import interval_sentence
 from reports.site.history import Series, shift_text
 
-__all__ = ["chart"]
-
 _HEIGHT = 220
 
 

@@ -10,8 +10,6 @@ from typing import TypeVar
 from harness.errors import ResultError
 from reports.helper import Helper, HelperEndedError, start
 
-__all__ = ["Crew", "Seen"]
-
 T = TypeVar("T")
 Seen = Callable[[str, int, int], None]
 """Is told how far it is: what is made, how much of it is there, and of how much."""

@@ -14,8 +14,6 @@ from reports.printable import printable
 from reports.site.history import Experiment, Series, Shift, shift_text
 from reports.site.rows import Figure, Row
 
-__all__ = ["atom", "history_csv", "history_json"]
-
 _ATOM = "http://www.w3.org/2005/Atom"
 _MOST_ENTRIES = 100
 _HEADINGS = (

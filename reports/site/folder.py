@@ -20,8 +20,6 @@ from harness.errors import ResultError, UserError
 from reports.drawing import vega
 from reports.site.crew import Crew
 
-__all__ = ["MANIFEST", "Page", "Renewed", "known", "renew"]
-
 MANIFEST = "site.json.gz"
 _ASIDE = ".pageferry-building"
 

@@ -15,8 +15,6 @@ from reports.site import making
 from reports.site.crew import Crew
 from reports.site.rows import Row, row_of
 
-__all__ = ["Found", "Source", "gather"]
-
 
 @dataclass(frozen=True, slots=True)
 class Source:

@@ -11,8 +11,6 @@ from harness.results.metrics import METRICS, Metric
 from reports.numbers import percent, scaled
 from reports.site.rows import Figure, Row
 
-__all__ = ["Experiment", "Series", "Shift", "experiments", "newest_of_each", "shift_text"]
-
 
 @dataclass(frozen=True, slots=True)
 class Shift:

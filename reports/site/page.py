@@ -25,8 +25,6 @@ from reports.site.history import experiments, newest_of_each
 from reports.site.making import Entry, campaign_page
 from reports.site.rows import Row
 
-__all__ = ["Written", "write_index", "write_site"]
-
 _ROWS: TypeAdapter[dict[str, Row]] = TypeAdapter(dict[str, Row])
 _MOST_CHARACTERS = 60
 

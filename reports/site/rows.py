@@ -21,8 +21,6 @@ from reports.run.failures import failures
 from reports.run.fallbacks import alerts
 from reports.run.view import in_words
 
-__all__ = ["Figure", "Row", "State", "row_of"]
-
 State = Literal["failed", "doubted", "good"]
 _METRICS = ("total_time_s", "downtime_s", "wire_bytes", "cpu_total_s")
 _NOT_OF_THE_EXPERIMENT = ("description", "repeats", "warmups", "methods", "cell")

@@ -12,8 +12,6 @@ from reports.site.history import Experiment, Series, Shift, newest_of_each, shif
 from reports.site.rows import Row
 from reports.table import Table
 
-__all__ = ["HistoryView", "IndexView", "history", "index"]
-
 HOW = (
     "A level is three results or more. Least squares on logarithms find the levels; one stays apart from the one before where a "
     f"t-test, multiplied by the square of the shorter level's results, gives p below {SURE:g}, where four of five results show it, "

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from reports.table import Table
 
-__all__ = ["Article"]
-
 
 @dataclass(frozen=True, slots=True)
 class Article:

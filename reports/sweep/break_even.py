@@ -19,8 +19,6 @@ from harness.results.result import Result
 from reports.effects import median_of, summary_of, throughput_bytes_per_s
 from reports.facts import declared_methods, distance_text, file_name, is_replay
 
-__all__ = ["Group", "Point", "groups"]
-
 _AXIS = "link.bandwidth"
 
 

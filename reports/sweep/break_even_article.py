@@ -11,8 +11,6 @@ from reports.sweep.article import Article
 from reports.sweep.break_even import Group, Point
 from reports.table import Table
 
-__all__ = ["article"]
-
 _METHODS = ("Method", "Faster than none up to", "Wire ratio", "Ratio on the slowest link", "Without a limit (MiB/s)")
 _POINTS = ("Method", "Link", "Measured (ms)", "Model (ms)", "Error", "n")
 _HELD = 0.1

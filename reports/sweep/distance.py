@@ -25,8 +25,6 @@ from reports.numbers import DASH, percent, plural, scaled
 from reports.sweep.article import Article
 from reports.table import Table
 
-__all__ = ["Group", "article", "groups"]
-
 _TOLD_BY_LINK = ("link.bandwidth", "link.delay", "link.jitter", "link.loss")
 _HOW = {
     "netns": "Packets were held back between two network namespaces: TCP's own windows and losses are in these times.",

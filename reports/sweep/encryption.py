@@ -17,8 +17,6 @@ from reports.numbers import DASH, amount, percent, scaled
 from reports.sweep.article import Article
 from reports.table import Table
 
-__all__ = ["Cost", "Group", "article", "groups"]
-
 _GIB = 1 << 30
 _TIME, _CPU, _RATIO, _DATA = (METRICS[key] for key in ("total_time_s", "cpu_total_s", "ratio", "wire_bytes"))
 

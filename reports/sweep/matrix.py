@@ -20,8 +20,6 @@ from reports.numbers import DASH, amount, confidence, effect_interval, effect_pe
 from reports.sweep.article import Article
 from reports.table import Table
 
-__all__ = ["Cell", "Matrix", "article", "matrices"]
-
 _JUDGED = METRICS["total_time_s"]
 
 

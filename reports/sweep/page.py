@@ -16,8 +16,6 @@ from reports.sweep.charts import frontiers
 from reports.sweep.charts import matrix as matrix_charts
 from reports.sweep.charts import regret as regret_charts
 
-__all__ = ["Section", "across", "sections"]
-
 across = frontiers.charts
 
 

@@ -14,8 +14,6 @@ from reports.numbers import DASH, amount, effect_interval, percent, plural
 from reports.sweep.article import Article
 from reports.table import Table
 
-__all__ = ["Regret", "article", "regret_percent", "regrets"]
-
 _HEADINGS = ("Cell", "auto (ms)", "Best fixed (ms)", "Which", "Regret", "95\u00a0% interval", "Against none", "n")
 _BANDWIDTH = "link.bandwidth"
 _LENGTH = ("link.delay", "link.jitter", "link.loss")  # told as the distance that they make

@@ -13,8 +13,6 @@ from harness.results.search import value_text
 from harness.results.verdicts import share_text
 from reports.run.comparison import Comparison
 
-__all__ = ["frontier_changes", "print_comparison"]
-
 _HEADS = ("method", "figure", "base", "new", "change", "interval", "n", "could see", "verdict")
 
 

@@ -10,8 +10,6 @@ from harness.console import make_table, plain
 from harness.results.result import Result
 from reports.sweep.matrix import article, matrices
 
-__all__ = ["print_matrices"]
-
 
 def print_matrices(console: Console, results: Sequence[Result]) -> None:
     """A table for each scenario that was run in cells, and what of it is missing; nothing where there is none."""

@@ -11,8 +11,6 @@ from harness.results.result import Result
 from reports.numbers import percent
 from reports.sweep.regret import regret_percent, regrets
 
-__all__ = ["print_regrets"]
-
 
 def print_regrets(console: Console, results: Sequence[Result]) -> None:
     """A row for each result that has ``auto`` beside a fixed choice; nothing where none has."""

@@ -10,8 +10,6 @@ from harness.results.selftest import Rate, SelfTest
 from harness.results.verdicts import share_text
 from reports.numbers import plural
 
-__all__ = ["print_selftest", "sentence"]
-
 _HEADS = ("what", "false alarms", "share", "with 95 %", "allowed at most")
 
 

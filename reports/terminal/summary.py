@@ -22,8 +22,6 @@ from reports.numbers import effect_percent, plural
 from reports.run.fallbacks import count, every_sentence, fallbacks_of
 from reports.run.frontiers import times_text
 
-__all__ = ["print_summary", "summary_table"]
-
 _EFFECT_AFTER = 3  # columns: total time, downtime, data
 _MOST_WARNINGS = 4
 _OF_ONE_RUN = ("run", "clock")

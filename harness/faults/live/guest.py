@@ -22,8 +22,6 @@ from harness.qemu.qmp import Json
 from harness.scenario.methods import QemuMethod
 from harness.scenario.model import Scenario
 
-__all__ = ["LiveGuest", "Site", "open_stress", "until"]
-
 _PATIENCE_S = 120.0
 _UNLIMITED = 1 << 40
 _CAPABILITIES = ("events", "return-path")

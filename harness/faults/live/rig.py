@@ -23,8 +23,6 @@ from harness.migrator.config import ReceiveConfig, SendConfig
 from harness.qemu.migration import migrate
 from harness.results.faults import FaultCell, Where
 
-__all__ = ["LinkRig", "ProcessRig"]
-
 _PATIENCE_S = 90.0
 _MIB = 1 << 20
 _GUEST = StressSettings(

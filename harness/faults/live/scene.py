@@ -17,8 +17,6 @@ from harness.guests.stress.kind import Stress
 from harness.links.netns import NetnsLink, NetnsSettings
 from harness.migrator.config import ReceiveConfig, SendConfig
 
-__all__ = ["PHASES", "Scene"]
-
 PHASES: dict[str, str] = {
     "ready": "both halves are ready, and nothing is migrated yet",
     "first-pass": "in the first pass over memory",

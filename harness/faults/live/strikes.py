@@ -12,8 +12,6 @@ from typing import Literal
 
 from harness.hosts.contract import Host
 
-__all__ = ["STRIKES", "Party", "Strike", "Struck"]
-
 Party = Literal["sender", "receiver", "source", "destination", "link"]
 _STANDS_S = 8.0
 _INTERFACE = "pf0"

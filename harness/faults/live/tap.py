@@ -16,8 +16,6 @@ from harness.migrator.transport.sockets import close_all, shut_all
 from harness.wire.qemu.returnpath import ReturnPath
 from harness.wire.qemu.stream import QStreamParser
 
-__all__ = ["At", "Tap"]
-
 _PIECE_BYTES = 64 << 10
 _FIRST_PASS_BYTES = 1 << 20
 

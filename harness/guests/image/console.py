@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from harness.guests.console import Beat, GuestFailure, Work
 
-__all__ = ["Begun", "Line", "Progress", "Ready", "SerialConsole"]
-
 _LONGEST_LINE = 4096
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|.)")
 _PANIC = re.compile(r"Kernel panic - not syncing")

@@ -15,8 +15,6 @@ from harness.errors import MissingError, UserError
 from harness.qemu.process import option_value
 from harness.qemu.qmp import Json, Qmp
 
-__all__ = ["OVERLAY_BYTES", "check_written_disks", "make_overlay"]
-
 OVERLAY_BYTES = 256 << 20
 """Room for what a guest writes to its disk in one run; the overlay holds nothing else."""
 _OVERLAY = "disk.qcow2"

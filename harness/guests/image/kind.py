@@ -26,8 +26,6 @@ from harness.qemu.process import QemuProcess
 from harness.scenario.model import Scenario
 from harness.terminal import one_line
 
-__all__ = ["Image"]
-
 _LOOK_S = 0.25
 _ALIVE_TIMEOUT_S = 60.0
 _LAST_LINES = 3

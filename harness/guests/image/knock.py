@@ -10,8 +10,6 @@ import socket
 import sys
 import time
 
-__all__ = ["knock"]
-
 _PAUSE_S = 0.2
 
 

@@ -20,8 +20,6 @@ from harness.guests.image.settings import ReadySettings
 from harness.guests.qemu_kind import Sides
 from harness.qemu.qmp import Json, Qmp
 
-__all__ = ["AGENT", "Probe", "device_arguments", "open_probe", "sought"]
-
 AGENT = "agent"
 """The character device on which the guest's agent talks."""
 _NET = "pageferry-net"

@@ -16,8 +16,6 @@ from harness.scenario.fault import Fault, shown
 from harness.scenario.part import Part, Seconds
 from harness.units import format_bytes
 
-__all__ = ["ImageSettings", "ProgressSettings", "ReadySettings", "is_linux"]
-
 # How a kernel may find an initrd packed, and cpio itself; Linux, lib/decompress.c and usr/gen_init_cpio.c.
 _INITRDS = (
     *(b"070701", b"070702", b"\x1f\x8b", b"BZh", b"\x5d\x00\x00", b"\xfd7zXZ\x00", b"\x89LZO", b"\x02\x21\x4c\x18"),

@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-__all__ = ["Entry", "Tree", "archive", "data_file", "device", "folder", "program", "symlink"]
-
 _MAGIC = b"070701"
 _END = "TRAILER!!!"
 _ALIGNED_BYTES = 4

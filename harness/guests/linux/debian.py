@@ -16,8 +16,6 @@ from typing import IO
 from harness.errors import MissingError
 from harness.guests.linux.cpio import Entry
 
-__all__ = ["Debian", "Package", "merged"]
-
 ARCHITECTURE = "amd64"
 _TOOLS = ("apt-get", "apt-cache", "dpkg-deb", "dpkg")
 _REMEDY = 'the linux guest is made of Debian\'s packages: run on Debian or Ubuntu, or use guest.kind = "stress"'

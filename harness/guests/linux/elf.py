@@ -9,8 +9,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["Needs", "needs"]
-
 _ELF64_LITTLE = b"\x7fELF\x02\x01"
 _LOAD, _DYNAMIC, _INTERPRETER = 1, 2, 3
 _END, _NEEDED, _STRINGS = 0, 1, 5

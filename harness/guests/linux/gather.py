@@ -16,8 +16,6 @@ from harness.guests.linux.cpio import Entry
 from harness.guests.linux.debian import Debian, Package, merged
 from harness.guests.linux.elf import needs
 
-__all__ = ["Gathered", "gather"]
-
 _LIBRARY_FOLDERS = ("usr/lib/x86_64-linux-gnu", "usr/lib", "usr/lib64")
 _MOST_ROUNDS = 8
 

@@ -30,8 +30,6 @@ from harness.results.document import Scalar
 from harness.scenario.methods import Method
 from harness.scenario.model import Scenario
 
-__all__ = ["Linux"]
-
 _ALIVE_TIMEOUT_S = 60.0
 
 

@@ -23,8 +23,6 @@ from harness.guests.linux.gather import Gathered, gather
 from harness.guests.linux.recipe import KERNEL, Recipe
 from harness.results.cache import ELSEWHERE
 
-__all__ = ["Made", "make"]
-
 Tell = Callable[[str], None]
 _FORMAT = 1
 """Raised whenever the same recipe and packages give other bytes."""

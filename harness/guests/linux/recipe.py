@@ -10,8 +10,6 @@ from harness.guests.linux.cpio import Tree, data_file, folder, program, symlink
 from harness.guests.linux.heart import HEART
 from harness.guests.linux.workloads import WORKLOADS
 
-__all__ = ["KERNEL", "Recipe", "initrd"]
-
 _INSIDE = Path(__file__).with_name("inside")
 _STRESS_SOURCES = Path(__file__).parents[1] / "stress" / "src"
 

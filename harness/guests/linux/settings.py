@@ -12,8 +12,6 @@ from harness.names import unknown
 from harness.scenario.fault import Fault
 from harness.units import format_bytes
 
-__all__ = ["LinuxSettings"]
-
 Rate = Annotated[int, Field(ge=1, le=10**6)]
 
 

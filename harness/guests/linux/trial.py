@@ -14,8 +14,6 @@ from harness.guests.qemu_kind import CONSOLE
 from harness.qemu.memory import GuestMemory
 from harness.units import MIB
 
-__all__ = ["BARE", "KernelTrial"]
-
 BARE = ("-nodefaults", "-no-user-config", "-display", "none", "-bios", "qboot.rom", "-serial", f"chardev:{CONSOLE}")
 """A machine with a serial console and nothing else, whose firmware does nothing but boot a kernel."""
 _TTY_S0 = (4, 64)  # Linux, Documentation/admin-guide/devices.txt

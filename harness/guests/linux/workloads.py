@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
-__all__ = ["WORKLOADS", "Workload"]
-
 _HEAP_TEXT_BYTES = 16 << 20
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from harness.guests.freestanding import compile_elf
 
-__all__ = ["build", "main"]
-
 _SOURCES = ("boot.S", "machine.c", "text.c", "pages.c", "main.c")
 _FLAGS = ("-mcmodel=small", "-mgeneral-regs-only", "-mno-red-zone", "-Wl,-T,stress.ld")
 _HERE = Path(__file__).parent

@@ -29,8 +29,6 @@ from harness.streams.memory import memory
 from harness.streams.memory.settings import MemorySettings
 from harness.units import MIB, format_bytes
 
-__all__ = ["Stress", "StressSettings"]
-
 _ANSWER_TIMEOUT_S = 60.0
 _CHECK_TIMEOUT_S = 60.0
 _PROBE = StressConfig(memory_bytes=16 << 20, working_set_bytes=1 << 20, dirty_rate_bytes_per_s=0)

@@ -13,8 +13,6 @@ from harness.errors import UserError
 from harness.qemu.memory import HIGH_START, GuestMemory, Machine, Range
 from harness.units import PAGE_BYTES, format_bytes
 
-__all__ = ["HEADER_BYTES", "Layout", "StressConfig", "command_line", "layout"]
-
 HEADER_BYTES = 16
 """Page and sequence number, checksum: at the head of each working-set page, before its changed bytes."""
 

@@ -12,8 +12,6 @@ from harness.hosts.agent.brought import remove_parts
 from harness.hosts.claims import Claim
 from harness.hosts.rundir import remove_leftovers, scratch_base
 
-__all__ = ["await_caller", "call_until", "call_up", "free_port", "make_folder"]
-
 
 def make_folder(needs_bytes: int) -> Path:
     """A private one, which goes when the agent ends; what killed ones left goes first. :raises MissingError: no room."""

@@ -16,8 +16,6 @@ from harness.errors import PeerError
 from harness.hosts.claims import Claim, remove_abandoned
 from harness.results.cache import cache_dir
 
-__all__ = ["bring", "keep_part", "kept_file", "name_kept", "remove_parts"]
-
 _PART_BYTES = 4 << 20
 _FOLDER = "brought"
 Call = Callable[..., Any]

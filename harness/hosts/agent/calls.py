@@ -13,8 +13,6 @@ from pydantic_core import to_jsonable_python
 from harness import errors
 from harness.errors import PageferryError, PeerError
 
-__all__ = ["answered", "called", "error_of", "loaded", "name_of", "packed", "unpacked"]
-
 
 def name_of(function: Callable[..., object]) -> str:
     """``module:name``."""

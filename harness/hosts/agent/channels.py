@@ -11,8 +11,6 @@ from collections.abc import Callable
 from harness.hosts.agent.frames import Frames
 from harness.hosts.agent.messages import Close, Data
 
-__all__ = ["Channels"]
-
 _READ_BYTES = 1 << 16
 _MOST_WAITING = 1024
 """Pieces for a socket that nobody reads; more are no consoles' and no QMP's, and the channel ends."""

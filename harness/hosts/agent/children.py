@@ -13,8 +13,6 @@ from harness.hosts.agent.frames import Frames
 from harness.hosts.agent.messages import Ended, Output
 from harness.hosts.child import Child
 
-__all__ = ["Children"]
-
 _READ_BYTES = 1 << 16
 _REAP_S = 10.0
 

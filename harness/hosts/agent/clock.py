@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 from harness.hosts.contract import ClockOffset
 
-__all__ = ["best_of"]
-
 _ROUND_TRIPS = 15
 
 

@@ -38,8 +38,6 @@ from harness.hosts.agent.messages import (
 )
 from harness.hosts.agent.words import why_no_agent
 
-__all__ = ["Connection", "FarChild"]
-
 PING_EVERY_S, SILENCE_S = 5.0, 30.0
 _GREETING_S, _ANSWER_S, _END_S = 60.0, 120.0, 10.0
 _MOST_BEFORE_BYTES = 64 << 10

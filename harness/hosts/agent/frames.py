@@ -9,8 +9,6 @@ from collections.abc import Callable
 from harness.errors import FrameError
 from harness.hosts.agent.messages import Message, dumped, parsed
 
-__all__ = ["GREETING", "MOST_PAYLOAD_BYTES", "Frames", "read_frame"]
-
 GREETING = b"pageferry agent, protocol 1\n"
 """Comes first, so that whatever else a login shell prints is told from an agent."""
 MOST_MESSAGE_BYTES = 4 << 20

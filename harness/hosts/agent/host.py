@@ -23,8 +23,6 @@ from harness.hosts.contract import ClockOffset, Given, Host, Told
 from harness.hosts.rundir import scratch_base
 from harness.hosts.watched import Watched
 
-__all__ = ["AgentHost"]
-
 _FOLDER_BYTES = 128 << 20
 """What a run needs there: pieces of the guest's memory, and its logs."""
 

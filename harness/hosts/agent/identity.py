@@ -12,8 +12,6 @@ import harness
 from backends.children import module_argv
 from harness.hosts.agent.messages import Hello
 
-__all__ = ["code_digest", "hello"]
-
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NETWORK = Path("/proc/self/ns/net")
 _PACKAGES = ("harness", "backends")

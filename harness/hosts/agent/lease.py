@@ -15,8 +15,6 @@ import time
 
 from harness.errors import UserError
 
-__all__ = ["hold_host"]
-
 _NAME = b"\0pageferry: who has this host"
 _PATIENCE_S = 5.0
 _AGAIN_S = 0.1

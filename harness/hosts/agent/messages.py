@@ -6,11 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-__all__ = [
-    "Accepted", "Answer", "Call", "Close", "Connect", "Data", "Ended", "Failure", "Hello", "Listen", "Message",
-    "Output", "Ping", "Request", "Signal", "Spent", "Start", "dumped", "parsed",
-]  # fmt: skip
-
 Number = Annotated[int, Field(ge=0)]
 
 

@@ -40,8 +40,6 @@ from harness.hosts.agent.messages import (
 )
 from harness.hosts.claims import release_all
 
-__all__ = ["SILENCE_S", "Agent"]
-
 SILENCE_S = 60.0
 _REQUESTS = Call | Start | Spent | Listen | Connect
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["PREPARED", "PREPARED_IN", "ssh_argv", "ssh_to"]
-
 PREPARED_IN = ".local/share/pageferry"
 """Below the home folder there: what `pageferry hosts prepare` fills."""
 PREPARED = f'env "PATH=$HOME/{PREPARED_IN}/current/bin:$PATH" pageferry'

@@ -5,8 +5,6 @@ from __future__ import annotations
 from harness.errors import MissingError, PageferryError, PeerError
 from harness.terminal import one_line
 
-__all__ = ["why_no_agent", "why_ssh_failed"]
-
 _SSH_FAILED, _NOT_FOUND, _NOT_EXECUTABLE = 255, 127, 126
 _MOST_CHARACTERS = 300
 

@@ -24,8 +24,6 @@ from harness.hosts.agent.words import why_ssh_failed
 from harness.hosts.prepare.wheels import needed, pack
 from harness.terminal import one_line
 
-__all__ = ["Python", "greeted", "install", "look", "make_wheels"]
-
 _THERE = Path(__file__).with_name("there.py")
 _LOOK = """
 for python in python3 python3.14 python3.13 python3.12 python3.11; do

@@ -19,8 +19,6 @@ from packaging.requirements import Requirement
 
 from harness.errors import MissingError
 
-__all__ = ["needed", "pack"]
-
 _OURS = "pageferry"
 _PACKAGES = ("harness", "backends", "scenarios", "reports")
 _EXTRAS = "all"

@@ -27,8 +27,6 @@ from harness.wire.batch import PageBatch
 from harness.wire.pair.messages import Ack, Done, End, Return, ReturnEnd
 from harness.wire.qemu.multifd import MultifdParser
 
-__all__ = ["Channel", "Shared"]
-
 
 @dataclass(frozen=True, slots=True)
 class Shared:

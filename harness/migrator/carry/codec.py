@@ -20,8 +20,6 @@ from harness.wire.batch import PageBatch, join, split
 from harness.wire.pair.frame import digest
 from harness.wire.pair.messages import Batch, Layout
 
-__all__ = ["Decoder", "Encoder", "Job", "Packed", "Restored"]
-
 
 class Job(NamedTuple):
     """A batch of ``channel`` on its way to a codec. ``turn`` counts the channel's batches of ``serial``, a backend that keeps

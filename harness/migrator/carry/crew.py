@@ -17,8 +17,6 @@ from harness.migrator.session import cores
 from harness.migrator.spec import Spec
 from harness.names import unknown
 
-__all__ = ["Crew", "auto_crew", "crew_of", "single_crew"]
-
 
 @dataclass(frozen=True, slots=True)
 class Crew:

@@ -16,8 +16,6 @@ from harness.migrator.carry.channel import Channel
 from harness.migrator.source import Source
 from harness.wire.pair.verdict import Fate, Verdict
 
-__all__ = ["Ask", "asked_soon", "known", "settled"]
-
 Ask = Callable[[bool], Verdict]
 """Asks the receiver, and says whether the source has given its guest up. :raises PeerError: it is not to be had now."""
 

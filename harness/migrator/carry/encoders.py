@@ -8,8 +8,6 @@ from harness.migrator.carry.codec import Encoder, Job, Packed
 from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.chooser import with_trial
 
-__all__ = ["Encoders"]
-
 _Key = tuple[int, bool, Serial | None]
 
 

@@ -7,8 +7,6 @@ from backends.api import BackendError, BackendInfo
 from harness.errors import UserError
 from harness.migrator.spec import Spec, parse_spec
 
-__all__ = ["NEVER", "choose_fallback"]
-
 NEVER = "never"
 _FOR_DEVICES = "isal:1"
 """Nearest to a deflate card in ratio, and as fast on a core as any deflate."""

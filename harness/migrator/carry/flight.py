@@ -17,8 +17,6 @@ from harness.migrator.carry.pipeline import Window
 from harness.migrator.carry.policy import FlightPolicy
 from harness.migrator.carry.round_trip import RoundTrip
 
-__all__ = ["Budget", "Flight"]
-
 _HELD_PART = 4
 """What is held is late by as long as the rest of it takes to come."""
 

@@ -35,8 +35,6 @@ from harness.migrator.source import Source
 from harness.units import format_bytes
 from harness.wire.pair.verdict import Verdict
 
-__all__ = ["Forwarder"]
-
 _INTERRUPTED_S = 10.0
 _HEARD_END_S = 5.0
 """A receiver that heard END may have let the guest run and ended: it is not to be had any more."""

@@ -8,8 +8,6 @@ from backends.api import MOST_HELD_BYTES
 from harness.errors import FrameError
 from harness.wire.pair.messages import Batch, Layout
 
-__all__ = ["Groups"]
-
 
 class Groups:
     """In the order of the stream. ``histories``: the codecs that keep one, by their number. A group is one turn of its codec."""

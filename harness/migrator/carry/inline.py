@@ -12,8 +12,6 @@ from typing import Generic
 
 from harness.migrator.carry.pipeline import Item, Out, Workers
 
-__all__ = ["Inline"]
-
 
 class Inline(Generic[Item, Out]):
     """As an ``OrderedPipeline`` over ``workers``, without their threads and their queue."""

@@ -18,8 +18,6 @@ from harness.migrator.session import FrameLink
 from harness.migrator.transport.sockets import close_all, shut_all
 from harness.wire.qemu.marks import MAGIC, MULTIFD_MAGIC
 
-__all__ = ["Others"]
-
 _OPEN_S = 10.0
 """How long QEMU may leave the others open when its main connection has ended."""
 

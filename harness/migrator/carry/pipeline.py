@@ -15,8 +15,6 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-__all__ = ["Failure", "Item", "OrderedPipeline", "Out", "Window", "Workers", "spawn"]
-
 _LOOK_S = 0.5
 _HURRY_BYTES = 256 << 10
 """More than a unix socket holds (net.core.wmem_default), of which three quarters are read before Linux wakes who writes there."""

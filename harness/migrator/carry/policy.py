@@ -17,8 +17,6 @@ from __future__ import annotations
 import math
 from collections import deque
 
-__all__ = ["FlightPolicy"]
-
 _WAITING_S = 0.035
 """With 25 ms, zlib 1 on 12/3 threads took 0.62 of the time of QEMU's compress; with 35 ms, and so larger batches, 0.52 and 0.57.
 Uncompressed, STOP to RESUME stayed within 12 ms of QEMU's alone (1 Gbit/s, 2-core AMD EPYC, 2026-11-22, n=5 each).

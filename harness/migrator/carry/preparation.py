@@ -13,8 +13,6 @@ from harness.migrator.carry.serial import Serial
 from harness.migrator.session import FrameLink
 from harness.wire.pair.messages import Prepare, Prepared
 
-__all__ = ["answer", "prepare"]
-
 _TIMEOUT_S = 60.0
 _ENOUGH_BYTES = 2 << 30
 """What must be there before an instance is opened: a window is at most half of it."""

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["RoundTrip"]
-
 _BELIEVED_S = 10.0
 _DOUBTED_S = 1.0
 _SAME_S = 0.001

@@ -8,8 +8,6 @@ from typing import TypeVar
 
 from backends.api import Backend, BackendError
 
-__all__ = ["Serial"]
-
 Out = TypeVar("Out")
 
 _LINGER_S = 0.001

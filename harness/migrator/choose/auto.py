@@ -14,8 +14,6 @@ from backends.api import BackendError, BackendInfo, BackendUnavailable
 from harness.errors import MissingError, UserError
 from harness.migrator.spec import Spec, parse_spec
 
-__all__ = ["AUTO", "CANDIDATES", "Candidate", "candidates"]
-
 AUTO = BackendInfo(name="auto", options=("candidates", "cpu_limit"))
 
 _MB = 1e6

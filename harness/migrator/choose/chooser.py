@@ -15,8 +15,6 @@ from harness.migrator.report import PolicyReport
 from harness.migrator.transport.contract import Transport
 from harness.wire.pair.messages import Ack, Layout
 
-__all__ = ["Chooser", "with_trial"]
-
 
 def with_trial(packed: Packed, other: Encoder) -> Packed:
     """``packed``, and what ``other`` makes of the same batch."""

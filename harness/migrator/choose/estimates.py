@@ -27,8 +27,6 @@ from dataclasses import dataclass, field, replace
 
 from harness.migrator.choose.auto import Candidate
 
-__all__ = ["Estimates", "Known"]
-
 _COST_PRIOR_BYTES, _COST_BYTES = 4 << 20, 32 << 20
 _SIZE_PRIOR_BYTES, _SIZE_BYTES = 1 << 20, 24 << 20
 _ODDS_PRIOR_BYTES, _ODDS_BYTES = 1 << 20, 16 << 20

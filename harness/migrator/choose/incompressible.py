@@ -10,8 +10,6 @@ import numpy as np
 
 from harness.wire.batch import PageBatch
 
-__all__ = ["looks_incompressible"]
-
 _SLICES, _SLICE_BYTES = 64, 128
 _SMALLEST_BYTES = 64 << 10
 _EXPECTED = _SLICES * _SLICE_BYTES / 256

@@ -14,8 +14,6 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-__all__ = ["LinkRate"]
-
 _BACKLOG_BYTES = 64 << 10
 _SAMPLE_S = 0.04
 _STRETCHES = 4

@@ -20,8 +20,6 @@ from harness.migrator.choose.estimates import Estimates
 from harness.migrator.choose.link_rate import LinkRate
 from harness.migrator.choose.trials import TrialBudget
 
-__all__ = ["Decision", "MethodPolicy"]
-
 _GAIN, _EARLY_GAIN = 1.04, 1.1
 _EARLY_S = 0.5
 """A change must promise so much: less is within what estimates err by. At first they err by more."""

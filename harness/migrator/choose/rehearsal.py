@@ -16,8 +16,6 @@ from harness.errors import PeerError
 from harness.migrator.session import FrameLink
 from harness.wire.pair.messages import Probe, Probed
 
-__all__ = ["answer", "measure_bytes_per_s", "measure_round_trip_s"]
-
 _PART_BYTES = 32 << 10
 _FIRST_PARTS, _MANY_PARTS = 2, 32
 _LARGE_PART_BYTES = 64 << 10

@@ -10,8 +10,6 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["busy_others", "core_speed"]
-
 _SAMPLE_BYTES, _WORDS, _ROUNDS = 64 << 10, 200, 5
 _PRIORS_BYTES_PER_S = 89e6
 """Of zlib 1, which is everywhere, on the sample: 64 to 66 MB/s of CPU time beside other work (2-core Intel Xeon, 2026-11-28, best

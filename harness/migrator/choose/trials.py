@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["TrialBudget"]
-
 _SHARE = 0.005
 _FIRST_S = 0.002
-"""In the tests' model of two hosts with two cores each, 96 MiB at 1 Gbit/s take 7.4 % longer than by the best fixed choice with 0.001,
-6.4 % with 0.002, and 6.3 % with 0.008; elsewhere it is alike (2026-11-28)."""
+"""In the tests' model of two hosts with two cores each, 96 MiB at 1 Gbit/s take 7.4 % longer than by the best fixed choice with
+0.001, 6.4 % with 0.002, and 6.3 % with 0.008; elsewhere it is alike (2026-11-28)."""
 
 
 class TrialBudget:

@@ -10,8 +10,6 @@ from harness.errors import PageferryError, QemuError
 from harness.migrator.steering.switchover import Knob
 from harness.qemu.qmp import Json, Qmp
 
-__all__ = ["Borrowed"]
-
 
 class Borrowed:
     """``connect`` to that QEMU, which answers within ``answer_timeout_s()``. Used by one thread at a time.

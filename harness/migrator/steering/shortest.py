@@ -30,8 +30,6 @@ from dataclasses import dataclass
 from harness.migrator.steering.switchover import FIXED_S, Decision, Knob
 from harness.results.stops import Why
 
-__all__ = ["FLOOR_S", "Progress", "Shortest"]
-
 FLOOR_S = 0.010
 """What is left is not worth a pass: to look for written pages and to turn round takes as long."""
 

@@ -24,8 +24,6 @@ from harness.migrator.steering.switchover import Decision, Flow, Knob, Switchove
 from harness.qemu.qmp import Json, Qmp
 from harness.units import PAGE_BYTES
 
-__all__ = ["Steering", "open_steering"]
-
 _ANSWER_TIMEOUT_S = 5.0
 """Beyond the wanted downtime, during which QEMU answers nobody."""
 

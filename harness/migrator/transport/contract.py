@@ -16,8 +16,6 @@ from typing import ClassVar, Self
 
 from harness.errors import UserError
 
-__all__ = ["Access", "Endpoint", "Listener", "PathLook", "RefusedError", "Secured", "Tls", "Transport"]
-
 
 class RefusedError(OSError):
     """Who is at the other end is not to be spoken to, or will not speak to us; no other try helps. Its text says why."""

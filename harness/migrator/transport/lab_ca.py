@@ -22,8 +22,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from harness.errors import UserError
 from harness.migrator.transport.tls_files import CA_CERT, cert_name, key_name
 
-__all__ = ["CA_KEY", "make_folder"]
-
 CA_KEY = "ca-key.pem"
 _SKEW = datetime.timedelta(minutes=5)
 """Before now, for a host whose clock is behind."""

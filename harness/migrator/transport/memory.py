@@ -16,8 +16,6 @@ from typing import Self
 from harness.errors import UserError
 from harness.migrator.transport.contract import Access, Endpoint, Listener, Transport
 
-__all__ = ["MemoryEndpoint", "MemoryTransport", "memory_pair"]
-
 _CAPACITY_BYTES = 256 << 10
 
 _listeners: dict[str, _MemoryListener] = {}

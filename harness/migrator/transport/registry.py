@@ -9,8 +9,6 @@ from harness.migrator.transport.sockets import SocketEndpoint
 from harness.migrator.transport.tcp import TcpEndpoint
 from harness.migrator.transport.unix import UnixEndpoint
 
-__all__ = ["TRANSPORTS", "endpoint_for_halves", "endpoint_for_qemu"]
-
 _OURS = {
     "unix": "harness.migrator.transport.unix:UnixEndpoint",
     "tcp": "harness.migrator.transport.tcp:TcpEndpoint",

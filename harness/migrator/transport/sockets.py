@@ -16,8 +16,6 @@ from typing import Any, ClassVar
 from harness.errors import MissingError, PeerError, UserError
 from harness.migrator.transport.contract import Access, Endpoint, Listener, Transport
 
-__all__ = ["SocketEndpoint", "SocketListener", "SocketTransport", "close_all", "has_hung_up", "shut_all"]
-
 _BACKLOG = 16
 """Connections that may wait before we look: all that come are to be seen, also those that are then refused."""
 

@@ -21,8 +21,6 @@ from harness.errors import UserError
 from harness.migrator.transport.contract import Access, PathLook
 from harness.migrator.transport.sockets import SocketEndpoint, SocketListener, SocketTransport
 
-__all__ = ["TcpEndpoint", "TcpTransport"]
-
 _LOOKS = 6
 _TIMEVAL = struct.Struct("@ll")
 _INFO_BYTES = 168

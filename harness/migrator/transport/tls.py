@@ -33,8 +33,6 @@ from harness.migrator.transport.contract import (
     Transport,
 )
 
-__all__ = ["TlsEndpoint", "TlsTransport"]
-
 _HEAD = struct.Struct("!BBxH")
 _HEAD_BYTES = _HEAD.size
 _KINDS, _VERSION = range(20, 24), 3

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping, Sequence
 
-__all__ = ["why_refused", "wrong_name"]
-
 _CLOCKS = "look at both hosts' clocks (`date`)"
 _SAME_CA = "both halves' --tls folders need certificates of one CA"
 _NAMES = "say by --tls-peer which name it has, or have one made with that name"

@@ -21,8 +21,6 @@ from harness.errors import UserError
 from harness.migrator.transport.contract import Access
 from harness.migrator.transport.sockets import SocketEndpoint, SocketListener, SocketTransport
 
-__all__ = ["UNIX_PATH_MAX", "UnixEndpoint"]
-
 UNIX_PATH_MAX = 107
 
 

@@ -16,8 +16,6 @@ from harness.hosts.child import Child
 from harness.qualify.check import Bench, Check, Failed, Found, Job, NotApplicable, check
 from harness.qualify.checks.contract import rule_check
 
-__all__ = ["CHECKS", "round_trips"]
-
 CHECKS: list[Check] = []
 
 _PROCESSES = 3

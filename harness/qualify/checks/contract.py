@@ -9,8 +9,6 @@ from backends.api import MAX_BATCH_BYTES
 from backends.conformance import RULES, Rig, Rule, Unjudged, Violation, sample
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Value, check
 
-__all__ = ["CHECKS", "rule_check"]
-
 CHECKS: list[Check] = []
 
 _REASONS: Mapping[str, str] = {

@@ -13,8 +13,6 @@ from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Va
 from harness.qualify.load import Rate, compress, measure_rate, require_forgetful, slices
 from harness.units import MIB
 
-__all__ = ["CHECKS"]
-
 CHECKS: list[Check] = []
 
 _REFERENCES = (("isal", 1), ("zlib", 1))

@@ -11,8 +11,6 @@ from backends.api import Backend, BackendError
 from backends.conformance import KINDS, sample
 from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, check
 
-__all__ = ["CHECKS"]
-
 CHECKS: list[Check] = []
 
 _SIZES = (1, 4096, 65_537, 300_000)

@@ -23,8 +23,6 @@ from harness.qualify.check import Bench, Check, Failed, Found, Value, check
 from harness.qualify.load import Work, measure_rate, slices
 from harness.units import MIB
 
-__all__ = ["CHECKS"]
-
 CHECKS: list[Check] = []
 
 _SETTLE_S = 2.0

@@ -14,8 +14,6 @@ from harness.qualify.check import Bench, Check, Failed, Found, NotApplicable, Va
 from harness.qualify.load import slices
 from harness.wire.batch import PageBatch
 
-__all__ = ["CHECKS"]
-
 CHECKS: list[Check] = []
 
 _FALLBACK = ("isal", 1)

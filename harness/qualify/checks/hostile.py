@@ -15,8 +15,6 @@ from harness.wire.batch import PageBatch
 from harness.wire.pair.frame import digest
 from harness.wire.pair.messages import Batch, Layout
 
-__all__ = ["CHECKS"]
-
 CHECKS: list[Check] = []
 
 rule_check(CHECKS, "hostile.truncated", "truncated", "links break in the middle of a batch")

@@ -15,8 +15,6 @@ from harness.scenario.methods import PairMethod
 from harness.scenario.model import Scenario, load_scenario
 from harness.units import format_bytes
 
-__all__ = ["CHECKS"]
-
 CHECKS: list[Check] = []
 
 _NAME = "qualified"

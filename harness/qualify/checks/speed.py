@@ -17,8 +17,6 @@ from harness.qualify.check import Bench, Check, Found, Value, check
 from harness.qualify.load import compress, measure_rate, require_forgetful, slices
 from harness.units import MIB
 
-__all__ = ["CHECKS"]
-
 CHECKS: list[Check] = []
 
 _KNEE_SHARE = 0.9

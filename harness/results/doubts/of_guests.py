@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from harness.results.doubt import Doubt
 
-__all__ = ["Emulated", "NeverSwitched", "NotPreallocated", "SlowResume", "UncertainLoss"]
-
 
 @dataclass(frozen=True, slots=True)
 class SlowResume(Doubt):

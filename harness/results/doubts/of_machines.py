@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from harness.results.doubt import Doubt
 from harness.units import format_duration
 
-__all__ = ["ClockStep", "ClocksApart", "Loaded", "ProcessorsDiffer", "Throttled", "WithinClocks", "clock_doubts"]
-
 _APART_S = 1.0
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from harness.results.doubt import Doubt
 from harness.units import format_duration, format_rate
 
-__all__ = ["Fallback", "NoPassShorter", "Opaque", "SteeringEnded"]
-
 
 @dataclass(frozen=True, slots=True)
 class SteeringEnded(Doubt):

@@ -6,18 +6,6 @@ from dataclasses import dataclass
 
 from harness.results.doubt import Doubt
 
-__all__ = [
-    "Drifting",
-    "FewReplays",
-    "FewRuns",
-    "Incomplete",
-    "Outlier",
-    "Spread",
-    "TwoModes",
-    "UnequalWork",
-    "Unverified",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Incomplete(Doubt):

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from harness.results.doubt import Doubt
 from harness.results.search import value_text
 
-__all__ = ["GuestLimited", "Unsettled"]
-
 
 @dataclass(frozen=True, slots=True)
 class Unsettled(Doubt):

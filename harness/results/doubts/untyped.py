@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from harness.results.doubt import Doubt
 
-__all__ = ["Said"]
-
 
 @dataclass(frozen=True, slots=True)
 class Said(Doubt):

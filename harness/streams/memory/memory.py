@@ -27,19 +27,6 @@ from harness.streams.memory.settings import PageClass
 from harness.streams.memory.tokens import Bytes, Ids, Raw
 from harness.units import format_bytes
 
-__all__ = [
-    "CLASSES",
-    "DECLARED",
-    "GENERATOR_VERSION",
-    "Ratios",
-    "cached_image",
-    "class_map",
-    "fill_image",
-    "generate",
-    "measure_classes",
-    "measure_ratio",
-]
-
 GENERATOR_VERSION = 1
 """Raised whenever the same arguments give other bytes; cached images of another version are not used."""
 

@@ -17,8 +17,6 @@ from harness.streams.memory import vocabulary
 from harness.streams.memory.settings import PageClass
 from harness.streams.memory.tokens import Bytes, Ids, Raw, Tokens, zipf
 
-__all__ = ["BLOCK_PAGES", "PAGE_BYTES", "PageStream", "blocks"]
-
 PAGE_BYTES = 4096
 BLOCK_PAGES = 256
 """Pages are made in blocks of 1 MiB; block n of a class depends on seed, class and n only."""

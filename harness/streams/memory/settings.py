@@ -12,8 +12,6 @@ from harness.scenario.kinds import GuestSettings
 from harness.scenario.part import Bytes, Rate
 from harness.units import MIB, PAGE_BYTES, format_bytes
 
-__all__ = ["MemorySettings", "PageClass"]
-
 PageClass = Literal["zero", "text", "code", "heap", "random", "duplicate"]
 
 MIN_MEMORY_BYTES = 16 * MIB

@@ -10,8 +10,6 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HEAP_KINDS", "heap_spread", "heap_values", "log_groups", "opcodes", "operand_groups", "words"]
-
 _Item = TypeVar("_Item")
 Words = npt.NDArray[np.uint64]
 _ODD = 2654435761

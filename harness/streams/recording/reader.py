@@ -17,8 +17,6 @@ from harness.errors import MissingError, UserError
 from harness.streams.recording import layout
 from harness.streams.recording.layout import About, Index
 
-__all__ = ["Recording", "is_recording", "open_recording"]
-
 _AGAIN = "copy the file again, or record it again"
 _MOST_CHUNK_BODY_BYTES = layout.MAX_CHUNK_BYTES + (layout.MAX_CHUNK_BYTES >> 7) + (1 << 16)
 """zstd makes what it cannot compress larger by 1/256 and some bytes."""

@@ -9,8 +9,6 @@ import zstandard
 from harness.streams.recording import layout
 from harness.streams.recording.layout import About, Facts, Index
 
-__all__ = ["RecordingWriter"]
-
 CHUNK_BYTES = 8 << 20
 LEVEL = 3
 """As fast as a link of some Gbit/s, with a window of the whole chunk in which far repeats are looked for."""

@@ -11,8 +11,6 @@ from harness.wire.pair.frame import HEADER_BYTES, Header, decode_header, encode_
 from harness.wire.pair.messages import MESSAGES
 from harness.wire.pair.states import Session
 
-__all__ = ["MessageDecoder", "encode"]
-
 
 def encode(message: Message) -> tuple[bytes | memoryview, ...]:
     """The whole frame, in parts."""

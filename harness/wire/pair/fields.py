@@ -8,11 +8,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, TypeVar
 
-__all__ = [
-    "BYTES", "CODE", "DIGEST", "NAME_CHARACTERS", "NONCE", "TRUTH", "FieldKind", "WrongMessageError", "choice", "line", "names",
-    "number", "seconds", "table", "text",
-]  # fmt: skip
-
 _SHOWN_CHARACTERS = 40
 
 

@@ -17,8 +17,6 @@ from typing import Any, ClassVar, NamedTuple, Self, get_type_hints
 from harness.wire.pair.fields import FieldKind, WrongMessageError
 from harness.wire.pair.frame import Header, Kind, digest
 
-__all__ = ["PROTOCOL", "Control", "Declared", "Document", "Fixed", "Message", "Raw", "Role", "declare"]
-
 PROTOCOL = 1
 _MOST_CONTROL_BYTES = 1 << 16
 _MOST_BRACKETS = 64

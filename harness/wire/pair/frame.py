@@ -19,8 +19,6 @@ import xxhash
 
 from harness.errors import FrameError
 
-__all__ = ["HEADER_BYTES", "Header", "Kind", "decode_header", "digest", "encode_header", "tls_hint"]
-
 _HEADER = struct.Struct("<4sBBBBQIIIIQQQQ")
 _MAGIC = b"PFR1"
 HEADER_BYTES = _HEADER.size

@@ -29,12 +29,6 @@ from harness.wire.pair.forms import Document, Fixed, Message, Raw, Role, declare
 from harness.wire.pair.frame import Header, Kind
 from harness.wire.pair.verdict import Ask, Verdict
 
-__all__ = [
-    "MAX_RAW_BYTES", "MESSAGES", "MOST_CHANNELS", "NONCE_BYTES", "Ack", "Batch", "Challenge", "Done", "End", "Error",
-    "Hello", "Join", "Layout", "Prepare", "Prepared", "Probe", "Probed", "Proof", "Response", "Return", "ReturnEnd",
-    "Welcome",
-]  # fmt: skip
-
 MAX_RAW_BYTES = (4 << 20) + (1 << 18)
 """No batch restores to more: ``backends.api.MAX_BATCH_BYTES`` and the records around its pages."""
 

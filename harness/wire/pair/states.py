@@ -12,8 +12,6 @@ from harness.wire.pair.forms import Role
 from harness.wire.pair.frame import Kind
 from harness.wire.pair.messages import MESSAGES
 
-__all__ = ["ANSWERS", "CLOSES", "MOVES", "Session", "State"]
-
 
 class State(Enum):
     """How far a session is, and how to say so."""

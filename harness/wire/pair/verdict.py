@@ -11,8 +11,6 @@ from harness.wire.pair.fields import NAME_CHARACTERS, TRUTH, choice, table, text
 from harness.wire.pair.forms import Document, Role
 from harness.wire.pair.frame import Kind
 
-__all__ = ["Ask", "Fate", "Verdict"]
-
 
 @dataclass(frozen=True, slots=True)
 class Ask(Document):

@@ -6,8 +6,6 @@ import struct
 
 import numpy as np
 
-__all__ = ["Cursor", "Incomplete", "Unfamiliar"]
-
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")

@@ -13,8 +13,6 @@ from collections import deque
 
 from harness.wire.qemu.marks import EOF, FOOTER, VMDESCRIPTION
 
-__all__ = ["Tail", "is_whole"]
-
 _FOOTER_BYTES, _LENGTH_BYTES = 5, 4
 _KEPT_BYTES = 4 << 20
 """A "pc" describes its devices in 107 KB."""

@@ -19,8 +19,6 @@ from harness.wire.qemu.cursor import Cursor, Incomplete, Unfamiliar
 from harness.wire.qemu.marks import MULTIFD_MAGIC
 from harness.wire.qemu.stream import QStreamParser
 
-__all__ = ["MultifdParser"]
-
 _VERSION = 1
 _INITIAL_BYTES = 64
 _PACKET_BYTES, _OFFSET_BYTES, _MOST_OFFSETS = 320, 8, 4096

@@ -16,8 +16,6 @@ from harness.wire.batch import WORD_BYTES
 from harness.wire.qemu.cursor import Cursor, Incomplete, Unfamiliar
 from harness.wire.qemu.marks import COMPRESS_PAGE, CONTINUE, EOS, MEM_SIZE, MULTIFD_FLUSH, PAGE, XBZRLE, ZERO
 
-__all__ = ["LARGEST_ITEM_BYTES", "RamSection", "StreamCounts"]
-
 _PAGE_RUN, _ZERO_RUN = PAGE | CONTINUE, ZERO | CONTINUE
 _ZERO_BYTES = WORD_BYTES + 1
 _FLAGS = 0x3FF

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import struct
 
-__all__ = ["SHUT_ALL_LOADED", "ReturnPath"]
-
 _HEAD, _VALUE, _SIZE = struct.Struct(">HH"), struct.Struct(">I"), struct.Struct(">Q")
 _SHUT, _RECV_BITMAP = 1, 5
 SHUT_ALL_LOADED = _HEAD.pack(_SHUT, _VALUE.size) + _VALUE.pack(0)

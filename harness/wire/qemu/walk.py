@@ -17,8 +17,6 @@ from harness.wire.qemu.marks import COMPRESS_PAGE, CONTINUE, PAGE, XBZRLE, ZERO
 from harness.wire.qemu.ram import RamSection
 from harness.wire.qemu.stream import QStreamParser
 
-__all__ = ["PageRun", "StreamWalk"]
-
 _KINDS: dict[int, Literal["raw", "zero", "other"]] = {
     PAGE: "raw",
     ZERO: "zero",

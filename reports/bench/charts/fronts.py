@@ -12,8 +12,6 @@ from harness.units import MIB
 from reports.drawing.parts import Datum, Spec, colour, data, drawn, points, shape, texts, tooltips
 from reports.drawing.theme import INK, MUTED, PAPER, value_scale
 
-__all__ = ["compressing", "restoring"]
-
 _MOST_NAMED = 14
 """With more codecs only those on the front have their names beside them."""
 

@@ -16,8 +16,6 @@ from reports.drawing.parts import Datum, Spec, band_height, bands, colour, data,
 from reports.drawing.theme import ACCENT, INK, NEUTRAL, PAPER, colour_scale, value_scale
 from reports.numbers import figure_text
 
-__all__ = ["labelled_bars", "over_time", "surface", "tail"]
-
 _NAMED_PERCENTILES = (50, 95, 99, 99.9)
 _TAIL_TICKS = (2, 10, 100, 1000, 10_000, 100_000)  # one in so many is slower: 50 %, 90 %, 99 % and so on
 _SIZE = (

@@ -19,8 +19,6 @@ from reports.drawing.parts import Datum, texts
 from reports.numbers import amount, figure_text, share_percent
 from reports.table import Table
 
-__all__ = ["Subject", "subjects"]
-
 _DIRECTIONS = ("compress", "decompress")
 _THIS_BACKEND = "this backend"  # as the check of a migration may call it
 

@@ -13,8 +13,6 @@ from reports.drawing.theme import INK, PAPER
 from reports.effects import counted_methods, counted_runs, cpu_per_gib_metric, gib_carried
 from reports.run.offload import PHASES, phases
 
-__all__ = ["cpu", "cpu_per_gib", "offload"]
-
 _CPU = (
     ("source_qemu", "source QEMU"),
     ("sender", "sender"),

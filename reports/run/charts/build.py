@@ -19,8 +19,6 @@ from reports.run.felt import felt as guest_felt
 from reports.run.grid import Grid, grids, rule_sentence
 from reports.run.offload import offload
 
-__all__ = ["Charts", "build"]
-
 
 @dataclass(frozen=True, slots=True)
 class Charts:

@@ -23,8 +23,6 @@ from reports.drawing.parts import (
 from reports.drawing.theme import PAPER, colour_scale
 from reports.run.choices import Decision, Followed
 
-__all__ = ["chosen", "estimate_rows", "estimates", "stretches"]
-
 _LOG_MARGIN = 1.3
 _SERIES = (
     ("predicted", "predicted"),

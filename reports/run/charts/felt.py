@@ -13,8 +13,6 @@ from reports.facts import baseline_name
 from reports.numbers import amount
 from reports.run.felt import Curve, curves
 
-__all__ = ["throughput"]
-
 _ROW_PIXELS = 84
 # Of a row's height, from below: passes, the foot of its curve, the highest curve, stop and resume, its title.
 _PASSES, _FOOT, _CURVE, _STOPS, _TITLE = 0.06, 0.12, 0.54, 0.74, 0.89

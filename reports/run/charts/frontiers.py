@@ -16,8 +16,6 @@ from reports.drawing.parts import Datum, Spec, band_height, bands, colour, data,
 from reports.drawing.searches import AXIS, scaled
 from reports.drawing.theme import PAPER, value_scale
 
-__all__ = ["attempts"]
-
 _CONVERGED, _NOT, _SLOW, _STOOD = "converged", "did not converge", "the guest was too slow", "STOP to RESUME"
 
 

@@ -30,8 +30,6 @@ from reports.drawing.theme import value_scale
 from reports.effects import counted_methods, counted_runs, medians_run, summary_of
 from reports.facts import baseline_name, declared_methods, family
 
-__all__ = ["DOWNTIMES", "classes", "downtime", "progress", "time_and_bytes"]
-
 _MOST_SERIES = 10
 _MOST_POINTS = 240  # of a line: more than half a screen has pixels for
 _ALL_POINTS = 3000  # of all lines: what keeps a page with many methods small
@@ -120,6 +118,7 @@ def downtime(result: Result) -> Spec | None:
 
 
 def thinned(samples: Sequence[Sample], most: int) -> list[Sample]:
+    """About ``most`` of them, evenly, the last one too."""
     step = max(1, -(-len(samples) // most))
     return [sample for index, sample in enumerate(samples) if index % step == 0 or index == len(samples) - 1]
 

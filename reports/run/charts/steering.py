@@ -16,8 +16,6 @@ from reports.drawing.parts import Datum, Spec, colour, data, drawn, points, shap
 from reports.effects import counted_methods, counted_runs, medians_run
 from reports.numbers import finite
 
-__all__ = ["PARAMETERS", "steered", "stops"]
-
 PARAMETERS = {"downtime-limit": ("ms", 1.0), "avail-switchover-bandwidth": ("MiB/s", 1 / MIB)}
 """Unit in which each is drawn, and the factor to it."""
 

@@ -14,8 +14,6 @@ from reports.effects import median_of, throughput_bytes_per_s
 from reports.facts import declared_methods, family
 from reports.run.grid import Grid
 
-__all__ = ["heat_map", "ratio_and_speed"]
-
 
 def heat_map(grid: Grid) -> Spec:
     """Throughput by both thread counts; a frame where fewer decompression threads would have cost more than 5 %."""

@@ -13,8 +13,6 @@ from reports.effects import counted_methods, counted_runs, summary_of
 from reports.facts import baseline_name
 from reports.numbers import amount, effect_percent
 
-__all__ = ["totals"]
-
 
 def totals(result: Result) -> Spec | None:
     """A band for each method, and a dashed line at the baseline's median."""

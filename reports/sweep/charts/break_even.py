@@ -6,8 +6,6 @@ from reports.drawing.chart import Chart, finished
 from reports.drawing.model_curves import against_none
 from reports.sweep.break_even import Group
 
-__all__ = ["chart"]
-
 
 def chart(number: int, group: Group) -> Chart:
     """``number``: of the group on its page."""

@@ -12,8 +12,6 @@ from reports.drawing.theme import value_scale
 from reports.intervals import interval_sentence
 from reports.sweep.distance import Group
 
-__all__ = ["chart"]
-
 
 def chart(number: int, group: Group) -> Chart:
     """``number``: of the group on its page."""

@@ -9,8 +9,6 @@ from reports.drawing.parts import Datum, Spec, band_height, bands, colour, data,
 from reports.drawing.theme import value_scale
 from reports.sweep.encryption import Group
 
-__all__ = ["chart"]
-
 _LINKS = ("plain", "TLS")
 
 

@@ -17,8 +17,6 @@ from reports.drawing.searches import AXIS, scaled
 from reports.drawing.theme import value_scale
 from reports.facts import bandwidth_text, baseline_name, delay_of, distance_text, joined
 
-__all__ = ["by_bandwidth", "charts", "observed_by_bandwidth"]
-
 
 def charts(results: Sequence[Result]) -> tuple[Chart, ...]:
     """None unless at least two of the results searched."""

@@ -24,8 +24,6 @@ from reports.drawing.parts import (
 from reports.drawing.theme import MUTED
 from reports.sweep.matrix import Matrix
 
-__all__ = ["chart"]
-
 _MARGIN = 1.1
 
 

@@ -25,8 +25,6 @@ from reports.drawing.parts import (
 from reports.drawing.theme import MUTED
 from reports.sweep.regret import Regret
 
-__all__ = ["chart"]
-
 _AUTO = "auto"
 _MARGIN = 1.06
 

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from harness.guests.freestanding import compile_elf
 
-__all__ = ["HEART", "build"]
-
 HEART = Path(__file__).with_name("heart.elf")
 
 

@@ -7,8 +7,6 @@ import zlib
 
 from harness.guests.linux.inside.work import Work
 
-__all__ = ["main"]
-
 _NAMES = 400
 """So many written files are kept, each until its turn comes round again."""
 _COMPRESSED = 4

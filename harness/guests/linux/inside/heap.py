@@ -6,8 +6,6 @@ import gc
 
 from harness.guests.linux.inside.work import Work
 
-__all__ = ["main"]
-
 
 def main() -> None:
     """Until the guest is switched off."""

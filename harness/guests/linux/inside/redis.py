@@ -6,8 +6,6 @@ import socket
 
 from harness.guests.linux.inside.work import Work
 
-__all__ = ["main"]
-
 
 class _Redis:
     def __init__(self) -> None:

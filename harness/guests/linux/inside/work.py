@@ -7,8 +7,6 @@ import time
 from _random import Random
 from collections.abc import Iterator
 
-__all__ = ["Work"]
-
 _TICK_S = 0.01
 _LATE_S = 0.1
 
