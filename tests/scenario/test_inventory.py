@@ -26,7 +26,7 @@ def test_a_pair_has_what_was_written_and_defaults_for_the_rest(hosts: Path) -> N
     pair = load_pair("lab", hosts)
     assert (pair.source, pair.nics, pair.port_range) == ("root@a", ("eth1", "eth2"), (5000, 5009))
     assert pair.ssh_config == hosts.parent / "lab.conf"
-    assert (pair.shape, pair.command) == (False, "pageferry")
+    assert (pair.shape, pair.command) == (False, 'env "PATH=$HOME/.local/share/pageferry/current/bin:$PATH" pageferry')
 
 
 def test_a_file_may_have_many_pairs(hosts: Path) -> None:
