@@ -55,10 +55,10 @@ def command(*, folders: tuple[Path, ...], out: Path) -> None:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """On stderr how far it is: in one line on a terminal, elsewhere in a line now and then."""
+    """How far it is: in one line on a terminal, elsewhere in a line on stderr now and then."""
     from harness.console import make_console
 
-    console, told_s = make_console(stderr=True), time.monotonic()
+    console, told_s = make_console(), time.monotonic()
     if console.is_terminal:
         with console.status("reading results") as status:
             yield lambda what, done, of: status.update(f"{done} of {of} {what}")

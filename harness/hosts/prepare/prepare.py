@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
+from backends.children import module_argv
 from harness.errors import MissingError, PeerError
 from harness.hosts.agent.connection import Connection
 from harness.hosts.agent.identity import hello
@@ -103,7 +104,7 @@ def make_wheels(python: Python, folder: Path) -> list[Path]:
     try:
         pip = pack(distribution("pip"), folder)
     except PackageNotFoundError as exc:
-        raise MissingError(f"pip: not installed here: {sys.executable} -m ensurepip") from exc
+        raise MissingError("pip: not installed here: python -m ensurepip puts it there") from exc
     if python.is_ours:
         return [pip, *(pack(each, folder) for each in needed())]
     ours, *others = needed()
@@ -114,11 +115,11 @@ def make_wheels(python: Python, folder: Path) -> list[Path]:
 def _download(python: Python, ours: Path, others: Sequence[str], folder: Path) -> None:
     newest = int(python.glibc.partition(".")[2] or _OLDEST_GLIBC)
     platforms = [f"manylinux_2_{minor}_{python.machine}" for minor in range(_OLDEST_GLIBC, newest + 1)]
-    argv = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps",
+    argv = module_argv(
+        "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps",
         "--only-binary", ":all:", "--python-version", python.version, "--dest", str(folder),
         *(word for each in (f"manylinux2014_{python.machine}", *platforms) for word in ("--platform", each)), *others,
-    ]  # fmt: skip
+    )  # fmt: skip
     done = subprocess.run(argv, capture_output=True, text=True, timeout=_DOWNLOAD_S, check=False)
     if done.returncode:
         said = one_line((done.stderr.strip().splitlines() or ["it said nothing"])[-1][:_MOST_WORDS])
