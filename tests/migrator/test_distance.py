@@ -118,6 +118,15 @@ def flight(**settings: float) -> tuple[Flight, Budget]:
     return Flight(budget), budget
 
 
+@pytest.mark.parametrize(("round_trip_s", "calm"), [(0.0001, True), (0.004, True), (0.005, False), (0.04, False)])
+def test_on_a_long_link_single_pages_do_not_make_batches_small(round_trip_s, calm):
+    _, budget = flight(round_trip_s=round_trip_s)
+    before_bytes = budget.batch_bytes
+    budget.serve_pages()
+    assert budget.calm == calm
+    assert calm or budget.batch_bytes == before_bytes
+
+
 @pytest.mark.parametrize("confirmed", [-1, 0, 999, 1001, 3000, 1 << 63])
 def test_a_confirmation_that_no_batch_ends_at_is_refused(confirmed):
     under_way, _ = flight()

@@ -122,7 +122,8 @@ class Channel:
 
     def _submit(self, batch: PageBatch) -> None:
         budget, chooser, sequence = self._shared.budget, self._shared.chooser, self._sequence
-        budget.calm = budget.calm or self._parser.postcopy
+        if self._parser.postcopy:
+            budget.serve_pages()
         if self._flight.take(batch.raw_bytes):
             held_bytes = 0 if self._urgent else budget.most_held_bytes
             job = Job(sequence, batch, sequence, most_held_bytes=held_bytes, channel=self.number)
