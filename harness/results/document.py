@@ -70,7 +70,9 @@ class Document(Generic[T]):
             document = self._adapter.validate_python(told)
             _require_finite(data)
         except OSError as exc:
-            raise ResultError(f"{file}: cannot read the {self._name}: {exc.strerror}") from exc
+            raise ResultError(
+                f"{file}: cannot read the {self._name}: {exc.strerror}; name a {self._name}.json, or a folder that has one"
+            ) from exc
         except ValidationError as exc:
             first = exc.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
