@@ -5,7 +5,6 @@ the link itself takes from the cores. A minute or two in all.
 from __future__ import annotations
 
 import contextlib
-import os
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from harness.results.result import Result, Run
 from harness.scenario.kinds import GuestSettings
 from harness.scenario.methods import Method, PairMethod
 from harness.scenario.model import Scenario
+from harness.streams.beginning import write_beginning
 from harness.streams.memory.settings import MemorySettings
 from harness.streams.streamfile import open_stream
 from harness.units import MIB, format_bytes
@@ -111,9 +111,12 @@ def _run(scenario: Scenario, folder: Path, progress: Progress) -> Result:
 
 
 def _cpu_s_per_wire_byte(result: Result) -> float:
-    """Of ``none``, both halves; 0 where no run of it completed."""
+    """Of ``none``, both halves. :raises MissingError: no run of it completed."""
     runs: list[Run] = [run for run in result.runs if run.method == "none" and run.status == "completed"]
-    return statistics.median(run.cpu_s.total / run.wire_bytes for run in runs if run.wire_bytes) if runs else 0.0
+    if not runs:
+        reason = next((run.reason or run.status for run in result.runs if run.method == "none"), "not run")
+        raise MissingError(f"none: could not be measured, and all else is compared with it: {reason}")
+    return statistics.median(run.cpu_s.total / run.wire_bytes for run in runs if run.wire_bytes)
 
 
 @contextlib.contextmanager
@@ -132,16 +135,15 @@ def _shortened(part: GuestSettings, most_bytes: int) -> Iterator[GuestSettings]:
     else:
         with tempfile.TemporaryDirectory(prefix="pageferry-") as temporary:
             short = Path(temporary, stream.path.name)
-            _copy_beginning(stream.path, short, most_bytes)
+            _keep_beginning(stream.path, short, most_bytes)
             yield RecordedSettings(path=str(short))
 
 
-def _copy_beginning(path: Path, short: Path, count: int) -> None:
+def _keep_beginning(path: Path, short: Path, most_bytes: int) -> None:
     try:
-        with path.open("rb") as whole, short.open("wb") as file:
-            while count and (sent := os.sendfile(file.fileno(), whole.fileno(), None, count)):
-                count -= sent
+        with short.open("wb") as file:
+            write_beginning(path, file, most_bytes)
     except OSError as exc:
         raise MissingError(
-            f"{short}: cannot keep {format_bytes(count)} of {path}: {exc.strerror}; free space, or set TMPDIR"
+            f"{short}: cannot keep {format_bytes(most_bytes)} of {path}: {exc.strerror or exc}; free space, or set TMPDIR"
         ) from exc

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
+import advice_samples as samples
 import pytest
+import sample_streams as streams
 from pydantic import TypeAdapter
 
 from harness import cli
 from harness.advise import costing
+from harness.errors import MissingError
+from harness.experiment.runner import run_scenario
 from harness.guests.streamed import RecordedSettings
 from harness.guests.stress.kind import StressSettings
 from harness.migrator.carry.policy import FlightPolicy
@@ -18,6 +23,7 @@ from harness.migrator.choose.auto import CANDIDATES
 from harness.migrator.spec import Spec
 from harness.results.advice import Advice
 from harness.results.result import load_result
+from harness.streams.streamfile import open_stream
 
 MIB = 1 << 20
 TINY = """
@@ -54,18 +60,45 @@ def test_a_large_guest_is_measured_on_a_smaller_one_with_its_shares():
 
 def test_a_long_recordings_beginning_is_a_file_that_goes(tmp_path):
     path = tmp_path / "long.stream"
-    path.write_bytes(b"QEVM" + bytes(range(256)) * 64)
-    with costing._shortened(RecordedSettings(path=str(path)), 1000) as part:
+    path.write_bytes(streams.small_stream())
+    with costing._shortened(RecordedSettings(path=str(path)), path.stat().st_size // 2) as part:
         short = Path(part.path)
-        assert short.read_bytes() == path.read_bytes()[:1000]
+        assert 0 < short.stat().st_size < path.stat().st_size
     assert not short.exists()
     with costing._shortened(RecordedSettings(path=str(path)), 1 << 20) as part:
         assert part.path == str(path)
 
 
-def test_the_links_part_is_what_uncompressed_runs_take_beyond_unlimited_ones(tmp_path, monkeypatch):
-    import advice_samples as samples  # noqa: PLC0415
+def test_a_recordings_beginning_is_replayed_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    whole = RecordedSettings(stream="linux-idle")
+    with costing._shortened(whole, 4 * MIB) as part:
+        assert Path(part.path).stat().st_size < 5 * MIB < open_stream(whole.file).stream_bytes
+        (run,) = run_scenario(
+            costing._scenario(part, costing._methods(1)[:1], 1), tmp_path / "out", lambda _: None
+        ).runs
+    assert (run.status, run.verified) == ("completed", True), run.reason
 
+
+def test_a_link_over_which_nothing_arrives_is_an_error(tmp_path, monkeypatch):
+    def run_scenario(scenario, folder, on_event):
+        limited = scenario.link.bandwidth_bytes_per_s is not None
+        run = samples.run("none", 1000, 1.0, sender_s=1.0, receiver_s=0.0)
+        return samples.Result(
+            {"methods": []}, {}, (replace(run, status="failed", reason="no way") if limited else run,)
+        )
+
+    monkeypatch.setattr(costing, "run_scenario", run_scenario)
+    settings = {"cores": 2, "repeats": 3, "folder": tmp_path, "progress": lambda _: nullcontext(print)}
+    with pytest.raises(MissingError, match=r"none: could not be measured.*: no way"):
+        costing.measure(
+            StressSettings(memory_bytes=64 * MIB, working_set_bytes=8 * MIB),
+            bandwidth_bytes_per_s=12_500_000,
+            **settings,
+        )
+
+
+def test_the_links_part_is_what_uncompressed_runs_take_beyond_unlimited_ones(tmp_path, monkeypatch):
     asked = []
 
     def run_scenario(scenario, folder, on_event):
