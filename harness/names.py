@@ -18,8 +18,17 @@ def near(name: str, known: Sequence[str]) -> str:
 
 def unknown(what: str, name: str, known: Sequence[str]) -> str:
     """A sentence for a name nobody knows: the nearest one, then the known ones."""
+    shown = one_line(repr(name if len(name) <= 80 else f"{name[:77]}..."))
+    return f"{shown}: {_told(what, name, known)}"
+
+
+def unknown_key(key: str, known: Sequence[str]) -> str:
+    """The same of a key, for a line that begins with its place, and so with its name."""
+    return _told("key", key, known)
+
+
+def _told(what: str, name: str, known: Sequence[str]) -> str:
     some = ", ".join(known[:_MOST_NAMES]) + (
         f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
     )
-    shown = one_line(repr(name if len(name) <= 80 else f"{name[:77]}..."))
-    return f"{shown}: unknown {what}; {near(name, known)}known: {some or 'none'}"
+    return f"unknown {what}; {near(name, known)}known: {some or 'none'}"

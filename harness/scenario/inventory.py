@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from harness.errors import ScenarioError
 from harness.hosts.agent.ssh import PREPARED
-from harness.names import unknown
+from harness.names import unknown, unknown_key
 from harness.scenario.document import parse_toml
 from harness.scenario.fault import Fault, dotted, shown
 from harness.scenario.part import Part, first_fault
@@ -124,7 +124,7 @@ def load_pair(name: str, path: Path = HOSTS_FILE) -> Pair:
 def _tables(doc: dict[str, Any]) -> dict[str, Any]:
     for key, value in doc.items():
         if key != "pair":
-            raise Fault((key,), unknown("key", key, ["pair"]))
+            raise Fault((key,), unknown_key(key, ["pair"]))
         if not isinstance(value, dict) or not all(isinstance(table, dict) for table in value.values()):
             raise Fault((key,), "must be tables: write [pair.NAME] before each pair's keys")
     if not doc.get("pair"):

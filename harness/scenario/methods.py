@@ -17,7 +17,7 @@ from harness.errors import UserError
 from harness.migrator.carry.fallback import choose_fallback
 from harness.migrator.choose.auto import AUTO
 from harness.migrator.config import LEAST_BATCH_BYTES, MOST_BATCH_BYTES
-from harness.names import unknown
+from harness.names import unknown, unknown_key
 from harness.scenario.fault import Fault, shown
 from harness.scenario.part import AfterPasses, Downtime, OptionalBytes, Part, Scalar, Threads
 from harness.units import PAGE_BYTES, format_bytes
@@ -79,7 +79,7 @@ class Method(Part):
         for engine, other in _ENGINES.items():
             if key in other.toml_keys():
                 return f'is for engine = "{engine}"; this method has engine = "{table.get("engine")}"'
-        return unknown("key", key, list(cls.toml_keys()))
+        return unknown_key(key, list(cls.toml_keys()))
 
 
 class QemuMethod(Method):

@@ -144,7 +144,7 @@ class Scenario(Part):
         names = [method.name for method in self.methods]
         for pattern in only:
             if not any(fnmatchcase(name, pattern) for name in names):
-                raise Fault((), f"--only {pattern}: {document.unknown('method', pattern, names)}")
+                raise Fault((), f"--only {document.unknown('method', pattern, names)}")
         kept = [m for m in self.methods if m.baseline or any(fnmatchcase(m.name, pattern) for pattern in only)]
         return self.model_copy(update={"methods": tuple(kept)}) if only else self
 
@@ -184,7 +184,8 @@ def scenario_of(doc: dict[str, Any], path: Path, changed: Sequence[Override], on
     except Fault as fault:
         origin = next((override for override in reversed(changed) if override.explains(fault)), None)
         place = f"{path}" if origin is None else origin.place
-        raise ScenarioError(one_line(f"{place}: {dotted(fault.key)}{fault.message}")) from fault
+        key = "" if origin is not None and origin.key == fault.key else dotted(fault.key)  # the place has it already
+        raise ScenarioError(one_line(f"{place}: {key}{fault.message}")) from fault
 
 
 def _validated(doc: dict[str, Any], path: Path, only: Sequence[str], changed: Sequence[Override]) -> Scenario:

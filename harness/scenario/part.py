@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
-from harness.names import unknown
+from harness.names import unknown_key
 from harness.scenario.fault import Fault, shown
 from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate, parse_share
 
@@ -83,7 +83,7 @@ class Part(BaseModel):
     @classmethod
     def stranger(cls, key: str, value: object, table: Mapping[str, Any]) -> str:  # noqa: ARG003 - for kinds
         """What to say of a key that this table has not."""
-        return unknown("key", key, list(cls.toml_keys()))
+        return unknown_key(key, list(cls.toml_keys()))
 
     @model_validator(mode="before")
     @classmethod

@@ -108,7 +108,7 @@ def test_a_replay_runs_across_them_and_gives_a_result(scenario: Path, tmp_path: 
     [
         ('{kind = "wire"}', "link.host: is missing: add it"),
         ('{kind = "wire", host = 5}', "link.host: 5: must be a valid string"),
-        ('{kind = "wire", speed = 5}', "link.speed: 'speed': unknown key; known: kind, bandwidth"),
+        ('{kind = "wire", speed = 5}', "link.speed: unknown key; known: kind, bandwidth"),
         (
             '{kind = "wier"}',
             "link.kind: 'wier': unknown link kind; did you mean 'wire'? known: auto, netns, relay, pair, wire",

@@ -38,9 +38,9 @@ def test_a_file_may_have_many_pairs(hosts: Path) -> None:
     ("text", "words"),
     [
         ("", "pair: no pair: add a table [pair.NAME]"),
-        ("[pairs.lab]\n", "'pairs': unknown key; did you mean 'pair'?"),
+        ("[pairs.lab]\n", "pairs: unknown key; did you mean 'pair'?"),
         ("pair = 3\n", "pair: must be tables"),
-        (LAB + "speed = 3\n", "pair.lab.speed: 'speed': unknown key; did you mean 'shape'? known: source"),
+        (LAB + "speed = 3\n", "pair.lab.speed: unknown key; did you mean 'shape'? known: source"),
         (LAB.replace('nic = "eth1"\n', ""), "pair.lab.nic: is missing"),
         (LAB.replace("root@b", "root@a"), "pair.lab.destination: 'root@a': is the source too"),
         (LAB.replace("root@b", "-oProxyCommand=x"), "pair.lab.destination: '-oProxyCommand=x': not a host"),

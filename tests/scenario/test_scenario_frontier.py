@@ -72,7 +72,7 @@ def test_the_shipped_scenario_searches_both_on_each_link_with_the_default_fill()
         ('[frontier]\nfind = ["dirty_rate"]', "frontier.dirty_rate: is missing: say where to look: from and to"),
         ('[frontier]\nfind = ["latency"]' + BOTH[11:], "'latency': must be 'dirty_rate' or 'downtime_limit'"),
         ('[frontier]\ndirty_rates = {from = "1MiB/s", to = "2MiB/s"}', "did you mean 'dirty_rate'?"),
-        ('[frontier]\ndirty_rate = {from = "1MiB/s", till = "2MiB/s"}', "frontier.dirty_rate.till: 'till': unknown key"),
+        ('[frontier]\ndirty_rate = {from = "1MiB/s", till = "2MiB/s"}', "frontier.dirty_rate.till: unknown key"),
         ('[frontier]\ndirty_rate = {from = "1MiB/s"}', "frontier.dirty_rate.to: is missing: add it"),
         ('[frontier]\ndirty_rate = {from = 1, to = "2MiB/s"}', "frontier.dirty_rate.from: 1: a number needs a unit"),
         ('[frontier]\ndirty_rate = {from = "0B/s", to = "2MiB/s"}', "frontier.dirty_rate.from:"),
@@ -96,10 +96,10 @@ def test_what_is_wrong_is_told_in_one_line(load, table, says):
 @pytest.mark.parametrize(
     ("sets", "says"),
     [
-        (["repeats=3"], "--set repeats=3: repeats: has no meaning beside [frontier], which has attempts"),
-        (["warmups=1"], "--set warmups=1: warmups: has no meaning"),
+        (["repeats=3"], "--set repeats=3: has no meaning beside [frontier], which has attempts"),
+        (["warmups=1"], "--set warmups=1: has no meaning"),
         (["guest.kind=synthetic"], '--set guest.kind=synthetic: frontier: needs a guest that writes'),
-        (["frontier=3"], "--set frontier=3: frontier: 3: must be a table: write [frontier]"),
+        (["frontier=3"], "--set frontier=3: 3: must be a table: write [frontier]"),
         (["frontier.dirty_rate.to=1MiB/s"], "--set frontier.dirty_rate.to=1MiB/s: frontier.dirty_rate.from: 10 MiB/s"),
     ],
 )  # fmt: skip
