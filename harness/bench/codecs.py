@@ -13,6 +13,7 @@ from backends import registry
 from backends.api import MAX_BATCH_BYTES, Backend, BackendError, BackendInfo, BackendUnavailable, Buffer
 from harness.errors import MissingError, UserError
 from harness.migrator.spec import Spec, parse_spec
+from harness.terminal import one_line
 
 MEMCPY = Spec("memcpy", None)
 _NOT_CODECS = ("none",)
@@ -59,15 +60,16 @@ def chosen(texts: Sequence[str], baseline: str) -> Choice:
     """
     here = registry.survey()
     missing = {status.name: status.reason or "" for status in here if not status.available}
-    asked = [spec for text in texts for spec in _specs(text)]
+    asked = [spec for text in texts for spec in _specs(text, "--codec")]
+    against = _specs(baseline, "--baseline")
     if not texts:
         asked += [parse_spec(status.name) for status in here if status.available and status.name not in _NOT_CODECS]
     specs = []
-    for spec in dict.fromkeys([*_specs(baseline), *asked]):
+    for spec in dict.fromkeys([*against, *asked]):
         try:
             _open(spec)
         except BackendUnavailable as exc:
-            if texts or spec in _specs(baseline):
+            if texts or spec in against:
                 raise MissingError(str(exc)) from exc
             missing[spec.backend] = exc.missing
         else:
@@ -86,7 +88,8 @@ def _open(spec: Spec) -> None:
         backend.close()
 
 
-def _specs(text: str) -> list[Spec]:
+def _specs(text: str, option: str) -> list[Spec]:
+    """:raises UserError: it is none; ``option`` is where it stands."""
     name, _, levels = text.partition(":")
     try:
         if match := _RANGE.fullmatch(levels):
@@ -94,7 +97,7 @@ def _specs(text: str) -> list[Spec]:
             return [parse_spec(f"{name}:{level}") for level in range(low, high + 1)]
         return [parse_spec(text)]
     except BackendError as exc:
-        raise UserError(f"{text!r}: {exc}") from exc
+        raise UserError(one_line(f"{option} {text}: {exc}")) from exc
 
 
 def made(spec: Spec) -> Backend:

@@ -119,6 +119,8 @@ def _require_borne_out(certificate: Certificate, file: Path) -> None:
     """:raises ResultError: a status or the verdict says better than what is under it."""
     for check in certificate.checks:
         if check.status == "pass" and not all(measurement.ok for measurement in check.measurements):
-            raise ResultError(f"{file}: check {check.id} is said to pass, but a measurement is outside its limits")
+            raise ResultError(
+                f"{file}: check {check.id} is said to pass, but a measurement is outside its limits; make it again"
+            )
     if certificate.verdict != verdict_of(certificate.checks):
         raise ResultError(f"{file}: verdict {certificate.verdict!r} is not what its checks say; make it again")

@@ -76,17 +76,20 @@ class Document(Generic[T]):
         except ValidationError as exc:
             first = exc.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise ResultError(f"{file}: not a pageferry {self._name}: {where}: {first['msg']}") from exc
+            raise self._foreign(file, f"{where}: {first['msg']}") from exc
         except _NotFiniteError as exc:
-            raise ResultError(
-                f"{file}: not a pageferry {self._name}: it has the number {exc}, and no figure is that"
-            ) from exc
+            raise self._foreign(file, f"it has the number {exc}, and no figure is that") from exc
         except ValueError as exc:
-            raise ResultError(f"{file}: not a pageferry {self._name}: no JSON: {exc}") from exc
+            raise self._foreign(file, f"no JSON: {exc}") from exc
         if document.schema > self._newest_schema:
             newer = f"schema {document.schema} is newer than {self._newest_schema}"
             raise ResultError(f"{file}: {newer}; upgrade pageferry to read it")
         return document
+
+    def _foreign(self, file: Path, why: str) -> ResultError:
+        return ResultError(
+            f"{file}: not a pageferry {self._name}: {why}; name one that pageferry wrote and nobody changed"
+        )
 
 
 class _NotFiniteError(ValueError):

@@ -47,7 +47,7 @@ def feed(path: Path, target: str, timeout_s: float = _DEFAULT_TIMEOUT_S, *, inse
     try:
         file = path.open("rb", buffering=0)
     except OSError as exc:
-        raise MissingError(f"{path}: cannot read the stream: {exc.strerror}") from exc
+        raise MissingError(f"{path}: cannot read the stream: {exc.strerror}; make one with `pageferry record`") from exc
     with file:
         _into_page_cache(file.fileno())  # the run must not measure the disk
         with endpoint.connect("start the listening side first", _CONNECT_TIMEOUT_S) as connection:

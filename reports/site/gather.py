@@ -47,7 +47,7 @@ def gather(files: Iterable[Path], known: Mapping[str, Row], place: html.Place, c
         first = sources.setdefault((row.run_id, row.name), source)
         if first.file != file:
             words = "is a copy of" if first.row.digest == row.digest else "has the run id and scenario of"
-            problems.append(f"{file}: {words} {first.file}, and is left out")
+            problems.append(f"{file}: {words} {first.file}, and is left out; remove one of the two")
     ordered = sorted(
         sources.values(), key=lambda each: (each.row.started, each.row.run_id, each.row.name), reverse=True
     )

@@ -122,4 +122,6 @@ def _check_summary(result: Result) -> None:
             counted = counted_values(result, name, key) if key in METRICS else ()
             if counted and not math.isclose(median(counted), said.median, rel_tol=1e-6, abs_tol=1e-9):
                 words = f"{name}'s median of {key} is {said.median:g}, and its runs' is {median(counted):g}"
-                raise ResultError(f"its summary is not that of its runs: {words}; somebody edited it")
+                raise ResultError(
+                    f"its summary is not that of its runs: {words}; somebody edited it: restore or remove the file"
+                )

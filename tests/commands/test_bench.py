@@ -55,7 +55,7 @@ def test_pyperf_reads_the_suite_with_sense(made):
     ("arguments", "status", "words"),
     [
         (["nowhere.pfs"], 2, "'nowhere.pfs': unknown input"),
-        (["--codec", "zlob"], 2, "did you mean 'zlib'?"),
+        (["--codec", "zlob"], 2, "error: --codec zlob: unknown backend 'zlob'; did you mean 'zlib'?"),
         (["--unit", "5KiB"], 2, "--unit 5 KiB: must be whole pages of 4 KiB"),
         (["--unit", "8MiB"], 2, "at most 4 MiB"),
         (["--size", "4KiB"], 2, "--size 4 KiB: must be whole pages of 4 KiB, at least 1 MiB"),

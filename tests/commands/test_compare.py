@@ -68,6 +68,28 @@ def test_unlike_experiments_are_refused_with_each_difference(folders, tmp_path, 
     assert "this is not one experiment made twice" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "cannot read the result: No such file or directory; name a result.json"),
+        ("{", "not a pageferry result: no JSON: "),
+        ('{"runs": []}', "not a pageferry result: scenario: Field required; name one"),
+        ('{"scenario": {}, "environment": {}, "x": NaN}', "it has the number NaN, and no figure is that; name one"),
+    ],
+    ids=["missing", "cut", "foreign", "no-number"],
+)
+def test_what_is_no_result_is_one_line_with_a_remedy(folders, tmp_path, capsys, text, why):
+    other = tmp_path / "other.json"
+    if text is not None:
+        other.write_text(text)
+    for command in (["compare", folders[0], str(other)], ["report", str(other), "--out", str(tmp_path / "site")]):
+        assert cli.main(command) == 7
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"pageferry: error: {other}: ")
+        assert why in line
+        assert "; name " in line
+
+
 def test_a_gate_for_which_there_are_too_few_runs_is_refused(tmp_path, capsys):
     save_result(samples.live(repeats=3), tmp_path / "result.json")
     assert cli.main(["compare", str(tmp_path), str(tmp_path), "--fail-on", "worse"]) == 2

@@ -170,7 +170,9 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         with path.open("rb") as file:
             yield file
     except OSError as exc:
-        raise MissingError(f"{path}: cannot read the recording: {exc.strerror}") from exc
+        raise MissingError(
+            f"{path}: cannot read the recording: {exc.strerror}; make one with `pageferry record`"
+        ) from exc
 
 
 def _fail(path: Path, at: int, what: str, remedy: str = _AGAIN) -> NoReturn:
