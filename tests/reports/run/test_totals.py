@@ -1,5 +1,7 @@
 """The first chart: total time by method, with intervals, and the baseline's median as a line."""
 
+from dataclasses import replace
+
 import report_samples as samples
 
 from reports.effects import summary_of
@@ -24,6 +26,22 @@ def test_every_run_and_median_with_its_interval_is_drawn():
     assert median["label"].endswith("\u00a0%)")
     base = next(row for row in drawn if row["method"] == "original" and "low" in row)
     assert "%" not in base["label"]
+
+
+def test_labels_near_either_end_of_the_axis_begin_inside_the_chart():
+    whole = samples.live(extras=False)
+    shares = {"original": 1.0, "qemu-compress-zlib-1": 0.5, "zlib-1": 0.06, "isal-1": 0.2, "zstd-1": 0.8}
+    runs = tuple(replace(run, total_time_s=shares[run.method]) for run in whole.runs)
+    spec = totals(replace(whole, runs=runs))
+    sides = {
+        row["method"]: layer["mark"]["align"]
+        for layer in spec["layer"]
+        if layer["mark"]["type"] == "text"
+        for row in spec["datasets"][layer["data"]["name"]]
+    }
+    assert sides == {
+        "original": "right", "zstd-1": "right", "qemu-compress-zlib-1": "center", "zlib-1": "left", "isal-1": "left",
+    }  # fmt: skip
 
 
 def test_nothing_is_drawn_where_nothing_completed():
