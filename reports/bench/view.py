@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.results.bench import Bench, BenchCell, Middle, middle
 from harness.units import MIB, format_bytes
+from reports.facts import minute_text
 from reports.intervals import interval_sentence
 from reports.numbers import DASH, amount, plural
 from reports.table import Table
@@ -45,7 +46,7 @@ def bench_view(bench: Bench) -> BenchView:
         ("Input", bench.subject),
         ("Rounds", str(rounds)),
         ("Measured on", str(bench.environment.get("cpu_model") or "a machine that was not recorded")),
-        ("When", bench.started_at),
+        ("When", minute_text(bench.started_at)),
     )
     found = places(bench)
     sentences = tuple(_best(bench, place, cells) for place, cells in found.items())

@@ -4,12 +4,12 @@ HTML.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.results.faults import FaultCell, FaultMatrix, Where, most_share
+from reports.facts import minute_text
 from reports.numbers import DASH, amount, plural
 from reports.table import Table
 
@@ -49,12 +49,11 @@ def sentences(matrix: FaultMatrix) -> tuple[str, ...]:
         return ("No fault took place: nothing was found out.",)
     runs = Counter(cell.runs for cell in counted)
     places = "; ".join(f"{_AT[name]} after {count}" for name in _AT if (count := runs[name]))
-    slowest = max(counted, key=_verdict_s)
     other = [cell for cell in counted if not cell.ok and not cell.lost]
     said = [
         f"{bound_text(matrix)}.",
         f"Afterwards the guest ran {places}.",
-        f"Both sides had ended {amount(_verdict_s(slowest), 1)}\u00a0s after the fault at the latest ({slowest.id}).",
+        _ended(counted),
     ]
     if other:
         said.append(
@@ -63,8 +62,18 @@ def sentences(matrix: FaultMatrix) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _verdict_s(cell: FaultCell) -> float:
-    return math.inf if cell.verdict_s is None else cell.verdict_s
+def _ended(cells: Sequence[FaultCell]) -> str:
+    """How soon both sides had, and where one never did."""
+    ended = [(cell.verdict_s, cell.id) for cell in cells if cell.verdict_s is not None]
+    never = [cell.id for cell in cells if cell.verdict_s is None]
+    given_up = (
+        f"a side had not ended when it was given up ({never[0]}{' and others' * (len(never) > 1)})" if never else ""
+    )
+    if not ended:
+        return f"In {plural(len(never), 'cell')} {given_up}."
+    slowest_s, name = max(ended)
+    known = f"Both sides had ended {amount(slowest_s, 1)}\u00a0s after the fault at the latest ({name})"
+    return f"{known}; in {plural(len(never), 'other cell')} {given_up}." if never else f"{known}."
 
 
 _AT: Mapping[Where, str] = {
@@ -83,7 +92,7 @@ def faults_view(matrix: FaultMatrix) -> FaultsView:
         ("Faults", str(len(matrix.applied))),
         ("Seed", str(matrix.seed)),
         ("Measured on", str(matrix.environment.get("cpu_model") or "a machine that was not recorded")),
-        ("When", matrix.started_at),
+        ("When", minute_text(matrix.started_at)),
     )
     rigs = dict.fromkeys(cell.rig for cell in matrix.cells)
     return FaultsView(
