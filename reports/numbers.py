@@ -23,8 +23,8 @@ def amount(value: float | None, digits: int = 0) -> str:
     return f"{value:,.{digits}f}".replace(",", _GROUP).replace("-", MINUS)
 
 
-def _shown_digits(metric: Metric, value: float) -> int:
-    """Small figures get one more digit: a downtime of 3.4 ms is not 3 ms."""
+def shown_digits(metric: Metric, value: float) -> int:
+    """Behind the point, of ``value`` in the shown unit. Small figures get one more: a downtime of 3.4 ms is not 3 ms."""
     unit = metric.unit
     return unit.digits + 1 if unit.shown in ("ms", "MiB") and 0 < value < 10 else unit.digits
 
@@ -34,7 +34,7 @@ def scaled(metric: Metric, value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return DASH
     shown = value * metric.unit.factor
-    return amount(shown, _shown_digits(metric, shown))
+    return amount(shown, shown_digits(metric, shown))
 
 
 def interval_text(metric: Metric, interval: tuple[float, float] | None) -> str | None:

@@ -149,7 +149,7 @@ def visible_shift(spread: float, new: int, old: int, level: float) -> float | No
 @functools.cache
 def _reach(new: int, old: int, level: float) -> float | None:
     """Standard errors from nothing to what the test finds in 8 of 10 cases: as a t-test at the level that ranks attain."""
-    if 2 / math.comb(new + old, new) > level:
+    if finds_nothing(new, old, level):
         return None
     if new + old <= _EXACT_RUNS:
         levels = 2 * _tail(new, old)
@@ -157,10 +157,15 @@ def _reach(new: int, old: int, level: float) -> float | None:
     return float(stats.t.ppf(1 - level / 2, new + old - 2) + stats.t.ppf(_POWER, new + old - 2))
 
 
+def finds_nothing(new: int, old: int, level: float) -> bool:
+    """Whether not even two samples of so many that lie wholly apart reach ``level``."""
+    return 2 / math.comb(new + old, new) > level
+
+
 @functools.cache
 def fewest_runs(level: float) -> int:
     """On each side: with fewer not even two samples that lie wholly apart reach ``level``."""
-    return next(runs for runs in range(2, _MOST_RUNS) if 2 / math.comb(2 * runs, runs) <= level)
+    return next(runs for runs in range(2, _MOST_RUNS) if not finds_nothing(runs, runs, level))
 
 
 def runs_to_see(change: float, spread: float, level: float) -> int:

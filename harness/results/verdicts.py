@@ -9,7 +9,7 @@ within the smallest effect that matters. All else is not known yet, and then it 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,6 +50,11 @@ class Change:
     spread: float | None
 
     @property
+    def blind(self) -> bool:
+        """Whether so few runs find no difference, however large."""
+        return inference.finds_nothing(self.runs, self.reference_runs, self.level)
+
+    @property
     def visible(self) -> float | None:
         """The change, as a share, that so many runs find in 8 of 10 cases; None: they can find none."""
         if self.spread is None:
@@ -62,7 +67,7 @@ class Change:
         if self.word != "unclear" or self.ratio <= 0:
             return None
         if self.spread is None:
-            return inference.fewest_runs(self.level)
+            return inference.fewest_runs(self.level) if self.blind else None
         size = max(self.ratio, 1 / self.ratio)
         apart = max(size, (1 + self.smallest) / size) - 1  # from none, or from the end of what does not matter
         return max(1 + max(self.runs, self.reference_runs), inference.runs_to_see(apart, self.spread, self.level))
@@ -77,15 +82,28 @@ class Change:
     @property
     def power_words(self) -> str:
         """How much these runs could have seen: what belongs beside ``cannot tell``."""
-        if self.visible is None:
+        if self.blind:
             fewest = inference.fewest_runs(self.level)
             return f"so few runs find no difference, however large: {fewest} would"
+        if self.visible is None:
+            return "a run measured nothing, and there is no ratio to that"
         return f"could have seen a change of {share_text(self.visible)}"
 
 
 def share_text(share: float) -> str:
     """``2 %``, ``0.5 %``."""
     return f"{share * 100:.2g} %" if share < 0.995 else f"{share * 100:.0f} %"
+
+
+def too_few(changes: Iterable[Change]) -> str | None:
+    """A sentence where so few runs could tell none of ``changes``, however large, with how many it takes; None: some they could."""
+    judged = [change for change in changes if change.word != "unjudged"]
+    if not judged or not all(change.blind for change in judged):
+        return None
+    runs = min(min(change.runs, change.reference_runs) for change in judged)
+    needed = max(inference.fewest_runs(change.level) for change in judged)
+    many = "One run decides" if runs == 1 else f"{runs} runs decide"
+    return f"{many} nothing, however far apart figures lie: a verdict takes {needed} runs of each or more (--set repeats={needed})."
 
 
 def fewest_repeats(methods: int) -> int:

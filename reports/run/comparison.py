@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.results.metrics import shown_in
 from harness.results.result import MetricSummary, Result
-from harness.results.verdicts import NOTE, Change, share_text
+from harness.results.verdicts import NOTE, Change, share_text, too_few
 from harness.units import format_bandwidth
 from reports import facts
 from reports.effects import Changes, between, counted_runs, method_names, smallest_effect, summary_of
@@ -73,7 +73,8 @@ class Line:
     @property
     def meaning(self) -> str:
         """The verdict, and what could have been seen where there is none yet."""
-        return f"{self.of.words}; {self.of.power_words}" if self.of.word == "unclear" else self.of.words
+        words = self.of.words
+        return f"{words}; {self.of.power_words}" if self.of.word == "unclear" and not self.of.blind else words
 
     @property
     def text(self) -> str:
@@ -221,7 +222,8 @@ def _sentences(lines: tuple[Line, ...], label_b: str) -> tuple[str, ...]:
         f"{len(judged['unclear'])} that so few runs cannot tell"
     )
     many = sum(map(len, judged.values()))
-    total = [f"Of {plural(many, 'figure')} with a verdict, {label_b} has {counts}."]
+    total = [few] if (few := too_few(line.of for line in lines)) else []
+    total += [f"Of {plural(many, 'figure')} with a verdict, {label_b} has {counts}."]
     for word in ("worse", "better"):
         quoted = "; ".join(line.text for line in judged[word][:4])
         more = f"; and {len(judged[word]) - 4} more" if len(judged[word]) > 4 else ""

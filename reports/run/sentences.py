@@ -6,9 +6,10 @@ from statistics import median
 
 from harness.results.metrics import METRICS
 from harness.results.result import Result
+from harness.results.verdicts import too_few
 from reports import facts
 from reports.effects import Changes, counted_runs, method_names, summary_of
-from reports.numbers import change_details, effect_percent, plural, scaled
+from reports.numbers import DASH, change_details, effect_percent, plural, scaled
 from reports.run.fallbacks import doubted_name, fallbacks_of
 
 
@@ -32,6 +33,8 @@ def _against_baseline(result: Result, best: str, base: str, changes: Changes) ->
     times = f"{scaled(metric, summary.median)}\u00a0ms against {scaled(metric, reference.median)}\u00a0ms for {base}"
     known = f"{effect_percent(change.ratio)} ({change_details(change)}, n\u00a0=\u00a0{summary.n} and {reference.n})"
     closest = f"The fastest of the others, {named}, took {times}, {known}."
+    if few := _too_few(changes):
+        return f"{few} The fastest of the others, {named}, took {times}, {effect_percent(change.ratio)}."
     match change.word:
         case "better":
             return f"{named} finished fastest: {times}, {known}."
@@ -41,16 +44,21 @@ def _against_baseline(result: Result, best: str, base: str, changes: Changes) ->
             return f"Total time: {change.words}. {closest}"
 
 
+def _too_few(changes: Changes) -> str | None:
+    return too_few(change for of_methods in changes.values() for change in of_methods.values())
+
+
 def _price(result: Result, best: str, changes: Changes) -> str | None:
     """What the fastest method did to the other primary figures."""
-    words = []
+    words, blind = [], _too_few(changes) is not None
     for key, of_methods in changes.items():
         metric, new, change = METRICS[key], summary_of(result, best, key), of_methods.get(best)
         if not metric.primary or key == "total_time_s" or change is None or new is None:
             continue
         old = new.median / change.ratio if change.ratio else new.median
         shown = f"{scaled(metric, old)} \u2192 {scaled(metric, new.median)}\u00a0{metric.unit.shown}"
-        words.append(f"{metric.words} {shown} ({effect_percent(change.ratio)}, {change.words})")
+        known = [effect_percent(change.ratio) or DASH, *([] if blind else [change.words])]
+        words.append(f"{metric.words} {shown} ({', '.join(known)})")
     return f"With it: {', '.join(words)}." if words else None
 
 

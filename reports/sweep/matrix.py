@@ -13,7 +13,7 @@ from statistics import median
 
 from harness.results.metrics import METRICS
 from harness.results.result import Result
-from harness.results.verdicts import NOTE, Change, judge, share_text
+from harness.results.verdicts import NOTE, Change, judge, share_text, too_few
 from reports.effects import counted_runs, smallest_effect, values
 from reports.facts import bandwidth_text, baseline_name, declared_methods, distance_text, file_name, is_replay, joined
 from reports.numbers import DASH, amount, confidence, effect_interval, effect_percent, percent, plural
@@ -133,6 +133,8 @@ def _text(cell: Cell | None) -> str:
 
 
 def _sentences(matrix: Matrix) -> Iterator[str]:
+    if few := too_few(cell.change for cell in matrix.cells if cell.change is not None):
+        yield few
     for situation in matrix.of("situation"):
         mine = [cell for cell in matrix.cells if cell.situation == situation]
         known = [(cell.method, cell.change) for cell in mine if cell.change is not None]
@@ -144,6 +146,8 @@ def _sentences(matrix: Matrix) -> Iterator[str]:
         if better:
             name, change = min(better, key=lambda each: each[1].ratio)
             words += f", {name} most ({effect_percent(change.ratio)})"
+        if unclear := sum(change.word == "unclear" for _, change in known):
+            words += f"; of {unclear} so few runs cannot tell"
         yield f"{words}.{_drift(mine, matrix.baseline)}"
     yield NOTE.format(smallest=share_text(matrix.smallest))
 

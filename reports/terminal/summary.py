@@ -14,11 +14,11 @@ from harness.results.doubt import Doubt, Weight
 from harness.results.metrics import METRICS, Metric, shown_in
 from harness.results.result import MetricSummary, Result, conditions
 from harness.results.search import Frontier, value_text
-from harness.results.verdicts import Change
+from harness.results.verdicts import Change, too_few
 from reports.effects import against_baseline, counted_runs, method_names, summary_of
 from reports.facts import baseline_name
 from reports.intervals import held_text
-from reports.numbers import effect_percent, plural
+from reports.numbers import effect_percent, plural, shown_digits
 from reports.run.fallbacks import count, every_sentence, fallbacks_of
 from reports.run.frontiers import times_text
 
@@ -35,6 +35,8 @@ def print_summary(console: Console, result: Result) -> None:
     for method in method_names(result):
         if note := _note(result, method):
             console.print(f"{plain(method)}: {plain(note)}", highlight=False, soft_wrap=True)
+    if few := _too_few(result):
+        print_note(console, few)
     for sentence in conditions(result):
         print_note(console, sentence)
     lines = [*every_sentence(result), *_grouped(result)]
@@ -42,6 +44,12 @@ def print_summary(console: Console, result: Result) -> None:
         print_warning(console, line)
     if len(lines) > _MOST_WARNINGS:
         print_note(console, f"and {plural(len(lines) - _MOST_WARNINGS, 'more warning')} in the report")
+
+
+def _too_few(result: Result) -> str | None:
+    """Of a search there is no verdict that more runs would bring."""
+    judged = {} if result.scenario.get("frontier") else against_baseline(result, [METRICS["total_time_s"]])
+    return too_few(change for of_methods in judged.values() for change in of_methods.values())
 
 
 def _grouped(result: Result) -> list[str]:
@@ -156,8 +164,8 @@ def _fell_back(result: Result, method: str) -> str:
 def _number(metric: Metric, summary: MetricSummary | None) -> str:
     if summary is None:
         return "-"
-    unit = metric.unit
-    middle, low, high = (f"{value * unit.factor:.{unit.digits}f}" for value in (summary.median, *summary.ci95))
+    figures = (value * metric.unit.factor for value in (summary.median, *summary.ci95))
+    middle, low, high = (f"{figure:.{shown_digits(metric, figure)}f}" for figure in figures)
     return middle if summary.n < 2 else f"{middle} \\[{low}, {high}]"
 
 

@@ -9,7 +9,7 @@ import pytest
 from harness.errors import UserError
 from harness.results.gate import parse_gate, share_of
 from harness.results.metrics import METRICS
-from harness.results.verdicts import judge
+from harness.results.verdicts import judge, too_few
 
 TOTAL, LOST = METRICS["total_time_s"], METRICS["work_lost_s"]
 
@@ -40,6 +40,19 @@ def test_words(new, old, words):
     found = judged(new, old)
     assert found.words.startswith(words)
     assert (found.needed is None) == ("needs" not in words)
+
+
+@pytest.mark.parametrize(("runs", "words"), [(1, "One run decides nothing"), (4, "4 runs decide nothing"), (5, None)])
+def test_of_too_few_runs_it_is_said_that_they_decide_nothing_and_how_many_do(runs, words):
+    told = too_few([judged([1.0] * runs, [4.0] * runs)])
+    assert told is None if words is None else told.startswith(words) and "repeats=5" in told
+    assert too_few([judged([9.0], [1.0], LOST)]) is None
+
+
+def test_a_run_that_measured_nothing_is_no_lack_of_runs():
+    found = judged([0.0, *sample(1.0)], sample(1.0))
+    assert (found.words, found.visible) == ("cannot tell", None)
+    assert found.power_words == "a run measured nothing, and there is no ratio to that"
 
 
 def test_a_small_but_sure_change_is_the_same():

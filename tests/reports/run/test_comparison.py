@@ -48,7 +48,10 @@ def test_what_is_no_primary_figure_has_no_verdict():
 def test_two_runs_are_too_few_to_tell():
     view = compare(samples.live(repeats=2), slower(samples.live(repeats=2), "isal-1", 3))
     found = line(view, "isal-1", "Total time (ms)")
-    assert found.meaning == "cannot tell, needs n = 7; so few runs find no difference, however large: 7 would"
+    assert found.meaning == "cannot tell, needs n = 7"
+    assert view.sentences[0].startswith(
+        "2 runs decide nothing, however far apart figures lie: a verdict takes 7 runs of each"
+    )
     assert found.interval == "\u2013"
 
 

@@ -95,10 +95,14 @@ def test_no_difference_and_no_knowledge_are_two_things(vs_baseline, spread, word
     assert not any(r.best for r in view.rows)
 
 
-def test_too_few_runs_say_how_many_would_do():
-    first = judged(two_methods(0.28, n=3)).sentences[0]
-    assert first.startswith("Total time: cannot tell, needs n = 5.")
-    assert "so few runs find no difference, however large: 5 would" in first
+@pytest.mark.parametrize(("n", "words"), [(1, "One run decides nothing"), (3, "3 runs decide nothing")])
+def test_too_few_runs_say_how_many_would_do(n, words):
+    first = judged(two_methods(0.28, n=n)).sentences[0]
+    assert first.startswith(
+        f"{words}, however far apart figures lie: a verdict takes 5 runs of each or more (--set repeats=5)."
+    )
+    assert first.endswith("\u00a0ms for original, \u221272\u00a0%.")
+    assert "p = " not in first
 
 
 def test_runs_of_fewer_than_six_are_said_to_give_their_range():
