@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import struct
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.errors import PeerError, QemuError, UserError
@@ -25,16 +29,40 @@ def open_monitor(address: str, side: Literal["source", "destination"]) -> Qmp:
 
     check_monitor(address)
     remedy = f"give the socket of the {side} QEMU's -qmp unix:PATH,server=on,wait=off"
-    qmp = Qmp(f"--qmp {address}")
+    qmp, pid = Qmp(f"--qmp {address}"), 0
     try:
-        qmp.greet(endpoint_for_qemu(address, "--qmp").connect(remedy, GREETING_TIMEOUT_S), GREETING_TIMEOUT_S)
+        connection = endpoint_for_qemu(address, "--qmp").connect(remedy, GREETING_TIMEOUT_S)
+        pid = _listener_pid(connection)
+        qmp.greet(connection, GREETING_TIMEOUT_S)
     except PeerError as exc:
         raise QemuError(str(exc)) from exc
     except QemuError as exc:
         if isinstance(exc.__cause__, TimeoutError):
             raise QemuError(
-                f"--qmp {address}: no greeting within {GREETING_TIMEOUT_S:g} s: a QMP socket serves one client at a time, and "
-                "another (libvirt, a shell) seems to hold this one; give QEMU a second -qmp socket"
+                f"--qmp {address}: no greeting within {GREETING_TIMEOUT_S:g} s: {_why_silent(pid, side)}"
             ) from exc
         raise QemuError(f"--qmp {address}: what answers there is not QMP; {remedy}") from exc
     return qmp
+
+
+def _listener_pid(connection: socket.socket) -> int:
+    """Of the process that listens at its other end (unix(7), SO_PEERCRED); 0: one that we cannot see."""
+    given = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", given)[0])
+
+
+def _why_silent(pid: int, side: str) -> str:
+    """What is the matter with a QEMU that takes a connection and says nothing, as far as the kernel tells."""
+    if _is_stopped(pid):
+        return f"the {side} QEMU (process {pid}) stands still, for somebody stopped it; let it go on (kill -CONT {pid})"
+    return (
+        f"either the {side} QEMU stands still, or another client (libvirt, a shell) holds this socket, which serves one at a "
+        "time; look whether it answers elsewhere, and give it a second -qmp socket"
+    )
+
+
+def _is_stopped(pid: int) -> bool:
+    """By a signal or a debugger (proc_pid_status(5))."""
+    with contextlib.suppress(OSError):
+        return "\nState:\tt" in Path(f"/proc/{pid}/status").read_text().replace("\tT", "\tt")
+    return False
