@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.terminal import tell
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -39,7 +41,9 @@ Exit status 0: all was as it must be. 1: some cell was not; the command that rep
     metavar="N",
     help="Each cell N times, each with a seed of its own [1].",
 )
-@click.option("--resume", is_flag=True, help="Keep all cells that DIR/faults.json has, and run the others.")
+@click.option(
+    "--resume", is_flag=True, help="Keep all cells that DIR/faults.json has, if it is there, and run the others."
+)
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("out", "faults"), metavar="DIR",
     help="Folder for page and data [out/faults].",
@@ -58,7 +62,10 @@ def command(
         _list(console)
         return
     plan = plan_cells(seed, only, rounds=rounds, quick=quick)
-    matrix = _run(console, plan, seed, load_faults(out) if resume else None, out / "faults.json")
+    file = out / "faults.json"
+    if resume and not file.exists():
+        tell(f"pageferry: {file}: nothing to go on with: a new matrix begins")
+    matrix = _run(console, plan, seed, load_faults(file) if resume and file.exists() else None, file)
     _write(console, matrix, out)
     if any(cell.applied and not cell.ok for cell in matrix.cells):
         click.get_current_context().exit(1)

@@ -159,3 +159,10 @@ def test_a_matrix_that_was_interrupted_goes_on_where_it_was(tmp_path, monkeypatc
     command.main([*arguments, "--resume"], standalone_mode=False)
     assert load_faults(tmp_path).cells[:2] == kept
     assert len(load_faults(tmp_path).cells) == 3
+
+
+def test_where_there_is_nothing_to_go_on_with_a_new_matrix_begins(tmp_path, capsys):
+    out = tmp_path / "none" / "yet"
+    command.main(["--only", "frames/late@done", "--resume", "--out", str(out)], standalone_mode=False)
+    assert "nothing to go on with: a new matrix begins" in capsys.readouterr().err
+    assert len(load_faults(out).cells) == 1
