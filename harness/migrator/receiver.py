@@ -187,7 +187,8 @@ class _Receiver:
         """
         told_why = self._main.link.told_why  # a sender says so only if it knows where its guest runs
         unsure = not self._told and (not told_why or self._starter.waits)
-        parted = self._parted and not self._starter.waits and self._fate is not Fate.OPEN
+        heard = self._main.delivery.fate  # by the sender, behind QEMU's own answers, and before our error
+        parted = self._parted and (heard is Fate.FAILED or (heard is Fate.ARRIVED and not self._starter.waits))
         if self._linger_s and unsure and not parted:
             say(f"{error}; {FATES[self._fate]}; staying up to {self._linger_s:g} s for the sender to ask")
             reception.asked(self.tell, self._linger_s)

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 from fake_qmp import FakeQmp
+from pairs import Pair
 
 from harness.errors import QemuError, UserError
 from harness.faults.frame_rig import FrameRig
 from harness.faults.runner import plan_cells
+from harness.faults.stream import make_stream
+from harness.migrator import receiver as receiver_module
 from harness.migrator.carry import doubt, forwarder
 from harness.migrator.config import ReceiveConfig
 from harness.migrator.receiver import run_receiver
@@ -115,3 +118,20 @@ def test_a_source_that_was_not_told_goes_on_by_itself_for_the_guest_cannot_run_t
     found = rig.run(cell)
     assert "the source's guest goes on; the destination QEMU may have all of it, and does not run it" in found.sender
     assert (found.runs, told(qmp)) == ("source", ["stop", "stop", "cont"])
+
+
+@pytest.mark.parametrize("share", [1, 0.5], ids=["all of the stream", "its beginning"])
+def test_where_qemu_got_no_byte_and_the_sender_was_told_nobody_is_waited_for(tmp_path, qmp, monkeypatch, share):
+    monkeypatch.setattr(receiver_module, "_PARTING_S", 60.0)
+    qmp.capabilities.add("postcopy-ram")
+    stream = make_stream(1).data
+    settings = {"threads": 1, "qmp": f"unix:{qmp.path}", "linger_s": 300.0}
+    with Pair(tmp_path, receive=settings, without_return_path=False) as pair:
+        pair.source.sendall(stream[: int(share * len(stream))])
+        pair.receiver.join()
+        pair.destination_listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            pair.destination_listener.accept()
+    assert [line for line in pair.receiver.said if "staying" in line] == []
+    assert "postcopy-ram is on" in str(pair.receiver.error)
+    assert "the receiver stopped: --qmp" in str(pair.sender.error)
