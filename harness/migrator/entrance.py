@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 
 from harness.errors import QemuError
-from harness.migrator.transport.sockets import SocketListener, close_all
+from harness.migrator.transport.sockets import SocketListener, close_all, somebody_waits
 
 _MULTIFD = b"\x11\x22\x33\x44"
 """With this each of multifd's channels begins, and no migration stream does."""
@@ -159,13 +159,8 @@ class Entrance:
         """Who waits, if anybody does. :raises QemuError: somebody does, and no more files may be opened to let him in."""
         try:
             return self._listener.socket.accept()[0]
-        except OSError as exc:  # nobody waits, or it is shut; without a free descriptor accept fails before it looks
-            if exc.errno in (errno.EMFILE, errno.ENFILE) and self._somebody_waits():
+        except OSError as exc:  # nobody waits, or it is shut
+            if exc.errno in (errno.EMFILE, errno.ENFILE) and somebody_waits(self._listener):
                 why = f"a second connection came, and cannot be let in: {exc.strerror}; raise `ulimit -n`"
                 raise QemuError(f"--from {self._listener.address}: {why}; {_SEVERAL}") from exc
             return None
-
-    def _somebody_waits(self) -> bool:
-        poll = select.poll()
-        poll.register(self._listener, select.POLLIN)
-        return bool(poll.poll(0))

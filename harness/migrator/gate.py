@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Self
 
 from harness.errors import QemuError
-from harness.migrator.transport.sockets import SocketListener, close_all
+from harness.migrator.transport.sockets import SocketListener, close_all, somebody_waits
 from harness.wire.qemu.marks import CPR_MAGIC, MULTIFD_MAGIC
 
 _BEGIN_BYTES = 4
@@ -156,7 +156,7 @@ class Gate:
         try:
             connection = self._listener.socket.accept()[0]
         except OSError as exc:
-            if exc.errno in (errno.EMFILE, errno.ENFILE):
+            if exc.errno in (errno.EMFILE, errno.ENFILE) and somebody_waits(self._listener):
                 why = f"one more connection came, and cannot be let in: {exc.strerror}; raise `ulimit -n`"
                 raise QemuError(f"--from {self._listener.address}: {why}") from exc
             return None

@@ -9,6 +9,7 @@ from migrator.test_start import guest, listening
 
 from harness.errors import QemuError
 from harness.migrator.entrance import Entrance
+from harness.migrator.gate import Gate
 
 
 class FullListener:
@@ -33,3 +34,14 @@ def test_without_a_free_descriptor_a_second_connection_is_seen_and_none_is_made_
             pytest.raises(QemuError, match=r"cannot be let in: Too many .* `ulimit -n`"),
         ):
             alone.require_alone()
+
+
+def test_a_gate_that_closes_without_a_free_descriptor_makes_nobody_up(tmp_path):
+    with listening(tmp_path / "full.sock") as listener, Gate(FullListener(listener), 1) as gate:
+        gate.close()
+        gate.serve(pytest.fail)
+        with (
+            guest(tmp_path / "full.sock"),
+            pytest.raises(QemuError, match=r"cannot be let in: Too many .* `ulimit -n`"),
+        ):
+            gate.serve(pytest.fail)

@@ -213,6 +213,13 @@ def _is_ready(connection: socket.socket, event: int, timeout_s: float) -> bool:
     return bool(poll.poll(timeout_s * 1000))
 
 
+def somebody_waits(listener: SocketListener) -> bool:
+    """Whether a connection is to be accepted there: without a free descriptor accept(2) fails before it looks."""
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    return bool(poll.poll(0))
+
+
 def has_hung_up(connection: socket.socket) -> bool:
     """See ``Transport``."""
     poll = select.poll()
