@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from harness.errors import PageferryError, ResultError
+from harness.errors import PageferryError, ResultError, refused
 from harness.hosts.claims import release_all
 from harness.hosts.signals import WORDS, arrived, interruptible, raise_if_arrived
 from harness.terminal import OutputError, cover_absent_streams, give_up_output, guarded_output, tell
@@ -190,7 +190,7 @@ def _report(exc: BaseException) -> int:
     if isinstance(exc, click.ClickException):
         tell(f"pageferry: error: {exc.format_message()}")
         return exc.exit_code
-    if isinstance(exc, PageferryError):
+    if isinstance(exc := refused(exc) or exc, PageferryError):
         tell(f"pageferry: error: {exc}")
         return exc.exit_status
     words = " ".join(f"{type(exc).__name__}: {exc}".split())

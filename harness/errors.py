@@ -18,6 +18,8 @@ signal: 130 is Ctrl-C.
 
 from __future__ import annotations
 
+import errno
+
 
 class PageferryError(Exception):
     """One line for the user: place, value, remedy. ``exit_status`` is what the command ends with."""
@@ -73,3 +75,26 @@ class RegressionError(PageferryError):
     """A result is worse than another; the message names the methods and figures."""
 
     exit_status = 8
+
+
+_NO_MEMORY = (
+    "no more memory is to be had here; raise this process's limit (ulimit -v, or its control group's), or let it take less: fewer "
+    "--threads, a smaller --option window=..."
+)
+_NO_THREAD = (
+    "no more threads can be started here: memory, or the number of threads, is used up; raise this process's limits (ulimit -v and "
+    "-u, or its control group's)"
+)
+_NO_FILES = "no more open files are allowed here; raise this process's limit (ulimit -n)"
+
+
+def refused(error: BaseException) -> MissingError | None:
+    """What the host did not give to this process, in words; None: ``error`` is nothing of that."""
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
+        return MissingError(_NO_MEMORY)
+    if number in (errno.EMFILE, errno.ENFILE):
+        return MissingError(_NO_FILES)
+    if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
+        return MissingError(_NO_THREAD)
+    return None

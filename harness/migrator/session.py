@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import xxhash
 
-from harness.errors import FrameError, PageferryError, PeerError
+from harness.errors import FrameError, PageferryError, PeerError, refused
 from harness.hosts.limits import cores
 from harness.migrator.report import Usage
 from harness.migrator.transport.contract import RefusedError, Transport
@@ -152,6 +152,7 @@ class FrameLink:
 
     def send_error(self, error: BaseException) -> None:
         """Tell the other half why we stop, if it still listens and nobody is in the middle of a frame."""
+        error = refused(error) or error
         text = str(error)
         if isinstance(error, KeyboardInterrupt):
             text = "it was interrupted"

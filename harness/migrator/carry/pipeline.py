@@ -15,6 +15,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
+from harness.errors import refused
+
 _LOOK_S = 0.5
 _HURRY_BYTES = 256 << 10
 """More than a unix socket holds (net.core.wmem_default), of which three quarters are read before Linux wakes who writes there."""
@@ -32,11 +34,11 @@ class Failure:
         self.error: BaseException | None = None
 
     def set(self, error: BaseException) -> None:
-        """Keep ``error`` if it is the first, and stop everybody."""
+        """Keep ``error`` if it is the first, and stop everybody. Of what the host refused it is told in words."""
         with self._lock:
             if self.error is not None:
                 return
-            self.error = error
+            self.error = refused(error) or error
         self._on_failure()
 
     def check(self) -> None:
