@@ -24,6 +24,7 @@ RIGS = Kinds(
         "certificates": "harness.faults.certificate_rig:CertificateRig",
         "processes": "harness.faults.live.rig:ProcessRig",
         "links": "harness.faults.live.rig:LinkRig",
+        "hosts": "harness.faults.live.rig:HostRig",
     },
 )
 OnCell = Callable[[FaultMatrix, int], None]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.faults.live.rig import LinkRig, ProcessRig
+from harness.faults.live.rig import HostRig, LinkRig, ProcessRig
 from harness.faults.live.scene import PHASES
 from harness.faults.live.strikes import STRIKES
 from harness.faults.runner import plan_cells
@@ -31,8 +31,9 @@ def test_where_the_sender_is_killed_one_guest_runs_and_can_be_migrated_again(rig
 
 
 def test_each_party_meets_each_fault_at_each_phase_at_which_it_is_there():
-    pairs = {*ProcessRig.pairs(), *LinkRig.pairs()}
+    pairs = {pair for rig in (ProcessRig, LinkRig, HostRig) for pair in rig.pairs()}
     assert {fault for fault, _ in pairs} == set(STRIKES)
     assert {phase for _, phase in pairs} == set(PHASES)
     assert ("sender-killed", "completed") not in pairs
     assert ("destination-killed", "completed") in pairs
+    assert [phase for fault, phase in pairs if fault == "link-lossy"] == ["ready"]

@@ -16,8 +16,11 @@ from harness.faults.judge import SEEN_S, SILENT_S, Facts, cell_of, where
 from harness.faults.leftovers import left_since, look
 from harness.faults.live.guest import LiveGuest, Site, open_stress, until
 from harness.faults.live.scene import PHASES, Scene
+from harness.faults.live.smalldisk import SmallDisk
 from harness.faults.live.strikes import STRIKES, Strike
+from harness.faults.live.wallclock import build
 from harness.guests.stress.kind import Stress, StressSettings
+from harness.hosts.rundir import open_scratch
 from harness.links.netns import NetnsLink
 from harness.migrator.config import ReceiveConfig, SendConfig
 from harness.qemu.migration import migrate
@@ -55,9 +58,12 @@ class ProcessRig(Rig):
 
     @classmethod
     def pairs(cls) -> Iterator[tuple[str, str]]:
-        """Before the migration a QEMU is none of the pair's business, and behind it the halves are gone."""
+        """Before the migration a QEMU is none of the pair's business, and behind it the halves are gone. What is so from the
+        beginning on has one phase."""
         for fault, phase in super().pairs():
             strike = STRIKES[fault]
+            if strike.loss and phase != "ready":
+                continue
             of_qemu = strike.party in ("source", "destination")
             if (phase == "ready" and of_qemu) or (phase == "completed" and not (of_qemu and strike.kills)):
                 continue
@@ -100,7 +106,7 @@ class ProcessRig(Rig):
         here = self._left_alone(scene, runs)
         memory = scene.guest.is_right(here) if here is not None else None
         again = self._again(scene.guest, here)
-        limit_s = SILENT_S if strike.silent else SEEN_S
+        limit_s = SILENT_S if strike.silent else _PATIENCE_S if strike.loss else SEEN_S
         return Facts(runs, memory, verdict_s, limit_s, bugs, (), again), lines
 
     @staticmethod
@@ -151,6 +157,24 @@ class LinkRig(ProcessRig):
     def missing(cls) -> str | None:
         """Root, too."""
         return NetnsLink.missing() or super().missing()
+
+
+class HostRig(ProcessRig):
+    """The same where one of the halves' hosts has another clock than it had, or no room."""
+
+    title = "what the hosts of a live migration have: room on a disk, and a wall clock"
+    quick_cells = 2
+    parties = ("disk", "clocks")
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """Root, and a compiler, too."""
+        try:
+            with open_scratch() as folder, SmallDisk():
+                build(folder)
+        except PageferryError as exc:
+            return str(exc)
+        return super().missing()
 
 
 def _died(scene: Scene, strike: Strike, phase: str) -> bool:

@@ -11,9 +11,13 @@ from types import TracebackType
 from harness.errors import QemuError
 from harness.experiment.halves import Half
 from harness.faults.live.guest import LiveGuest, Site, until
+from harness.faults.live.smalldisk import SmallDisk
 from harness.faults.live.strikes import Party, Strike, Struck
 from harness.faults.live.tap import At, Tap
+from harness.faults.live.wallclock import WallClock, build
 from harness.guests.stress.kind import Stress
+from harness.hosts.contract import Host
+from harness.hosts.local import HERE
 from harness.links.netns import NetnsLink, NetnsSettings
 from harness.migrator.config import ReceiveConfig, SendConfig
 
@@ -42,7 +46,10 @@ class Scene:
         self._folder, self._backend = folder, backend
         self._open = ExitStack()
         self.guest = LiveGuest(kind, folder)
-        self._link = NetnsLink(NetnsSettings()) if strike.party == "link" else None
+        self._link = NetnsLink(NetnsSettings(loss=strike.loss)) if strike.party == "link" else None
+        self._disk = SmallDisk() if strike.party == "disk" else None
+        self._clocks: dict[Party, WallClock] = {}
+        self._sockets = folder if self._disk is None else self._disk.path
         self.source: Site
         self.destination: Site
         self.tap: Tap
@@ -61,22 +68,35 @@ class Scene:
         return self
 
     def _start_halves(self, stack: ExitStack) -> None:
-        link, listen = self._link, f"unix:{self._folder}/link"
-        if link is not None:
-            stack.enter_context(link)
-            listen = f"tcp:{link.destination.address}:0"
+        near, far = self._hosts(stack)
+        listen = f"unix:{self._sockets}/link" if self._link is None else f"tcp:{far.address}:0"
         qmp = f"unix:{self.destination.qemu.qmp_for_others}"
         heard = ReceiveConfig(listen, f"unix:{self._folder}/t", linger_s=_LINGER_S, insecure=True, qmp=qmp)
-        receiver = Half(heard, run_dir=self._folder, **({} if link is None else {"host": link.destination}))
+        receiver = Half(heard, run_dir=self._folder, host=far)
         stack.callback(receiver.stop)
         receiver.start()
         ready = receiver.wait_ready().removeprefix("listening on ")
-        said = SendConfig(f"unix:{self._folder}/s", ready, self._backend, insecure=True)
-        sender = Half(said, run_dir=self._folder, **({} if link is None else {"host": link.source}))
+        said = SendConfig(f"unix:{self._sockets}/s", ready, self._backend, insecure=True)
+        sender = Half(said, run_dir=self._folder, host=near)
         stack.callback(sender.stop)
         sender.start()
         sender.wait_ready()
         self.halves = sender, receiver
+
+    def _hosts(self, stack: ExitStack) -> tuple[Host, Host]:
+        """The sender's and the receiver's, with all that the strike needs of them."""
+        if self._link is not None:
+            stack.enter_context(self._link)
+            return self._link.source, self._link.destination
+        if self._disk is not None:
+            host = stack.enter_context(self._disk).keeping(HERE)
+            return host, host
+        if self._strike.party != "clocks":
+            return HERE, HERE
+        library = build(self._folder)
+        near, far = (WallClock(library, self._folder / f"{party}.clock") for party in ("sender", "receiver"))
+        self._clocks = {"sender": near, "receiver": far}
+        return near.clocked(HERE), far.clocked(HERE)
 
     def reach(self) -> bool:
         """Migrate until the phase. False: it was over before."""
@@ -100,7 +120,7 @@ class Scene:
 
     def migrate(self) -> None:
         """Ask for it."""
-        self.source.qmp("migrate", uri=f"unix:{self._folder}/s")
+        self.source.qmp("migrate", uri=f"unix:{self._sockets}/s")
 
     def strike(self) -> float:
         """When it did, on the monotonic clock. Then the migration may go on as fast as it can, if it can."""
@@ -110,7 +130,8 @@ class Scene:
             "source": self.source.qemu.pid, "destination": self.destination.qemu.pid,
         }  # fmt: skip
         at_s = time.monotonic()
-        self._strike.apply(Struck(pids, None if self._link is None else self._link.source, self.tap.release))
+        host = None if self._link is None else self._link.source
+        self._strike.apply(Struck(pids, host, self.tap.release, self._disk, self._clocks))
         self.tap.release()
         if self._phase in ("ready", "later-pass"):
             self._go_on()
@@ -171,10 +192,13 @@ class Scene:
         return (said[-1] if said else "nothing").removeprefix("pageferry: ")
 
     def bugs(self) -> Iterator[str]:
-        """What no user should see."""
+        """What no user should see, and a failure whose cause is not told."""
         for half in self.halves:
-            if "Traceback" in self.log(half):
-                yield f"a bug: the {half.name} shows a traceback"
+            log = self.log(half)
+            if "Traceback" in log or "a bug in pageferry" in log:
+                yield f"a bug: the {half.name} says: {self.line(half)}"
+            elif (half.failed() is not None or _WAITS in log) and self._strike.cause not in self.line(half):
+                yield f"the {half.name} does not name the cause: {self.line(half)}"
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
