@@ -18,15 +18,21 @@ from harness.scenario.methods import PairMethod, QemuMethod
 from harness.scenario.model import Scenario
 from harness.scenario.part import Part, Quantity
 from harness.scenario.pin import Pin
+from harness.scenario.usual import USUAL_METHODS
 from harness.units import format_bandwidth, format_bytes
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "scenario.md"
-HEAD = """# Scenario keys
+USUAL = ", ".join(f"`{table['name']}`" for table in USUAL_METHODS)
+HEAD = f"""# Scenario keys
 
 A scenario is a TOML file; its name is the scenario's. This page is made from the models that check it. Every quantity has a unit,
 and a key that nobody knows is an error. `--set KEY=VALUE` writes over a key (`--set guest.memory=2GiB`,
 `--set method.isal-1.threads=4`). A table `[sweep]` makes a scenario of each combination of other keys' values:
 `"link.bandwidth" = ["100Mbit/s", "unlimited"]`, or a table of labels and values.
+
+A scenario without `[[method]]` is run by the usual ones, which `pageferry list methods` shows: {USUAL}.
+A guest that is a stream has no QEMU, and goes without those that need one. `--set method.NAME.KEY=VALUE` and `--only NAME` work
+with them as with all others.
 """
 _PLAIN = {int: "whole number", float: "number", str: "text", bool: "true or false"}
 

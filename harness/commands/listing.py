@@ -1,4 +1,4 @@
-"""``pageferry list``: which backends, scenarios, guests, links and recordings there are, and why what is missing is missing."""
+"""``pageferry list``: what there is to run and to run it with, and why what is missing is missing."""
 
 from __future__ import annotations
 
@@ -20,19 +20,30 @@ _EPILOG = """\b
 Examples:
   pageferry list
   pageferry list backends
+  pageferry list scenarios
+
+\b
+scenarios come with pageferry: `pageferry run NAME`. methods are those of a scenario that names none.
 """
 
 
-@click.command(name="list", epilog=_EPILOG, short_help="List backends, scenarios, guests, links and recordings.")
-@click.argument("what", required=False, type=click.Choice(["backends", "scenarios", "guests", "links", "recordings"]))
+@click.command(
+    name="list", epilog=_EPILOG, short_help="List scenarios, methods, backends, guests, links and recordings."
+)
+@click.argument(
+    "what",
+    required=False,
+    type=click.Choice(["scenarios", "methods", "backends", "guests", "links", "recordings"]),
+)
 def command(*, what: str | None) -> None:
-    """List backends, scenarios, guests, links or recordings (all when not told), and why what is missing is missing."""
+    """List scenarios, methods, backends, guests, links or recordings (all when not told), and why what is missing is missing."""
     from harness.console import make_console
 
     console = make_console()
     tables = {
-        "backends": _backends,
         "scenarios": _scenarios,
+        "methods": _methods,
+        "backends": _backends,
         "guests": _guests,
         "links": _links,
         "recordings": _recordings,
@@ -70,16 +81,23 @@ def _scenarios() -> Table:
     import scenarios
     from harness.console import make_table, plain
     from harness.scenario.model import load_scenario
-    from harness.units import format_bandwidth, format_round_trip
 
-    table = make_table("scenarios (pageferry run NAME)", "name", "methods", "repeats", "guest", "link", "description")
+    table = make_table("scenarios (pageferry run NAME)", "name", "what it tells", "guest", "methods")
     for name in scenarios.names():
         scenario = load_scenario(name)
-        link = format_bandwidth(scenario.link.bandwidth_bytes_per_s)
-        if scenario.link.delay_s or scenario.link.jitter_s:
-            link += f", {format_round_trip(scenario.link.delay_s, scenario.link.jitter_s)}"
-        cells = (str(len(scenario.methods)), str(scenario.repeats), scenario.guest.kind, link)
-        table.add_row(plain(name), *cells, plain(scenario.description))
+        table.add_row(plain(name), plain(scenario.description), scenario.guest.kind, str(len(scenario.methods)))
+    return table
+
+
+def _methods() -> Table:
+    from harness.console import make_table, plain
+    from harness.scenario.fault import shown
+    from harness.scenario.usual import USUAL_METHODS
+
+    table = make_table("methods (of a scenario that names none)", "name", "engine", "as a scenario says it")
+    for method in USUAL_METHODS:
+        said = [f"{key} = {shown(value)}" for key, value in method.items() if key not in ("name", "engine")]
+        table.add_row(method["name"], method["engine"], plain(", ".join(said)))
     return table
 
 

@@ -171,7 +171,8 @@ def check_shape(doc: dict[str, Any]) -> None:
     if not isinstance(methods, list) or not all(isinstance(method, dict) for method in methods):
         raise Fault(("method",), "must be tables: write [[method]] with two brackets before each")
     if not methods:
-        raise Fault(("method",), "no method: add at least one [[method]] with name, engine and baseline = true")
+        remedy = "add a [[method]] with name, engine and baseline = true, or leave method out for the usual ones"
+        raise Fault(("method",), f"no method: {remedy}")
     for index, method in enumerate(methods):
         _check_method_name(method, method_key(method, index))
     names = [method["name"] for method in methods]

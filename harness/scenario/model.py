@@ -23,6 +23,7 @@ from harness.scenario.kinds import GUESTS, LINKS, GuestSettings, LinkSettings, s
 from harness.scenario.methods import Method, method_of
 from harness.scenario.part import Downtime, Part, Seconds, Share, first_fault
 from harness.scenario.pin import Pin
+from harness.scenario.usual import USUAL_METHODS, with_usual_methods
 from harness.terminal import one_line
 
 USUAL_GUEST = "stress"
@@ -75,7 +76,7 @@ class Scenario(Part):
     methods: tuple[Annotated[SerializeAsAny[Method], BeforeValidator(method_of)], ...] = Field(
         alias="method", strict=False
     )
-    """The ways to migrate that are compared."""
+    """The ways to migrate that are compared; those of ``harness.scenario.usual`` where a scenario names none."""
     cell: dict[str, str] = Field(default={})
     """Of a sweep: key -> the value's label."""
 
@@ -148,6 +149,13 @@ class Scenario(Part):
         kept = [m for m in self.methods if m.baseline or any(fnmatchcase(m.name, pattern) for pattern in only)]
         return self.model_copy(update={"methods": tuple(kept)}) if only else self
 
+    def without_usual_that_need_qemu(self) -> Scenario:
+        """Nobody asked for these by name, so a guest that has no QEMU goes without."""
+        if self.guest.has_qemu:
+            return self
+        needing = {table["name"] for table in USUAL_METHODS if set(Method.needs_qemu) & set(table)}
+        return self.model_copy(update={"methods": tuple(m for m in self.methods if m.name not in needing)})
+
     def check_methods_fit_the_guest(self) -> None:
         """Without a QEMU there is nobody to hold capabilities or parameters. :raises Fault: a method has some."""
         if self.guest.has_qemu:
@@ -174,13 +182,20 @@ def load_scenario(path_or_name: str | Path, overrides: Sequence[str] = (), only:
     """
     path = document.find_file(path_or_name)
     doc = document.read_toml(path)
-    return scenario_of(doc, path, [document.apply_override(doc, override) for override in overrides], only)
+    usual = with_usual_methods(doc)
+    changed = [document.apply_override(doc, override) for override in overrides]
+    return scenario_of(doc, path, changed, only, usual=usual)
 
 
-def scenario_of(doc: dict[str, Any], path: Path, changed: Sequence[Override], only: Sequence[str]) -> Scenario:
-    """A file's document, in which ``changed`` was written already. :raises ScenarioError: as ``load_scenario``."""
+def scenario_of(
+    doc: dict[str, Any], path: Path, changed: Sequence[Override], only: Sequence[str], *, usual: bool
+) -> Scenario:
+    """A file's document, in which ``changed`` was written already. ``usual``: it named no methods, and was given the usual ones.
+
+    :raises ScenarioError: as ``load_scenario``.
+    """
     try:
-        return _validated(doc, path, only, changed)
+        return _validated(doc, path, only, changed, usual=usual)
     except Fault as fault:
         origin = next((override for override in reversed(changed) if override.explains(fault)), None)
         place = f"{path}" if origin is None else origin.place
@@ -188,7 +203,9 @@ def scenario_of(doc: dict[str, Any], path: Path, changed: Sequence[Override], on
         raise ScenarioError(one_line(f"{place}: {key}{fault.message}")) from fault
 
 
-def _validated(doc: dict[str, Any], path: Path, only: Sequence[str], changed: Sequence[Override]) -> Scenario:
+def _validated(
+    doc: dict[str, Any], path: Path, only: Sequence[str], changed: Sequence[Override], *, usual: bool
+) -> Scenario:
     document.check_name(path.stem)
     doc = {key: value for key, value in doc.items() if key != "sweep"}
     document.check_shape(doc)
@@ -197,6 +214,8 @@ def _validated(doc: dict[str, Any], path: Path, only: Sequence[str], changed: Se
         scenario = Scenario.model_validate({**doc, "name": path.stem, "method": methods}, context={"given": ["name"]})
     except ValidationError as exc:
         raise document.with_method_names(first_fault(exc), methods) from exc
+    if usual and all(override.key != ("method",) for override in changed):
+        scenario = scenario.without_usual_that_need_qemu()
     scenario = scenario.narrowed(only)
     scenario.check_methods_fit_the_guest()
 

@@ -23,6 +23,7 @@ from harness.errors import ScenarioError
 from harness.scenario import document
 from harness.scenario.fault import shown
 from harness.scenario.model import Scenario, scenario_of
+from harness.scenario.usual import with_usual_methods
 from harness.terminal import one_line
 
 _MOST_CELLS = 500
@@ -35,12 +36,13 @@ def load_sweep(path_or_name: str | Path, overrides: Sequence[str] = (), only: Se
     """
     path = document.find_file(path_or_name)
     doc = document.read_toml(path)
+    usual = with_usual_methods(doc)
     table, place, by_set, overrides = _with_own_overrides(doc.get("sweep", {}), path, overrides)
     axes = _axes(table, place, {text.partition("=")[0].strip() for text in overrides})
     if math.prod(len(values) for values in axes.values()) > _MOST_CELLS:
         raise ScenarioError(f"{path}: sweep: more than {_MOST_CELLS} cells: shorten its lists")
     return [
-        _cell(doc, path, axes, labels, by_set=by_set, overrides=overrides, only=only)
+        _cell(doc, path, axes, labels, by_set=by_set, overrides=overrides, only=only, usual=usual)
         for labels in itertools.product(*axes.values())
     ]
 
@@ -54,6 +56,7 @@ def _cell(
     by_set: Container[str],
     overrides: Sequence[str],
     only: Sequence[str],
+    usual: bool,
 ) -> Scenario:
     """One of the grid; the scenario itself where there is no grid. ``by_set``: the keys whose values are not the file's."""
     doc, chosen = copy.deepcopy(doc), dict(zip(axes, labels, strict=True))
@@ -68,7 +71,7 @@ def _cell(
         for key, label in chosen.items()
     ]
     changed += [document.apply_override(doc, override) for override in overrides]
-    scenario = scenario_of(doc, path, changed, only)
+    scenario = scenario_of(doc, path, changed, only, usual=usual)
     return scenario.model_copy(update={"name": _name(scenario.name, labels), "cell": chosen}) if axes else scenario
 
 

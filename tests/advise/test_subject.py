@@ -101,7 +101,7 @@ def test_a_scenario_of_a_recording_is_the_recording(tmp_path):
 )
 def test_what_is_no_guest_is_told_in_one_line(tmp_path, text, error, says):
     (tmp_path / "notes.txt").write_text("dear diary")
-    (tmp_path / "wrong.toml").write_text('description = "x"')
+    (tmp_path / "wrong.toml").write_text('description = "x"\nmethod = []')
     with pytest.raises(error) as caught:
         read_subject(text.format(here=tmp_path), None)
     assert says in str(caught.value)
