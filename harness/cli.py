@@ -1,6 +1,7 @@
 """The command ``pageferry``: arguments in, exit status out. Each command is a module of ``harness.commands``.
 
-Command modules are imported when they are used, and import what is heavy when they run, so that ``--help`` is quick.
+Command modules are imported when they are used, and import what is heavy when they run, so that ``--help`` is quick. A shell that
+completes a line starts it with ``_PAGEFERRY_COMPLETE``, as click has it.
 Exit statuses are drawn in ``harness.errors``; 70 is a bug of ours, 141 a reader of our output that went away; 130 is Ctrl-C, 143
 SIGTERM, 129 SIGHUP.
 """
@@ -22,6 +23,7 @@ from harness.hosts.claims import release_all
 from harness.hosts.signals import WORDS, arrived, interruptible, raise_if_arrived
 from harness.terminal import OutputError, cover_absent_streams, give_up_output, guarded_output, tell
 
+_COMPLETE = "_PAGEFERRY_COMPLETE"
 EXIT_BUG = 70
 EXIT_SIGNAL = 128
 EXIT_BROKEN_PIPE = 141
@@ -61,6 +63,10 @@ Exit status:
   2 arguments or scenario   6 a codec failed
   3 missing on this machine 7 a result file; 8 worse than before (compare --fail-on)
   130 Ctrl-C, 143 SIGTERM, 129 hung up
+
+\b
+So that the Tab key completes commands, options and scenarios (in ~/.bashrc; zsh_source and fish_source are the others' words):
+  eval "$(_PAGEFERRY_COMPLETE=bash_source pageferry)"
 """
 
 
@@ -142,6 +148,8 @@ def main(args: Sequence[str] | None = None) -> int:
     _have_a_home()
     try:
         with guarded_output(), interruptible(release_all, ends_program=args is None):
+            if args is None and _COMPLETE in os.environ:
+                return _complete(os.environ[_COMPLETE])
             # Not click's own main(): it swallows Ctrl-C and broken pipes.
             with _CLI.make_context("pageferry", list(sys.argv[1:] if args is None else args), obj=settings) as ctx:
                 _CLI.invoke(ctx)
@@ -160,6 +168,13 @@ def main(args: Sequence[str] | None = None) -> int:
                 tell(line)
         return _report(exc)
     return 0
+
+
+def _complete(instruction: str) -> int:
+    """What a shell asks for: the script that teaches it (``bash_source``), or the words that may stand next."""
+    from click.shell_completion import shell_complete
+
+    return shell_complete(_CLI, {"obj": Settings()}, "pageferry", _COMPLETE, instruction)
 
 
 def _have_a_home() -> None:

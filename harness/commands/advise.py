@@ -50,7 +50,12 @@ Exit status 0: there is an advice, which may be that the guest does not converge
 @click.option(
     "--repeats", type=click.IntRange(1, 100), default=5, metavar="N", help="How often each method is replayed [5]."
 )
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for page and data [out/advise].")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder for page and data [out/advise].",
+)
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the advice there too."
 )

@@ -55,7 +55,12 @@ Exit status 0: measured. 6: a codec failed, or gave other bytes than it was give
 )
 @click.option("--values", type=click.IntRange(6, 1000), default=6, metavar="N", help="Rounds, 6 or more [6].")
 @click.option("--size", type=SIZE, default=32 * MIB, help="Of the input's pages take so much [32MiB].")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for page and data [out/codecs].")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder for page and data [out/codecs].",
+)
 @click.option(
     "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write bench.json there too."
 )

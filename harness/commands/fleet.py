@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.options import DURATION, experiment_options, tell_undrawn
+from harness.commands.options import DURATION, complete_scenarios, experiment_options, tell_undrawn
 from harness.terminal import tell
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ Exit status 0: every run completed and verified, or was skipped with its reason.
 
 
 @click.command(epilog=_EPILOG, short_help="Run many scenarios, and gather their results into one site.")
-@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
+@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...", shell_complete=complete_scenarios)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -63,8 +63,8 @@ Exit status 0: every run completed and verified, or was skipped with its reason.
     "--scheduler", metavar="ADDRESS", help="Use dask's scheduler there, and its workers, and start none here."
 )
 @click.option(
-    "--worker-timeout", type=DURATION, default=300.0, show_default="5min", metavar="DURATION",
-    help="With --scheduler: how long a pair that has cells to run may have no worker there.",
+    "--worker-timeout", type=DURATION, default=300.0, metavar="DURATION",
+    help="With --scheduler: how long a pair that has cells to run may have no worker there [5min].",
 )  # fmt: skip
 @experiment_options
 def command(

@@ -66,7 +66,7 @@ def command() -> None:
     """Show the OpenCL devices of this machine, and save the programs that the backend opencl runs on them."""
 
 
-@command.command(epilog="\b\nExample:\n  pageferry opencl devices")
+@command.command(epilog="\b\nExample:\n  pageferry opencl devices", short_help="List the devices of every driver.")
 @click.option("--json", "as_json", is_flag=True, help="Print the devices as JSON.")
 def devices(*, as_json: bool) -> None:
     """List the devices of every driver, by the names that --device and scenarios take."""
@@ -83,7 +83,10 @@ def devices(*, as_json: bool) -> None:
     _print_devices(make_console(), rows)
 
 
-@command.command(epilog="\b\nExample:\n  pageferry opencl build --device gpu --block 4KiB --out deflate.bin")
+@command.command(
+    epilog="\b\nExample:\n  pageferry opencl build --device gpu --block 4KiB --out deflate.bin",
+    short_help="Build the kernels for a device, and save them.",
+)
 @_device
 @_block
 @click.option("--style", type=click.Choice(_STYLES), help="Kernel style that suits the device [by its type].")
@@ -102,7 +105,8 @@ def build(*, device: str | None, block: str, style: str | None, out: Path) -> No
 @command.command(
     epilog="\b\nExample:\n"
     "  pageferry opencl manifest --device accelerator --binary deflate.xclbin --block 64KiB --style task\n\n"
-    "The device must be here, as the manifest names it and its driver's version."
+    "The device must be here, as the manifest names it and its driver's version.",
+    short_help="Describe a program that the device's own tools made.",
 )
 @_device
 @click.option(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.errors import ResultError, UserError
 from harness.terminal import tell
 from harness.units import parse_bandwidth, parse_bytes, parse_duration, parse_rate, parse_share
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class _Quantity(click.ParamType[Any]):
@@ -67,6 +70,16 @@ def pair_options(command: Callable[..., None]) -> Callable[..., None]:
     )  # fmt: skip
     pair = click.option("--pair", metavar="NAME", help="Between the two hosts of this pair, by ssh; see docs/hosts.md.")
     return pair(hosts(command))
+
+
+def complete_scenarios(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """For the Tab key: those that come with us, and files."""
+    from click.shell_completion import CompletionItem
+
+    import scenarios
+
+    found = [CompletionItem(name) for name in scenarios.names() if name.startswith(incomplete)]
+    return [*found, CompletionItem(incomplete, type="file")]
 
 
 def announce(line: str) -> None:

@@ -43,7 +43,12 @@ _MARKS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "n/a": "[dim]n/
 
 @click.command(epilog=_EPILOG, short_help="Certify a backend: does it work, and does it pay?")
 @click.argument("backend", required=False, metavar="BACKEND")
-@click.option("--level", type=int, metavar="N", help="Compression level [the backend's default].")
+@click.option(
+    "--level",
+    type=int,
+    metavar="LEVEL",
+    help="Compression level, as `pageferry list backends` has them [the backend's default].",
+)
 @click.option(
     "--option", "options", multiple=True, metavar="NAME=VALUE", help="An option of the backend; VALUE as in TOML."
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.options import DURATION, announce
+from harness.commands.options import DURATION, announce, complete_scenarios
 from harness.commands.settings import settings_of
 from harness.migrator.config import SocketSettings
 from harness.terminal import one_line
@@ -45,7 +45,7 @@ _MOST_TEXT_BYTES = 256 << 10
 
 
 @click.command(epilog=_EPILOG, short_help="Keep a migration's stream in a file, for replays.")
-@click.argument("scenario", required=False)
+@click.argument("scenario", required=False, shell_complete=complete_scenarios)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenario.")
 @click.option("--from", "source", metavar="ADDRESS", help="Address to listen on for QEMU's migrate.")
 @settings_of(SocketSettings)

@@ -28,7 +28,13 @@ Examples:
 
 @click.command(epilog=_EPILOG, short_help="Write pages from saved results.")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR...")
-@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the pages.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="PAGES",
+    help="Folder for the pages.",
+)
 def command(*, folders: tuple[Path, ...], out: Path) -> None:
     """Write a report for each result and an index page over them all.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.options import experiment_options, pair_options, tell_undrawn
+from harness.commands.options import complete_scenarios, experiment_options, pair_options, tell_undrawn
 from harness.terminal import tell
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ Examples:
   pageferry run throttled --pair lab --hosts hosts.toml
 
 \b
+A SCENARIO that names no [[method]] is run by the usual ones, which `pageferry list methods` shows.
+
+\b
 Every run fills a new folder, OUT/START-ID, and touches no older one; OUT/latest is a link to the newest:
   OUT/2026-11-28T024107Z-4f2a91/{result.json,report.html,pyperf.json,pyperf,logs}
   OUT/2026-11-28T024107Z-4f2a91/SCENARIO/...  and index.html above them, of several scenarios or a sweep
@@ -42,7 +45,7 @@ Exit status 0: every run completed and verified, or was skipped with its reason.
 
 
 @click.command(epilog=_EPILOG, short_help="Run scenarios, measure, and write their reports.")
-@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...")
+@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO...", shell_complete=complete_scenarios)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

@@ -39,7 +39,9 @@ def command() -> None:
     metavar="NAME",
     help="Name or address of a host; may be given again.",
 )
-@click.option("--days", type=click.IntRange(1, 3650), default=_DAYS, show_default=True, help="How long they are valid.")
+@click.option(
+    "--days", type=click.IntRange(1, 3650), default=_DAYS, metavar="N", help=f"How many days they are valid [{_DAYS}]."
+)
 def init(folder: Path, hosts: tuple[str, ...], days: int) -> None:
     """Make a lab's CA in DIR, and a server's and a client's certificate, each with all of the names."""
     from harness.migrator.transport.lab_ca import make_folder

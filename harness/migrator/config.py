@@ -140,7 +140,15 @@ class SendConfig(LinkSettings):
     source: Annotated[str, Setting("--from", "Address to listen on for the source QEMU's migrate.", "ADDRESS")]
     target: Annotated[str, Setting("--to", "Where `pageferry receive` listens.", "ADDRESS")]
     backend: Annotated[str, Setting("--backend", "See `pageferry list backends`; or auto, which chooses.", "NAME")]
-    level: Annotated[int | None, Setting("--level", "Compression level [the backend's default].")] = None
+    level: Annotated[
+        int | None,
+        Setting(
+            "--level",
+            "Compression level: zlib 0 to 9, isal 0 to 3, zlib-ng 0 to 9, libdeflate 0 to 12, lz4 -64 to 12, zstd -50 to 22, "
+            "zstd-long 1 to 12, qatzip 1 to 8 [1; lz4 0].",
+            "LEVEL",
+        ),
+    ] = None
     threads: Annotated[
         int | None, Setting("--threads", "Compression threads [cores; one more at a device].", "N", 1, _MOST_THREADS)
     ] = None
@@ -152,7 +160,7 @@ class SendConfig(LinkSettings):
         int | None,
         Setting(
             "--batch",
-            "Bytes of pages compressed at once, such as 256KiB [the backend's choice].",
+            "Bytes of pages compressed at once, 16KiB to 4MiB, such as 256KiB [the backend's choice].",
             low=LEAST_BATCH_BYTES,
             high=MOST_BATCH_BYTES,
         ),
