@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from harness.commands.settings import configured, document_option, settings_of
 from harness.migrator.config import SendConfig
 
 if TYPE_CHECKING:
+    from harness.commands.libvirt import Libvirt
     from harness.migrator.report import SenderReport
 
 _EPILOG = """\b
@@ -50,6 +52,11 @@ As a service of a host, for one migration after another (docs/libvirt.md has the
   pageferry send --keep --from unix:/var/lib/libvirt/qemu/pageferry.sock --to tcp:127.0.0.1:4444 --backend zstd
 
 \b
+With libvirt's own figures of the migration of web1 (downtime, time, pages) in our last lines and in --stats, as `virsh` tells them:
+  pageferry send --libvirt web1 --libvirt-uri qemu+ssh://node2/system --stats web1.json \\
+      --from unix:/var/lib/libvirt/qemu/pageferry.sock --to tcp:127.0.0.1:4444 --backend zstd
+
+\b
 Settings may stand in a JSON document, with sizes in bytes and times in seconds. --config there.json, or - and standard input:
   {"source": "unix:/run/pf-src.sock", "target": "tcp:127.0.0.1:4444", "backend": "zstd-long", "level": 3, "threads": 2,
    "options": {"window": "64MiB"}, "batch_bytes": 1048576, "wait_s": 60, "without_return_path": false}
@@ -69,19 +76,38 @@ _UNCONFIRMED = (
 @settings_of(SendConfig)
 @document_option
 @click.option("--stats", type=click.Path(path_type=Path), metavar="FILE", help="Write statistics there as JSON.")
+@click.option(
+    "--libvirt",
+    metavar="DOMAIN",
+    help="Keep what `virsh domjobinfo` says of this migration beside our figures; see below.",
+)
+@click.option(
+    "--libvirt-uri", metavar="URI",
+    help="Whose libvirt to ask: the destination's, if the source's forgets the domain [virsh's default].",
+)  # fmt: skip
 @keep_option
-def command(*, config: str | None, stats: Path | None, keep: bool, **given: Any) -> None:  # noqa: ANN401 - checked in ``configured``
+def command(
+    *,
+    config: str | None,
+    stats: Path | None,
+    libvirt: str | None,
+    libvirt_uri: str | None,
+    keep: bool,
+    **given: Any,  # noqa: ANN401 - checked in ``configured``
+) -> None:
     """Take one migration from the source QEMU, compress it, and carry it to `pageferry receive`."""
+    from harness.commands.libvirt import opened
     from harness.commands.rights import give_up_rights
 
     check_writable(stats)
     settings = configured(SendConfig, given, config)
-    with Manager() as manager:
+    with Manager() as manager, opened(libvirt, libvirt_uri) as asked:
         give_up_rights(settings, stats)
-        serve(manager, lambda say: _carry(settings, stats, say), keep=keep)
+        serve(manager, lambda say: _carry(settings, stats, asked, say), keep=keep)
 
 
-def _carry(settings: SendConfig, stats: Path | None, say: Say) -> None:
+def _carry(settings: SendConfig, stats: Path | None, asked: Libvirt | None, say: Say) -> None:
+    from harness.commands.libvirt import sentence
     from harness.migrator.sender import run_sender
 
     def said(line: str) -> None:
@@ -89,8 +115,12 @@ def _carry(settings: SendConfig, stats: Path | None, say: Say) -> None:
         if settings.without_return_path and line.startswith("ready:"):
             announce(f"warning: {_UNCONFIRMED}")
 
+    before = None if asked is None else asked.ask()
     report = run_sender(settings, said)
     _tell(report, say)
+    if asked is not None and before is not None:
+        report = replace(report, libvirt=asked.after(before))
+        announce(f"{sentence(report)}")
     write_statistics(report, stats)
 
 

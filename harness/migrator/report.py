@@ -144,9 +144,19 @@ class Carried(Usage):
     channels: tuple[ChannelReport, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LibvirtReport:
+    """What libvirt says of a migration that it drove. ``figures``: by its own names, in its units (virDomainGetJobStats: ms, bytes,
+    pages). ``missing``: why there are none."""
+
+    domain: str
+    figures: Mapping[str, int | str]
+    missing: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenderReport(Carried):
-    """``prepare_s``, ``prepared_histories``: where a history was opened before the migration."""
+    """``prepare_s``, ``prepared_histories``: where a history was opened before the migration. ``libvirt``: where it was asked."""
 
     role: Literal["sender"] = "sender"
     session: str
@@ -157,6 +167,7 @@ class SenderReport(Carried):
     prepared_histories: int | None
     steering: SteeringReport | None
     tls: Secured | None
+    libvirt: LibvirtReport | None = None
 
     def doubts(self) -> Iterator[Doubt]:
         """Whatever makes the figures other than they seem."""

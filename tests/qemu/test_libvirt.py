@@ -17,6 +17,7 @@ from harness.errors import PageferryError
 from harness.experiment.halves import Half
 from harness.guests.console import Consoles
 from harness.guests.stress import Command, Console, VerifyReport, command_line, kernel_path
+from harness.hosts.local import Local
 from harness.migrator.config import ReceiveConfig, SendConfig
 
 LACK = libvirt_host.why_not() if shutil.which(QEMU) else f"{QEMU} is not installed"
@@ -78,15 +79,25 @@ def destination(hosts):
     return hosts[1]
 
 
+class Asking(Local):
+    def __init__(self, uri, prefix):
+        super().__init__(prefix=prefix)
+        self._uri = uri
+
+    def program(self, *arguments):
+        return [*super().program(*arguments), "--libvirt", GUEST, "--libvirt-uri", self._uri]
+
+
 class Pair:
-    """Receiver and sender, each on its host, both before libvirt has made anything ready for a migration."""
+    """Receiver and sender, each on its host, both before libvirt has made anything ready for a migration; a sender that asks the
+    destination's libvirt, which has the guest then."""
 
     def __init__(self, stack, source, destination, folder):
         folder.mkdir()
         link = f"unix:{folder}/link"
         receive, send = ReceiveConfig(link, f"unix:{SOCKET}"), SendConfig(f"unix:{SOCKET}", link, "zlib")
         self.receiver = Half(receive, run_dir=folder, host=destination.processes)
-        self.sender = Half(send, run_dir=folder, host=source.processes)
+        self.sender = Half(send, run_dir=folder, host=Asking(destination.uri, source.processes.prefix))
         stack.callback(self.receiver.stop)
         stack.callback(self.sender.stop)
         for half in (self.receiver, self.sender):
@@ -194,6 +205,12 @@ def test_libvirt_migrates_a_guest_through_the_pair(open_pair, source, destinatio
     finished(pair, source, destination)
     made = destination.virsh("qemu-monitor-command", GUEST, '{"execute": "query-memdev"}').stdout
     assert [(block["id"], block["prealloc"]) for block in json.loads(made)["return"]] == [("pc.ram", True)]
+    report = pair.sender.finish()
+    assert report.libvirt.missing is None
+    told = report.libvirt.figures
+    assert (told["memory_normal"], told["memory_constant"]) == (report.raw_pages, report.zero_pages)
+    assert 0 < told["downtime"] <= told["time_elapsed"]
+    assert f"libvirt says of {GUEST}: downtime {told['downtime']} ms" in pair.sender.log.read_text()
 
 
 @pytest.mark.skipif(
