@@ -83,7 +83,7 @@ def test_version(capsys):
         ),
         (["advise", "--guest", "throttled", "--bandwidth", "1Gbit/s", "--dirty-rate", "9"], "'9' is not a rate"),
         (["advise", "--guest", "/etc/hostname", "--bandwidth", "1Gbit/s"], "not a QEMU migration stream"),
-        (["list", "codecs"], "'codecs' is not one of 'backends', 'scenarios', 'guests'"),
+        (["list", "codecs"], "'codecs' is not one of 'scenarios', 'methods', 'backends'"),
         (["send", "--to", "tcp:127.0.0.1:1", "--backend", "zlib"], "Missing option '--from'"),
         (["send", "--from", "unix:/x", "--to", "x", "--backend", "zlib"], "--to x: write unix:PATH or tcp:HOST:PORT"),
         (

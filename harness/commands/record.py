@@ -55,7 +55,7 @@ _MOST_TEXT_BYTES = 256 << 10
 @click.option(
     "--licences",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="TEXT",
+    metavar="LICENCES",
     help="Keep this text file in FILE: the licences of what is in the guest's memory.",
 )
 def command(

@@ -169,8 +169,8 @@ def test_the_moment_of_a_switch_is_a_number_and_only_told_where_there_is_one(loa
 
 def test_no_method_and_no_baseline(tmp_path):
     path = tmp_path / "x.toml"
-    path.write_text('description = "x"\n')
-    assert "add at least one [[method]]" in message_of(load_scenario, path)
+    path.write_text('description = "x"\nmethod = []\n')
+    assert "no method: add a [[method]]" in message_of(load_scenario, path)
     path.write_text('description = "x"\n[[method]]\nname = "a"\nengine = "qemu"\n')
     assert "no baseline: write baseline = true" in message_of(load_scenario, path)
 
