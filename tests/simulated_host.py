@@ -14,6 +14,7 @@ from simulated_cores import Change, Place, Simulation, Thread, Work
 from simulated_memory import GENERATED, MB, Memory
 
 from harness.migrator.carry.policy import FlightPolicy
+from harness.migrator.choose.estimates import Estimates
 from harness.migrator.choose.method_policy import MethodPolicy
 
 UNLIMITED = 1e11
@@ -64,7 +65,8 @@ class Pair:
 
     ``others``: ``(second, number)`` of busy loops beside it; ``stalls``: ``(second, seconds)`` in which everything stands still;
     ``links``: ``(second, rate)``, as it changes. ``speed_error``: so many times as fast as it is, a core is taken for.
-    ``memory``: see there. ``apart``: source and destination are hosts of their own, each with ``cores``.
+    ``memory``: see there. ``apart``: source and destination are hosts of their own, each with ``cores``, those of the destination
+    ``target_speed`` times as fast.
     """
 
     link_bytes_per_s: float
@@ -73,6 +75,7 @@ class Pair:
     total_bytes: int = 512 << 20
     fixed: int | None = None
     apart: bool = False
+    target_speed: float = 1.0
     others: Sequence[tuple[float, float]] = ()
     stalls: Sequence[tuple[float, float]] = ()
     links: Sequence[tuple[float, float]] = ()
@@ -88,7 +91,7 @@ class Pair:
         self.random = random.Random(self.seed)
         self.candidates = self.memory.candidates
         self.source = Place(self.cores, self.speed)
-        self.target = Place(self.cores, self.speed) if self.apart else self.source
+        self.target = Place(self.cores, self.speed * self.target_speed) if self.apart else self.source
         self.hosts = [self.source] if self.target is self.source else [self.source, self.target]
         self.link = Place(1, self.link_bytes_per_s)
         self.time = Simulation([*self.hosts, self.link], self._changes())
@@ -118,7 +121,8 @@ class Pair:
         )
 
     def _policy(self) -> MethodPolicy:
-        policy = MethodPolicy(self.candidates, self.lanes, self.lanes, speed=self.speed * self.speed_error)
+        source, target = (place.speed * self.speed_error for place in (self.source, self.target))
+        policy = MethodPolicy(Estimates(self.candidates, self.lanes, self.lanes, source, target, self.apart))
         policy.estimates.beside(round(sum(number for at_s, number in self.others if not at_s)), self.cores)
         if self.rehearsed:
             policy.rehearsed(self.link_bytes_per_s if self.link_bytes_per_s < 1.5e9 * self.speed else None)
@@ -261,5 +265,5 @@ class Pair:
             return
         waited_s = self.waited_s + (0.0 if self.waits_since is None else self.time.now_s - self.waits_since)
         self.policy.link.look(self.time.now_s, self.received_bytes, self.queued, waited_s)
-        self.policy.restored(batch.choice, batch.raw_bytes, batch.restore_s / self.speed)
+        self.policy.restored(batch.choice, batch.raw_bytes, batch.restore_s / self.target.speed)
         self.policy.delivered(self.time.now_s, batch.choice, self.delivered, 0.0)

@@ -145,7 +145,9 @@ def _tell(report: SenderReport, say: Say) -> None:
     if (policy := report.policy) is not None:
         shares = sorted(policy.shares.items(), key=lambda item: -item[1])
         chosen = ", ".join(f"{name} {share * 100:.0f} %" for name, share in shares)
-        announce(f"auto chose, by share of the stream: {chosen}; {len(policy.decisions) - 1} changes")
+        cores = "have cores of their own" if policy.apart else "share their cores"
+        changes = len(policy.decisions) - 1
+        announce(f"auto chose, by share of the stream: {chosen}; {changes} changes; source and destination {cores}")
     if (steering := report.steering) is not None:
         wanted_s = steering.wanted_downtime_s
         announce(

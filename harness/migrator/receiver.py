@@ -19,6 +19,9 @@ from harness.migrator.agreement import MOST_IN_FLIGHT_BYTES, Agreement, agree
 from harness.migrator.arrival import Arrival, Decoders, Group
 from harness.migrator.carry.codec import Restored
 from harness.migrator.carry.pipeline import Failure, Window, Workers, spawn
+from harness.migrator.choose.auto import AUTO
+from harness.migrator.choose.shared_cores import mark
+from harness.migrator.choose.speed import core_speed
 from harness.migrator.config import ReceiveConfig
 from harness.migrator.delivery import Delivery, SideDelivery
 from harness.migrator.destination import Destination
@@ -99,6 +102,8 @@ class _Receiver:
         self._workers: Workers[Group, tuple[Restored, ...]] = Workers(
             "decompress", agreement.threads, self._decoders.open_worker, self._failure, at_once=cores()
         )
+        speed = core_speed() if agreement.hello.backend == AUTO.name else 1.0
+        self._welcome = Welcome(agreement.threads, starter.waits, mark(agreement.session), round(1000 * speed))
         self._window = Window(MOST_IN_FLIGHT_BYTES, link.transport.has_hung_up)
         self._main = Arrival(link, Delivery(target), agreement.serials, self._workers, self._window)
         self._arrivals = {0: self._main}
@@ -167,10 +172,6 @@ class _Receiver:
             link.close()
         self._told = self._told or fate in (Fate.ARRIVED, Fate.FAILED)
         return self._told
-
-    @property
-    def _welcome(self) -> Welcome:
-        return Welcome(self._agreement.threads, self._starter.waits)
 
     @property
     def _fate(self) -> Fate:

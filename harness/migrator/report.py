@@ -76,10 +76,12 @@ class ChannelReport:
 
 @dataclass(frozen=True, slots=True)
 class PolicyReport:
-    """``shares``: of the stream, by candidate of ``auto``. ``decisions``: each change of choice, and what it was made of."""
+    """``shares``: of the stream, by candidate of ``auto``. ``decisions``: each change of choice, and what it was made of.
+    ``apart``: source and destination have cores of their own."""
 
     decisions: tuple[method_policy.Decision, ...]
     shares: Mapping[str, float]
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

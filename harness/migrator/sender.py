@@ -20,7 +20,9 @@ from harness.migrator.carry.crew import Crew, crew_of
 from harness.migrator.carry.forwarder import Forwarder
 from harness.migrator.choose import rehearsal
 from harness.migrator.choose.chooser import Chooser
+from harness.migrator.choose.estimates import Estimates
 from harness.migrator.choose.method_policy import MethodPolicy
+from harness.migrator.choose.shared_cores import are_apart
 from harness.migrator.choose.speed import busy_others, core_speed
 from harness.migrator.config import SendConfig
 from harness.migrator.gate import Gate
@@ -58,7 +60,7 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
         stack.callback(link.close)
         try:
             round_trip_s = rehearsal.measure_round_trip_s(link)
-            policy = _rehearse(crew, link, welcome, round_trip_s)
+            policy = _rehearse(crew, link, welcome, round_trip_s, apart=are_apart(session, welcome.cores))
             prepared = _prepare_history(crew, link, policy, say)
             say(f"ready: migrate the source to {listener.address}")
             gate = stack.enter_context(Gate(listener, config.max_channels, say))
@@ -115,11 +117,14 @@ def _carry(forwarder: Forwarder, steering: Steering | None) -> Carried:
     return carried
 
 
-def _rehearse(crew: Crew, link: FrameLink, welcome: Welcome, round_trip_s: float) -> MethodPolicy | None:
+def _rehearse(
+    crew: Crew, link: FrameLink, welcome: Welcome, round_trip_s: float, *, apart: bool
+) -> MethodPolicy | None:
     """With what a rehearsal says of the link. :raises PeerError: it broke."""
     if not crew.candidates:
         return None
-    policy = MethodPolicy(crew.candidates, crew.lanes, welcome.threads, speed=core_speed())
+    estimates = Estimates(crew.candidates, crew.lanes, welcome.threads, core_speed(), welcome.speed / 1000, apart)
+    policy = MethodPolicy(estimates)
     policy.estimates.beside(busy_others(), os.cpu_count() or 1)
     policy.rehearsed(rehearsal.measure_bytes_per_s(link, round_trip_s))
     return policy

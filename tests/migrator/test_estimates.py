@@ -118,9 +118,18 @@ def test_a_slowness_that_is_not_seen_is_forgotten_and_longer_after_each_vain_hop
 
 
 def test_a_slower_core_is_slower_with_all_that_is_around_codecs():
-    slow = Estimates(CANDIDATES, 2, 2, speed=0.5)
+    slow = Estimates(CANDIDATES, 2, 2, speed=0.5, peer_speed=0.5)
     for number in range(4):
         assert slow.could_work_bytes_per_s(number) == pytest.approx(estimates().could_work_bytes_per_s(number) / 2)
+
+
+def test_hosts_of_their_own_wait_for_the_slower_one_and_neighbours_for_both():
+    apart, fast, slow = (Estimates(CANDIDATES, 2, 2, peer_speed=speed, apart=True) for speed in (1.0, 50.0, 0.2))
+    for number in (NONE, LZ4, ZSTD):
+        alone = estimates().could_work_bytes_per_s(number)
+        assert alone < apart.could_work_bytes_per_s(number) <= 2.001 * alone
+        assert fast.could_work_bytes_per_s(number) == pytest.approx(apart.could_work_bytes_per_s(number), rel=0.01)
+        assert slow.could_work_bytes_per_s(number) < alone
 
 
 def test_a_history_is_restored_by_one_thread_whatever_else_there_is():

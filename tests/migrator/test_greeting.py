@@ -17,6 +17,8 @@ from backends.api import BackendUnavailable
 from harness.errors import FrameError, PeerError
 from harness.migrator import reception
 from harness.migrator.agreement import MOST_IN_FLIGHT_BYTES, agree
+from harness.migrator.choose.shared_cores import are_apart
+from harness.migrator.choose.speed import core_speed
 from harness.migrator.config import ReceiveConfig, SendConfig
 from harness.migrator.receiver import run_receiver
 from harness.migrator.sender import run_sender
@@ -48,12 +50,12 @@ def served(half):
     with half.connect() as peer:
         welcome = welcomed(peer)
     half.join()
-    return welcome == Welcome(1)
+    return welcome.threads == 1
 
 
-def welcomed(peer):
+def welcomed(peer, **told):
     link = FrameLink(SocketTransport(peer), Role.RECEIVER)
-    link.send(HELLO)
+    link.send(replace(HELLO, **told))
     return link.next_as(Welcome, 20)
 
 
@@ -62,6 +64,16 @@ def told(peer):
     with pytest.raises(PeerError) as caught:
         next(FrameLink(SocketTransport(peer), Role.RECEIVER).messages())
     return str(caught.value)
+
+
+@pytest.mark.parametrize("backend", ["zlib", "auto"])
+def test_a_receiver_tells_which_cores_it_has_and_for_auto_how_fast(receiver, backend):
+    with receiver.connect() as peer:
+        welcome = welcomed(peer, backend=backend)
+    receiver.join()
+    assert not are_apart(HELLO.session, welcome.cores)
+    assert are_apart(HELLO.session + "1", welcome.cores)
+    assert (welcome.speed == 1000) == (backend == "zlib") or 0.2 < welcome.speed / 1000 / core_speed() < 5
 
 
 def test_silent_and_dripping_peers_keep_no_sender_out(receiver):
@@ -110,7 +122,7 @@ def test_a_greeting_may_come_in_pieces(receiver):
         data = hello()
         for cut in range(0, len(data), 9):
             peer.sendall(data[cut : cut + 9])
-        assert read(next(frames_of(peer))) == Welcome(1)
+        assert read(next(frames_of(peer))).threads == 1
     receiver.join()
 
 

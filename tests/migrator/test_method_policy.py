@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.migrator.choose.auto import Candidate
+from harness.migrator.choose.estimates import Estimates
 from harness.migrator.choose.method_policy import MethodPolicy
 
 BATCH = 2 << 20
@@ -49,7 +50,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
-        self.policy = MethodPolicy(CANDIDATES, self.lanes, self.lanes)
+        self.policy = MethodPolicy(Estimates(CANDIDATES, self.lanes, self.lanes))
 
     def ratio(self, number: int, content: float = 1.0) -> float:
         saved = (1 - 1 / CANDIDATES[number].ratio) * self.compressible * content
@@ -229,7 +230,7 @@ def test_a_cold_history_must_save_what_it_costs(elapsed_s, ready, changes):
         Candidate("zstd", 6, 5e8, 2e9, 4.0),
         Candidate("zstd-long", 1, 4e8, 2e9, 4.5, history=True),
     )
-    policy = MethodPolicy(candidates, 2, 2)
+    policy = MethodPolicy(Estimates(candidates, 2, 2))
     policy.rehearsed(25e6)
     if ready:
         policy.prepared(2)
@@ -252,6 +253,6 @@ def test_every_decision_says_what_it_was_made_of():
 
 
 def test_with_one_candidate_there_is_nothing_to_choose():
-    policy = MethodPolicy(CANDIDATES[:1], 2, 2)
+    policy = MethodPolicy(Estimates(CANDIDATES[:1], 2, 2))
     assert [policy.choose(t / 10, BATCH) for t in range(20)] == [(0, None)] * 20
     assert len(policy.decisions) == 1

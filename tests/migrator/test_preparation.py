@@ -17,6 +17,7 @@ from harness.errors import CodecError, FrameError, MissingError
 from harness.migrator.carry import preparation
 from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.auto import candidates
+from harness.migrator.choose.estimates import Estimates
 from harness.migrator.choose.method_policy import MethodPolicy
 from harness.migrator.config import ReceiveConfig
 from harness.migrator.receiver import run_receiver
@@ -187,7 +188,7 @@ def test_a_prepared_history_is_trusted_from_its_first_batch():
     number = next(number for number, candidate in enumerate(found) if candidate.history)
     rates = []
     for ready in (False, True):
-        policy = MethodPolicy(found, 2, 2)
+        policy = MethodPolicy(Estimates(found, 2, 2))
         if ready:
             policy.prepared(number)
         policy.compressed(number, 1 << 20, 1 << 18, 0.1)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.migrator.choose.auto import candidates
+from harness.migrator.choose.estimates import Estimates
 from harness.migrator.choose.method_policy import MethodPolicy
 from harness.migrator.choose.trials import TrialBudget
 
@@ -29,7 +30,7 @@ def test_what_is_spent_is_never_more_than_the_budget_but_by_what_was_expected_wr
 @pytest.mark.parametrize(("batch_bytes", "first_after_s"), [(2 << 20, 0.16), (256 << 10, 0.0)])
 def test_a_codec_that_takes_all_of_the_budget_waits_until_it_is_there(batch_bytes, first_after_s):
     """zstd 1 takes 3 ms of each of two cores for 2 MiB: there are 2 ms at first."""
-    policy = MethodPolicy(candidates({"candidates": "lz4,zstd:1"}), 2, 2)
+    policy = MethodPolicy(Estimates(candidates({"candidates": "lz4,zstd:1"}), 2, 2))
     policy.rehearsed(1e9 / 8)
     tried = [at for at in range(300) if policy.choose(at / 1000, batch_bytes)[1] is not None]
     assert tried

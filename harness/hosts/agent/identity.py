@@ -11,8 +11,8 @@ from xxhash import xxh3_64
 import harness
 from backends.children import module_argv
 from harness.hosts.agent.messages import Hello
+from harness.hosts.boot import boot_id
 
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NETWORK = Path("/proc/self/ns/net")
 _PACKAGES = ("harness", "backends")
 
@@ -22,7 +22,7 @@ def hello() -> Hello:
     return Hello(
         version=importlib.metadata.version("pageferry"),
         code=code_digest(),
-        machine=_BOOT.read_text().strip(),
+        machine=boot_id(),
         network=str(_NETWORK.stat().st_ino),
         program=module_argv("harness.cli"),
     )

@@ -140,7 +140,7 @@ class Chooser:
         """Of the whole stream, once all of it was sent."""
         total = max(1, sum(self._raw_bytes))
         shares = {str(c): count / total for c, count in zip(self._candidates, self._raw_bytes, strict=True) if count}
-        return PolicyReport(tuple(self._policy.decisions), shares)
+        return PolicyReport(tuple(self._policy.decisions), shares, self._policy.estimates.apart)
 
 
 def _waiting_bytes(link: Transport) -> int | None:

@@ -4,8 +4,9 @@ A candidate's rate without a limit of the link is
 
     1 / (slowness * (C / threads + D / threads + around))
 
-C and D are seconds of CPU time a raw byte, which other work on the host does not change. They add up because codecs, sockets and
-guests share cores; where they do not, the slowness comes out smaller. It is one number for all candidates, of what was delivered
+C and D are seconds of CPU time a raw byte, which other work on the host does not change. They add up where source and destination
+share cores; where each has its own, the longer one counts, with its half of what is around. The slowness is one number for all
+candidates, of what was delivered
 while the link was no limit: a host that has other work is slow with all of them. What a candidate has of its own is learnt more
 slowly.
 
@@ -37,8 +38,9 @@ in lumps, so that it is averaged for longer."""
 _SMALLEST_SIZE, _LARGEST_SIZE = 0.002, 0.995
 
 _AROUND_S = 2e-9
-"""CPU seconds a byte that the pair and what it stands between take around codecs, on a core as fast as those of which the priors
-are: 1.9 to 2.0 ns with lz4, ISA-L and zstd 1 and 3, 1.5 with none (benchmarks/pair.py, 2-core Intel Xeon, 2026-11-26, n=7)."""
+"""CPU seconds a byte that the pair and what it stands between take around codecs, half at each end, on a core as fast as those of
+which the priors are: 1.9 to 2.0 ns with lz4, ISA-L and zstd 1 and 3, 1.5 with none (benchmarks/pair.py, 2-core Intel Xeon,
+2026-11-26, n=7)."""
 
 _SEEN_WEIGHT, _OWN_WEIGHT, _OWN_FADES = 0.5, 0.05, 0.02
 """Of the newest stretch: in the slowness of all, and in what a candidate has of its own, which fades meanwhile with the others."""
@@ -94,7 +96,7 @@ class Known:
 @dataclass(slots=True)
 class Estimates:
     """``lanes`` batches are compressed at once, and ``peer_lanes`` restored. The first candidate is "none". ``speed``: of a core,
-    beside those of which the candidates' rates are.
+    beside those of which the candidates' rates are; ``peer_speed``: of the destination's. ``apart``: it has cores of its own.
 
     ``_slowness`` is a logarithm; ``_hoped``: what it is hoped to be since it was last seen, if it is not seen now."""
 
@@ -102,6 +104,8 @@ class Estimates:
     lanes: int
     peer_lanes: int
     speed: float = 1.0
+    peer_speed: float = 1.0
+    apart: bool = False
     reference: int = field(init=False)
     known: list[Known] = field(init=False)
     _size: _Mean = field(init=False)
@@ -116,7 +120,7 @@ class Estimates:
             replace(
                 each,
                 compress_bytes_per_s=each.compress_bytes_per_s * self.speed,
-                decompress_bytes_per_s=each.decompress_bytes_per_s * self.speed,
+                decompress_bytes_per_s=each.decompress_bytes_per_s * self.peer_speed,
             )
             for each in self.candidates
         ]
@@ -130,7 +134,7 @@ class Estimates:
     def beside(self, others: int, cores: int) -> None:
         """So many threads of others want one of ``cores``, before anything was delivered that would show it: each thread has the
         same share."""
-        own = self.lanes + _THREADS_BESIDE
+        own = self.lanes + (_THREADS_BESIDE // 2 if self.apart else _THREADS_BESIDE)
         self._slowness = math.log(max(1.0, (own + others) / max(own, cores)))
 
     def compressed(self, choice: int, raw_bytes: int, took_s: float) -> None:
@@ -219,7 +223,11 @@ class Estimates:
     def _alone_s_per_byte(self, choice: int) -> float:
         """What it takes where nothing else works."""
         compress_s, restore_s = 1 / self.compress_bytes_per_s(choice), 1 / self.restore_bytes_per_s(choice)
-        return (compress_s + _AROUND_S / self.speed * self._scale_compress()) / self.lanes + restore_s / self.peer_lanes
+        around_s = _AROUND_S / self.speed * self._scale_compress()
+        if not self.apart:
+            return (compress_s + around_s) / self.lanes + restore_s / self.peer_lanes
+        peer_around_s = _AROUND_S / self.peer_speed * self._scale_restore()
+        return max((compress_s + around_s / 2) / self.lanes, (restore_s + peer_around_s / 2) / self.peer_lanes)
 
     def _scale_compress(self) -> float:
         pairs = zip(self.known[1:], self.candidates[1:], strict=True)

@@ -12,10 +12,8 @@ one only, and what was learnt of the others is tried again when it is old.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.migrator.choose.auto import Candidate
 from harness.migrator.choose.estimates import Estimates
 from harness.migrator.choose.link_rate import LinkRate
 from harness.migrator.choose.trials import TrialBudget
@@ -97,15 +95,13 @@ class _Stretch:
 class MethodPolicy:
     """Keeps the choice and what it is made of. Not thread-safe: its user holds a lock.
 
-    ``lanes`` batches are compressed at once, and ``peer_lanes`` restored. The first candidate is "none", which is the choice
-    while nothing is known of the link: it costs nothing, and fills the link at once, which is how it becomes known. ``speed`` as
-    ``Estimates``'.
+    The first candidate is "none", which is the choice while nothing is known of the link: it costs nothing, and fills the link at
+    once, which is how it becomes known.
     """
 
-    def __init__(self, candidates: Sequence[Candidate], lanes: int, peer_lanes: int, *, speed: float = 1.0) -> None:
-        self._candidates = tuple(candidates)
-        self._lanes = max(1, lanes)
-        self.estimates = Estimates(self._candidates, self._lanes, max(1, peer_lanes), speed)
+    def __init__(self, estimates: Estimates) -> None:
+        self.estimates = estimates
+        self._candidates = tuple(estimates.candidates)
         self.link = LinkRate()
         self.choice = 0
         self.decisions: list[Decision] = []
@@ -152,7 +148,7 @@ class MethodPolicy:
         estimates = self.estimates
         estimates.compressed(choice, raw_bytes, took_s)
         estimates.known[choice].compared_s = now_s
-        self._trials.end(choice, took_s / self._lanes)
+        self._trials.end(choice, took_s / self.estimates.lanes)
         if beside == 0:
             estimates.packed(choice, raw_bytes, packed_bytes)
         elif self._candidates[beside].history:
@@ -252,7 +248,7 @@ class MethodPolicy:
         """One that might be better than what is known of it says, if what it is expected to take is left for trials."""
         if (number := self._worth_a_trial(now_s)) is None:
             return None
-        expected_s = batch_bytes / self.estimates.compress_bytes_per_s(number) / self._lanes
+        expected_s = batch_bytes / self.estimates.compress_bytes_per_s(number) / self.estimates.lanes
         if not self._trials.begin(number, now_s - self._began_s, expected_s):
             return None
         self.estimates.known[number].compared_s = now_s  # one each, until it is back

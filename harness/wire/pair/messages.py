@@ -102,6 +102,10 @@ class Welcome(Document):
     by: ClassVar = Role.RECEIVER
     threads: Annotated[int, number("I", 1, _MOST_THREADS), "threads that will restore"]
     waits: Annotated[bool, TRUTH, "whether the guest may run there only behind END"] = False
+    cores: Annotated[str, text(NAME_CHARACTERS), "a hash of its host, its processors and the session"] = ""
+    speed: Annotated[
+        int, number("I", 1, 1_000_000), "of a core, in thousandths of those that `auto` knows rates of"
+    ] = 1000
 
 
 @dataclass(frozen=True, slots=True)
