@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from harness.errors import PeerError
+from harness.errors import MissingError, PeerError, refused
 from harness.migrator.transport.sockets import SocketEndpoint, shut_all
 
 _AGAIN_S = 0.05
@@ -56,7 +56,10 @@ class Destination:
         return Destination(self._endpoint, _BESIDE_S, require_sender=self._require_sender, remedy=_FEWER)
 
     def connect(self) -> socket.socket:
-        """Connected, at the first call. :raises PeerError: nobody listens there in time, or it was closed meanwhile."""
+        """Connected, at the first call. :raises PeerError: nobody listens there in time, or it was closed meanwhile.
+
+        :raises MissingError: our own limits do not let us.
+        """
         if self.socket is None:
             connection = self._reached()
             with self._lock:
@@ -74,6 +77,8 @@ class Destination:
                 self._prepare()
                 connection = self._endpoint.reach(_CONNECT_TIMEOUT_S)
             except OSError as exc:
+                if (lack := refused(exc)) is not None:
+                    raise MissingError(f"{self._endpoint}: {lack}") from exc
                 if isinstance(exc, _FINAL) or time.monotonic() >= deadline_s:
                     what = _REMEDY if isinstance(exc, _FINAL) else f"waited for {self._wait_s:g} s; {self._remedy}"
                     raise PeerError(self._endpoint.why_unreachable(exc, what)) from exc

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from harness.errors import PeerError, QemuError, UserError
 from harness.migrator.transport.registry import endpoint_for_qemu
+from harness.migrator.transport.sockets import listener_pid
 
 if TYPE_CHECKING:
     from harness.qemu.qmp import Qmp
@@ -32,7 +31,7 @@ def open_monitor(address: str, side: Literal["source", "destination"]) -> Qmp:
     qmp, pid = Qmp(f"--qmp {address}"), 0
     try:
         connection = endpoint_for_qemu(address, "--qmp").connect(remedy, GREETING_TIMEOUT_S)
-        pid = _listener_pid(connection)
+        pid = listener_pid(connection)
         qmp.greet(connection, GREETING_TIMEOUT_S)
     except PeerError as exc:
         raise QemuError(str(exc)) from exc
@@ -43,12 +42,6 @@ def open_monitor(address: str, side: Literal["source", "destination"]) -> Qmp:
             ) from exc
         raise QemuError(f"--qmp {address}: what answers there is not QMP; {remedy}") from exc
     return qmp
-
-
-def _listener_pid(connection: socket.socket) -> int:
-    """Of the process that listens at its other end (unix(7), SO_PEERCRED); 0: one that we cannot see."""
-    given = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", given)[0])
 
 
 def _why_silent(pid: int, side: str) -> str:

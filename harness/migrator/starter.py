@@ -39,7 +39,9 @@ class Starter:
             return
         try:
             self._qmp = open_monitor(self._address, "destination")
-        except MissingError as exc:  # no such socket yet
+        except MissingError as exc:
+            if not isinstance(exc.__cause__, FileNotFoundError):
+                raise
             raise ConnectionError(str(exc)) from exc
         state = self._qmp.execute("query-status")["status"]
         if state != "inmigrate":

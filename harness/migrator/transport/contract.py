@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
-from harness.errors import UserError
+from harness.errors import UserError, refused
 
 
 class RefusedError(OSError):
@@ -192,4 +192,4 @@ class Endpoint(abc.ABC):
 
     def why_unreachable(self, error: OSError, what: str) -> str:
         """The line for what ``dial`` raised; ``what`` is to be done about it, where nothing fits better."""
-        return f"{self}: {error.strerror or error}; {what}"
+        return f"{self}: {refused(error) or f'{error.strerror or error}; {what}'}"

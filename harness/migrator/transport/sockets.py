@@ -8,12 +8,13 @@ import errno
 import os
 import select
 import socket
+import struct
 import threading
 import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from harness.errors import MissingError, PeerError, UserError
+from harness.errors import MissingError, PeerError, UserError, refused
 from harness.migrator.transport.contract import Access, Endpoint, Listener, Transport
 
 _BACKLOG = 16
@@ -151,14 +152,15 @@ class SocketEndpoint(Endpoint):
     def connect(self, what: str, timeout_s: float) -> socket.socket:
         """As ``reach``, for users: ``what`` is to be done about a failure. :raises PeerError: nobody answers there.
 
-        :raises MissingError: no such socket file.
+        :raises MissingError: no such socket file, or our own limits do not let us.
         """
         try:
             return self.reach(timeout_s)
         except FileNotFoundError as exc:
             raise MissingError(f"{self}: no such socket; {what}") from exc
         except OSError as exc:
-            raise PeerError(self.why_unreachable(exc, what)) from exc
+            error = PeerError if refused(exc) is None else MissingError
+            raise error(self.why_unreachable(exc, what)) from exc
 
     def reach(self, timeout_s: float) -> socket.socket:
         """Blocking, connected to the first of its places that answers. :raises OSError: none; the last one's reason."""
@@ -218,6 +220,12 @@ def somebody_waits(listener: SocketListener) -> bool:
     poll = select.poll()
     poll.register(listener, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def listener_pid(connection: socket.socket) -> int:
+    """Of the process that listens at a unix socket's other end (unix(7), SO_PEERCRED); 0: one that we cannot see."""
+    given = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", given)[0])
 
 
 def has_hung_up(connection: socket.socket) -> bool:
