@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,12 @@ class FakeQmp:
         if self._client is not None:
             with contextlib.suppress(OSError):
                 self._client.shutdown(socket.SHUT_RDWR)
+
+    def tell(self, event: str, **data: object) -> None:
+        """An event, to the client that is there."""
+        stamp = {"seconds": int(time.time()) + 1, "microseconds": 0}
+        with self.changed:
+            _say(self._client, {"event": event, "data": data, "timestamp": stamp})
 
     def wait_for(self, condition) -> None:
         """Until ``condition()`` holds after some command."""

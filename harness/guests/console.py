@@ -18,16 +18,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.errors import QemuError
+from harness.hosts.contract import Host
+from harness.hosts.ear import GATHER_S, Ear
+from harness.hosts.local import HERE
 
 Feed = Callable[[bytes], Iterable[object]]
 Found = TypeVar("Found")
-READ_BYTES = 1 << 16
 KEPT = 10_000
 """A guest may talk for hours, and what it said lately is what is asked for; its heartbeats and its counts of work are all kept."""
-GATHER_S = 0.001
-"""A heartbeat's ten bytes come from QEMU one by one. Read together they cost one wake-up, not ten: a thousand a second and
-guest, which the migration under measurement would pay for. Arrivals are stamped that much late, all alike.
-"""
 
 
 class Beat:
@@ -52,10 +50,15 @@ class GuestFailure:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleEvent:
-    """One thing that a guest said, with the monotonic time at which its bytes arrived. ``console``: "source" ..."""
+    """One thing that a guest said. ``console``: "source" ...
+
+    ``at_s``: when its bytes came to its host, and ``heard_s``: to us, both on our monotonic clock; the first is as sure as what is
+    known of that host's clock.
+    """
 
     console: str
     at_s: float
+    heard_s: float
     event: object
 
 
@@ -67,7 +70,7 @@ class Consoles:
 
     def __init__(self, feeds: Mapping[str, Feed]) -> None:
         self._feeds = dict(feeds)
-        self._sockets: dict[str, socket.socket] = {}
+        self._ears: dict[str, Ear] = {}
         self._beats: dict[str, list[ConsoleEvent]] = {name: [] for name in feeds}
         self._work: dict[str, list[tuple[float, float]]] = {name: [] for name in feeds}
         self._said: deque[ConsoleEvent] = deque(maxlen=KEPT)
@@ -77,13 +80,14 @@ class Consoles:
         self._thread = threading.Thread(target=self._run, name="heartbeat-reader", daemon=True)
         self._failure: BaseException | None = None
 
-    def connect(self, paths: Mapping[str, Path]) -> None:
-        """Connect each console's unix socket and start reading. :raises QemuError: QEMU does not listen there."""
+    def connect(self, paths: Mapping[str, Path], hosts: Mapping[str, Host] | None = None) -> None:
+        """Connect each console's unix socket, on its host or on ours, and start reading.
+
+        :raises QemuError: QEMU does not listen there.
+        """
         for name, path in paths.items():
-            console = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self._sockets[name] = console
             try:
-                console.connect(str(path))
+                self._ears[name] = (hosts or {}).get(name, HERE).ear(path)
             except OSError as exc:
                 self.close()
                 raise QemuError(f"{name}: {path}: cannot reach the guest's console: {exc.strerror}") from exc
@@ -107,7 +111,7 @@ class Consoles:
     def send(self, console: str, data: bytes) -> None:
         """Type ``data`` on a console. :raises QemuError: its QEMU is gone."""
         try:
-            self._sockets[console].sendall(data)
+            self._ears[console].send(data)
         except OSError as exc:
             raise QemuError(f"{console}: the guest's console is closed: {exc.strerror}") from exc
 
@@ -129,28 +133,41 @@ class Consoles:
     def heard(
         self, console: str, wanted: Callable[[object], bool], timeout_s: float, *, since_s: float
     ) -> object | None:
-        """The first event after ``since_s`` that is ``wanted``; None: none came in time, or QEMU is gone."""
-
-        def found() -> list[object]:
-            said = (s for s in self._said if s.console == console and s.at_s >= since_s)
-            return list(islice((s.event for s in said if wanted(s.event)), 1))
-
-        return next(iter(self._wait(found, console, timeout_s)), None)
+        """The first event that was heard after ``since_s`` and is ``wanted``; None: none came in time, or QEMU is gone."""
+        found = self._first(console, wanted, timeout_s, since_s)
+        return None if found is None else found.event
 
     def wait_said(self, console: str, wanted: Callable[[object], bool], timeout_s: float, *, since_s: float) -> object:
         """As ``heard``. :raises QemuError: none came, and what came last."""
-        event = self.heard(console, wanted, timeout_s, since_s=since_s)
-        if event is None:
+        return self.wait_heard(console, wanted, timeout_s, since_s=since_s).event
+
+    def wait_heard(
+        self, console: str, wanted: Callable[[object], bool], timeout_s: float, *, since_s: float
+    ) -> ConsoleEvent:
+        """As ``wait_said``, with when it came."""
+        found = self._first(console, wanted, timeout_s, since_s)
+        if found is None:
             last = next(reversed(self.said(console)), "nothing")
             raise QemuError(f"{console}: the guest did not answer within {timeout_s:g} s; it last said {last}")
-        return event
+        return found
+
+    def _first(
+        self, console: str, wanted: Callable[[object], bool], timeout_s: float, since_s: float
+    ) -> ConsoleEvent | None:
+        def found() -> list[ConsoleEvent]:
+            said = (s for s in self._said if s.console == console and s.heard_s >= since_s)
+            return list(islice((s for s in said if wanted(s.event)), 1))
+
+        return next(iter(self._wait(found, console, timeout_s)), None)
 
     def close(self) -> None:
         """Stop reading, join the thread, close the sockets. Safe to call twice."""
         if self._thread.is_alive():
             self._wake.send(b"x")
             self._thread.join()
-        for end in (*self._sockets.values(), self._wake, self._woken):
+        for ear in self._ears.values():
+            ear.close()
+        for end in (self._wake, self._woken):
             end.close()
 
     def _wait(self, look: Callable[[], Found], console: str, timeout_s: float) -> Found:
@@ -177,8 +194,8 @@ class Consoles:
     def _read_all(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ, None)
-            for name, console in self._sockets.items():
-                selector.register(console, selectors.EVENT_READ, name)
+            for name, ear in self._ears.items():
+                selector.register(ear, selectors.EVENT_READ, name)
             while True:
                 ready = selector.select()
                 time.sleep(GATHER_S)
@@ -189,21 +206,21 @@ class Consoles:
                         selector.unregister(key.fileobj)
 
     def _take(self, name: str) -> bool:
-        try:
-            data = self._sockets[name].recv(READ_BYTES)
-        except ConnectionError:
-            data = b""
-        at_s = time.monotonic()
+        pieces, heard_s = self._ears[name].hear(), time.monotonic()
         with self._changed:
-            if not data:
+            if pieces is None:
                 self._closed.add(name)
-            for event in self._feeds[name](data) if data else ():
-                kept = self._beats[name] if isinstance(event, Beat) else self._said
-                kept.append(ConsoleEvent(name, at_s, event))
-                if isinstance(event, Work):
-                    self._work[name].append((at_s, event.done))
+            for at_s, data in pieces or ():
+                for event in self._feeds[name](data):
+                    self._keep(ConsoleEvent(name, at_s, heard_s, event))
             self._changed.notify_all()
-        return bool(data)
+        return pieces is not None
+
+    def _keep(self, heard: ConsoleEvent) -> None:
+        kept = self._beats[heard.console] if isinstance(heard.event, Beat) else self._said
+        kept.append(heard)
+        if isinstance(heard.event, Work):
+            self._work[heard.console].append((heard.at_s, heard.event.done))
 
 
 def _arrival_s(heard: ConsoleEvent) -> float:

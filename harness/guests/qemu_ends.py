@@ -126,6 +126,7 @@ class QemuEnds(Ends):
             held=self.kind.holds,
             pause_at_pass=self._plan.pause_at_pass,
             switch_after_passes=self._plan.switch_after_passes,
+            interval_s=self.source.host.look_every_s,
             on_status=seen,
         )
         self._outcome, last = outcome, outcome.last

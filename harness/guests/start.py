@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
 from harness.guests.console import Consoles
@@ -15,6 +15,13 @@ from harness.qemu.page_requests import trace_argv
 from harness.qemu.process import QemuProcess
 
 
+def hear(consoles: Consoles, qemus: Mapping[str, QemuProcess]) -> None:
+    """Each guest, on its host. :raises QemuError: a QEMU has gone."""
+    consoles.connect(
+        {name: qemu.chardev(CONSOLE) for name, qemu in qemus.items()}, {name: qemu.host for name, qemu in qemus.items()}
+    )
+
+
 @contextmanager
 def start_alone(kind: QemuKind, argv: Sequence[str], place: Place, name: str = "source") -> Iterator[Sides]:
     """As the source of ``place``, the guest loaded and not yet running; ended at the end. ``argv``: as of ``start_ends``.
@@ -25,7 +32,7 @@ def start_alone(kind: QemuKind, argv: Sequence[str], place: Place, name: str = "
     with QemuProcess(name, shared, run_dir=place.run_dir, host=place.source, chardevs=kind.chardevs) as qemu:
         sides = Sides({"source": qemu}, Consoles({"source": kind.feed()}), place)
         with closing(sides.consoles):
-            sides.consoles.connect({"source": qemu.chardev_path(CONSOLE)})
+            hear(sides.consoles, {"source": qemu})
             yield sides
 
 
@@ -66,7 +73,7 @@ def start_ends(
         }
         ends = QemuEnds(kind, plan, place, qemus)
         stack.callback(ends.consoles.close)
-        ends.consoles.connect({name: qemu.chardev_path(CONSOLE) for name, qemu in qemus.items()})
+        hear(ends.consoles, qemus)
         if kind.state is not None:
             load(ends.source, kind.state)  # before it has capabilities, which would be those of this load too
         ends.parameters = apply_plan(plan, ends.source.qmp, ends.destination.qmp)

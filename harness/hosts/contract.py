@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
+from harness.hosts.ear import Ear
 from harness.hosts.watched import Watched
 from harness.kinds import Kinds
 
@@ -27,11 +28,13 @@ class ClockOffset:
 class Host(abc.ABC):
     """A machine, or a part of one, as its processes see it. ``address``: where those at the link's other end reach it.
 
-    ``prefix`` goes before every command, and execs it. Paths are the host's own, but for logs.
+    ``prefix`` goes before every command, and execs it. Paths are the host's own, but for logs. ``look_every_s``: how often is
+    looked at what goes on there, as a look takes CPU time from it.
     """
 
     address: str
     prefix: tuple[str, ...] = ()
+    look_every_s: float = 0.05
 
     @abc.abstractmethod
     def child(self, argv: Sequence[str], *, log: Path) -> Watched:
@@ -60,6 +63,10 @@ class Host(abc.ABC):
     @abc.abstractmethod
     def near(self, path: Path) -> Path:
         """A unix socket here that leads to the one at ``path`` there."""
+
+    @abc.abstractmethod
+    def ear(self, path: Path) -> Ear:
+        """At the unix socket ``path`` there. Its caller closes it. :raises OSError: nobody listens."""
 
     @abc.abstractmethod
     def port(self) -> int:

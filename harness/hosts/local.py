@@ -9,6 +9,7 @@ from pathlib import Path
 from backends.children import module_argv
 from harness.hosts.child import Child
 from harness.hosts.contract import ClockOffset, Given, Host, Told
+from harness.hosts.ear import Ear
 
 
 class Local(Host):
@@ -52,6 +53,16 @@ class Local(Host):
     def near(self, path: Path) -> Path:
         """Itself."""
         return path
+
+    def ear(self, path: Path) -> Ear:
+        """Connected."""
+        end = socket.socket(socket.AF_UNIX)
+        try:
+            end.connect(str(path))
+        except BaseException:
+            end.close()
+            raise
+        return Ear(end)
 
     def port(self) -> int:
         """Any."""

@@ -88,9 +88,13 @@ class QemuProcess:
             with contextlib.suppress(QemuError):  # it may be too stuck to answer: then signals follow
                 self.qmp.execute("quit", timeout_s=patience_s)
 
-    def chardev_path(self, chardev: str) -> Path:
-        """A unix socket here that leads to one of ``chardevs``."""
-        return self.host.near(self._chardevs[chardev])
+    def chardev(self, name: str) -> Path:
+        """The unix socket of one of ``chardevs``, on the host."""
+        return self._chardevs[name]
+
+    def chardev_path(self, name: str) -> Path:
+        """A unix socket here that leads to that."""
+        return self.host.near(self.chardev(name))
 
     @property
     def pid(self) -> int:

@@ -12,6 +12,8 @@ from harness.qemu.qmp import Json
 PAGE_BYTES = 4096
 ENDED = frozenset({"completed", "failed", "cancelled", "postcopy-paused"})
 """A migration whose connection breaks in post-copy is paused, until somebody recovers it."""
+_TELLING = ("MIGRATION", "MIGRATION_PASS")
+"""Events: another state, which QEMU tells where the capability "events" is set; another pass."""
 StatusCallback = Callable[["MigrationStatus"], None]
 
 
@@ -64,13 +66,21 @@ class Watch:
         return status
 
     def until_ended(self, timeout_s: float) -> MigrationStatus:
-        """The last look: at an end, good or bad, or after ``timeout_s``."""
+        """The last look: at an end, good or bad, or after ``timeout_s``. Beside every ``interval_s`` it looks when QEMU says that
+        there is something to see."""
         while True:
+            telling = _TELLING if self._intervenes() else _TELLING[:1]
+            heard = self.source.qmp.count(telling)  # what comes while we look is to be seen too
             status = self.look()
             if status.status in ENDED or status.t_s > timeout_s:
                 return status
             self._intervene(status.passes)
-            time.sleep(self.interval_s)
+            self.source.qmp.wait_more(telling, heard, self.interval_s)
+
+    def _intervenes(self) -> bool:
+        """Whether it matters when a pass begins."""
+        pauses = self.pause_at_pass is not None and not self.paused
+        return pauses or (self.switch_after_passes is not None and not self.switched)
 
     def _intervene(self, passes: int) -> None:
         """QEMU counts the pass that it is in."""

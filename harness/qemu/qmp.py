@@ -14,7 +14,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -102,6 +102,18 @@ class Qmp:
                     raise QemuError(f"{self.name}: no {name} event within {timeout_s:g} s")
                 self._changed.wait(left_s)
         return found[0]
+
+    def wait_more(self, names: Collection[str], than: int, timeout_s: float) -> None:
+        """Until it has had more than so many events of those ``names``, or for ``timeout_s``, or until it is gone."""
+        deadline_s = time.monotonic() + timeout_s
+        with self._changed:
+            while self._alive and self.count(names) <= than and (left_s := deadline_s - time.monotonic()) > 0:
+                self._changed.wait(left_s)
+
+    def count(self, names: Collection[str]) -> int:
+        """How many events of those ``names`` it has had."""
+        with self._changed:
+            return sum(event.name in names for event in self._events)
 
     @property
     def alive(self) -> bool:

@@ -130,10 +130,10 @@ class Stress(QemuGuest, Beating):
         """It answers at its next tick, in 10 ms if it keeps up."""
         since_s = time.monotonic()
         sides.consoles.send(side, Command.STATUS.value)
-        said = sides.consoles.wait_said(side, _is_status("status"), _ANSWER_TIMEOUT_S, since_s=since_s)
-        if not isinstance(said, Status):
-            raise QemuError(f"{side}: the guest does not say what it wrote: {said}")
-        return Writes(said.writes, time.monotonic())
+        heard = sides.consoles.wait_heard(side, _is_status("status"), _ANSWER_TIMEOUT_S, since_s=since_s)
+        if not isinstance(heard.event, Status):
+            raise QemuError(f"{side}: the guest does not say what it wrote: {heard.event}")
+        return Writes(heard.event.writes, heard.at_s)
 
     def compare(self, sides: Sides) -> Sequence[Verdict]:
         """What it writes is checked by itself, and all else is compared."""

@@ -6,7 +6,7 @@ import contextlib
 import queue
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from harness.hosts.agent.frames import Frames
 from harness.hosts.agent.messages import Close, Data
@@ -16,11 +16,21 @@ _MOST_WAITING = 1024
 """Pieces for a socket that nobody reads; more are no consoles' and no QMP's, and the channel ends."""
 
 
+Read = Callable[[socket.socket], Iterator[bytes]]
+"""What of a socket is sent at a time, until it closes."""
+
+
+def pieces(end: socket.socket) -> Iterator[bytes]:
+    """As they come. :raises OSError: it is cut."""
+    while data := end.recv(_READ_BYTES):
+        yield data
+
+
 class _Channel:
     """A socket, a thread that reads it and one that writes it: nobody else waits for either."""
 
-    def __init__(self, number: int, end: socket.socket, frames: Frames) -> None:
-        self._number, self._end, self._frames = number, end, frames
+    def __init__(self, number: int, end: socket.socket, frames: Frames, read: Read) -> None:
+        self._number, self._end, self._frames, self._pieces = number, end, frames, read
         self._waiting: queue.Queue[bytes] = queue.Queue(_MOST_WAITING)
         self._start(self._write)
 
@@ -47,7 +57,7 @@ class _Channel:
 
     def _read(self) -> None:
         with contextlib.suppress(OSError):
-            while data := self._end.recv(_READ_BYTES):
+            for data in self._pieces(self._end):
                 self._frames.send(Data(channel=self._number), data)
         with contextlib.suppress(OSError):
             self._frames.send(Close(channel=self._number))
@@ -69,14 +79,14 @@ class Channels:
         self._frames = frames
         self._open: dict[int, _Channel] = {}
 
-    def add(self, number: int, end: socket.socket) -> None:
+    def add(self, number: int, end: socket.socket, read: Read = pieces) -> None:
         """One that the other side knows already; ``end`` is this object's from now on."""
-        self.hold(number, end)
+        self.hold(number, end, read)
         self.begin(number)
 
-    def hold(self, number: int, end: socket.socket) -> None:
+    def hold(self, number: int, end: socket.socket, read: Read = pieces) -> None:
         """As ``add``, but nothing of ``end`` is sent before ``begin``: a side that does not know the number would drop it."""
-        self._open[number] = _Channel(number, end, self._frames)
+        self._open[number] = _Channel(number, end, self._frames, read)
 
     def begin(self, number: int) -> None:
         """The other side knows it now; it may have closed it, too."""

@@ -20,6 +20,7 @@ from harness.hosts.agent.connection import Connection
 from harness.hosts.agent.messages import Call, Close, Connect, Listen, Signal, Spent, Start
 from harness.hosts.claims import Claim
 from harness.hosts.contract import ClockOffset, Given, Host, Told
+from harness.hosts.ear import Ear, FarEar
 from harness.hosts.rundir import scratch_base
 from harness.hosts.watched import Watched
 
@@ -32,6 +33,8 @@ class AgentHost(Host):
 
     :raises PageferryError: it is not reached, or has no pageferry of this version; see ``Connection``.
     """
+
+    look_every_s = 0.25
 
     def __init__(self, name: str, argv: Sequence[str], address: str, ports: tuple[int, int] = (0, 0)) -> None:
         self.name, self.address, self.ports = name, address, ports
@@ -101,6 +104,16 @@ class AgentHost(Host):
         threading.Thread(target=self._pass_on, args=(listener, path), name=f"near-{here.name}", daemon=True).start()
         return here
 
+    def ear(self, path: Path) -> Ear:
+        """The agent listens, and stamps what it hears."""
+        end, theirs = socket.socketpair()
+        try:
+            self._connect(theirs, path, stamped=True)
+        except BaseException:
+            end.close()
+            raise
+        return FarEar(end, self._clock.seconds)
+
     def port(self) -> int:
         """One of its ports that is free."""
         return self.call(free_port, self.address, *self.ports) if self.ports != (0, 0) else 0
@@ -123,13 +136,19 @@ class AgentHost(Host):
         with listener, contextlib.suppress(OSError, PeerError):
             while self.connection.broken is None:
                 end, _ = listener.accept()
-                channel = next(self.connection.numbers)
-                self.connection.channels.hold(channel, end)
-                try:
-                    self.connection.request(Connect(channel=channel, path=str(path)))
-                    self.connection.channels.begin(channel)
-                except OSError:  # nobody listens there: this end is told by its closing
-                    self.connection.channels.close(channel)
+                with contextlib.suppress(OSError):  # nobody listens there: this end is told by its closing
+                    self._connect(end, path)
+
+    def _connect(self, end: socket.socket, path: Path, *, stamped: bool = False) -> None:
+        """To the socket there; ``end`` is the channel's. :raises OSError: nobody listens."""
+        channel = next(self.connection.numbers)
+        self.connection.channels.hold(channel, end)
+        try:
+            self.connection.request(Connect(channel=channel, path=str(path), stamped=stamped))
+        except BaseException:
+            self.connection.channels.close(channel)
+            raise
+        self.connection.channels.begin(channel)
 
 
 class _Listener(socket.socket):

@@ -65,11 +65,13 @@ class Listen(Request):
 
 
 class Connect(Request):
-    """To a unix socket there; the channel's number is ours to choose, and even."""
+    """To a unix socket there; the channel's number is ours to choose, and even. ``stamped``: what comes from it travels as ``Ear``
+    has it, with when it came, a few times a second."""
 
     kind: Literal["connect"] = "connect"
     channel: Number
     path: str
+    stamped: bool = False
 
 
 class Data(_Message):

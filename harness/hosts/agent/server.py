@@ -18,7 +18,7 @@ from pathlib import Path
 
 from harness.errors import FrameError, PageferryError, UserError
 from harness.hosts.agent.calls import answered, called, loaded
-from harness.hosts.agent.channels import Channels
+from harness.hosts.agent.channels import Channels, pieces
 from harness.hosts.agent.children import Children
 from harness.hosts.agent.frames import GREETING, Frames, read_frame
 from harness.hosts.agent.identity import hello
@@ -39,6 +39,7 @@ from harness.hosts.agent.messages import (
     Start,
 )
 from harness.hosts.claims import release_all
+from harness.hosts.ear import stamped
 
 SILENCE_S = 60.0
 _REQUESTS = Call | Start | Spent | Listen | Connect
@@ -119,7 +120,7 @@ class Agent:
             case Listen():
                 self._listen(request.listener, Path(request.path))
             case Connect():
-                self._connect(request.channel, request.path)
+                self._connect(request)
         return None
 
     def _listen(self, number: int, path: Path) -> None:
@@ -138,14 +139,14 @@ class Agent:
                 self._frames.send(Accepted(listener=number, channel=channel))
                 self._channels.begin(channel)
 
-    def _connect(self, channel: int, path: str) -> None:
+    def _connect(self, asked: Connect) -> None:
         end = socket.socket(socket.AF_UNIX)
         try:
-            end.connect(path)
+            end.connect(asked.path)
         except BaseException:
             end.close()
             raise
-        self._channels.add(channel, end)
+        self._channels.add(asked.channel, end, stamped if asked.stamped else pieces)
 
     def _close(self, message: Close) -> None:
         if message.channel is not None:
