@@ -67,7 +67,7 @@ def _look_at_pair(name: str, hosts: Path, as_json: bool) -> None:
     pair = load_pair(name, hosts)
     with contextlib.closing(Reached(pair)) as reached:
         reached.hold("pageferry doctor")
-        each, both = doctor_pair(reached, pair)
+        each, both = doctor_pair(reached, pair, name)
     parts = {f"{pair.source} (source)": each[0], f"{pair.destination} (destination)": each[1], f"pair {name}": both}
     if as_json:
         _print_json({part: [dataclasses.asdict(check) for check in checks] for part, checks in parts.items()})

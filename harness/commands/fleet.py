@@ -11,7 +11,7 @@ from harness.commands.options import DURATION, complete_scenarios, experiment_op
 from harness.terminal import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from contextlib import AbstractContextManager
 
     from distributed import Client
@@ -106,6 +106,10 @@ def command(
             tell(f"pageferry: {words if kept else f'no run had finished: {campaign.folder.parent} is as it was'}")
             raise
         wrong = _gather(console, campaign)
+    if missing:
+        tell(
+            f"pageferry: {missing} of {len(cells)} cells are not whole, as said above; the same command with --resume goes on"
+        )
     if missing or wrong:
         click.get_current_context().exit(1)
 
@@ -146,8 +150,8 @@ def _run(
     scheduler: str | None,
     *,
     worker_timeout_s: float,
-) -> bool:
-    """What has not been run. Gives whether any cell is not whole."""
+) -> int:
+    """What has not been run. Gives how many cells are not whole."""
     from harness.console import plain
     from harness.fleet.board import fleet_progress
     from harness.fleet.cells import Begun, Ended
@@ -158,9 +162,10 @@ def _run(
     if len(left) < len(cells):
         console.print(f"{len(cells) - len(left)} of {len(cells)} cells are whole, and are not run again")
     if not left:
-        return False
+        return 0
     problems: list[str] = []
     used = {name: pair for name, pair in pairs.items() if any(cell.pair == name for cell in left)}
+    console.print(f"{_counted(len(left), 'cell')} to run {plain(_where(used))}", soft_wrap=True)
     with (
         _cluster(used, scheduler) as (client, dashboard),
         fleet_progress(console, len(left)) as show,
@@ -180,7 +185,15 @@ def _run(
 
         watch = Watch(client, scheduler, worker_timeout_s, say) if scheduler is not None else None
         run_cells(client, left, campaign.identity, on_event, watch.look if watch else lambda _: None)
-    return bool(problems)
+    return len(problems)
+
+
+def _where(pairs: Collection[str]) -> str:
+    return f"on {_counted(len(pairs), 'pair')}: {', '.join(pairs)}" if pairs else "on this machine, one after another"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _gather(console: Console, campaign: Campaign) -> bool:

@@ -24,15 +24,15 @@ _FEW = 0.5
 Facts = dict[str, Scalar]
 
 
-def doctor_pair(reached: Reached, pair: Pair) -> tuple[list[list[Check]], list[Check]]:
-    """The source's and the destination's own checks, and those of both together. Takes some ten seconds.
+def doctor_pair(reached: Reached, pair: Pair, name: str) -> tuple[list[list[Check]], list[Check]]:
+    """The source's and the destination's own checks, and those of both together. Takes some ten seconds. ``name``: the pair's.
 
     :raises PageferryError: a host has gone.
     """
     hosts = reached.source, reached.destination
     with ThreadPoolExecutor(2, thread_name_prefix="doctor") as pool:
         each = list(pool.map(lambda host: host.call(doctor), hosts))
-    return each, [*look_at_both(reached, pair), _cards(pair, each)]
+    return each, [*look_at_both(reached, pair), _cards(pair, name, each)]
 
 
 def look_at_both(reached: Reached, pair: Pair) -> list[Check]:
@@ -49,7 +49,8 @@ def look_at_both(reached: Reached, pair: Pair) -> list[Check]:
 
 def _clocks(near: ClockOffset, far: ClockOffset) -> Check:
     apart_s, error_s = far.seconds - near.seconds, near.error_s + far.error_s
-    found = f"the destination's is {apart_s * 1e3:+.2f} ms from the source's, known to {error_s * 1e3:.2f} ms"
+    apart_ms = round(apart_s * 1e3, 2) + 0.0  # no -0.00
+    found = f"the destination's is {apart_ms:+.2f} ms from the source's, known to {error_s * 1e3:.2f} ms"
     means = f"a downtime below {error_s * 1e3:.2f} ms cannot be told"
     if abs(apart_s) <= _APART_S:
         return Check("clocks", "clocks", "ok", found, means)
@@ -131,11 +132,11 @@ def _streamed(reached: Reached, pair: Pair, port: int) -> tuple[float, Carried]:
         return trip_s, taken.result()
 
 
-def _cards(pair: Pair, each: list[list[Check]]) -> Check:
+def _cards(pair: Pair, name: str, each: list[list[Check]]) -> Check:
     seen = [next(check for check in checks if check.id == "opencl") for checks in each]
     told = "; ".join(
         f"{host}: {check.found}" for host, check in zip((pair.source, pair.destination), seen, strict=True)
     )
     if any(check.status == "ok" for check in seen):
-        return Check("cards", "cards", "ok", told, "try a card where it is: ssh HOST pageferry qualify opencl")
+        return Check("cards", "cards", "ok", told, f"try them where they are: pageferry qualify opencl --pair {name}")
     return Check("cards", "cards", "ok", told, "neither host has an OpenCL device that works")

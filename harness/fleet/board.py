@@ -54,6 +54,8 @@ class _Boards:
     def _begin(self, cell: Cell) -> None:
         if cell.name in self._running:
             self._say(cell, "[yellow]its worker died[/]: another goes on with it")
+        elif not self._console.is_terminal:  # on one, its live line shows it
+            self._say(cell, "begins")
         self._running[cell.name] = Board(cell.title, self._clock), self._clock()
 
     def _end(self, cell: Cell, end: Ended) -> None:
