@@ -5,6 +5,7 @@ Every variable carries its light value as a fallback, for a chart that is taken 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = [
     "MUTED",
     "NEUTRAL",
     "PAPER",
+    "along",
     "colour_scale",
     "dash_scale",
     "shape_scale",
@@ -116,6 +118,20 @@ def dash_scale(series: Sequence[str]) -> alt.Scale:
 
 def value_scale(values: Sequence[float]) -> alt.Scale:
     """Linear from zero; logarithmic only where the smallest value would vanish otherwise."""
-    if values and min(values) > 0 and max(values) / min(values) > _LOG_SPAN:
-        return alt.Scale(type="log", nice=False, domain=[min(values) / _LOG_MARGIN, max(values) * _LOG_MARGIN])
+    if domain := _log_domain(values):
+        return alt.Scale(type="log", nice=False, domain=list(domain))
     return alt.Scale(zero=True, nice=True)
+
+
+def along(value: float, values: Sequence[float]) -> float:
+    """About where on ``value_scale(values)`` it lies: 0 at the beginning, 1 at the end. One of ``values`` is above 0."""
+    if domain := _log_domain(values):
+        return math.log(value / domain[0]) / math.log(domain[1] / domain[0])
+    return value / max(values)
+
+
+def _log_domain(values: Sequence[float]) -> tuple[float, float] | None:
+    """None: the axis is linear."""
+    if values and min(values) > 0 and max(values) / min(values) > _LOG_SPAN:
+        return min(values) / _LOG_MARGIN, max(values) * _LOG_MARGIN
+    return None

@@ -252,6 +252,15 @@ def test_in_print_nothing_is_folded_or_wider_than_the_paper(visit, name):
     assert opened.width() <= 700
 
 
+@pytest.mark.parametrize(
+    "name", ["compare.html", "advice.html", "links/index.html", "site/index.html", "site/history/one.html"]
+)
+def test_in_print_no_other_page_is_wider_than_the_paper(visit, name):
+    opened = visit(name, (700, 990))
+    opened.page.emulate_media(media="print")
+    assert opened.width() <= 700
+
+
 @pytest.mark.parametrize("size", [WIDE, PHONE])
 def test_no_text_of_a_chart_reaches_out_of_its_frame(visit, size):
     opened = visit("live.html", size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import altair as alt
@@ -10,10 +10,12 @@ import altair as alt
 from harness.results.bench import Bench, BenchCell, Middle
 from harness.units import MIB
 from reports.drawing.parts import Datum, Spec, colour, data, drawn, points, shape, texts, tooltips
-from reports.drawing.theme import INK, MUTED, PAPER, value_scale
+from reports.drawing.theme import INK, MUTED, PAPER, along, value_scale
 
 _MOST_NAMED = 14
 """With more codecs only those on the front have their names beside them."""
+_NAME_WIDE, _NAME_HIGH = 0.3, 0.06
+"""Of a chart's width on a phone, and of its height."""
 
 
 def compressing(bench: Bench, cells: Sequence[BenchCell]) -> Spec:
@@ -37,8 +39,7 @@ def _front(bench: Bench, cells: Sequence[BenchCell], way: Literal["compress_s", 
     }
     spans = data(rows).mark_rule(strokeWidth=1.5, color=MUTED)
     line = data([row for row in rows if row["on_front"]]).mark_line(strokeWidth=1.5, strokeDash=[5, 4], color=INK)
-    named = data([row for row in rows if row["on_front"] or len(rows) <= _MOST_NAMED])
-    halo = named.mark_text(align="left", dx=9, stroke=PAPER, strokeWidth=4)
+    named = [row for row in rows if row["on_front"] or len(rows) <= _MOST_NAMED]
     return drawn(
         380,
         spans.encode(x=look["x"], y=alt.Y("low:Q"), y2="high:Q"),
@@ -46,9 +47,25 @@ def _front(bench: Bench, cells: Sequence[BenchCell], way: Literal["compress_s", 
         points(rows, 80, edge=0.75).encode(
             **look, color=colour("backend", names, "memcpy"), shape=shape("backend", names), tooltip=known
         ),
-        halo.encode(**look, text="codec:N"),
-        named.mark_text(align="left", dx=9).encode(**look, text="codec:N"),
+        *(words.encode(**look, text="codec:N") for words in _names(named)),
     )
+
+
+def _names(named: Sequence[Datum]) -> Iterator[alt.Chart]:
+    """Each behind its mark, on a rim of paper; before it where the name would lie over the next one's mark."""
+    before = [row for row in named if any(_hides(row, other, named) for other in named)]
+    for rows, side in (([row for row in named if row not in before], "left"), (before, "right")):
+        if rows:
+            look: dict[str, Any] = {"align": side, "dx": 9 if side == "left" else -9}
+            yield data(rows).mark_text(stroke=PAPER, strokeWidth=4, **look)
+            yield data(rows).mark_text(**look)
+
+
+def _hides(row: Datum, other: Datum, named: Sequence[Datum]) -> bool:
+    ratios, speeds = ([each[key] for each in named] for key in ("ratio", "mib_s"))
+    ahead = (other["ratio"] - row["ratio"]) / (max(ratios) - min(ratios) or 1.0)
+    apart = abs(along(other["mib_s"], speeds) - along(row["mib_s"], speeds))
+    return 0 < ahead < _NAME_WIDE and apart < _NAME_HIGH
 
 
 def _row(bench: Bench, cell: BenchCell, rate: Middle, *, on_front: bool) -> Datum:

@@ -11,7 +11,7 @@ import altair as alt
 from harness.results.metrics import METRICS
 from harness.results.result import Result
 from reports.drawing.parts import Datum, Spec, band_height, bands, data, drawn, points, tooltips
-from reports.drawing.theme import ACCENT, INK, MUTED, NEUTRAL, PAPER, value_scale
+from reports.drawing.theme import ACCENT, INK, MUTED, NEUTRAL, PAPER, along, value_scale
 from reports.effects import counted_methods, counted_runs, summary_of
 from reports.facts import baseline_name
 from reports.numbers import effect_percent, scaled
@@ -50,7 +50,7 @@ def totals(result: Result) -> Spec | None:
         *(
             words.encode(x=x, text="label:N", **place)
             for side in _SIDES
-            if (rows := [row for row in medians if _side(row["ms"], scale, times) == side])
+            if (rows := [row for row in medians if _side(row["ms"], times) == side])
             for words in _labels(rows, side)
         ),
     ]
@@ -60,11 +60,9 @@ def totals(result: Result) -> Spec | None:
     return drawn(band_height(methods, 44), *layers)
 
 
-def _side(value: float, scale: alt.Scale, values: Sequence[float]) -> Side:
+def _side(value: float, values: Sequence[float]) -> Side:
     """On which side of its mark a label must begin, so as not to reach out of the chart."""
-    low, high = scale.to_dict().get("domain", (0.0, max(values)))
-    along = math.log(value / low) / math.log(high / low) if low > 0 else value / high
-    return next(side for side, most in _SIDES.items() if along <= most)
+    return next(side for side, most in _SIDES.items() if along(value, values) <= most)
 
 
 def _labels(rows: Sequence[Datum], side: Side) -> Iterator[alt.Chart]:

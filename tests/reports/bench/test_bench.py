@@ -56,6 +56,18 @@ def test_the_page_has_charts_figures_and_what_is_missing():
     assert "Times zlib:1" in page
 
 
+def test_a_codecs_name_does_not_lie_over_the_next_codecs_mark():
+    bench = samples.bench()
+    spec = fronts.compressing(bench, [cell for cell in bench.cells if cell.threads == 1])
+    sides = {
+        row["codec"]: layer["mark"]["align"]
+        for layer in spec["layer"]
+        if layer["mark"]["type"] == "text"
+        for row in spec["datasets"][layer["data"]["name"]]
+    }
+    assert sides == {"memcpy": "left", "zlib:1": "left", "isal:1": "right", "zstd:1": "left"}
+
+
 def test_a_name_like_a_tag_stays_text():
     page = render_bench(replace(samples.bench(), subject="<script>alert(1)</script>"))
     assert "<script>alert(1)" not in page
