@@ -1,8 +1,8 @@
 """What the pair takes beyond the kernel's copies: ``python tests/benchmarks/relays.py [--channels 1,2] [--cpus 0,1]``, interleaved.
 
-The same bytes pass `pageferry send` and `receive` without compression, and two bare relays in their place, which wait for 1 MiB
-and write it, and do nothing else: what these take, no program in that place can save. All connections
-are unix sockets, and CPU times are from when all are ready.
+The same bytes pass `pageferry send` and `receive` without compression, and two bare relays (``bare_relay.py``) in their place:
+what these take, no program in that place can save. All connections are unix sockets, and CPU times are from when all are ready.
+What that is between two live guests: ``floor.py``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-import resource
 import socket
 import statistics
 import subprocess
@@ -22,12 +21,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks import bare_relay
 from benchmarks.channels import MIX, drain, feed, migrate, streams_of
 
 from harness.hosts.pinning import parse_cpus
 from harness.streams.memory.memory import generate
 
-PIECE_BYTES = 1 << 20
 WINDOW_BYTES = 12 << 20
 """So that a host that is busy with other work makes no smaller batches."""
 
@@ -40,34 +39,6 @@ class Cost(NamedTuple):
     kernel_s: float = float("nan")
 
 
-def forward(connection: socket.socket, target: str) -> None:
-    """One connection, to its end."""
-    with connection, socket.socket(socket.AF_UNIX) as onward:
-        onward.connect(target)
-        room = memoryview(bytearray(PIECE_BYTES))
-        while count := connection.recv_into(room, 0, socket.MSG_WAITALL):
-            onward.sendall(room[:count])
-
-
-def relay(place: str, target: str, connections: int) -> None:
-    """As a process: forward so many connections."""
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(place)
-        listener.listen(connections)
-        print("ready", flush=True)
-        threads = [
-            threading.Thread(target=forward, args=(listener.accept()[0], target), daemon=True)
-            for _ in range(connections)
-        ]
-        began = resource.getrusage(resource.RUSAGE_SELF)
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        ended = resource.getrusage(resource.RUSAGE_SELF)
-        print(ended.ru_utime - began.ru_utime, ended.ru_stime - began.ru_stime)
-
-
 def through_relays(streams: Sequence[bytes]) -> Cost:
     with tempfile.TemporaryDirectory(prefix="pageferry-") as folder, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{folder}/d")
@@ -78,11 +49,10 @@ def through_relays(streams: Sequence[bytes]) -> Cost:
         for place, target in (("l", "d"), ("s", "l")):
             argv = [
                 sys.executable,
-                __file__,
-                "--relay",
-                f"{folder}/{place}",
-                f"{folder}/{target}",
-                "--channels",
+                bare_relay.__file__,
+                "copy",
+                f"unix:{folder}/{place}",
+                f"unix:{folder}/{target}",
                 str(len(streams)),
             ]
             relays.append(subprocess.Popen(argv, stdout=subprocess.PIPE, text=True))
@@ -116,11 +86,7 @@ def main() -> None:
     parser.add_argument("--cpus", metavar="LIST", help="processors, as for taskset [all]")
     parser.add_argument("--mib", type=int, default=512, metavar="N", help="of pages [%(default)s]")
     parser.add_argument("--repeats", type=int, default=7, metavar="N", help="[%(default)s]")
-    parser.add_argument("--relay", nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.relay:
-        relay(*asked.relay, int(asked.channels))
-        return
     if asked.cpus:
         os.sched_setaffinity(0, parse_cpus(asked.cpus))
     pages = [bytes(page) for chunk in generate(MIX, asked.mib << 8, 1) for page in chunk]
