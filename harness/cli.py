@@ -185,6 +185,16 @@ def _have_a_home() -> None:
         os.environ["HOME"] = "/"
 
 
+def _as_ours(exc: BaseException) -> BaseException:
+    """What it, or what it came of, was refused by the host, if that is so and nobody has put it into words."""
+    cause: BaseException | None = exc
+    while cause is not None and not isinstance(exc, PageferryError):
+        if lack := refused(cause):
+            return lack
+        cause = cause.__cause__ or cause.__context__
+    return exc
+
+
 def _report(exc: BaseException) -> int:
     """Say ``exc`` in one line on stderr, and give the exit status for it."""
     if isinstance(exc, SystemExit):
@@ -205,7 +215,7 @@ def _report(exc: BaseException) -> int:
     if isinstance(exc, click.ClickException):
         tell(f"pageferry: error: {exc.format_message()}")
         return exc.exit_code
-    if isinstance(exc := refused(exc) or exc, PageferryError):
+    if isinstance(exc := _as_ours(exc), PageferryError):
         tell(f"pageferry: error: {exc}")
         return exc.exit_status
     words = " ".join(f"{type(exc).__name__}: {exc}".split())

@@ -81,6 +81,11 @@ _NO_MEMORY = (
     "no more memory is to be had here; raise this process's limit (ulimit -v, or its control group's), or let it take less: fewer "
     "--threads, a smaller --option window=..."
 )
+_NOT_MAPPED = (
+    "failed to map segment from shared object",
+    "cannot allocate memory",
+    "cannot create shared object descriptor",
+)
 _NO_THREAD = (
     "no more threads can be started here: memory, or the number of threads, is used up; raise this process's limits (ulimit -v and "
     "-u, or its control group's)"
@@ -91,10 +96,15 @@ _NO_FILES = "no more open files are allowed here; raise this process's limit (ul
 def refused(error: BaseException) -> MissingError | None:
     """What the host did not give to this process, in words; None: ``error`` is nothing of that."""
     number = error.errno if isinstance(error, OSError) else None
-    if isinstance(error, MemoryError) or number == errno.ENOMEM:
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or _not_loaded(error):
         return MissingError(_NO_MEMORY)
     if number in (errno.EMFILE, errno.ENFILE):
         return MissingError(_NO_FILES)
     if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
         return MissingError(_NO_THREAD)
     return None
+
+
+def _not_loaded(error: BaseException) -> bool:
+    """A library is there, and found no room; glibc's words."""
+    return isinstance(error, ImportError) and any(words in str(error) for words in _NOT_MAPPED)

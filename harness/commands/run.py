@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands.options import complete_scenarios, experiment_options, pair_options, tell_undrawn
+from harness.errors import MissingError
 from harness.terminal import tell
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ Every run fills a new folder, OUT/START-ID, and touches no older one; OUT/latest
   OUT/2026-11-28T024107Z-4f2a91/SCENARIO/...  and index.html above them, of several scenarios or a sweep
 Interrupted (Ctrl-C), it leaves the table, page and files of the runs that finished, and --resume goes on
 with the rest in the same folder.
-Exit status 0: every run completed and verified, or was skipped with its reason. 1: a run failed.
+Exit status 0: every run completed and verified, or was skipped with its reason. 1: a run failed. 3: nothing could run.
 """
 
 
@@ -96,6 +97,11 @@ def command(
                 _write_index(console, campaign, results)
     if any(went_wrong(result) for result in results.values()):
         click.get_current_context().exit(1)
+    for result in results.values():
+        if not skip_missing and all(run.status == "skipped" for run in result.runs):
+            raise MissingError(
+                f"{result.scenario['name']}: nothing ran, for every method was skipped with the reason above"
+            )
 
 
 def campaign_of(

@@ -56,6 +56,8 @@ def runner(monkeypatch):
         (ResultError("full"), 7),
         (KeyboardInterrupt(), 130),
         (ValueError("oops\nsecond line"), 70),
+        (MemoryError(), 3),
+        (ImportError("libopenblas.so: failed to map segment from shared object"), 3),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
 )
@@ -66,6 +68,20 @@ def test_an_error_of_the_runner_has_its_status_and_one_line(runner, error, statu
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("pageferry: ")
     assert load_result(tmp_path).runs == runner.runs, "what finished stays"
+
+
+def test_where_every_method_was_skipped_nothing_ran_and_the_status_says_so(runner, capsys, tmp_path):
+    lacking = {"status": "skipped", "reason": "link: netns needs root", "verified": None, "downtime_s": None}
+    runner.runs = tuple(small_run(name, None, **lacking) for name in ("original", "isal-1"))
+    assert cli.main(["run", "throttled", "--out", str(tmp_path / "a")]) == 3
+    captured = capsys.readouterr()
+    assert "isal-1: skipped: link: netns needs root" in captured.out
+    assert (
+        captured.err == "pageferry: error: throttled: nothing ran, for every method was skipped with the reason above\n"
+    )
+    assert cli.main(["run", "throttled", "--skip-missing", "--out", str(tmp_path / "b")]) == 0
+    runner.runs = (runner.runs[0], small_run("isal-1"))
+    assert cli.main(["run", "throttled", "--out", str(tmp_path / "c")]) == 0
 
 
 @pytest.mark.parametrize("args", [["--debug", "run"], ["run", "--debug"]], ids=["before", "behind"])
