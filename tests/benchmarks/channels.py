@@ -26,6 +26,7 @@ import sample_streams
 from multifd_samples import initial, packet
 
 from harness.experiment.halves import Half
+from harness.hosts.contract import Host
 from harness.hosts.local import HERE
 from harness.hosts.pinning import parse_cpus
 from harness.migrator.config import ReceiveConfig, SendConfig
@@ -102,7 +103,10 @@ def drain(listener: socket.socket, counted: list[int]) -> None:
         threading.Thread(target=read, args=(connection,), daemon=True).start()
 
 
-def migrate(streams: Sequence[bytes], backend: str, threads: int, inflight_bytes: int | None = None) -> Seen:
+def migrate(
+    streams: Sequence[bytes], backend: str, threads: int, inflight_bytes: int | None = None, host: Host = HERE
+) -> Seen:
+    """Through the pair, as ``host`` has it."""
     spec = parse_spec(backend)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pageferry-")))
@@ -113,7 +117,7 @@ def migrate(streams: Sequence[bytes], backend: str, threads: int, inflight_bytes
         threading.Thread(target=drain, args=(listener, counted), daemon=True).start()
         most = len(streams)
         receiver = Half(
-            ReceiveConfig(f"unix:{folder}/link", f"unix:{folder}/d", max_channels=most), run_dir=folder, host=HERE
+            ReceiveConfig(f"unix:{folder}/link", f"unix:{folder}/d", max_channels=most), run_dir=folder, host=host
         )
         send = SendConfig(
             f"unix:{folder}/s",
@@ -125,7 +129,7 @@ def migrate(streams: Sequence[bytes], backend: str, threads: int, inflight_bytes
             max_channels=most,
             without_return_path=True,
         )
-        sender = Half(send, run_dir=folder, host=HERE)
+        sender = Half(send, run_dir=folder, host=host)
         for half in (receiver, sender):
             stack.callback(half.stop)
             half.start()
