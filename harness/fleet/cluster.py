@@ -32,6 +32,9 @@ _SETTINGS = {
     "distributed.nanny.environ": {},
     "distributed.nanny.pre-spawn-environ": {},
     "distributed.admin.system-monitor.gil.enabled": False,
+    # Scheduler, nanny and worker wake 50 times a second to see whether they are late, and twice to look at their machine.
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
 }
 
 

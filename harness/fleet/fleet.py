@@ -37,8 +37,8 @@ def run_cells(client: Client, cells: Sequence[Cell], identity: Identity, on_even
     client.subscribe_topic(session, lambda event: heard.put(_unpacked(*event[1])))
     futures: dict[str, Future[str | None]] = {}
     try:
-        for cell in cells:
-            futures[cell.name] = future = _submit(client, cell, identity, session)
+        for index, cell in enumerate(cells):
+            futures[cell.name] = future = _submit(client, cell, identity, session, index)
             future.add_done_callback(lambda done, name=cell.name: heard.put((name, _end_of(done))))
         while futures:
             look({by_name[name].pair for name in futures})
@@ -61,9 +61,9 @@ def _end(client: Client, session: str, cells: Sequence[Cell], left: Sequence[Fut
             client.run(end_leader, session, workers=workers)
 
 
-def _submit(client: Client, cell: Cell, identity: Identity, session: str) -> Future[str | None]:
+def _submit(client: Client, cell: Cell, identity: Identity, session: str, index: int) -> Future[str | None]:
     key, needs = f"{cell.name}-{identity.run_id}", {resource_of(cell.pair): 1}
-    return client.submit(run_cell, cell.order(identity, session), key=key, resources=needs)
+    return client.submit(run_cell, cell.order(identity, session), key=key, resources=needs, priority=-index)
 
 
 def _unpacked(name: str, event: bytes | None) -> _Heard:
