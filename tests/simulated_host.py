@@ -29,6 +29,7 @@ BUFFER_BYTES = 2 << 20
 """Of each socket. A thread that sends waits where it is full, and so does the link at the receiver's."""
 
 COLD_S = 0.15
+DOWNTIME_S = 0.3
 LATENCY_S = 0.0002
 
 
@@ -65,7 +66,8 @@ class Pair:
 
     ``others``: ``(second, number)`` of busy loops beside it; ``stalls``: ``(second, seconds)`` in which everything stands still;
     ``links``: ``(second, rate)``, as it changes. ``speed_error``: so many times as fast as it is, a core is taken for.
-    ``memory``: see there. ``apart``: source and destination are hosts of their own, each with ``cores``, those of the destination
+    ``memory``: see there. The guest writes so much to so much of its memory, and QEMU sends that in further passes.
+    ``apart``: source and destination are hosts of their own, each with ``cores``, those of the destination
     ``target_speed`` times as fast.
     """
 
@@ -85,6 +87,8 @@ class Pair:
     speed_error: float = 1.15
     rehearsed: bool = True
     memory: Memory = GENERATED
+    writes_bytes_per_s: float = 0.0
+    written_bytes: int = 64 << 20
 
     def run(self) -> Result:
         """To its end."""
@@ -103,7 +107,7 @@ class Pair:
         self.flight = FlightPolicy(MOST_BATCH_BYTES, lanes, expected_bytes_per_s=expected, round_trip_s=LATENCY_S)
         self.taken = self.delivered = self.in_flight = self.queued = self.arrived_bytes = self.received_bytes = 0
         self.waited_s, self.waits_since = 0.0, None
-        self.full = False
+        self.full = self.ended = False
         self.jobs, self.ordered, self.on_link = deque(), deque(), deque()
         self.arrived, self.to_restore, self.to_deliver = deque(), deque(), deque()
         self.used = Counter()
@@ -111,11 +115,11 @@ class Pair:
         self.warm = set(range(len(self.candidates))) if self.fixed is not None else self.warm
         threads = [self._read(), self._write(), self._carry(), self._receive(), self._deliver()]
         threads += [self._compress() for _ in range(lanes)] + [self._restore() for _ in range(lanes)]
-        self.time.run(threads, lambda: self.delivered == self.total_bytes)
+        self.time.run(threads, lambda: self.ended and self.delivered == self.taken)
         names = self.memory.names
         return Result(
             self.time.now_s,
-            {names[n]: count / self.total_bytes for n, count in self.used.items()},
+            {names[n]: count / self.taken for n, count in self.used.items()},
             0 if self.policy is None else len(self.policy.decisions) - 1,
             self.policy,
         )
@@ -154,18 +158,28 @@ class Pair:
     # ------------------------------------------------------------------ threads
 
     def _read(self) -> Thread:
-        taken = 0
-        while taken < self.total_bytes:
-            count = min(self.flight.batch_bytes, self.total_bytes - taken)
+        left_bytes, running = self.total_bytes, True
+        while left_bytes:
+            began_s = self.time.now_s
+            yield from self._pass(self.taken + left_bytes)
+            took_s = self.time.now_s - began_s
+            written_bytes = round(min(self.written_bytes, self.writes_bytes_per_s * took_s)) if running else 0
+            running = running and written_bytes > DOWNTIME_S * left_bytes / took_s
+            left_bytes = written_bytes
+        self.ended = True
+
+    def _pass(self, end: int) -> Thread:
+        while self.taken < end:
+            count = min(self.flight.batch_bytes, end - self.taken)
             yield Work(self.source, count * READ_S)
             if not self._has_room(count):
                 self.full = True
                 yield lambda count=count: self._has_room(count)
             choice, trial = (self.fixed, None) if self.policy is None else self.policy.choose(self.time.now_s, count)
-            batch = Batch(count, choice, trial, self.random.uniform(1 - self.noise, 1 + self.noise), taken)
+            batch = Batch(count, choice, trial, self.random.uniform(1 - self.noise, 1 + self.noise), self.taken)
             self.used[choice] += count
             self.in_flight += count
-            taken += count
+            self.taken += count
             self.jobs.append(batch)
             self.ordered.append(batch)
 

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from harness.migrator.steering.steering import Steering
 
 
+_SOON_S = 2.0
+"""A guest that connects so soon does not wait 4 ms for another count of what else wants the cores."""
+
+
 def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) -> SenderReport:
     """Carry one migration, then report. ``say`` gets lines, of which one begins with "ready:" once all is agreed.
 
@@ -61,12 +65,13 @@ def run_sender(config: SendConfig, say: Callable[[str], None] = lambda _: None) 
         try:
             round_trip_s = rehearsal.measure_round_trip_s(link)
             policy = _rehearse(crew, link, welcome, round_trip_s, apart=are_apart(session, welcome.cores))
+            counted_s = time.monotonic()
             prepared = _prepare_history(crew, link, policy, say)
             say(f"ready: migrate the source to {listener.address}")
             gate = stack.enter_context(Gate(listener, config.max_channels, say))
             with _await_migration(gate, link) as connection:
-                if policy is not None:
-                    policy.estimates.beside(busy_others(), os.cpu_count() or 1)  # it may have been long until now
+                if policy is not None and time.monotonic() - counted_s > _SOON_S:
+                    _count_others(policy)
                 forwarder = Forwarder(
                     link,
                     connection,
@@ -125,9 +130,13 @@ def _rehearse(
         return None
     estimates = Estimates(crew.candidates, crew.lanes, welcome.threads, core_speed(), welcome.speed / 1000, apart)
     policy = MethodPolicy(estimates)
-    policy.estimates.beside(busy_others(), os.cpu_count() or 1)
     policy.rehearsed(rehearsal.measure_bytes_per_s(link, round_trip_s))
+    _count_others(policy)
     return policy
+
+
+def _count_others(policy: MethodPolicy) -> None:
+    policy.estimates.beside(busy_others(), os.cpu_count() or 1)
 
 
 def _prepare_history(

@@ -133,7 +133,7 @@ def test_once_it_knows_a_slow_machine_it_is_never_much_worse_than_none(link):
     noise=st.floats(0, 0.25),
 )  # fmt: skip
 def test_a_steady_world_sees_at_most_one_change_a_second(link, speed, compressible, seed, noise):
-    world = World(link, speed, compressible, noise, seed)
+    world = World(link, speed, compressible, noise, seed=seed)
     world.run(2)
     before = len(world.policy.decisions)
     world.run(5)

@@ -6,7 +6,10 @@ import zlib
 from types import SimpleNamespace
 
 import pytest
+import sample_streams
+from pairs import Pair, carry
 
+from harness.migrator import sender
 from harness.migrator.choose import speed
 
 
@@ -28,6 +31,18 @@ def test_others_count_that_want_a_core_all_the_time(running, others):
     """What runs for a moment does not: a codec is not left for it."""
     looks = iter(f"cpu  1 2 3\nprocs_running {number}\nprocs_blocked 9\n".encode() for number in running)
     assert speed.busy_others(looks.__next__) == others
+
+
+@pytest.mark.parametrize(("soon_s", "counts"), [(3600, 1), (-1, 2)])
+def test_a_guest_that_connects_late_is_counted_beside_anew(tmp_path, monkeypatch, soon_s, counts):
+    """One that connects soon would only wait for it."""
+    counted: list[None] = []
+    monkeypatch.setattr(sender, "_SOON_S", soon_s)
+    monkeypatch.setattr(sender, "busy_others", lambda: len(counted.append(None) or counted))
+    data = sample_streams.small_stream(5, sections=4)
+    with Pair(tmp_path, "auto") as pair:
+        assert carry(pair, data, [100]) == data
+    assert len(counted) == counts
 
 
 def test_a_kernel_that_does_not_say_has_no_others(tmp_path):

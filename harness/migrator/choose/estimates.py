@@ -54,9 +54,11 @@ _LATEST = 3
 """Of so many stretches the middle one counts: a machine that stood still for a moment is not slow."""
 
 _HOPE_S, _MOST_HOPE_S = 0.5, 8.0
+_FEAR_S, _BUSY = 8.0, 1.5
 _IN_VAIN = 1.3
 """While the slowness cannot be seen, the logarithm of it falls by a factor e in so many seconds, which double when it comes
-back so many times as high as was hoped."""
+back so many times as high as was hoped. For what is dear to try it falls in ``_FEAR_S``: the host is busy while it
+would be so many times as slow."""
 
 
 @dataclass(slots=True)
@@ -98,7 +100,8 @@ class Estimates:
     """``lanes`` batches are compressed at once, and ``peer_lanes`` restored. The first candidate is "none". ``speed``: of a core,
     beside those of which the candidates' rates are; ``peer_speed``: of the destination's. ``apart``: it has cores of its own.
 
-    ``_slowness`` is a logarithm; ``_hoped``: what it is hoped to be since it was last seen, if it is not seen now."""
+    ``_slowness`` is a logarithm; ``_hoped``: what it is hoped to be since it was last seen, if it is not seen now; ``_feared``:
+    what it may well be yet."""
 
     candidates: Sequence[Candidate]
     lanes: int
@@ -111,6 +114,7 @@ class Estimates:
     _size: _Mean = field(init=False)
     _slowness: float = 0.0
     _hoped: float | None = None
+    _feared: float = 0.0
     _hope_s: float = _HOPE_S
     _latest: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_LATEST))
 
@@ -135,7 +139,7 @@ class Estimates:
         """So many threads of others want one of ``cores``, before anything was delivered that would show it: each thread has the
         same share."""
         own = self.lanes + (_THREADS_BESIDE // 2 if self.apart else _THREADS_BESIDE)
-        self._slowness = math.log(max(1.0, (own + others) / max(own, cores)))
+        self._slowness = self._feared = math.log(max(1.0, (own + others) / max(own, cores)))
 
     def compressed(self, choice: int, raw_bytes: int, took_s: float) -> None:
         """``took_s`` of CPU time."""
@@ -179,6 +183,7 @@ class Estimates:
             self._hope_s = min(_MOST_HOPE_S, 2 * self._hope_s) if in_vain else max(_HOPE_S, self._hope_s / 2)
             self._hoped = None
         self._slowness += _SEEN_WEIGHT * error
+        self._feared = self._slowness
         known.own += _OWN_WEIGHT * error
         self._fade(_OWN_FADES, known)
 
@@ -186,6 +191,7 @@ class Estimates:
         if self._slowness > 0:
             self._slowness *= math.exp(-took_s / self._hope_s)
             self._hoped = self._slowness
+            self._feared *= math.exp(-took_s / _FEAR_S)
         self._fade(1 - math.exp(-took_s / self._hope_s))
 
     def _fade(self, share: float, but: Known | None = None) -> None:
@@ -194,6 +200,11 @@ class Estimates:
                 known.own -= share * known.own
 
     # ------------------------------------------------------------------ what follows
+
+    @property
+    def busy(self) -> bool:
+        """Whether the host has much other work, as far as was seen lately."""
+        return self._feared > math.log(_BUSY)
 
     def could_work_bytes_per_s(self, choice: int) -> float:
         """Raw bytes a second through source and destination, if the link is no limit. One history is restored by one thread."""

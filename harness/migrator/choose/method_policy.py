@@ -214,7 +214,7 @@ class MethodPolicy:
         return min(dwell_s, _SOON_S) if self.predicted_bytes_per_s(self.choice) < _DISAPPOINTING * promised else dwell_s
 
     def _reconsider(self, now_s: float) -> None:
-        best = self._best()
+        best = self._best(cold=not self.estimates.busy)
         if best == self.choice:
             return
         so_far_s = now_s - self._began_s
@@ -232,10 +232,12 @@ class MethodPolicy:
     @property
     def first_choice(self) -> int:
         """What the first batch will go through, as far as is known."""
-        return 0 if self.link.bytes_per_s is None else self._best()
+        return 0 if self.link.bytes_per_s is None else self._best(cold=True)
 
-    def _best(self) -> int:
-        rates = {n: self.predicted_bytes_per_s(n) for n in range(len(self._candidates)) if self._may_follow(n)}
+    def _best(self, *, cold: bool) -> int:
+        """``cold``: of all; else without histories whose memory is not ready, for which a busy host takes its time."""
+        numbers = [n for n in range(len(self._candidates)) if self._may_follow(n) and (cold or not self._is_cold(n))]
+        rates = {n: self.predicted_bytes_per_s(n) for n in numbers}
         best = max(rates.values())
         near = [number for number, rate in rates.items() if rate >= _NEAR * best]
         return max(near, key=self.estimates.compress_bytes_per_s)
