@@ -5,9 +5,10 @@ doi:10.1109/LSP.2001.838216, which PELT speeds up); a level then stays apart fro
 says so, and if it is another by as much as matters. Many places are looked at every night, so each p is multiplied by the square of
 the shorter level's nights: a new level is tested when it has three nights, four and so on, and the sum of 1/k^2 over all of them is
 finite, while an even share for each place would leave little for the third night, for which a reader waits. One odd night is held
-to three standard deviations before, and four of five nights of a level must show it, of a short one all, so that a few odd ones
-are none. Nights that are like their neighbours tell less than so many others: the error of a level's mean grows by what their
-correlation from one night to the next makes of it.
+to three standard deviations before, and four of five nights of a level must show half of the shift between the levels' medians,
+of a short one all: two odd nights of three move the median to where the third does not follow, and so are no level. Nights that are
+like their neighbours tell less than so many others: the error of a level's mean grows by what their correlation from one night to
+the next makes of it.
 
 ``ruptures`` has no wheel for Python 3.14, and apache-otava brings fifteen packages of fixed versions; and neither tells how sure
 it is of a change with so few nights behind it.
@@ -35,8 +36,8 @@ _PENALTY = 8.0
 """For a level more, in squares of the spread: candidates only."""
 _MOST_ODD = 3.0
 _LEAST_SPREAD = 1e-3
-_LEAST_PART = 0.25
-"""Of the shift: what a night must show to count for its level,"""
+_LEAST_PART = 0.5
+"""Of the shift between the levels' medians: what a night must show to count for its level,"""
 _MAY_MISS = 5
 """which one of so many need not, and of fewer none."""
 _MOST_ALIKE = 0.6
@@ -63,10 +64,10 @@ def changes(figures: Sequence[float], least_shift: float = LEAST_SHIFT) -> tuple
     cuts = [0, *_candidates(tame), len(raw)]
     while len(cuts) > 2:
         found = [_change(raw, tame, cuts[index - 1 : index + 2]) for index in range(1, len(cuts) - 1)]
-        matter = [abs(level) >= np.log1p(least_shift) for _, level in found]
-        weakest = max(range(len(found)), key=lambda index: (not matter[index], found[index][0].p_value))
-        if found[weakest][0].p_value < SURE and matter[weakest]:
-            return tuple(change for change, _ in found)
+        matter = [abs(math.log1p(change.shift)) >= math.log1p(least_shift) for change in found]
+        weakest = max(range(len(found)), key=lambda index: (not matter[index], found[index].p_value))
+        if found[weakest].p_value < SURE and matter[weakest]:
+            return tuple(found)
         del cuts[weakest + 1]
     return ()
 
@@ -105,8 +106,8 @@ def _candidates(logs: _Array) -> list[int]:
     return cuts[::-1]
 
 
-def _change(raw: _Array, tame: _Array, ends: Sequence[int]) -> tuple[Change, float]:
-    """Between the levels on both sides of ``ends[1]``, and by how much the tame figures' logarithms differ."""
+def _change(raw: _Array, tame: _Array, ends: Sequence[int]) -> Change:
+    """Between the levels on both sides of ``ends[1]``."""
     begin, at, end = ends
     old, new = tame[begin:at], tame[at:end]
     freedom, apart = end - begin - 2, float(new.mean() - old.mean())
@@ -116,15 +117,16 @@ def _change(raw: _Array, tame: _Array, ends: Sequence[int]) -> tuple[Change, flo
     means = sum(_grown(len(each), min(max(alike, 0.0), _MOST_ALIKE)) / len(each) for each in rests)
     error = math.sqrt(max(squares / freedom, _LEAST_SPREAD**2) * means)
     p_value = 2 * float(special.stdtr(freedom, -abs(apart) / error)) * min(len(old), len(new)) ** 2
-    if not all(_shown(each, apart) for each in ((new - old.mean()), (new.mean() - old))):
+    before, after = float(np.median(raw[begin:at])), float(np.median(raw[at:end]))
+    moved = after - before
+    if not (_shown(raw[at:end] - before, moved) and _shown(after - raw[begin:at], moved)):
         p_value = 1.0
-    shift = math.expm1(float(np.median(raw[at:end]) - np.median(raw[begin:at])))
-    return Change(at, shift, min(1.0, p_value)), apart
+    return Change(at, math.expm1(moved), min(1.0, p_value))
 
 
-def _shown(shifts: _Array, apart: float) -> bool:
-    """Whether as many nights of a level as must are by ``_LEAST_PART`` of ``apart`` from the other level."""
-    return float(np.sort(shifts * apart)[len(shifts) // _MAY_MISS]) >= _LEAST_PART * apart**2
+def _shown(shifts: _Array, moved: float) -> bool:
+    """Whether as many nights of a level as must are by ``_LEAST_PART`` of ``moved`` from the other level's median."""
+    return float(np.sort(shifts * moved)[len(shifts) // _MAY_MISS]) >= _LEAST_PART * moved**2
 
 
 def _grown(nights: int, alike: float) -> float:

@@ -14,9 +14,10 @@ from reports.table import Table
 
 HOW = (
     "A level is three results or more. Least squares on logarithms find the levels; one stays apart from the one before where a "
-    f"t-test, multiplied by the square of the shorter level's results, gives p below {SURE:g}, where four of five results show it, "
-    f"and where it differs by {LEAST_SHIFT * 100:g}\u00a0% or more. Below {LEAST_NIGHTS} results nothing is said. One odd result "
-    "is no level."
+    f"t-test, multiplied by the square of the shorter level's results, gives p below {SURE:g}, where four of five results "
+    "(of fewer than five all) lie beyond the middle of the two levels' medians, and where these differ by "
+    f"{LEAST_SHIFT * 100:g}\u00a0% or more. Below {LEAST_NIGHTS} results nothing is said. One odd result is no level, nor are two "
+    "near each other."
 )
 _ORDER = ("failed", "doubted", "good")
 _MOST_SHIFTS = 60

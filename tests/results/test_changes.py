@@ -39,6 +39,22 @@ def test_one_odd_night_is_no_level(at):
     assert changes(figures) == ()
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("odd", [(0, 1), (0, 2), (12, 13), (12, 14), (27, 28), (27, 29), (28, 29)])
+def test_two_odd_nights_near_each_other_are_no_level(odd, seed):
+    figures = nights(30, seed)
+    figures[list(odd)] *= 1.1
+    assert [changes(figures[:end]) for end in range(max(odd) + 1, 31)] == [()] * (30 - max(odd))
+
+
+@pytest.mark.parametrize("odd", [27, 28, 29])
+def test_an_odd_night_does_not_hide_a_regression_for_long(odd):
+    figures = nights(32, 6)
+    figures[27:] *= 1.05
+    figures[odd] *= 1.1
+    assert [each.at for each in changes(figures)] == [27]
+
+
 def test_a_shift_that_does_not_matter_is_no_change_however_sure():
     figures = nights(40, 5, cv=0.0005)
     figures[20:] *= 1.01
