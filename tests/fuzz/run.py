@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,7 +26,9 @@ MOST_PROCESS_MIB = 256
 """Of a target's whole process, Python and libraries included."""
 
 _CHILD = str(Path(__file__).with_name("child.py"))
-_KEPT_BYTES = 4096
+_KEPT_BYTES = 32 << 10
+"""Of a target's corpus, packed: the smallest of its inputs."""
+
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 _STATISTIC = re.compile(rb"stat::(\w+):\s+(\d+)")
 
@@ -77,15 +80,18 @@ def keep(name: str, corpus: Path) -> int:
                 f"{name}: libFuzzer merged nothing of {corpus}; see python {_CHILD} {name} -merge=1 DIR {corpus}"
             )
         right = set(TARGETS[name].seeds())
-        inputs = sorted(
-            {path.read_bytes() for path in Path(least).iterdir()} - right, key=lambda data: (len(data), data)
-        )
+        inputs = sorted({path.read_bytes() for path in Path(least).iterdir()} - right)
     file = corpus_file(name)
     file.parent.mkdir(exist_ok=True)
+    left_bytes, number = _KEPT_BYTES, 0
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
-        for number, data in enumerate(data for data in inputs if len(data) <= _KEPT_BYTES):
+        for data in sorted(inputs, key=lambda data: len(zlib.compress(data))):
+            left_bytes -= len(zlib.compress(data))
+            if left_bytes < 0:
+                break
             packed.writestr(zipfile.ZipInfo(f"{number:04}", _LONG_AGO), data, zipfile.ZIP_DEFLATED)
-    return len(inputs)
+            number += 1
+    return number
 
 
 def main() -> int:
