@@ -19,6 +19,7 @@ signal: 130 is Ctrl-C.
 from __future__ import annotations
 
 import errno
+import os
 
 
 class PageferryError(Exception):
@@ -96,15 +97,15 @@ _NO_FILES = "no more open files are allowed here; raise this process's limit (ul
 def refused(error: BaseException) -> MissingError | None:
     """What the host did not give to this process, in words; None: ``error`` is nothing of that."""
     number = error.errno if isinstance(error, OSError) else None
-    if isinstance(error, MemoryError) or number == errno.ENOMEM or _not_loaded(error):
+    if isinstance(error, MemoryError) or number == errno.ENOMEM or _not_loaded(error, *_NOT_MAPPED):
         return MissingError(_NO_MEMORY)
-    if number in (errno.EMFILE, errno.ENFILE):
+    if number in (errno.EMFILE, errno.ENFILE) or _not_loaded(error, os.strerror(errno.EMFILE)):
         return MissingError(_NO_FILES)
     if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
         return MissingError(_NO_THREAD)
     return None
 
 
-def _not_loaded(error: BaseException) -> bool:
-    """A library is there, and found no room; glibc's words."""
-    return isinstance(error, ImportError) and any(words in str(error) for words in _NOT_MAPPED)
+def _not_loaded(error: BaseException, *words: str) -> bool:
+    """A library is there, and could not be loaded, for which glibc has those words."""
+    return isinstance(error, ImportError) and any(each in str(error) for each in words)

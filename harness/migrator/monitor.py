@@ -17,7 +17,12 @@ GREETING_TIMEOUT_S = 5.0
 
 
 def check_monitor(address: str) -> None:
-    """:raises UserError: it is no unix socket."""
+    """Before anything begins: it also loads what speaks QMP, for later there may be no memory for that and no file.
+
+    :raises UserError: it is no unix socket.
+    """
+    import harness.qemu.qmp  # noqa: F401, PLC0415 - it brings asyncio and TLS with it
+
     if not address.startswith("unix:"):
         raise UserError(f"--qmp {address}: write unix:PATH; over TCP anybody could command that QEMU")
 

@@ -151,6 +151,11 @@ class Source:
         return due and self._returned.shut is None and not self._answered
 
     @property
+    def forsaken(self) -> bool:
+        """The destination answers no more, and its word has not come."""
+        return self._answered and self._returned.shut is None
+
+    @property
     def confirmed(self) -> bool:
         """The destination has all, and the source was told."""
         return self._returned.shut == 0

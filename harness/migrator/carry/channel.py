@@ -27,6 +27,9 @@ from harness.wire.batch import PageBatch
 from harness.wire.pair.messages import Ack, Done, End, Return, ReturnEnd
 from harness.wire.qemu.multifd import MultifdParser
 
+_REASON_S = 3.0
+"""A receiver that stops says so at most a second behind RETURN_END."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shared:
@@ -98,6 +101,11 @@ class Channel:
         self._pipeline.join()
         self.said_end = True
         self.link.send(End(self._sequence, self._parser.counts.stream_bytes, self._digest.digest()))
+
+    def hear_why(self) -> None:
+        """Where the answers ended before the destination's word, QEMU gives up, and the receiver is about to say why: till then."""
+        if self.source.forsaken and self._back_thread is not None:
+            self._back_thread.join(_REASON_S)
 
     @property
     def in_doubt(self) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from harness.errors import FrameError, PageferryError, PeerError
+from harness.errors import FrameError, PageferryError, PeerError, QemuError
 from harness.migrator.carry.channel import Channel, Shared
 from harness.migrator.carry.codec import Job, Packed
 from harness.migrator.carry.crew import Crew
@@ -104,6 +104,8 @@ class Forwarder:
             if self._failure.error is None:
                 self._outcome = self._main.source.outcome()
         except BaseException as exc:  # kept as the first failure and raised below, after the threads ended
+            if isinstance(exc, QemuError):
+                self._main.hear_why()
             self._failure.set(exc)
             self._main.source.shut()  # also of one that stands still for a failure before this one: whoever interrupts us decides
         try:
