@@ -126,6 +126,9 @@ class Qmp:
         if loop is None or thread is None:
             return
         self._loop = self._thread = None
+        if thread.ident is None:  # it could not be started
+            loop.close()
+            return
         if self._client is not None:
             done = asyncio.run_coroutine_threadsafe(self._disconnect(), loop)
             concurrent.futures.wait([done], timeout=5.0)

@@ -8,11 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from harness.errors import QemuError
 from harness.migrator import monitor
+from harness.qemu.qmp import Qmp
 
 _LISTENS = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(1); print(flush=True); input()"
 
@@ -59,3 +61,13 @@ def test_a_listener_whose_process_is_not_to_be_seen_is_called_no_stopped_one(tmp
         listener.listen(1)
         assert "either the destination QEMU stands still" in words_of(tmp_path / "qmp")
     assert not monitor._is_stopped(0)
+
+
+def test_where_no_thread_can_be_started_that_is_the_error(monkeypatch):
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    ours, theirs = socket.socketpair()
+    with theirs, pytest.raises(RuntimeError, match="can't start new thread"):
+        Qmp("none").greet(ours)
