@@ -231,7 +231,7 @@ class TestBeforeTheMigration:
             other.connect(str(server.path))
             assert other.recv(100)
             with pytest.raises(
-                QemuError, match=r"no greeting within 0\.1 s: .* one client .*; give QEMU a second -qmp"
+                QemuError, match=r"no greeting within 0\.1 s: .* another client .* give it a second -qmp"
             ):
                 opened(server).__enter__()
 
