@@ -56,6 +56,9 @@ class FrameLink:
         self.ended = False
         self.told_why = False
         self._silent = False
+        self._reader: int | None = None
+        self._heard = threading.Event()
+        self._why = ""
         self._lock = threading.Lock()
         self._heard_all = False
         self._session = Session(other)
@@ -63,17 +66,20 @@ class FrameLink:
         self._deadline_s: float | None = None
 
     def send(self, message: Message) -> None:
-        """:raises PeerError: the link broke."""
+        """:raises PeerError: the link broke, and why, if the other half said that before."""
         parts = encode(message)
-        with self._lock:
-            if self._silent:
-                raise PeerError(f"nothing more is sent to the {self.other}")
-            self._session.says(message.kind)
-            try:
+        try:
+            with self._lock:
+                if self._silent:
+                    raise PeerError(f"nothing more is sent to the {self.other}")
+                self._session.says(message.kind)
                 self.sent_bytes += self.transport.send_parts(parts)
-            except OSError as exc:
-                self.ended = True
-                raise PeerError(f"the link to the {self.other} broke while sending: {exc.strerror or exc}") from exc
+        except OSError as exc:
+            if self._reader not in (None, threading.get_ident()):  # what it said before it left may be unread
+                self._heard.wait(_LAST_WORD_S)
+            self.ended = True
+            broke = f"the link to the {self.other} broke while sending: {exc.strerror or exc}"
+            raise PeerError(self._why or broke) from exc
 
     def messages(self) -> Iterator[Message]:
         """All until the other half closes. :raises PeerError: it said why it stopped, or the link broke, or is dead."""
@@ -89,13 +95,15 @@ class FrameLink:
 
     def receive(self, timeout_s: float | None) -> Message | None:
         """The message that the next bytes complete; None: none yet, or the other half has ``ended``. Raises as ``messages``."""
-        began_s = time.monotonic()
+        began_s, self._reader = time.monotonic(), threading.get_ident()
         try:
             count = self.transport.recv_into(self._decoder.get_buffer()[:_PIECE_BYTES], timeout_s)
         except RefusedError as exc:
             raise PeerError(f"the {self.other}: {exc}") from exc
         except OSError as exc:
             self.ended = not isinstance(exc, TimeoutError)
+            if self.ended:
+                self._heard.set()
             raise PeerError(f"the link to the {self.other} broke while receiving: {exc.strerror or exc}") from exc
         self.waited_s += time.monotonic() - began_s
         if count is None:
@@ -109,7 +117,11 @@ class FrameLink:
         message = self._decoder.next_message()
         if message is not None and isinstance(message, Error):
             self.told_why = True
-            raise PeerError(f"the {self.other} stopped: {message.text}")
+            self._why = f"the {self.other} stopped: {message.text}"
+            self._heard.set()
+            raise PeerError(self._why)
+        if self._heard_all:
+            self._heard.set()
         return message
 
     def _require_peer(self) -> None:
