@@ -74,7 +74,7 @@ def row_of(result: Result, digest: str) -> Row:
     return Row(
         digest=digest,
         run_id=identity.run_id if identity else f"{started[:10]}-{digest[:6]}",
-        name=facts.scenario_text(result, "name", "unnamed scenario"),
+        name=_name(result),
         experiment=_digest(
             [_compared(result), facts.link_text(result), result.environment.get("accel"), _machine(result)]
         ),
@@ -95,6 +95,13 @@ def row_of(result: Result, digest: str) -> Row:
         methods={name: _digest(method)[:8] for name, method in facts.declared_methods(result).items()},
         figures={key: _figures(result, key) for key in _METRICS},
     )
+
+
+def _name(result: Result) -> str:
+    """With its pair of hosts, if it is of one: a fleet has a result of each scenario on each pair."""
+    name, link = facts.scenario_text(result, "name", "unnamed scenario"), result.scenario.get("link")
+    pair = link.get("name") if isinstance(link, Mapping) and link.get("kind") == "pair" else None
+    return name if pair is None else f"{name}@{pair}"
 
 
 def _compared(result: Result) -> dict[str, Any]:

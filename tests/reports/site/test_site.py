@@ -208,6 +208,20 @@ def test_two_of_one_id_are_told_and_the_first_is_shown(tmp_path):
     )] == [True, True]  # fmt: skip
 
 
+def test_one_scenario_on_two_pairs_of_one_fleet_is_two_results(tmp_path):
+    """The second was left out, as one that has the run id and scenario of the first."""
+    files = []
+    for pair in ("lab", "rack"):
+        result = small_result(small_run("original"))
+        link = {"kind": "pair", "name": pair}
+        result = replace(result, scenario={**result.scenario, "link": {**result.scenario.get("link", {}), **link}})
+        files.append(saved(tmp_path / pair, result))
+    written = write_site(files, tmp_path / "out")
+    assert (written.problems, written.results) == ((), 2)
+    index = (tmp_path / "out" / "index.html").read_text()
+    assert all(f"@{pair}" in index for pair in ("lab", "rack"))
+
+
 HOSTILE = ["<script>alert(1)</script>", "../../etc", "a/b", "=1+1", "\u202ename", ""]
 
 
