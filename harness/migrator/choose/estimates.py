@@ -54,7 +54,7 @@ _LATEST = 3
 """Of so many stretches the middle one counts: a machine that stood still for a moment is not slow."""
 
 _HOPE_S, _MOST_HOPE_S = 0.5, 8.0
-_FEAR_S, _BUSY = 8.0, 1.5
+_FEAR_S, _BUSY = 2.0, 1.5
 _IN_VAIN = 1.3
 """While the slowness cannot be seen, the logarithm of it falls by a factor e in so many seconds, which double when it comes
 back so many times as high as was hoped. For what is dear to try it falls in ``_FEAR_S``: the host is busy while it
