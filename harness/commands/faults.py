@@ -95,6 +95,10 @@ def _run(console: Console, plan: Plan, seed: int, earlier: FaultMatrix | None, f
             shown.update(task, completed=len(plan.cells) - left, description=plain(cell.id))
             if cell.applied and not cell.ok:
                 console.print(f"[red]{plain(cell.id)}[/]: {plain('; '.join(cell.wrong))}", soft_wrap=True)
+            elif not console.is_terminal:  # on one, the bar shows it
+                became = "ok" if cell.applied else "did not take place"
+                done = f"[{len(plan.cells) - left}/{len(plan.cells)}] {cell.id}: {became}"
+                console.print(plain(done), highlight=False, soft_wrap=True)
 
         return replace(run_cells(plan, seed, on_cell, earlier), environment=environment)
 

@@ -161,6 +161,14 @@ def test_a_matrix_that_was_interrupted_goes_on_where_it_was(tmp_path, monkeypatc
     assert len(load_faults(tmp_path).cells) == 3
 
 
+def test_a_log_has_a_line_for_each_cell(tmp_path, capsys):
+    command.main(["--only", "frames/cut-before@p*", "--out", str(tmp_path)], standalone_mode=False)
+    said, cells = capsys.readouterr().out, load_faults(tmp_path).cells
+    assert len(cells) > 1
+    for number, cell in enumerate(cells, 1):
+        assert f"[{number}/{len(cells)}] {cell.id}: {'ok' if cell.applied else 'did not take place'}" in said
+
+
 def test_where_there_is_nothing_to_go_on_with_a_new_matrix_begins(tmp_path, capsys):
     out = tmp_path / "none" / "yet"
     command.main(["--only", "frames/late@done", "--resume", "--out", str(out)], standalone_mode=False)
