@@ -28,6 +28,8 @@ _ANSWER_S = 10
 _PATIENCE_S = 10.0
 """libvirt has its figures when it has ended the guest at the source, which is after our last byte."""
 _AGAIN_S = 0.2
+_LAST_FIGURE = "memory_normal"
+"""The times may be there before QEMU's counts of pages."""
 _ASK = 'while read -r _; do timeout --foreground "$@" 2>&1; printf "\n%s %s\n" "$0" "$?"; done'
 _CALL = ("domjobinfo", "--completed", "--keep-completed", "--rawstats", "--domain")
 
@@ -75,9 +77,11 @@ class Libvirt:
         deadline_s = time.monotonic() + _PATIENCE_S
         while True:
             now = self.ask()
-            if now.status == 0 and now != before and (figures := _figures(now.text)):
+            late = now.status is None or time.monotonic() > deadline_s
+            figures = _figures(now.text) if now.status == 0 and now != before else {}
+            if _LAST_FIGURE in figures or (late and figures):
                 return LibvirtReport(self._domain, figures)
-            if now.status is None or time.monotonic() > deadline_s:
+            if late:
                 return LibvirtReport(self._domain, {}, _reason(now, before))
             time.sleep(_AGAIN_S)
 

@@ -84,6 +84,19 @@ def test_figures_stand_beside_ours_and_an_older_migrations_are_not_taken_for_the
     }
 
 
+def test_counts_of_pages_are_waited_for_and_what_there_is_by_then_is_told(virsh, send):
+    times = "operation: 5\ntime_elapsed: 1500\ndowntime: 133"
+    virsh.says(OLD, times, NEW)
+    (line,), _ = send("--libvirt", "web1")
+    assert "normal pages 1 (ours 1)" in line
+    (virsh.folder / "calls").unlink()
+    virsh.says(OLD, times, times)
+    (line,), report = send("--libvirt", "web1")
+    assert line == "pageferry: libvirt says of web1: downtime 133 ms, total time 1500 ms"
+    assert report.libvirt is not None
+    assert report.libvirt.figures == {"operation": 5, "time_elapsed": 1500, "downtime": 133}
+
+
 @pytest.mark.parametrize(
     ("answers", "status", "reason"),
     [
