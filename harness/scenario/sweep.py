@@ -65,7 +65,7 @@ def _cell(
             doc,
             key,
             axes[key][label],
-            one_line(f"{path}: sweep.{key}: {label}"),
+            one_line(f"{'--set' if key in by_set else f'{path}:'} sweep.{key}: {label}"),
             Path.cwd() if key in by_set else path.parent.resolve(),
         )
         for key, label in chosen.items()

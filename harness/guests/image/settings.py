@@ -145,7 +145,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def _readable(name: str, path: Path) -> Path:
     if not path.is_file():
         reason = "is not a file" if path.exists() else "there is no such file"
-        raise Fault((name,), f"{shown(path)}: {reason}: write its path, relative to the scenario's file")
+        raise Fault((name,), f"{shown(path)}: {reason}: write the path of one that is there")
     if not os.access(path, os.R_OK):
         raise Fault((name,), f"{shown(path)}: may not be read: check its permissions")
     return path

@@ -54,7 +54,7 @@ def test_whole_guests_of_a_sweep_do_too(beside):
 
 def test_what_is_set_is_looked_for_in_the_working_directory(beside, tmp_path):
     path = beside(GUEST + DISKS)
-    with pytest.raises(ScenarioError, match=r"guest\.disk: '/.*a\.raw': there is no such file"):
+    with pytest.raises(ScenarioError, match=r"^--set sweep\.guest\.disk: a\.raw: '/.*a\.raw': there is no such file"):
         load_sweep(path, ['sweep.guest.disk=["a.raw"]'])
     (cell,) = load_sweep(path, ['sweep={"guest.disk" = ["mine/b.raw"]}'])
     assert cell.guest.disk == str(tmp_path / "mine" / "b.raw")
