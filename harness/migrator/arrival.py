@@ -62,7 +62,7 @@ class Decoders:
 
 class Arrival:
     """Threads: who calls ``read``, writer, back. ``serials``: its codecs that keep history, by their number, its to close.
-    ``begun``: a batch came. ``urgent``: its batches are restored and written by who reads them."""
+    ``begun``: a batch came. ``inline``: its batches are restored and written by who reads them."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Arrival:
         workers: Workers[Group, tuple[Restored, ...]],
         window: Window,
         *,
-        urgent: bool = False,
+        inline: bool = False,
     ) -> None:
         self.link = link
         self.delivery = delivery
@@ -82,7 +82,7 @@ class Arrival:
         self._groups = Groups(serials)
         self._window = window
         self._failure = workers.failure
-        way = Inline[Group, tuple[Restored, ...]] if urgent else OrderedPipeline[Group, tuple[Restored, ...]]
+        way = Inline[Group, tuple[Restored, ...]] if inline else OrderedPipeline[Group, tuple[Restored, ...]]
         self._pipeline = way(workers, self._deliver)
         self._digest = xxhash.xxh3_128()
         self._back_thread: threading.Thread | None = None

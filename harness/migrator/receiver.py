@@ -105,6 +105,7 @@ class _Receiver:
         speed = core_speed() if agreement.hello.backend == AUTO.name else 1.0
         self._welcome = Welcome(agreement.threads, starter.waits, mark(agreement.session), round(1000 * speed))
         self._window = Window(MOST_IN_FLIGHT_BYTES, link.transport.has_hung_up)
+        self._inline = all(codec.info.name == "none" for codec in agreement.codecs)
         self._main = Arrival(link, Delivery(target), agreement.serials, self._workers, self._window)
         self._arrivals = {0: self._main}
         self._threads: list[threading.Thread] = []
@@ -137,7 +138,9 @@ class _Receiver:
                 raise PeerError(f"a migration may have {self._most} channels here; give --max-channels to both halves")
             serials = self._agreement.more_serials(len(self._arrivals))
             delivery = SideDelivery(self._target.beside(), self._main.delivery)
-            arrival = Arrival(link, delivery, serials, self._workers, self._window_of(wish, link), urgent=wish.urgent)
+            arrival = Arrival(
+                link, delivery, serials, self._workers, self._window_of(wish, link), inline=self._inline or wish.urgent
+            )
             link.send(self._welcome)
             arrival.start()
             self._arrivals[wish.channel] = arrival

@@ -33,11 +33,13 @@ _REASON_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all channels of a migration have in common. ``workers`` compress; ``chooser`` None: there is nothing to choose."""
+    """What all channels of a migration have in common. ``workers`` compress; ``chooser`` None: there is nothing to choose.
+    ``inline``: the reader of each but the main channel does its workers' and its writer's work, which is little."""
 
     workers: Workers[Job, Packed]
     budget: Budget
     chooser: Chooser | None
+    inline: bool = False
 
 
 class Channel:
@@ -70,7 +72,7 @@ class Channel:
         self._parser = source.parser
         self._urgent = source.kind == URGENT
         self._flight = Flight(shared.budget, source.has_hung_up, urgent=self._urgent)
-        way = Inline[Job, Packed] if self._urgent else OrderedPipeline[Job, Packed]
+        way = Inline[Job, Packed] if self._urgent or (number and shared.inline) else OrderedPipeline[Job, Packed]
         self._pipeline = way(shared.workers, self._send)
         self._digest = xxhash.xxh3_128()
         self._sequence = self._handed = 0
@@ -140,8 +142,8 @@ class Channel:
             if (serial := self._serials.get(job.choice)) is not None:
                 serial.announce(job.turn, job.sequence)
                 job = job._replace(serial=serial)
-            self._pipeline.submit(job)
             self._sequence += 1
+            self._pipeline.submit(job)
             self._parser.batch_bytes = budget.batch_bytes
 
     def _send(self, packed: Packed) -> None:
