@@ -59,9 +59,13 @@ class Child(Watched):
         self._cpu_s = 0.0
 
     def start(self) -> Self:
-        """:raises MissingError: the program, or setpriv, is not there."""
+        """:raises MissingError: the program, or setpriv, is not there, or not for us to run."""
         for program in self._programs:
             if shutil.which(program) is None:
+                if "/" in program and os.path.lexists(program):
+                    raise MissingError(
+                        f"{program}: may not be run by this user; let it be read and run, and what it links to"
+                    )
                 raise MissingError(f"{program}: no such program on PATH; install it or name it by its full path")
         _FORKER.submit(self._fork).result()
         return self

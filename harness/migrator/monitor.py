@@ -62,5 +62,6 @@ def _why_silent(pid: int, side: str) -> str:
 def _is_stopped(pid: int) -> bool:
     """By a signal or a debugger (proc_pid_status(5))."""
     with contextlib.suppress(OSError):
-        return "\nState:\tt" in Path(f"/proc/{pid}/status").read_text().replace("\tT", "\tt")
+        status = Path(f"/proc/{pid}/status").read_text()
+        return "\nState:\tT" in status or "\nState:\tt" in status
     return False

@@ -71,6 +71,13 @@ def test_a_missing_program_is_named(command):
         Child(command[-1:], prefix=command[:-1]).start()
 
 
+def test_a_program_that_is_there_and_may_not_be_run_is_not_called_missing(tmp_path):
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    with pytest.raises(MissingError, match="program: may not be run by this user"):
+        Child([str(program)]).start()
+
+
 @pytest.mark.parametrize(
     ("code", "how", "words"),
     [
