@@ -217,7 +217,7 @@ def test_many_small_batches_are_held_back_as_what_they_take(tmp_path):
                 peer.sendall(b"".join(small_batch(sent + n) for n in range(1000)))
                 sent += 1000
     half.join()
-    assert "the sender closed the link" in str(half.error)
+    assert isinstance(half.error, PeerError)  # closed, or broken: our end goes with the WELCOME unread
     in_sockets = (8 << 20) // len(small_batch(0))
     assert sent < MOST_IN_FLIGHT_BYTES // (4 << 10) + in_sockets
 
