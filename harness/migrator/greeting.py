@@ -99,7 +99,7 @@ def _met(
         return link, _answer(link, answer, timeout_s)
     except PeerError as exc:
         link.close()
-        if link.received_bytes == 0 and link.ended:
+        if link.received_bytes == 0 and link.ended and not isinstance(exc.__cause__, RefusedError):
             raise _NobodyError(
                 f"{target}: what answers there closed the connection without a word; if it is a tunnel (ssh -L), start "
                 "`pageferry receive` behind it"

@@ -22,7 +22,7 @@ from harness.migrator.session import FrameLink
 from harness.migrator.transport.contract import Tls
 from harness.migrator.transport.registry import endpoint_for_halves
 from harness.wire.pair.forms import Role
-from harness.wire.pair.messages import Welcome
+from harness.wire.pair.messages import Hello, Welcome
 
 DATA = sample_streams.small_stream(7, sections=12)
 SAME_CA = "both halves' --tls folders need certificates of one CA"
@@ -136,6 +136,28 @@ def test_who_is_wrong_is_refused_at_once_and_the_next_one_is_served(tmp_path, of
         wait_until(lambda: they_say in " ".join(refusals(receiver)))
         if theirs in {"right", "plain"}:
             assert is_welcomed(receiver, of(theirs, server_side=False))
+
+
+def test_who_is_refused_before_it_has_greeted_hears_why(tmp_path, of, monkeypatch):
+    """A unix socket takes no greeting any more then; that nobody is there would be looked at again and again."""
+    right, expired = of("right", server_side=True), of("expired", server_side=False)
+    meet, send = f"unix:{tmp_path}/r", FrameLink.send
+    receiver = Half().start(run_receiver, ReceiveConfig(meet, f"unix:{tmp_path}/d", threads=1, **right))
+
+    def late(link, message):
+        wait_until(lambda: refusals(receiver) or not isinstance(message, Hello))
+        send(link, message)
+
+    monkeypatch.setattr(FrameLink, "send", late)
+    sender = Half(waits_for="waiting")
+    sender.begin(run_sender, SendConfig(f"unix:{tmp_path}/s", meet, "zlib", **expired | {"tls_peer": "localhost"}))
+    sender.join()
+    assert "it refuses our certificate as expired" in str(sender.error)
+    assert sender.said == []
+    receiver.stopping = True
+    with socket.socket(socket.AF_UNIX) as stray:
+        stray.connect(f"{tmp_path}/r")
+    receiver.join()
 
 
 def test_who_says_nothing_keeps_nobody_out(tmp_path, of, monkeypatch):
