@@ -38,6 +38,10 @@ piece takes as many steps here as a message."""
 _LAST_WORD_S = 0.5
 """Of one who stops, to a peer that may read nothing any more."""
 
+_UNREAD_S = 3.0
+"""For what a peer said before it left: who reads the link may come to it late. Where its window is full it looks there every half
+second, and other work may keep its processor."""
+
 _LOOK_S = 0.01
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
@@ -76,7 +80,7 @@ class FrameLink:
                 self.sent_bytes += self.transport.send_parts(parts)
         except OSError as exc:
             if self._reader not in (None, threading.get_ident()):  # what it said before it left may be unread
-                self._heard.wait(_LAST_WORD_S)
+                self._heard.wait(_UNREAD_S)
             self.ended = True
             broke = f"the link to the {self.other} broke while sending: {exc.strerror or exc}"
             raise PeerError(self._why or broke) from exc

@@ -14,12 +14,14 @@ from peers import play_receiver, sender_to
 from harness.errors import MissingError, PeerError
 from harness.faults.stream import make_stream
 from harness.migrator import session
+from harness.migrator.carry import channel
 from harness.migrator.carry.pipeline import Failure, spawn
 from harness.wire.pair.frame import Kind
 from harness.wire.pair.messages import Error, Probe, ReturnEnd
 
 
-def test_a_source_that_gives_up_as_the_receiver_stops_is_not_blamed(tmp_path):
+def test_a_source_that_gives_up_as_the_receiver_stops_is_not_blamed(tmp_path, monkeypatch):
+    monkeypatch.setattr(channel, "_REASON_S", 60.0)
     given_up = threading.Event()
 
     def play(connection: socket.socket) -> None:
@@ -44,7 +46,7 @@ def test_a_source_that_gives_up_as_the_receiver_stops_is_not_blamed(tmp_path):
 
 
 def test_who_cannot_send_any_more_tells_what_the_other_half_said_before_it_left(monkeypatch):
-    monkeypatch.setattr(session, "_LAST_WORD_S", 60.0)
+    monkeypatch.setattr(session, "_UNREAD_S", 60.0)
     with greeted_links() as (ours, theirs):  # this thread reads ours
         theirs.send_error(MissingError("no memory here"))
         theirs.close()
@@ -57,8 +59,7 @@ def test_who_cannot_send_any_more_tells_what_the_other_half_said_before_it_left(
     assert str(failure.error) == "the receiver stopped: no memory here"
 
 
-def test_a_link_that_only_broke_is_told_as_that(monkeypatch):
-    monkeypatch.setattr(session, "_LAST_WORD_S", 0.1)
+def test_a_link_that_only_broke_is_told_as_that():
     with greeted_links() as (ours, theirs):
         theirs.close()
         with pytest.raises(PeerError, match="the link to the receiver broke while sending"):
