@@ -54,12 +54,17 @@ class SourceStandIn(_StandIn):
 
     def __init__(self, path: Path, data: bytes) -> None:
         super().__init__()
-        self.confirmed = self.held = self.connected = False
-        self._over = False
+        self.confirmed = self.connected = False
+        self._written = self._over = False
         self._path, self._data = path, data
         self._socket = socket.socket(socket.AF_UNIX)
         self._open.append(self._socket)
         self._thread.start()
+
+    @property
+    def held(self) -> bool:
+        """As above."""
+        return self._written and not self._over
 
     def _play(self) -> None:
         self._connect()
@@ -71,7 +76,6 @@ class SourceStandIn(_StandIn):
                 answers.receive_data(piece)
         self.confirmed = answers.shut == 0
         self._over = True
-        self.held = False
         close_all(self._socket)
         writer.join(5)
 
@@ -86,7 +90,7 @@ class SourceStandIn(_StandIn):
     def _write(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.sendall(self._data)
-            self.held = not self._over
+            self._written = True
 
 
 class DestinationStandIn(_StandIn):
