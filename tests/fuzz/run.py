@@ -8,13 +8,16 @@ its ``report.json``.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -50,6 +53,13 @@ class Figures:
         self.broken += broken
 
 
+@contextlib.contextmanager
+def scratch() -> Iterator[dict[str, str]]:
+    """The environment of a child whose files go with us: libFuzzer ends it before Python removes anything."""
+    with tempfile.TemporaryDirectory(prefix="pageferry-fuzz-") as folder:
+        yield {**os.environ, "TMPDIR": folder}
+
+
 def fuzzed(name: str, corpus: Path, seconds: float) -> tuple[dict[str, int], str | None]:
     """libFuzzer's figures, and its last words where an input broke the target. Such an input is in ``CRASHERS`` then."""
     CRASHERS.mkdir(exist_ok=True)
@@ -57,7 +67,8 @@ def fuzzed(name: str, corpus: Path, seconds: float) -> tuple[dict[str, int], str
         sys.executable, _CHILD, name, str(corpus), f"-max_total_time={seconds:g}", f"-timeout={MOST_CPU_S:g}",
         f"-rss_limit_mb={MOST_PROCESS_MIB}", "-print_final_stats=1", f"-artifact_prefix={CRASHERS}/{name}-",
     ]  # fmt: skip
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    with scratch() as own:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=own, check=False)
     told = {key.decode(): int(value) for key, value in _STATISTIC.findall(done.stdout)}
     return told, None if done.returncode == 0 else done.stdout[-3000:].decode(errors="replace")
 
@@ -71,9 +82,12 @@ def begin(name: str, corpus: Path) -> None:
 
 def keep(name: str, corpus: Path) -> int:
     """Of all that a target has now only what reaches code that the rest does not; how many."""
-    with tempfile.TemporaryDirectory(prefix="pageferry-fuzz-") as least:
+    with tempfile.TemporaryDirectory(prefix="pageferry-fuzz-") as least, scratch() as own:
         subprocess.run(
-            [sys.executable, _CHILD, name, "-merge=1", least, str(corpus)], stderr=subprocess.DEVNULL, check=True
+            [sys.executable, _CHILD, name, "-merge=1", least, str(corpus)],
+            stderr=subprocess.DEVNULL,
+            env=own,
+            check=True,
         )
         if not any(Path(least).iterdir()):
             raise SystemExit(

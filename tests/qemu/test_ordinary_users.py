@@ -28,7 +28,7 @@ _QEMU_USER, _PAIR_USER, _GROUP = 65501, 65502, 65503
 
 
 _OPENED = """set -e; umask 022
-hidden=$1 held=$(mktemp -d) && shift
+hidden=$1 held=$2 && shift 2
 mount --rbind "$hidden" "$held"
 mount -t tmpfs -o mode=755 none "$hidden"
 while [ "$1" != -- ]; do mkdir -p "$1" && mount --rbind "$held/${1#"$hidden"/}" "$1" && shift; done
@@ -37,14 +37,15 @@ shift && exec "$@"
 """In a mount namespace of its own: of a hidden folder, only these."""
 
 
-def _opening() -> tuple[str, ...]:
-    """Goes before a command: a Python that root installed for itself can be read, and nothing beside it."""
+def _opening(held: Path) -> tuple[str, ...]:
+    """Goes before a command: a Python that root installed for itself can be read, and nothing beside it. ``held``: an empty
+    folder."""
     needed = {Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve(), ROOT}
     hidden = sorted(above for each in needed for above in each.parents if not above.stat().st_mode & stat.S_IXOTH)
     if not hidden:
         return ()
     below = [str(each) for each in needed if each.is_relative_to(hidden[0])]
-    return ("unshare", "--mount", "sh", "-c", _OPENED, "sh", str(hidden[0]), *below, "--")
+    return ("unshare", "--mount", "sh", "-c", _OPENED, "sh", str(hidden[0]), str(held), *below, "--")
 
 
 class _User(Local):
@@ -57,11 +58,11 @@ class _User(Local):
         return told
 
 
-def _as_user(user: int) -> Local:
-    """Who else is in the group may use the sockets that it makes."""
+def _as_user(user: int, held: Path) -> Local:
+    """Who else is in the group may use the sockets that it makes. ``held`` as above."""
     rights = ("--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs")
     own = ("setpriv", f"--reuid={user}", f"--regid={_GROUP}", "--clear-groups", *rights)
-    return _User(prefix=(*_opening(), *own, "sh", "-c", 'umask 007; exec "$@"', "sh"))
+    return _User(prefix=(*_opening(held), *own, "sh", "-c", 'umask 007; exec "$@"', "sh"))
 
 
 def _lack() -> str | None:
@@ -72,7 +73,9 @@ def _lack() -> str | None:
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
     code = f"import sys; sys.path[:] = {[folder for folder in sys.path if folder]!r}; import harness.migrator.receiver"
-    done = subprocess.run([*_as_user(_PAIR_USER).prefix, sys.executable, "-c", code], capture_output=True, check=False)
+    with tempfile.TemporaryDirectory(prefix="pageferry-") as held:
+        prefix = _as_user(_PAIR_USER, Path(held)).prefix
+        done = subprocess.run([*prefix, sys.executable, "-c", code], capture_output=True, check=False)
     return (
         None
         if done.returncode == 0
@@ -119,7 +122,8 @@ def test_two_users_with_no_rights_but_a_common_group_migrate_a_guest(run_dir, mo
     side = SideSettings({"events": True, "return-path": True}, {"max-bandwidth": 1 << 40})
     shared = {"socket_mode": "0660", "socket_group": str(_GROUP)}
     link, source, destination = run_dir / "link", run_dir / "s", run_dir / "d"
-    qemus, pair = _as_user(_QEMU_USER), _as_user(_PAIR_USER)
+    (held := run_dir / "held").mkdir()
+    qemus, pair = _as_user(_QEMU_USER, held), _as_user(_PAIR_USER, held)
     receiver = Half(ReceiveConfig(f"unix:{link}", f"unix:{destination}"), run_dir=run_dir, host=pair)
     sender = Half(SendConfig(f"unix:{source}", f"unix:{link}", "zlib", **shared), run_dir=run_dir, host=pair)
     with guest.start(MethodPlan(side, side), Place(run_dir, qemus, qemus)) as guests:
