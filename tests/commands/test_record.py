@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from pathlib import Path
 
 import pytest
 import sample_streams
+from pairs import wait_until
 
 from harness import cli
 from harness.errors import PeerError, ResultError
@@ -18,15 +18,9 @@ from harness.streams.recording.reader import open_recording
 
 def _feed(path: Path, data: bytes) -> threading.Thread:
     def feed() -> None:
-        for _ in range(500):
-            with socket.socket(socket.AF_UNIX) as source:
-                try:
-                    source.connect(str(path))
-                except OSError:
-                    time.sleep(0.01)
-                    continue
-                source.sendall(data)
-                return
+        with socket.socket(socket.AF_UNIX) as source:
+            wait_until(lambda: source.connect_ex(str(path)) == 0)
+            source.sendall(data)
 
     thread = threading.Thread(target=feed)
     thread.start()
@@ -34,7 +28,7 @@ def _feed(path: Path, data: bytes) -> threading.Thread:
 
 
 def record(tmp_path: Path, out: Path, *more: str) -> int:
-    return cli.main(["record", "--from", f"unix:{tmp_path / 'rec'}", "--out", str(out), "--timeout", "20s", *more])
+    return cli.main(["record", "--from", f"unix:{tmp_path / 'rec'}", "--out", str(out), "--timeout", "120s", *more])
 
 
 def test_record_keeps_a_whole_stream_and_says_what_it_is(tmp_path, capsys):

@@ -88,5 +88,5 @@ def test_somebodys_guest_runs_on_if_recording_fails_and_its_recording_runs_in_an
         wait_status(guests.source, "completed")
         guests.destination.qmp.execute("migrate-incoming", uri=f"unix:{tmp_path}/in")
         feed(open_stream(tmp_path / "guest.pfs").path, f"unix:{tmp_path}/in")
-        guests.destination.qmp.wait_event("RESUME", 20)
+        guests.destination.qmp.wait_event("RESUME", 60)
         assert checked(guests).ok

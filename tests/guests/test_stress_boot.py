@@ -64,11 +64,11 @@ class Guest:
     def ask(self, command, kind):
         since = time.monotonic()
         self.reader.send(self.name, command.value)
-        return self.reader.wait_said(self.name, lambda event: isinstance(event, kind), 20, since_s=since)
+        return self.reader.wait_said(self.name, lambda event: isinstance(event, kind), 60, since_s=since)
 
     def ready(self):
         ended = (Status, GuestFailure)
-        return self.reader.wait_said(self.name, lambda event: isinstance(event, ended), 30, since_s=0)
+        return self.reader.wait_said(self.name, lambda event: isinstance(event, ended), 60, since_s=0)
 
     def page(self, number):
         return self.layout.ram_offset(self.layout.working_set[0].start) + 4096 * number
@@ -103,10 +103,11 @@ def test_it_beats_at_100_hz_and_dirties_at_its_rate(accel, run_dir):
         assert guest.ready() == Status("ready", 2048, 2048, paused=False, dropped_ticks=0)
         began, first = time.monotonic(), guest.ask(Command.STATUS, Status)
         guest.reader.wait_beats("source", 150, 60, since_s=began)
-        took_s, last = time.monotonic() - began, guest.ask(Command.STATUS, Status)
-        assert 2 < 150 / took_s < 120  # a busy test machine takes beats away, and never adds any
+        last = guest.ask(Command.STATUS, Status)
+        beats, took_s = sum(beat.at_s >= began for beat in guest.reader.beats("source")), time.monotonic() - began
+        assert 2 < beats / took_s < 120  # a busy test machine takes beats away, and never adds any
         if last.dropped_ticks == first.dropped_ticks:  # it may stall the guest, which says so
-            assert (last.writes - first.writes) / 150 == pytest.approx(10 * MIB / 4096 / 100, rel=0.2)
+            assert (last.writes - first.writes) / beats == pytest.approx(10 * MIB / 4096 / 100, rel=0.2)
 
 
 @pytest.mark.parametrize("machine", ["pc", "q35"])
@@ -124,10 +125,10 @@ def test_paused_it_writes_nothing_and_resumed_it_goes_on(accel, run_dir):
         guest = boot(stack, accel, run_dir)
         guest.ready()
         stopped = guest.ask(Command.PAUSE, Status)
-        guest.reader.wait_beats("source", 20, 10, since_s=time.monotonic())
+        guest.reader.wait_beats("source", 20, 60, since_s=time.monotonic())
         assert guest.ask(Command.STATUS, Status) == stopped
         assert not guest.ask(Command.RESUME, Status).paused
-        guest.reader.wait_beats("source", 20, 10, since_s=time.monotonic())
+        guest.reader.wait_beats("source", 20, 60, since_s=time.monotonic())
         assert guest.ask(Command.STATUS, Status).writes > stopped.writes
 
 
@@ -194,7 +195,7 @@ def test_it_goes_on_after_a_migration_to_a_qemu_without_kernel_and_fill(accel, r
         uri = listen(target.qemu, f"unix:{run_dir}/migration")
         outcome = migrate(source.qemu, target.qemu, uri, timeout_s=60)
         assert outcome.status == "completed"
-        target.reader.wait_beats("destination", 20, 10)
+        target.reader.wait_beats("destination", 20, 60)
         report = target.ask(Command.VERIFY, VerifyReport)
         assert report.ok, report.line
         target.qemu.qmp.execute("stop")

@@ -7,13 +7,13 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import psutil
 import pytest
 
 from backends.children import code_argv
 from harness.errors import MissingError
+from harness.faults.leftovers import left_since, look
 from harness.hosts.child import Child
 
 SLEEP = ("sleep", "60")
@@ -174,10 +174,10 @@ def test_cpu_time_counts_descendants_and_is_kept():
     assert child.cpu_s() == child.cpu_s()
 
 
-def test_no_process_and_no_descriptor_is_left():
-    before = len(list(Path("/proc/self/fd").iterdir()))
+def test_no_process_and_no_descriptor_is_left(tmp_path):
+    before = look(tmp_path)
     for _ in range(3):
         with Child(SLEEP, hears=True) as child:
             pass
         assert not psutil.pid_exists(child.pid)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert left_since(before, tmp_path) == ()

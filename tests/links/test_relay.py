@@ -199,13 +199,13 @@ def test_a_party_that_only_sends_hears_of_a_reset_over_a_distance():
 
 
 def test_relay_reports_a_dead_destination_instead_of_hanging():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    with RelayLink(given()) as link:
-        address = link.connect_address(port)
+    with socket.socket() as server, RelayLink(given()) as link:
+        server.bind(("127.0.0.1", 0))  # and does not listen yet
+        address = link.connect_address(server.getsockname()[1])
         with pytest.raises(ConnectionResetError), socket.create_connection(address, timeout=120) as near:
             near.recv(1)
-        with socket.create_server(("127.0.0.1", port)) as server, socket.create_connection(address) as near:
+        server.listen()
+        with socket.create_connection(address) as near:
             near.sendall(b"later")  # and it serves on
             with server.accept()[0] as far:
                 assert far.recv(5) == b"later"

@@ -105,6 +105,7 @@ def test_a_peer_that_drips_has_one_time_for_its_whole_greeting(receiver, monkeyp
         assert "no whole greeting within" in told(peer)
         end.set()
         thread.join()
+    monkeypatch.undo()
     assert served(receiver)
 
 

@@ -26,7 +26,8 @@ def patient(monkeypatch):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """How often batches were held, and not."""
+    """How often batches were held, and not, where a batch that follows may take half a second to come."""
+    monkeypatch.setattr(serial, "_LINGER_S", 0.5)
     calls, cls = Counter(), registry.load("zstd-long")
     for name, real in (("hold", cls.hold), ("compress", cls.compress)):
 

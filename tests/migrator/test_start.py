@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 import sample_streams
@@ -23,9 +24,13 @@ REFUSED = "multifd or postcopy-preempt: a recording has one connection; switch t
 LOOPBACK = "tcp:127.0.0.1:0"
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        return unused.getsockname()[1]
+@contextmanager
+def unheard_port():
+    """One at which nobody listens, and which only a receiver can take, as it binds with SO_REUSEADDR too."""
+    with socket.socket() as unused:
+        unused.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        unused.bind(("127.0.0.1", 0))
+        yield unused.getsockname()[1]
 
 
 def guest(path):
@@ -55,13 +60,13 @@ def nobody_came(listener):
 @pytest.fixture
 def sending(tmp_path):
     """A sender whose receiver is not there yet; it listens for QEMU already."""
-    port = free_port()
     half = Half(waits_for="waiting")
-    half.start(
-        run_sender,
-        SendConfig(f"unix:{tmp_path}/s", f"tcp:127.0.0.1:{port}", "zlib", without_return_path=True),
-    )
-    return half, port
+    with unheard_port() as port:
+        half.start(
+            run_sender,
+            SendConfig(f"unix:{tmp_path}/s", f"tcp:127.0.0.1:{port}", "zlib", without_return_path=True),
+        )
+        yield half, port
 
 
 def receive(tmp_path, port=0, **more):
@@ -193,6 +198,6 @@ def test_answers_go_back_when_both_have_greeted_though_the_destination_speaks_fi
 
 def test_waiting_is_bounded_by_the_time_that_was_given(tmp_path):
     began_s = time.monotonic()
-    with pytest.raises(PeerError, match="Connection refused"):
-        run_sender(SendConfig(f"unix:{tmp_path}/s", f"tcp:127.0.0.1:{free_port()}", "zlib", wait_s=0.1))
+    with unheard_port() as port, pytest.raises(PeerError, match="Connection refused"):
+        run_sender(SendConfig(f"unix:{tmp_path}/s", f"tcp:127.0.0.1:{port}", "zlib", wait_s=0.1))
     assert time.monotonic() - began_s < 100

@@ -49,7 +49,7 @@ def test_qmp_carries_answers_refusals_and_stamped_events(run_dir):
             q.qmp.execute("no-such")
         began_s = time.time()
         q.qmp.execute("cont")
-        event = q.qmp.wait_event("RESUME", 5.0)
+        event = q.qmp.wait_event("RESUME", 60.0)
         assert began_s - 0.001 <= event.at_s <= time.time()
         assert q.qmp.events("RESUME", since_s=event.at_s + 1e-3) == ()
         q.qmp.execute("stop")

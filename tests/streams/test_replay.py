@@ -45,7 +45,7 @@ def test_what_is_fed_arrives_with_its_digest(stream, tmp_path, where):
     with player("sink", sink_argv(listen), tmp_path) as there:
         target = there.wait_ready()
         with player("feeder", feed_argv(stream, target), tmp_path) as here:
-            fed, got = here.finish(20), there.finish(20)
+            fed, got = here.finish(120), there.finish(120)
     assert fed["bytes"] == got["bytes"] == stream.stat().st_size
     assert got["digest"] == digest_of(stream) == open_stream(stream).digest
     assert began_s < fed["began_s"] <= got["first_byte_s"] <= got["last_byte_s"] < time.monotonic()
@@ -56,12 +56,12 @@ def test_what_is_fed_arrives_with_its_digest(stream, tmp_path, where):
 
 
 def test_feeder_reports_a_dead_destination_instead_of_hanging(stream, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
     words = r"^feeder: --to tcp:127\.0\.0\.1:\d+: Connection refused; start"
-    argv = feed_argv(stream, f"tcp:127.0.0.1:{port}")
-    with player("feeder", argv, tmp_path) as here, pytest.raises(PeerError, match=words):
-        here.finish(20)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        argv = feed_argv(stream, f"tcp:127.0.0.1:{silent.getsockname()[1]}")
+        with player("feeder", argv, tmp_path) as here, pytest.raises(PeerError, match=words):
+            here.finish(120)
 
 
 def test_sink_that_nobody_visits_gives_up(tmp_path):

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 
 import psutil
@@ -22,16 +21,17 @@ from backends.opencl.contract import Geometry
 from backends.opencl.errors import OpenclError
 from backends.opencl.messages import Launch, read_answer, write_answer, write_fault
 from backends.opencl.sharing import acquire, release
+from harness.faults.leftovers import left_since, look
 
 # ---------------------------------------------------------------- nothing is left behind
 
 
-def test_nothing_is_left_after_close():
+def test_nothing_is_left_after_close(tmp_path):
     me = psutil.Process()
     warm = acquire(config())
     warm.wait_started()
     release(warm)
-    before = me.num_fds(), threading.active_count(), len(me.children(recursive=True))
+    before = look(tmp_path)
     maps = sum("pageferry-slot" in each.path for each in me.memory_maps(grouped=False))
     for name in ("dies 9", "hangs", "busy", "short"):
         offload = acquire(config(limit_s=0.15 if name == "hangs" else AMPLE_S))
@@ -39,7 +39,7 @@ def test_nothing_is_left_after_close():
         with contextlib.suppress(OpenclError):
             offload.compress(fault(name), counts())
         release(offload)
-    assert (me.num_fds(), threading.active_count(), len(me.children(recursive=True))) == before
+    assert left_since(before, tmp_path) == ()
     assert sum("pageferry-slot" in each.path for each in me.memory_maps(grouped=False)) <= maps
 
 

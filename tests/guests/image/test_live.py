@@ -120,9 +120,9 @@ def test_a_byte_changed_while_the_guest_is_held_is_found_and_it_goes_on_afterwar
 def test_a_guest_that_never_says_that_it_is_ready_is_told_with_its_last_words_before_any_run(tmp_path):
     with pytest.raises(
         QemuError,
-        match=r"not ready within 1 s: nothing like 'login:' on its console; .* last lines: .*(?:ready pages|work writes)=",
+        match=r"not ready within 4 s: nothing like 'login:' on its console; .* last lines: .*(?:ready pages|work writes)=",
     ):
-        make_guest(scenario(tmp_path, ready='serial = "login:"\ntimeout = "1s"', keys='accel = "tcg"')).open()
+        make_guest(scenario(tmp_path, ready='serial = "login:"\ntimeout = "4s"', keys='accel = "tcg"')).open()
 
 
 def test_a_disk_that_both_sides_would_write_is_refused(tmp_path):
