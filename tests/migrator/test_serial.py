@@ -92,6 +92,15 @@ def test_a_batch_is_followed_only_by_one_that_was_announced_right_behind_it(anno
     assert shared.goes_on(3) is goes_on
 
 
+@pytest.mark.parametrize("alone", [3, 4])
+def test_a_batch_whose_size_is_asked_for_stands_alone(alone):
+    """A trial compares what two codecs made of one batch. Of several that are one piece only the sum is known."""
+    shared = serial()
+    for turn in (3, 4):
+        shared.announce(turn, turn + 4, alone=turn == alone)
+    assert not shared.goes_on(3)
+
+
 def jobs(sizes: list[int], most_held_bytes: int) -> list[Job]:
     return [
         Job(n, PageBatch(memoryview(random.Random(n % 3).randbytes(size))), n, most_held_bytes=most_held_bytes)

@@ -140,7 +140,7 @@ class Channel:
             if chooser is not None:
                 job = chooser.chosen(job)
             if (serial := self._serials.get(job.choice)) is not None:
-                serial.announce(job.turn, job.sequence)
+                serial.announce(job.turn, job.sequence, alone=job.trial is not None)
                 job = job._replace(serial=serial)
             self._sequence += 1
             self._pipeline.submit(job)

@@ -28,7 +28,7 @@ class Serial:
         self._changed = threading.Condition()
         self._done = 0
         self._spent_s = 0.0
-        self._announced: dict[int, int] = {}
+        self._announced: dict[int, tuple[int, bool]] = {}
         self._ended: str | None = None
 
     @property
@@ -36,17 +36,22 @@ class Serial:
         """The backend's."""
         return self.backend.info.name
 
-    def announce(self, turn: int, sequence: int) -> None:
-        """The batch ``sequence`` of the stream has this turn, and will come."""
+    def announce(self, turn: int, sequence: int, *, alone: bool = False) -> None:
+        """The batch ``sequence`` of the stream has this turn, and will come. ``alone``: its own size is asked for, so that it is
+        not held, and nothing before it is."""
         with self._changed:
-            self._announced[turn] = sequence
+            self._announced[turn] = (sequence, alone)
             self._changed.notify_all()
 
     def goes_on(self, turn: int) -> bool:
-        """Whether the batch behind that of ``turn`` has the next turn: waits a moment for its announcement."""
+        """Whether the batch of ``turn`` and the one behind it, which has the next turn, may be one piece: waits a moment for its
+        announcement."""
         with self._changed:
+            sequence, alone = self._announced.get(turn, (-1, True))
+            if alone:
+                return False
             self._changed.wait_for(lambda: turn + 1 in self._announced or self._ended is not None, _LINGER_S)
-            return self._announced.get(turn + 1, -1) == self._announced.get(turn, -1) + 1
+            return self._announced.get(turn + 1) == (sequence + 1, False)
 
     def spent_s(self) -> float:
         """CPU seconds of the instance's own threads since this was last asked for, within ``call``."""
