@@ -166,10 +166,10 @@ class Encoder:
             return _Made(self._codec, self.backend.compress(pages))
 
         def work(backend: Backend) -> _Made:
-            serial.held_bytes += job.batch.raw_bytes
-            if serial.held_bytes <= job.most_held_bytes and self._fallback is None and serial.goes_on(job.turn):
+            fits = serial.holds(job.batch.raw_bytes, job.most_held_bytes)
+            if fits and self._fallback is None and serial.goes_on(job.turn):
                 return _Made(self._codec, backend.hold(pages), Layout.HELD, serial.spent_s())
-            serial.held_bytes = 0
+            serial.let_go()
             return _Made(self._codec, backend.compress(pages), Layout.PACKED, serial.spent_s())
 
         return serial.call(job.turn, work)

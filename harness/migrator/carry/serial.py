@@ -24,9 +24,9 @@ class Serial:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self.held_bytes = 0
         self._changed = threading.Condition()
         self._done = 0
+        self._held_bytes = self._passed_bytes = 0
         self._spent_s = 0.0
         self._announced: dict[int, tuple[int, bool]] = {}
         self._ended: str | None = None
@@ -53,8 +53,20 @@ class Serial:
             self._changed.wait_for(lambda: turn + 1 in self._announced or self._ended is not None, _LINGER_S)
             return self._announced.get(turn + 1) == (sequence + 1, False)
 
+    def holds(self, count: int, most_bytes: int) -> bool:
+        """Whether ``count`` bytes more are at most ``most_bytes``, and at most what passed before, since the last ``let_go``: the
+        first batch finds an idle link. Within ``call``, as the next two."""
+        before_bytes = self._passed_bytes
+        self._passed_bytes += count
+        self._held_bytes += count
+        return self._held_bytes <= min(most_bytes, before_bytes)
+
+    def let_go(self) -> None:
+        """Nothing is held any more."""
+        self._held_bytes = 0
+
     def spent_s(self) -> float:
-        """CPU seconds of the instance's own threads since this was last asked for, within ``call``."""
+        """CPU seconds of the instance's own threads since this was last asked for."""
         before_s, self._spent_s = self._spent_s, self.backend.threads_cpu_s
         return self._spent_s - before_s
 
