@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+from dataclasses import replace
 
 import pytest
 from pairs import greeted_links
@@ -46,6 +48,22 @@ def test_a_limited_link_is_measured(rate):
 
 def test_a_burst_does_not_deceive_it():
     assert rehearsal.measure_bytes_per_s(SimulatedLink(125e6, burst=500_000)) == pytest.approx(125e6, rel=0.01)
+
+
+class Lumps(SimulatedLink):
+    """What a token bucket lets pass comes in lumps."""
+
+    LUMP_BYTES = 64 << 10
+
+    def next_as(self, cls: type[Probed], timeout_s: float) -> Probed:
+        said = super().next_as(cls, timeout_s)
+        lump_s = self.LUMP_BYTES / self.rate
+        return replace(said, now_s=math.ceil(said.now_s / lump_s) * lump_s)
+
+
+@pytest.mark.parametrize("rate", [6e6, 12.2e6, 37e6, 120e6])
+def test_lumps_do_not_deceive_it(rate):
+    assert 0.8 * rate <= rehearsal.measure_bytes_per_s(Lumps(rate)) <= 1.05 * rate
 
 
 def test_a_slow_receiver_is_not_taken_for_the_link():
