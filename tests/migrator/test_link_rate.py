@@ -105,6 +105,13 @@ def test_a_little_more_than_the_limit_is_no_growth():
     assert link.bytes_per_s == pytest.approx(1e8, rel=0.02)
 
 
+def test_a_link_that_carried_more_at_first_is_known_after_two_stretches():
+    link = LinkRate()
+    link.expect(1.56e7)
+    feed(link, 1.2e7, seconds=0.14)
+    assert link.bytes_per_s == pytest.approx(1.2e7, rel=0.02)
+
+
 def test_what_another_measurement_says_holds_until_the_link_is_the_limit():
     link = LinkRate()
     link.expect(5e8)

@@ -48,6 +48,7 @@ class LinkRate:
     _free_s: float = 0.0
     _free_bytes: int = 0
     _limit_bytes_per_s: float | None = None
+    _only_expected: bool = False
 
     def look(self, now_s: float, arrived_bytes: int, waiting_bytes: int, receiver_waits_s: float) -> None:
         """``arrived_bytes`` in all, ``waiting_bytes`` sent and not arrived; the receiver waited for ``receiver_waits_s`` in all."""
@@ -67,8 +68,10 @@ class LinkRate:
             self._free(took_s, moved_bytes)
 
     def expect(self, bytes_per_s: float) -> None:
-        """What another measurement says, before there are looks."""
+        """What a shorter measurement says, before there are looks. It may be too much, as a link can carry more at first: two
+        stretches correct it, once both carried less."""
         self.bytes_per_s = self._limit_bytes_per_s = bytes_per_s
+        self._only_expected = True
 
     def _limited(self, took_s: float, moved_bytes: int) -> None:
         self.limited_s += took_s
@@ -77,6 +80,10 @@ class LinkRate:
         seen = max(1.0, sorted(self._stretches)[-2:][0])
         if self.bytes_per_s is None or len(self._stretches) == _STRETCHES:
             self.bytes_per_s = seen
+            self._only_expected = False
+        elif self._only_expected and len(self._stretches) > 1:
+            self.bytes_per_s = max(self._stretches)
+            self._only_expected = False
         elif len(self._stretches) > 1:
             self.bytes_per_s = max(self.bytes_per_s, seen)
         self._limit_bytes_per_s = self.bytes_per_s
