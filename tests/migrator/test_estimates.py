@@ -139,3 +139,13 @@ def test_a_history_is_restored_by_one_thread_whatever_else_there_is():
     assert many.could_work_bytes_per_s(LONG) == pytest.approx(950e6)
     assert alone.could_work_bytes_per_s(LONG) < 950e6
     assert many.could_work_bytes_per_s(ZSTD) > 2 * 950e6
+
+
+def test_what_one_history_saves_is_believed_of_another():
+    """It left one that saved nothing for another one, whose prior nothing had touched."""
+    known = Estimates((*CANDIDATES, Candidate("zstd-long", 3, 120e6, 950e6, 5.0, history=True)), 2, 2)
+    known.known[LONG].raw_bytes = MB
+    for _ in range(400):
+        known.compared(LONG, MB // 3, LZ4, int(MB / 2.5), MB)
+    assert known.ratio(LONG) == pytest.approx(3.0, rel=0.05)
+    assert known.ratio(4) < 3.3

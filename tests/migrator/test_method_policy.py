@@ -240,6 +240,33 @@ def test_a_cold_history_must_save_what_it_costs(elapsed_s, ready, changes):
     assert (policy.choice == 2) is changes
 
 
+@pytest.mark.parametrize(("harder", "changes"), [(4.2, False), (4.6, True)])
+def test_a_history_is_left_only_for_a_tenth_more(harder, changes):
+    """It went over to zstd 6 for 4 % in the first pass of a guest, and saved nothing of the pages that came again."""
+    candidates = (
+        CANDIDATES[NONE],
+        Candidate("zstd", 6, 5e8, 2e9, harder),
+        Candidate("zstd-long", 1, 4e8, 2e9, 4.0, history=True),
+    )
+    policy = MethodPolicy(Estimates(candidates, 2, 2))
+    policy.rehearsed(2.5e6)
+    policy.prepared(2)
+    policy.choose(0.0, BATCH)
+    policy.choice = 2
+    policy.choose(8.0, BATCH)
+    assert (policy.choice == 1) is changes
+
+
+def test_a_trial_beside_a_history_tells_of_what_was_tried():
+    """lz4 leaves all of it, zstd 6 and the history half: not what zstd 6 makes of other memory, and the history a bit more."""
+    policy = MethodPolicy(Estimates(CANDIDATES, 2, 2))
+    for choice, tried_bytes in [(LZ4, BATCH), (HARD, BATCH // 2)] * 40:
+        policy.tried(1.0, choice, tried_bytes, 0.001, beside=LONG, sent_bytes=BATCH // 2, raw_bytes=BATCH)
+        policy.compressed(LONG, BATCH, BATCH // 2, 0.001)
+    assert policy.estimates.ratio(LONG) == pytest.approx(2.0, rel=0.1)
+    assert policy.estimates.ratio(HARD) == pytest.approx(2.0, rel=0.15)
+
+
 def test_every_decision_says_what_it_was_made_of():
     world = World(1e9 / 8)
     world.run(3)

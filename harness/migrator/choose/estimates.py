@@ -6,9 +6,8 @@ A candidate's rate without a limit of the link is
 
 C and D are seconds of CPU time a raw byte, which other work on the host does not change. They add up where source and destination
 share cores; where each has its own, the longer one counts, with its half of what is around. The slowness is one number for all
-candidates, of what was delivered
-while the link was no limit: a host that has other work is slow with all of them. What a candidate has of its own is learnt more
-slowly.
+candidates, of what was delivered while the link was no limit: a host that has other work is slow with all of them. What a
+candidate has of its own is learnt more slowly.
 
 While the link is the limit the slowness cannot be seen, but to be no more than what was delivered allows. Then it is forgotten: a
 host that was busy need not be so any more, and the only way to know is to try. Each hope that was in vain doubles the time until
@@ -88,6 +87,11 @@ class Known:
     raw_bytes: int = 0
     compared_s: float = -math.inf
     own: float = 0.0
+    prior_odds: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """What is known beforehand."""
+        self.prior_odds = self.odds
 
     @property
     def odds(self) -> float:
@@ -229,7 +233,10 @@ class Estimates:
         """r, of the memory that is passing now."""
         if choice == 0:
             return 1.0
-        return 1 / _share(_odds(self._size.value) * self.known[choice].odds)
+        odds = self.known[choice].odds
+        if self.candidates[choice].history and not self.known[choice].raw_bytes:
+            odds *= self._scale_histories()
+        return 1 / _share(_odds(self._size.value) * odds)
 
     def _alone_s_per_byte(self, choice: int) -> float:
         """What it takes where nothing else works."""
@@ -239,6 +246,11 @@ class Estimates:
             return (compress_s + around_s) / self.lanes + restore_s / self.peer_lanes
         peer_around_s = _AROUND_S / self.peer_speed * self._scale_restore()
         return max((compress_s + around_s / 2) / self.lanes, (restore_s + peer_around_s / 2) / self.peer_lanes)
+
+    def _scale_histories(self) -> float:
+        """What histories that were used turned out to leave, against their priors: another is tried only by going over to it."""
+        pairs = zip(self.known, self.candidates, strict=True)
+        return _middle([k.odds / k.prior_odds for k, c in pairs if c.history and k.raw_bytes])
 
     def _scale_compress(self) -> float:
         pairs = zip(self.known[1:], self.candidates[1:], strict=True)

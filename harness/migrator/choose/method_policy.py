@@ -18,9 +18,10 @@ from harness.migrator.choose.estimates import Estimates
 from harness.migrator.choose.link_rate import LinkRate
 from harness.migrator.choose.trials import TrialBudget
 
-_GAIN, _EARLY_GAIN = 1.04, 1.1
+_GAIN, _EARLY_GAIN, _LEAVING_GAIN = 1.04, 1.1, 1.1
 _EARLY_S = 0.5
-"""A change must promise so much: less is within what estimates err by. At first they err by more."""
+"""A change must promise so much: less is within what estimates err by. At first they err by more. Who leaves a history loses what
+it knows, and with it what a guest that sends pages again would save."""
 
 _NEAR = 0.98
 """What promises so much of the best is as good, and the one of these that takes the least CPU time is chosen."""
@@ -151,7 +152,7 @@ class MethodPolicy:
         self._trials.end(choice, took_s / self.estimates.lanes)
         if beside == 0:
             estimates.packed(choice, raw_bytes, packed_bytes)
-        elif self._candidates[beside].history:
+        elif self._candidates[beside].history and choice == estimates.reference:
             estimates.compared(beside, sent_bytes, choice, packed_bytes, raw_bytes)
         else:
             estimates.compared(choice, packed_bytes, beside, sent_bytes, raw_bytes)
@@ -219,6 +220,8 @@ class MethodPolicy:
             return
         so_far_s = now_s - self._began_s
         gain = _EARLY_GAIN if so_far_s < _EARLY_S else _GAIN
+        if self._candidates[self.choice].history:
+            gain = max(gain, _LEAVING_GAIN)
         if self._is_cold(best):
             gain = max(gain, 1 + _COLD_S / max(_LEAST_LEFT_S, so_far_s))
         if self.predicted_bytes_per_s(best) >= gain * self.predicted_bytes_per_s(self.choice):
