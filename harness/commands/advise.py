@@ -73,6 +73,7 @@ def command(
     """Measure what each method costs on this guest's pages, and say which one suits the link, and up to which bandwidth."""
     from harness.advise.adviser import conclude
     from harness.advise.subject import read_subject
+    from harness.commands.interrupted import telling_files
     from harness.commands.options import check_writable, tell_undrawn
     from harness.console import make_console, plain
     from harness.experiment.outputs import ADVICE_FILES, replacing
@@ -83,26 +84,27 @@ def command(
     check_writable(json_file, "advice")
     console, folder = make_console(), out or Path("out", "advise")
     subject = read_subject(guest, dirty_rate)
-    with on_cores(cores) as measured_on, replacing(folder, ADVICE_FILES) as settle:
-        measured = _measure(
-            console, subject, bandwidth=bandwidth, cores=measured_on, repeats=repeats, folder=folder / "measured"
+    with telling_files(folder, "measured/result.json", "advice.json", "advice.html"):
+        with on_cores(cores) as measured_on, replacing(folder, ADVICE_FILES) as settle:
+            measured = _measure(
+                console, subject, bandwidth=bandwidth, cores=measured_on, repeats=repeats, folder=folder / "measured"
+            )
+            settle()
+        question = Question(
+            guest=subject.name,
+            stream_bytes=round(subject.guest.first_pass_bytes),
+            bandwidth_bytes_per_s=bandwidth,
+            cores=measured_on,
+            downtime_limit_s=downtime_limit or subject.downtime_limit_s or _DEFAULT_DOWNTIME_LIMIT_S,
+            dirty_bytes_per_s=subject.dirty_bytes_per_s,
+            working_set_bytes=round(subject.guest.working_set_bytes),
         )
-        settle()
-    question = Question(
-        guest=subject.name,
-        stream_bytes=round(subject.guest.first_pass_bytes),
-        bandwidth_bytes_per_s=bandwidth,
-        cores=measured_on,
-        downtime_limit_s=downtime_limit or subject.downtime_limit_s or _DEFAULT_DOWNTIME_LIMIT_S,
-        dirty_bytes_per_s=subject.dirty_bytes_per_s,
-        working_set_bytes=round(subject.guest.working_set_bytes),
-    )
-    advice = conclude(question, subject.guest, measured, subject.notes)
-    for path in [folder / "advice.json", *([json_file] if json_file else [])]:
-        save_advice(advice, path)
-    write_advice(advice, folder / "advice.html")
-    tell_undrawn()
-    _print(console, advice)
+        advice = conclude(question, subject.guest, measured, subject.notes)
+        for path in [folder / "advice.json", *([json_file] if json_file else [])]:
+            save_advice(advice, path)
+        write_advice(advice, folder / "advice.html")
+        tell_undrawn()
+        _print(console, advice)
     console.print(f"advice: {plain(folder / 'advice.html')}", soft_wrap=True)
 
 

@@ -81,6 +81,7 @@ def command(
     from harness.bench.measure import cells_of
     from harness.bench.pages import read_pages
     from harness.bench.pyperf_suite import write_pyperf_suite
+    from harness.commands.interrupted import telling_files
     from harness.commands.options import check_writable, tell_undrawn
     from harness.console import make_console, plain
     from harness.hosts.limits import cores
@@ -92,13 +93,14 @@ def command(
     choice = chosen(codecs, baseline)
     console, folder = make_console(), out or Path("out", "codecs")
     cells = cells_of(choice.specs, sorted(set(units or _UNIT_SIZES)), sorted(set(threads or (1, cores()))))
-    bench = _measured(console, read_pages(source, size), cells, choice, values)
-    for path in [folder / "bench.json", *([json_file] if json_file else [])]:
-        save_bench(bench, path)
-    write_pyperf_suite(bench, folder / "pyperf.json")
-    write_bench(bench, folder / "bench.html")
-    tell_undrawn()
-    _print(console, bench)
+    with telling_files(folder, "bench.json", "pyperf.json", "bench.html"):
+        bench = _measured(console, read_pages(source, size), cells, choice, values)
+        for path in [folder / "bench.json", *([json_file] if json_file else [])]:
+            save_bench(bench, path)
+        write_pyperf_suite(bench, folder / "pyperf.json")
+        write_bench(bench, folder / "bench.html")
+        tell_undrawn()
+        _print(console, bench)
     console.print(f"page: {plain(folder / 'bench.html')}\npyperf: {plain(folder / 'pyperf.json')}", soft_wrap=True)
 
 

@@ -53,6 +53,7 @@ def command(
     *, quick: bool, only: tuple[str, ...], seed: int, rounds: int, resume: bool, out: Path, listed: bool
 ) -> None:
     """Do harm to migrations, one fault at one phase at a time, and judge what became of the guest."""
+    from harness.commands.interrupted import telling_files
     from harness.console import make_console
     from harness.faults.runner import plan_cells
     from harness.results.faults import load_faults
@@ -65,8 +66,10 @@ def command(
     file = out / "faults.json"
     if resume and not file.exists():
         tell(f"pageferry: {file}: nothing to go on with: a new matrix begins")
-    matrix = _run(console, plan, seed, load_faults(file) if resume and file.exists() else None, file)
-    _write(console, matrix, out)
+    remedy = "; the same command with --resume goes on"
+    with telling_files(out, "faults.json", "faults.xml", "faults.html", remedy=remedy):
+        matrix = _run(console, plan, seed, load_faults(file) if resume and file.exists() else None, file)
+        _write(console, matrix, out)
     if any(cell.applied and not cell.ok for cell in matrix.cells):
         click.get_current_context().exit(1)
 

@@ -81,6 +81,7 @@ def command(
     resume: bool,
 ) -> None:
     """Run each SCENARIO (a shipped one by name, or a TOML file) as a cell of a fleet, and write a site of all results."""
+    from harness.commands.interrupted import telling_campaign
     from harness.commands.run import campaign_of
     from harness.console import make_console
     from harness.experiment.campaign import opened
@@ -97,14 +98,9 @@ def command(
     campaign = campaign_of([(folder, scenario) for folder, scenario, _ in matrix], out, tags, resume)
     console = make_console()
     cells = [Cell(part, pair) for part, (*_, pair) in zip(campaign.parts, matrix, strict=True)]
-    with opened(campaign):
-        try:
-            missing = _run(console, campaign, cells, pairs, scheduler, worker_timeout_s=worker_timeout)
-        except KeyboardInterrupt:
-            kept = campaign.is_used()
-            words = f"what finished is in {campaign.folder}; the same command with --resume goes on"
-            tell(f"pageferry: {words if kept else f'no run had finished: {campaign.folder.parent} is as it was'}")
-            raise
+    site = {campaign.folder / "site" / "index.html": [part.result for part in campaign.parts]}
+    with telling_campaign(campaign, lambda: site), opened(campaign):
+        missing = _run(console, campaign, cells, pairs, scheduler, worker_timeout_s=worker_timeout)
         wrong = _gather(console, campaign)
     if missing:
         tell(

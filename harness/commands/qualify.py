@@ -148,19 +148,21 @@ def command(
 
 
 def _qualify(console: Console, plan: Plan, out: Path) -> Certificate:
-    from harness.commands.qualify_pair import write_pages
+    from harness.commands.interrupted import telling_files
+    from harness.commands.qualify_pair import PAGES, write_pages
     from harness.console import plain
     from harness.experiment.outputs import CERTIFICATE_FILES, replacing
     from harness.qualify.runner import check_plan, qualify
     from harness.results.certificate import save_certificate
 
     check_plan(plan)
-    with replacing(out, CERTIFICATE_FILES) as settle:
-        certificate = qualify(plan, out, _printer(console))
-        save_certificate(certificate, out / "certificate.json")
-        settle()
-    write_pages(certificate, out)
-    _print_verdict(console, certificate)
+    with telling_files(out, "certificate.json", *PAGES):
+        with replacing(out, CERTIFICATE_FILES) as settle:
+            certificate = qualify(plan, out, _printer(console))
+            save_certificate(certificate, out / "certificate.json")
+            settle()
+        write_pages(certificate, out)
+        _print_verdict(console, certificate)
     console.print(f"certificate: {plain(out / 'certificate.html')}", soft_wrap=True)
     return certificate
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from harness.scenario.inventory import Pair
 
 
+PAGES = ("certificate.xml", "certificate.html")
+
+
 def write_pages(certificate: Certificate, out: Path) -> None:
     """Its JUnit and HTML."""
     from harness.qualify.audit import audit
@@ -34,6 +37,7 @@ def qualify_pair(
     console: Console, plan: Plan, options: Sequence[str], pair: Pair, name: str, *, out: Path
 ) -> list[Status]:
     """On both hosts of a pair, one after the other. Gives both verdicts."""
+    from harness.commands.interrupted import telling_files
     from harness.console import plain
     from harness.experiment.outputs import CERTIFICATE_FILES, replacing
     from harness.links.pair import Reached
@@ -50,12 +54,13 @@ def qualify_pair(
         reached.hold(f"pageferry qualify {plan.backend}")
         for side, host in (("source", reached.source), ("destination", reached.destination)):
             console.rule(plain(f"{host.name} ({side})"), align="left")
-            with replacing(out / side, CERTIFICATE_FILES) as settle:
-                place = f"{host.name}, {side} of pair {name}"
-                certificate = qualify_on(host, _words(plan, options, host), place, out / side, show)
-                save_certificate(certificate, out / side / "certificate.json")
-                settle()
-            write_pages(certificate, out / side)
+            with telling_files(out / side, "certificate.json", *PAGES):
+                with replacing(out / side, CERTIFICATE_FILES) as settle:
+                    place = f"{host.name}, {side} of pair {name}"
+                    certificate = qualify_on(host, _words(plan, options, host), place, out / side, show)
+                    save_certificate(certificate, out / side / "certificate.json")
+                    settle()
+                write_pages(certificate, out / side)
             console.print(f"certificate: {plain(out / side / 'certificate.html')}", soft_wrap=True)
             found.append(certificate)
     page = out / "comparison.html"

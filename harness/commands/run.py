@@ -72,6 +72,7 @@ def command(
     skip_missing: bool,
 ) -> None:
     """Run each SCENARIO (a shipped one by name, or a TOML file), measure it, and write result.json, report.html and pyperf/."""
+    from harness.commands.interrupted import telling_campaign
     from harness.console import make_console
     from harness.experiment.campaign import opened, went_wrong
     from harness.links.pair import across, leased
@@ -86,7 +87,11 @@ def command(
     campaign = campaign_of([(cell.name, cell) for cell in cells], out, tags, resume)
     console = make_console()
     results: dict[str, Result] = {}
-    with leased(cells[0].link, f"pageferry run {' '.join(scenarios)}"), opened(campaign):
+    with (
+        leased(cells[0].link, f"pageferry run {' '.join(scenarios)}"),
+        telling_campaign(campaign, lambda: _pages(campaign)),
+        opened(campaign),
+    ):
         try:
             for part in campaign.parts:
                 _run(console, campaign, part, results, skip_missing=skip_missing)
@@ -149,17 +154,13 @@ def _run(console: Console, campaign: Campaign, part: Part, results: dict[str, Re
             )
     except KeyboardInterrupt:
         if campaign.has_runs(part):
-            results[scenario.name] = load_result(part.result)
-            _show(console, results[scenario.name], part.folder)
-            tell(f"pageferry: what finished is in {part.folder}; the same command with --resume goes on")
-        elif not campaign.is_used():
-            tell(f"pageferry: no run had finished: {campaign.folder.parent} is as it was")
+            results[scenario.name] = _shown(console, load_result(part.result), part.folder)
         raise
-    results[scenario.name] = result
-    _show(console, result, part.folder)
+    results[scenario.name] = _shown(console, result, part.folder)
 
 
-def _show(console: Console, result: Result, folder: Path) -> None:
+def _shown(console: Console, result: Result, folder: Path) -> Result:
+    """It, once all that is made of it alone is there."""
     from harness.console import plain
     from harness.experiment.pyperf_export import write_pyperf
     from reports.run.page import write_report
@@ -171,6 +172,21 @@ def _show(console: Console, result: Result, folder: Path) -> None:
     tell_undrawn()
     saved = f"result: {plain(folder / 'result.json')}\nreport: {plain(folder / 'report.html')}\n"
     console.print(saved, soft_wrap=True, highlight=False)
+    return result
+
+
+def _pages(campaign: Campaign) -> dict[Path, list[Path]]:
+    """What is made of it, and of which results each: of those parts that have runs, and of all together."""
+    from harness.results.result import load_result
+
+    pages: dict[Path, list[Path]] = {}
+    used = [part for part in campaign.parts if campaign.has_runs(part)]
+    for part in used:
+        completed = [run for run in load_result(part.result).runs if run.status == "completed" and run.attempt is None]
+        names = ["pyperf.json"] * any(not run.warmup for run in completed) + ["report.html"]
+        pages |= {part.folder / name: [part.result] for name in names}
+    together = {campaign.folder / "index.html": [part.result for part in used]} if len(campaign.parts) > 1 else {}
+    return pages | together
 
 
 def _write_index(console: Console, campaign: Campaign, results: dict[str, Result]) -> None:

@@ -58,6 +58,7 @@ def command(
     *, comparisons: int, name: str, overrides: tuple[str, ...], only: tuple[str, ...], out: Path, resume: bool
 ) -> None:
     """Run one scenario 2 N times, compare each two results as `compare` does, and count the false alarms."""
+    from harness.commands.interrupted import telling_campaign
     from harness.console import make_console, plain
     from harness.experiment.campaign import opened
     from harness.results.selftest import save_selftest
@@ -66,14 +67,10 @@ def command(
     campaign = _campaign(_scenario(name, overrides, only), comparisons, out, resume=resume)
     console, found = make_console(), None
     console.print(f"[bold]{plain(name)}[/]: {comparisons} times two results", highlight=False, soft_wrap=True)
-    with opened(campaign):
+    with telling_campaign(campaign), opened(campaign):
         try:
             for found in _compared(console, campaign):
                 save_selftest(found, campaign.folder / "selftest.json")
-        except KeyboardInterrupt:
-            if campaign.is_used():
-                tell(f"pageferry: what finished is in {campaign.folder}; the same command with --resume goes on")
-            raise
         finally:  # after an interrupt too: of what finished
             if found is not None:
                 print_selftest(console, found)
