@@ -150,6 +150,11 @@ def _sentences(matrix: Matrix) -> Iterator[str]:
             words += f"; of {unclear} so few runs cannot tell"
         yield f"{words}.{_drift(mine, matrix.baseline)}"
     yield NOTE.format(smallest=share_text(matrix.smallest))
+    if (judged := sum(cell.change is not None for cell in matrix.cells)) > 1:
+        yield (
+            f"All {judged} cells are judged as one family: a cell's own report, which judges fewer, may say better or worse where "
+            "this table cannot tell."
+        )
 
 
 def _drift(cells: Sequence[Cell], baseline: str) -> str:

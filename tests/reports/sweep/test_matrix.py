@@ -8,6 +8,8 @@ import pytest
 import report_samples
 from rich.console import Console
 
+from harness.results.metrics import METRICS
+from reports.effects import against_baseline
 from reports.sweep.charts import matrix as charts
 from reports.sweep.matrix import article, matrices
 from reports.terminal.matrix import print_matrices
@@ -87,9 +89,29 @@ def test_a_situation_of_skipped_cells_says_so_and_a_recording_has_its_name():
     assert article(found).tables[1].rows == (("zstd-1", LIVE, "skipped: no such card here"),)
 
 
+def test_where_a_cells_own_report_may_tell_more_the_matrix_says_so():
+    """It judges the cell's method alone; here others stand beside it, of which none differs."""
+    alike = [samples.cell(name, 1.0) for name in ("isal-1", "zlib-ng-1", "libdeflate-1", "lz4-0")]
+    surer = []
+    for hundredths in range(1, 7):
+        cell = samples.cell("zlib-1", 1 + hundredths / 100)
+        own = against_baseline(cell, [METRICS["total_time_s"]])["total_time_s"]["zlib-1"]
+        (found,) = matrices([cell, *alike])
+        assert "All 5 cells are judged as one family: a cell's own report" in " ".join(article(found).sentences)
+        surer.append((own.word, of(found, REPLAY, "zlib-1").change.word))
+    assert ("worse", "unclear") in surer
+    assert surer[-1] == ("worse", "worse")
+
+
+def test_one_cell_with_figures_is_a_family_of_its_own():
+    (found,) = matrices([samples.cell("zlib-1", 0.5), samples.cell("qatzip-1", None)])
+    assert not any("family" in sentence for sentence in article(found).sentences)
+
+
 def test_the_terminal_says_the_same():
     console = Console(width=200, file=io.StringIO())
     print_matrices(console, samples.cells())
     said = console.file.getvalue()
     assert "-50 %: better" in said.replace("\u2212", "-").replace("\u00a0", " ")
     assert "no such card here" in said
+    assert "All 4 cells are judged as one family" in said
