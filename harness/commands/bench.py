@@ -84,6 +84,7 @@ def command(
     from harness.commands.interrupted import telling_files
     from harness.commands.options import check_writable, tell_undrawn
     from harness.console import make_console, plain
+    from harness.experiment.outputs import held
     from harness.hosts.limits import cores
     from harness.results.bench import save_bench
     from reports.bench.page import write_bench
@@ -93,7 +94,7 @@ def command(
     choice = chosen(codecs, baseline)
     console, folder = make_console(), out or Path("out", "codecs")
     cells = cells_of(choice.specs, sorted(set(units or _UNIT_SIZES)), sorted(set(threads or (1, cores()))))
-    with telling_files(folder, "bench.json", "pyperf.json", "bench.html"):
+    with telling_files(folder, "bench.json", "pyperf.json", "bench.html"), held(folder):
         bench = _measured(console, read_pages(source, size), cells, choice, values)
         for path in [folder / "bench.json", *([json_file] if json_file else [])]:
             save_bench(bench, path)

@@ -55,6 +55,7 @@ def command(
     """Do harm to migrations, one fault at one phase at a time, and judge what became of the guest."""
     from harness.commands.interrupted import telling_files
     from harness.console import make_console
+    from harness.experiment.outputs import held
     from harness.faults.runner import plan_cells
     from harness.results.faults import load_faults
 
@@ -67,7 +68,7 @@ def command(
     if resume and not file.exists():
         tell(f"pageferry: {file}: nothing to go on with: a new matrix begins")
     remedy = "; the same command with --resume goes on"
-    with telling_files(out, "faults.json", "faults.xml", "faults.html", remedy=remedy):
+    with telling_files(out, "faults.json", "faults.xml", "faults.html", remedy=remedy), held(out):
         matrix = _run(console, plan, seed, load_faults(file) if resume and file.exists() else None, file)
         _write(console, matrix, out)
     if any(cell.applied and not cell.ok for cell in matrix.cells):

@@ -41,13 +41,14 @@ def command(*, folders: tuple[Path, ...], out: Path) -> None:
     DIR is a folder with a result.json, or one that has such folders in it, however deep; the file itself will do as well.
     """
     from harness.console import make_console
+    from harness.experiment.outputs import held
     from harness.hosts.limits import cores
     from harness.results.result import load_result
     from reports.site.page import write_site
     from reports.terminal.matrix import print_matrices
 
     files = [file for folder in folders for file in _result_files(folder, out)]
-    with _progress() as seen:
+    with held(out), _progress() as seen:
         written = write_site(files, out, cores(), seen)
     print_matrices(make_console(), [load_result(file) for file in written.newest])
     tell_undrawn(written.undrawn)

@@ -48,15 +48,28 @@ def replacing(out: Path, names: Sequence[str]) -> Iterator[Callable[[], None]]:
 
 @contextlib.contextmanager
 def held(out: Path) -> Iterator[None]:
-    """``out``, made and kept from other processes; the kernel lets go of it however we end. :raises UserError: one has it."""
-    with told(out):
-        out.mkdir(parents=True, exist_ok=True)
-        folder = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """``out``, made and kept from other processes; the kernel lets go of it however we end. Folders that were made for it and that
+    nothing was put into go afterwards.
+
+    :raises UserError: another process has it. :raises ResultError: disk full, no access.
+    """
+    made: list[Path] = []
     try:
-        _lock(folder, out)
-        yield
+        with told(out):
+            for each in reversed((out, *out.parents)):
+                with contextlib.suppress(FileExistsError):
+                    each.mkdir()
+                    made.append(each)
+            folder = os.open(out, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _lock(folder, out)
+            yield
+        finally:
+            os.close(folder)
     finally:
-        os.close(folder)
+        for each in reversed(made):
+            with contextlib.suppress(OSError):
+                each.rmdir()
 
 
 def _lock(folder: int, out: Path) -> None:

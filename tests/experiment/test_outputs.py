@@ -10,7 +10,7 @@ import pytest
 
 from harness import cli
 from harness.errors import ResultError, UserError
-from harness.experiment.outputs import CERTIFICATE_FILES, replacing
+from harness.experiment.outputs import CERTIFICATE_FILES, held, replacing
 from harness.results.result import Run, load_result, save_result
 from reports.run.charts.build import Charts
 
@@ -212,6 +212,31 @@ def test_two_at_once_do_not_share_a_folder(tmp_path):
     with replacing(tmp_path, CERTIFICATE_FILES), pytest.raises(UserError, match="another pageferry fills this folder"):  # noqa: SIM117
         with replacing(tmp_path, CERTIFICATE_FILES):
             pass
+
+
+@pytest.mark.parametrize("command", ["bench", "report {}", "faults", "qualify zlib", "advise --bandwidth 1Gbit/s"])
+def test_each_command_that_fills_a_folder_refuses_one_that_another_fills(command, tmp_path, capsys):
+    out = tmp_path / "out"
+    with held(out):
+        assert cli.main([*command.format(tmp_path).split(), "--out", str(out)]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"pageferry: error: {out}: another pageferry fills this folder: wait for it, or choose another --out"
+    )
+
+
+def _filled(out: Path, name: str | None) -> None:
+    with held(out):
+        if name is not None:
+            (out / name).write_text("x")
+        raise RuntimeError("an end")
+
+
+def test_folders_made_for_what_never_came_go_and_others_stay(tmp_path):
+    (tmp_path / "mine").mkdir()
+    for name, left in ((None, {"mine"}), ("a file", {"mine", "mine/x", "mine/x/y", "mine/x/y/a file"})):
+        with pytest.raises(RuntimeError, match="an end"):
+            _filled(tmp_path / "mine" / "x" / "y", name)
+        assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")} == left
 
 
 def test_a_full_disk_at_the_report_is_one_line_and_leaves_a_valid_result(run, tmp_path, monkeypatch, capsys):
