@@ -28,6 +28,7 @@ _ANSWER_S = 10
 _PATIENCE_S = 10.0
 """libvirt has its figures when it has ended the guest at the source, which is after our last byte."""
 _AGAIN_S = 0.2
+_MOST_ANSWER_BYTES = 1 << 20
 _LAST_FIGURE = "memory_normal"
 """The times may be there before QEMU's counts of pages."""
 _ASK = 'while read -r _; do timeout --foreground "$@" 2>&1; printf "\n%s %s\n" "$0" "$?"; done'
@@ -66,6 +67,8 @@ class Libvirt:
             if not (part := os.read(answers.fileno(), 1 << 16)):
                 return Said(None, "the process that asks it has ended")
             said += part
+            if len(said) > _MOST_ANSWER_BYTES:
+                return Said(None, f"virsh said more than {format_bytes(_MOST_ANSWER_BYTES)}, which is no job's figures")
         return Said(int(found[2]), found[0].decode(errors="replace").strip())
 
     def after(self, before: Said) -> LibvirtReport:

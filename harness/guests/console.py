@@ -177,7 +177,9 @@ class Consoles:
             while not (found := look()):
                 left_s = deadline_s - time.monotonic()
                 if self._failure is not None:
-                    raise QemuError(f"{console}: reading the guests' consoles failed") from self._failure
+                    raise QemuError(
+                        f"{console}: reading the guests' consoles failed: {self._failure}"
+                    ) from self._failure
                 if left_s <= 0 or console in self._closed:
                     break
                 self._changed.wait(left_s)

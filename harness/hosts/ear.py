@@ -6,11 +6,14 @@ would pay for every message.
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import struct
 import time
 from collections.abc import Iterator
+
+from harness.errors import FrameError
 
 GATHER_S = 0.001
 """A heartbeat's ten bytes come from QEMU one by one. Read together they cost one wake-up, not ten: a thousand a second and
@@ -56,15 +59,15 @@ class Ear:
 
 
 class FarEar(Ear):
-    """Its bytes are pieces that were ``stamped`` at their host, whose wall clock is ``ahead_s`` ahead of ours."""
+    """Its bytes are pieces that were ``stamped`` at ``host``, whose wall clock is ``ahead_s`` ahead of ours."""
 
-    def __init__(self, end: socket.socket, ahead_s: float) -> None:
+    def __init__(self, end: socket.socket, ahead_s: float, host: str) -> None:
         super().__init__(end)
-        self._ahead_s = ahead_s
+        self._ahead_s, self._host = ahead_s, host
         self._came = bytearray()
 
     def hear(self) -> list[Piece] | None:
-        """Of those pieces that have come whole."""
+        """Of those pieces that have come whole. :raises FrameError: they are none that an agent stamps."""
         data = self._received()
         if not data:
             return None
@@ -75,6 +78,11 @@ class FarEar(Ear):
     def _whole(self) -> Iterator[Piece]:
         while len(self._came) >= _HEAD.size:
             at_s, size = _HEAD.unpack_from(self._came)
+            if size > _READ_BYTES or not math.isfinite(at_s):
+                raise FrameError(
+                    f"{self._host}: its agent tells of {size} bytes from a guest's console at {at_s:g} s, and no agent tells of "
+                    f"more than {_READ_BYTES} at once: pageferry hosts prepare {self._host} puts this pageferry there anew"
+                )
             end = _HEAD.size + size
             if len(self._came) < end:
                 return

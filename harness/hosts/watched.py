@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import os
 import re
 import signal
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Self
 
 _LOOK_S = 0.005
+_MOST_BYTES = 1 << 20
+"""Read at once of what one wrote; no line that anybody waits for is longer."""
 
 
 class Watched(abc.ABC):
@@ -19,7 +22,7 @@ class Watched(abc.ABC):
 
     def __init__(self, log: Path | None) -> None:
         self._log = log
-        self._lines_heard = 0
+        self._heard_bytes = 0
 
     @abc.abstractmethod
     def start(self) -> Self:
@@ -76,21 +79,37 @@ class Watched(abc.ABC):
 
     def last_words(self) -> str:
         """The last line that it wrote, or the empty string."""
-        return next((line.strip() for line in reversed(self.said().split("\n")) if line.strip()), "")
+        lines = reversed(self._written(-_MOST_BYTES).splitlines())
+        return next((line.decode(errors="replace").strip() for line in lines if line.strip()), "")
 
     def hear(self, pattern: re.Pattern[str], timeout_s: float) -> re.Match[str] | None:
         """The next line that ``pattern`` matches, after the one that was heard last. None: it ended or did not say it in time."""
-        deadline_s = time.monotonic() + timeout_s
+        deadline_s, looked_bytes = time.monotonic() + timeout_s, self._heard_bytes
         while True:
-            over = self.status is not None or time.monotonic() > deadline_s  # before the look: what it said counts
-            lines = self.said().split("\n")[:-1]
-            for number in range(self._lines_heard, len(lines)):
-                if (found := pattern.match(lines[number])) is not None:
-                    self._lines_heard = number + 1
+            ended, late = self.status is not None, time.monotonic() > deadline_s  # before the look: what it said counts
+            said = self._written(looked_bytes)
+            *lines, rest = said.split(b"\n")
+            for line in lines:
+                looked_bytes += len(line) + 1
+                if (found := pattern.match(line.decode(errors="replace"))) is not None:
+                    self._heard_bytes = looked_bytes
                     return found
-            if over:
+            if late or (ended and len(said) < _MOST_BYTES):
                 return None
-            time.sleep(_LOOK_S)
+            if len(said) < _MOST_BYTES:
+                time.sleep(_LOOK_S)
+            elif not lines:
+                looked_bytes += len(rest)
+
+    def _written(self, begin: int) -> bytes:
+        """From so many bytes after the beginning on, or before the end: not all of it, where it is much."""
+        with contextlib.suppress(OSError):
+            if self._log is not None:
+                with self._log.open("rb") as file:
+                    end = file.seek(0, os.SEEK_END)
+                    file.seek(max(0, end + begin) if begin < 0 else begin)
+                    return file.read(_MOST_BYTES)
+        return b""
 
     def stop(self, patience_s: float = 3.0, politely: Callable[[], None] | None = None) -> None:
         """End it by the end of its input or ``politely``, then SIGTERM, then SIGKILL, ``patience_s`` apart. Safe to call twice."""

@@ -80,7 +80,9 @@ def _hold(interface: str) -> None:
         _check_free(interface)
     except BlockingIOError as exc:
         os.close(lock)
-        raise UserError(f"{interface}: another run limits its rate now: wait for its end") from exc
+        raise UserError(
+            f"{interface}: another run limits its rate now, or one whose connection broke within the last minute: wait for its end"
+        ) from exc
     except BaseException:
         os.close(lock)
         raise

@@ -166,13 +166,33 @@ def test_a_killed_agents_child_dies_with_it_and_the_next_one_removes_what_it_lef
 def test_a_host_that_hangs_is_told_to_all_who_wait():
     connection = Connection("lab", ARGV, ping_every_s=0.1, silence_s=2.0)
     os.kill(connection.process.pid, signal.SIGSTOP)
-    hangs = "lab: its agent has not answered for 2 s: the host hangs, or the network is cut"
+    hangs = "lab: its agent has not answered for 2 s: .* stands still, or the network is cut; once ssh lab true answers, start"
     with ThreadPoolExecutor(2) as pool:
         asked = pool.submit(connection.request, Ping())
         filled = pool.submit(fill, connection)
         for waits in (asked, filled):
             with pytest.raises(PeerError, match=hangs):
                 waits.result(PATIENCE_S)
+    connection.close()
+
+
+def test_one_that_stands_still_before_it_greets_is_named_with_how_long_was_waited(monkeypatch):
+    monkeypatch.setattr("harness.hosts.agent.connection._GREETING_S", 0.3)
+    with pytest.raises(
+        PeerError, match=r"^lab: its agent has not answered for 0\.3 s: .*; once ssh lab true answers, start again$"
+    ):
+        Connection("lab", ["sleep", "600"])
+
+
+def test_a_connection_that_breaks_is_told_with_what_ssh_said_and_the_remedy(tmp_path):
+    with (tmp_path / "says").open("wb") as says:
+        says.write(GREETING)
+        Frames(says.write).send(hello())
+    said = "echo 'Timeout, server lab not responding.' >&2; exit 255"
+    connection = Connection("lab", ["sh", "-c", f"cat {tmp_path}/says; sleep 1; {said}"])
+    words = r"^lab: ssh ended \(exit status 255\): Timeout, server lab not responding\.; once ssh lab true answers, start again$"
+    with pytest.raises(PeerError, match=words):
+        connection.request(Ping())
     connection.close()
 
 

@@ -29,7 +29,7 @@ def test_stamped_pieces_come_back_however_they_are_cut(pieces, cuts):
     here, theirs = socket.socketpair()
     heard = []
     with here, theirs:
-        ear = FarEar(here, 0.0)
+        ear = FarEar(here, 0.0, "there")
         for begin, end in itertools.pairwise([0, *itertools.accumulate(cuts), len(sent)]):
             if part := sent[begin:end]:
                 theirs.sendall(part)
@@ -59,7 +59,7 @@ def test_a_guest_that_talks_all_the_time_is_told_of_a_few_times_a_second(ends):
     here, theirs = socket.socketpair()
     with here, theirs:
         theirs.sendall(b"".join(sent))
-        heard = FarEar(here, 0.0).hear()
+        heard = FarEar(here, 0.0, "there").hear()
     assert b"".join(data for _, data in heard) == bytes(number % 256 for number in range(500))
     assert len(heard) > len(sent)
     times_s = [at_s for at_s, _ in heard]
@@ -84,7 +84,7 @@ def test_a_piece_counts_from_when_it_came_there_by_our_clock(ends):
     with here, theirs:
         theirs.sendall(struct.pack(">dI", at_s + 3600.0, size) + b"beat")
         time.sleep(0.05)
-        ((heard_s, data),) = FarEar(here, 3600.0).hear()
+        ((heard_s, data),) = FarEar(here, 3600.0, "there").hear()
     assert data == b"beat"
     assert began_s - 0.01 <= heard_s <= ended_s - HOLD_S / 2
 

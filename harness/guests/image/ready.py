@@ -25,6 +25,7 @@ AGENT = "agent"
 _NET = "pageferry-net"
 _FORWARDED = re.compile(rf"\({_NET}\):.*?TCP\[HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)", re.DOTALL)
 _LOOK_S = 0.05
+_MOST_ANSWER_BYTES = 1 << 20
 
 Probe = Callable[[float], bool]
 """Whether the guest is ready; looks for so many seconds at most."""
@@ -89,6 +90,11 @@ def _agent(channel: socket.socket, command: str) -> Probe:
             return False
         except OSError as exc:
             raise QemuError(f"the guest agent's channel is closed: {exc.strerror}") from exc
+        if len(heard) > _MOST_ANSWER_BYTES:
+            raise QemuError(
+                f"guest.ready.agent: {command!r}: {len(heard)} bytes came and no answer among them: no guest agent talks on the "
+                "guest's port org.qemu.guest_agent.0"
+            )
         return _has_answer(heard, command)
 
     return answered

@@ -8,10 +8,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
+from harness.errors import FrameError
 from harness.hosts.agent.frames import Frames
 from harness.hosts.agent.messages import Close, Data
 
 _READ_BYTES = 1 << 16
+_MOST_PIECE_BYTES = 4 * _READ_BYTES
+"""Neither ``pieces`` nor ``stamped`` makes larger ones."""
 _MOST_WAITING = 1024
 """Pieces for a socket that nobody reads; more are no consoles' and no QMP's, and the channel ends."""
 
@@ -94,7 +97,11 @@ class Channels:
             channel.begin()
 
     def take(self, number: int, data: bytes) -> None:
-        """What came for one, which may have gone."""
+        """What came for one, which may have gone. :raises FrameError: no end of ours sends so much at once."""
+        if len(data) > _MOST_PIECE_BYTES:
+            raise FrameError(
+                f"the agent's stream: {len(data)} bytes at once for channel {number}, and at most {_MOST_PIECE_BYTES} come"
+            )
         if (channel := self._open.get(number)) is not None:
             channel.give(data)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import socket
 import subprocess
 import tempfile
@@ -26,6 +27,7 @@ from harness.hosts.agent.identity import hello
 from harness.hosts.agent.messages import (
     Accepted,
     Answer,
+    Call,
     Close,
     Data,
     Ended,
@@ -36,11 +38,11 @@ from harness.hosts.agent.messages import (
     Ping,
     Request,
 )
-from harness.hosts.agent.words import why_no_agent
+from harness.hosts.agent.words import why_ended, why_no_agent, why_silent
 
 PING_EVERY_S, SILENCE_S = 5.0, 30.0
 _GREETING_S, _ANSWER_S, _END_S = 60.0, 120.0, 10.0
-_MOST_BEFORE_BYTES = 64 << 10
+_MOST_BEFORE_BYTES = _MOST_SAID_BYTES = 64 << 10
 
 
 class FarChild(Protocol):
@@ -111,7 +113,8 @@ class Connection:
             self.send(message.model_copy(update={"number": number}), payload)  # type: ignore[arg-type]
             return future.result(timeout_s)
         except FutureTimeoutError as exc:
-            raise PeerError(f"{self.name}: its agent did not answer {message!r} within {timeout_s:g} s") from exc
+            asked = message.function if isinstance(message, Call) else type(message).__name__.lower()
+            raise PeerError(f"{self.name}: {asked}: {why_silent(self.name, timeout_s)}") from exc
         finally:
             self._waiting.pop(number, None)
 
@@ -159,7 +162,9 @@ class Connection:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def _greeted(self) -> Hello:
-        before = self._before_greeting()
+        before, late = self._before_greeting()
+        if late:
+            raise PeerError(f"{self.name}: {why_silent(self.name, _GREETING_S)}")
         if not before.endswith(GREETING):
             raise why_no_agent(self.name, self._ended_status(), self._said(), before)
         came = read_frame(self._read)
@@ -173,16 +178,22 @@ class Connection:
             )
         return theirs
 
-    def _before_greeting(self) -> bytes:
-        """What comes until the greeting, with it: a login shell may print before."""
-        came, timer = bytearray(), threading.Timer(_GREETING_S, self._cut)
+    def _before_greeting(self) -> tuple[bytes, bool]:
+        """What comes until the greeting, with it: a login shell may print before. And whether time was up."""
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self._cut()
+
+        came, timer = bytearray(), threading.Timer(_GREETING_S, give_up)
         timer.start()
         try:
             while not came.endswith(GREETING) and len(came) < _MOST_BEFORE_BYTES and (byte := self._read(1)):
                 came += byte
         finally:
             timer.cancel()
-        return bytes(came)
+        return bytes(came), late.is_set()
 
     def _listen(self) -> None:
         reason = "the agent's stream ended"
@@ -208,9 +219,11 @@ class Connection:
             case Close(channel=int(channel)):
                 self.channels.close(channel)
             case Output():
-                self.children[message.child].take(payload)
+                if (child := self.children.get(message.child)) is not None:  # else nobody waited for its start so long
+                    child.take(payload)
             case Ended():
-                self.children.pop(message.child).end(message.status, message.cpu_s)
+                if (child := self.children.pop(message.child, None)) is not None:
+                    child.end(message.status, message.cpu_s)
             case Accepted():
                 self._accepted(message)
             case _:
@@ -241,9 +254,7 @@ class Connection:
             silent = 0 if self._heard else silent + 1
             self._heard = False
             if silent * self._ping_every_s > self._silence_s:
-                self._broken = (
-                    f"its agent has not answered for {self._silence_s:g} s: the host hangs, or the network is cut"
-                )
+                self._broken = why_silent(self.name, self._silence_s)
                 self._cut()
                 return
 
@@ -259,10 +270,7 @@ class Connection:
         self.children.clear()
 
     def _why_ended(self) -> str:
-        status, said = self._ended_status(), self._said()
-        return (
-            f"ssh ended ({'still running' if status is None else f'exit status {status}'}): {said or 'it said nothing'}"
-        )
+        return why_ended(self.name, self._ended_status(), self._said())
 
     def _ended_status(self) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -271,7 +279,9 @@ class Connection:
 
     def _said(self) -> str:
         """Ssh's last lines, and those of what it started."""
-        text = Path(f"/proc/self/fd/{self._errors.fileno()}").read_text(errors="replace")
+        with Path(f"/proc/self/fd/{self._errors.fileno()}").open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _MOST_SAID_BYTES))
+            text = file.read(_MOST_SAID_BYTES).decode(errors="replace")
         return " | ".join(line.strip() for line in text.splitlines()[-3:] if line.strip())
 
     def _read(self, size: int) -> bytes:

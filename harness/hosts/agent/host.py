@@ -26,6 +26,8 @@ from harness.hosts.watched import Watched
 
 _FOLDER_BYTES = 128 << 20
 """What a run needs there: pieces of the guest's memory, and its logs."""
+_MOST_LOG_BYTES = 64 << 20
+_LEFT_OUT = b"\npageferry: what it wrote after this is left out\n"
 
 
 class AgentHost(Host):
@@ -112,7 +114,7 @@ class AgentHost(Host):
         except BaseException:
             end.close()
             raise
-        return FarEar(end, self._clock.seconds)
+        return FarEar(end, self._clock.seconds, self.name)
 
     def port(self) -> int:
         """One of its ports that is free."""
@@ -175,6 +177,7 @@ class _Child(Watched):
         self._status: int | None = None
         self._cpu_s = 0.0
         self._file = -1
+        self._log_bytes = 0
 
     def start(self) -> Self:
         """:raises MissingError: the program is not there."""
@@ -221,8 +224,10 @@ class _Child(Watched):
         return False
 
     def take(self, data: bytes) -> None:
-        """It wrote that."""
-        os.write(self._file, data)
+        """It wrote that. One that writes without end fills no disk here."""
+        if (room := _MOST_LOG_BYTES - self._log_bytes) >= 0:
+            os.write(self._file, data if len(data) <= room else data[:room] + _LEFT_OUT)
+        self._log_bytes += len(data)
 
     def end(self, status: int, cpu_s: float) -> None:
         """It ended."""

@@ -1,4 +1,4 @@
-"""Why there is no agent at a host, from what ssh said and how it ended: one line that names the host and the remedy."""
+"""Why there is no agent at a host, or none any more, from what ssh said and how it ended: one line with the host and the remedy."""
 
 from __future__ import annotations
 
@@ -28,6 +28,24 @@ def why_no_agent(host: str, status: int | None, said: str, before: bytes) -> Pag
     return PeerError(
         f"{host}: no agent answered (exit status {status}): {said or 'it said nothing'}; try ssh {host} pageferry agent"
     )
+
+
+def why_silent(host: str, silence_s: float) -> str:
+    """It is connected. Without the host's name at the beginning."""
+    return (
+        f"its agent has not answered for {silence_s:g} s: the host or its agent stands still, or the network is cut; "
+        f"{_once_back(host)}"
+    )
+
+
+def why_ended(host: str, status: int | None, said: str) -> str:
+    """A stream that was an agent's. ``status``: of ssh; None: it runs. Without the host's name at the beginning."""
+    how = "still running" if status is None else f"exit status {status}"
+    return f"ssh ended ({how}): {one_line(said[-_MOST_CHARACTERS:]) or 'it said nothing'}; {_once_back(host)}"
+
+
+def _once_back(host: str) -> str:
+    return f"once ssh {host} true answers, start again"
 
 
 def why_ssh_failed(host: str, status: int, said: str) -> PageferryError:

@@ -20,7 +20,7 @@ from harness.errors import MissingError, PeerError
 from harness.hosts.agent.connection import Connection
 from harness.hosts.agent.identity import hello
 from harness.hosts.agent.messages import Hello
-from harness.hosts.agent.ssh import PREPARED_IN, ssh_argv, ssh_to
+from harness.hosts.agent.ssh import PREPARED_IN, LastWords, ssh_argv, ssh_to
 from harness.hosts.agent.words import why_ssh_failed
 from harness.hosts.prepare.wheels import needed, pack
 from harness.terminal import one_line
@@ -76,16 +76,9 @@ def greeted(host: str, config: Path | None) -> Hello:
 
 def look(host: str, config: Path | None) -> Python:
     """:raises MissingError: there is no Python that is new enough. :raises PeerError: the host is not reached."""
-    try:
-        done = subprocess.run(
-            ssh_to(host, "sh", config), input=_LOOK, capture_output=True, text=True, timeout=_LOOK_S, check=False
-        )
-    except OSError as exc:
-        raise MissingError(f"ssh: cannot be started: {exc.strerror}; install openssh-client") from exc
-    except subprocess.TimeoutExpired as exc:
-        raise PeerError(f"{host}: its shell did not answer within {_LOOK_S:g} s; try ssh {host} true") from exc
-    last = (done.stdout.strip().splitlines() or [""])[-1]
-    if done.returncode == _TOO_OLD:
+    status, said, errors = _ran(host, ssh_to(host, "sh", config), _LOOK.encode())
+    last = (said.strip().splitlines() or [""])[-1]
+    if status == _TOO_OLD:
         raise MissingError(
             f"{host}: {one_line(last)}, and pageferry needs Python 3.11 or newer: install one there "
             "(Debian 12, Ubuntu 24.04: apt-get install python3)"
@@ -93,7 +86,28 @@ def look(host: str, config: Path | None) -> Python:
     try:
         return Python(*json.loads(last))
     except (ValueError, TypeError) as exc:
-        raise why_ssh_failed(host, done.returncode, done.stderr or last) from exc
+        raise why_ssh_failed(host, status, errors or last) from exc
+
+
+def _ran(host: str, argv: Sequence[str], given: bytes) -> tuple[int, str, str]:
+    """Its status, and the ends of what it wrote to its output and its errors. :raises PeerError: it does not end."""
+    try:
+        process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    except OSError as exc:
+        raise MissingError(f"{argv[0]}: cannot be started: {exc.strerror}; install openssh-client") from exc
+    with process:
+        assert process.stdin is not None  # noqa: S101 - for the type checker: all three are pipes
+        assert process.stdout is not None  # noqa: S101
+        assert process.stderr is not None  # noqa: S101
+        said, errors = LastWords(process.stdout), LastWords(process.stderr)
+        try:
+            with contextlib.suppress(BrokenPipeError), process.stdin as into:
+                into.write(given)
+            return process.wait(_LOOK_S), said.text(), errors.text()
+        except subprocess.TimeoutExpired as exc:
+            raise PeerError(f"{host}: its shell did not end within {_LOOK_S:g} s; try ssh {host} true") from exc
+        finally:
+            process.kill()
 
 
 def make_wheels(python: Python, folder: Path) -> list[Path]:
@@ -143,14 +157,14 @@ def install(
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdin is not None  # noqa: S101 - for the type checker
         assert process.stdout is not None  # noqa: S101
+        said = LastWords(process.stdout)
         with contextlib.suppress(BrokenPipeError), process.stdin as into:
             into.write(script)
             with tarfile.open(fileobj=_Counted(into.write, on_bytes), mode="w|", bufsize=_PIECE_BYTES) as tar:
                 for wheel in wheels:
                     tar.add(wheel, wheel.name)
-        said = process.stdout.read().decode(errors="replace")
     if process.returncode:
-        raise why_ssh_failed(host, process.returncode, said)
+        raise why_ssh_failed(host, process.returncode, said.text())
     return greeted(host, config)
 
 
