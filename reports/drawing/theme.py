@@ -77,7 +77,7 @@ CONFIG: dict[str, Any] = {
         "titleFontWeight": 500,
         "titlePadding": 8,
     },
-    "axisX": {"tickCount": 8, "labelOverlap": True},
+    "axisX": {"tickCount": 8, "labelOverlap": True, "labelSeparation": 6},
     "axisY": {"domain": False},
     "legend": {
         "columnPadding": 18,  # a reader's font may be wider than the one that the static SVG was measured with
