@@ -227,7 +227,10 @@ def warnings(certificate: Certificate) -> tuple[str, ...]:
 def doubts(certificate: Certificate) -> tuple[str, ...]:
     """What makes its figures less sure than they look: who else ran, and that each was measured once."""
     loaded = tuple(doubt.sentence for doubt in machine_doubts(certificate.environment))
-    return (*loaded, _ONCE) if any(check.measurements for check in certificate.checks) else loaded
+    timed = any(
+        each.unit for check in certificate.checks for each in check.measurements
+    )  # what has none is a count or a share
+    return (*loaded, _ONCE) if timed else loaded
 
 
 def page(certificate: Certificate, unlike: Sequence[str] = ()) -> PageView:

@@ -231,3 +231,13 @@ def test_a_certificate_doubts_a_busy_machine_and_what_was_measured_once():
     (idle,) = certificate_view.doubts(replace(busy, environment={"load_1min": 0.1, "cores": 2}))
     assert once in idle
     assert certificate_view.doubts(samples.empty()) == ()
+
+
+def test_counts_and_shares_are_no_speeds_to_doubt():
+    passing = samples.passing()
+    counted = tuple(
+        replace(check, measurements=tuple(replace(each, unit="") for each in check.measurements))
+        for check in passing.checks
+    )
+    assert any(check.measurements for check in counted)
+    assert certificate_view.doubts(replace(passing, checks=counted, environment={})) == ()
