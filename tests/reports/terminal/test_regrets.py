@@ -29,7 +29,7 @@ def test_each_cell_has_a_row_with_the_best_fixed_choice_beside_auto():
     rows = [line.split() for line in lines if line.split()[:1] in (["text"], ["random"])]
     assert rows == [
         ["text", "1100", "1000", "zstd", "+10", "%", "\u2013", "\u221272", "%"],
-        ["random", "900", "1000", "zstd", "\u221210", "%", "\u2013", "-"],
+        ["random", "900", "1000", "zstd", "\u221210", "%", "\u2013", "\u2013"],
     ]
 
 
