@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Collection, Iterator, Sequence
 
 import dask
@@ -11,9 +12,11 @@ from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.security import Security
 
 from harness.errors import PeerError
+from harness.hosts.rundir import open_scratch
 from harness.terminal import one_line
 
 _LOOPBACK = "127.0.0.1"
+_SAFE_PATH = "PYTHONSAFEPATH"
 _JOIN_S = 5
 """For whoever waits at a terminal; a scheduler that is there answers in milliseconds."""
 _ANSWER_S = 60
@@ -50,7 +53,7 @@ def own_cluster(groups: Sequence[Sequence[str]]) -> Iterator[tuple[Client, str]]
 
     Who else is on this machine cannot speak to them: keys are made for them alone.
     """
-    with dask.config.set(_SETTINGS):
+    with open_scratch() as folder, _safe_path(), dask.config.set(_SETTINGS | {"temporary-directory": str(folder)}):
         security = Security.temporary()
         speech = {"host": _LOOPBACK, "protocol": "tls://", "security": security}
         scheduler = {"cls": Scheduler, "options": {**speech, "port": 0, "dashboard_address": f"{_LOOPBACK}:0"}}
@@ -64,6 +67,20 @@ def own_cluster(groups: Sequence[Sequence[str]]) -> Iterator[tuple[Client, str]]
             Client(cluster) as client,
         ):
             yield client, cluster.dashboard_link
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """dask's own processes do not look for modules in the working folder, where a ``queue.py`` may lie."""
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = before
 
 
 def _worker(pairs: Sequence[str]) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import signal
 import subprocess
 import sys
@@ -79,10 +80,20 @@ def runs_in(out: Path) -> list[tuple[str, int]]:
 
 @pytest.mark.timeout(900)  # three interpreters start for it, each with all that a run needs
 def test_a_killed_worker_costs_the_run_in_progress_and_an_interrupt_keeps_what_finished(tiny):
-    out, log = tiny / "out", tiny / "said"
+    """In a folder whose modules are not taken for Python's, and with nothing left where temporary files go."""
+    out, log, temporary = tiny / "out", tiny / "said", tiny / "tmp"
+    temporary.mkdir()
+    for name in ("queue", "select", "typing"):
+        (tiny / f"{name}.py").write_text("raise SystemExit('taken from the working folder')\n")
     argv = ["fleet", str(tiny / "short.toml"), str(tiny / "endless.toml"), "--out", str(out)]
     with log.open("wb") as said:
-        child = subprocess.Popen([sys.executable, "-m", "harness.cli", *argv], stdout=said, stderr=said)
+        child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "harness.cli", *argv],
+            stdout=said,
+            stderr=said,
+            cwd=tiny,
+            env=os.environ | {"TMPDIR": str(temporary)},
+        )
     fleet = psutil.Process(child.pid)
     try:
         soon(lambda: runs_in(out))
@@ -99,6 +110,7 @@ def test_a_killed_worker_costs_the_run_in_progress_and_an_interrupt_keeps_what_f
         child.wait()
     _, alive = psutil.wait_procs(family, PATIENCE_S)
     assert alive == []
+    assert list(temporary.iterdir()) == []
     kept = runs_in(out)
     assert kept == [("none", repeat) for repeat in range(1, len(kept) + 1)]
     text = log.read_text()
