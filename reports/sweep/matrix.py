@@ -159,7 +159,7 @@ def _sentences(matrix: Matrix) -> Iterator[str]:
 
 def _drift(cells: Sequence[Cell], baseline: str) -> str:
     """How far the baselines of a situation lie apart: what comparing cells by their times alone would be off by."""
-    times = [cell.baseline_ms for cell in cells if cell.baseline_ms]
+    times = {cell.baseline_ms for cell in cells if cell.baseline_ms}  # a result with several methods has one baseline
     if len(times) < 2:
         return ""
     low, high = min(times), max(times)
