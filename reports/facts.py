@@ -186,8 +186,8 @@ def date_text(result: Result) -> str:
 
 
 def minute_text(stamp: str) -> str:
-    """A recorded time to the minute."""
-    return stamp[:16].replace("T", " ")
+    """A recorded time to the minute, and whose it is where that was recorded."""
+    return stamp[:16].replace("T", " ") + (" UTC" if stamp.endswith(("+00:00", "Z")) else "")
 
 
 def machine_text(result: Result) -> str:

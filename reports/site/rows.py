@@ -70,7 +70,7 @@ def row_of(result: Result, digest: str) -> Row:
     _check_summary(result)
     said, lost, told, names = in_words(result), failures(result), alerts(result), method_names(result)
     identity = result.identity
-    started = identity.started_at if identity else facts.date_text(result)
+    started = identity.started_at if identity else facts.date_text(result)[:16]
     return Row(
         digest=digest,
         run_id=identity.run_id if identity else f"{started[:10]}-{digest[:6]}",

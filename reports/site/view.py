@@ -165,7 +165,7 @@ def _table(series: Series) -> Table:
     ]
     return Table(
         f"{series.method}: {metric.heading}",
-        ("Began", "Median", "Interval", "n", "Change", "Run", "Version"),
+        ("Began (UTC)", "Median", "Interval", "n", "Change", "Run", "Version"),
         tuple(rows[::-1]),
         words=(0, 4, 5, 6),
         marks=tuple("differs" if at in begins else "" for at in range(len(rows)))[::-1],

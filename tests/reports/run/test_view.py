@@ -19,7 +19,7 @@ def test_the_page_names_question_guest_link_and_machine():
         "Link": "1 Gbit/s (netns)",
         "Runs": "5 interleaved repeats, 1 warm-up, downtime limit 300 ms",
         "Machine": "AMD EPYC 7B13, 2 cores",
-        "Started": "2026-11-22 21:10",
+        "Started": "2026-11-22 21:10 UTC",
     }
 
 
@@ -111,7 +111,7 @@ def test_a_card_says_what_an_index_needs():
     card = view.card("out/one", samples.live())
     assert (card.label, card.name) == ("out/one", "throttled")
     facts = dict(card.facts)
-    assert (facts["Started"], facts["Link"]) == ("2026-11-22 21:10", "1 Gbit/s (netns)")
+    assert (facts["Started"], facts["Link"]) == ("2026-11-22 21:10 UTC", "1 Gbit/s (netns)")
     assert facts["Runs"] == "7 methods, 30 counted runs, 2 warnings"
     assert card.sentences[0].startswith("zstd-1 finished fastest")
 
