@@ -5,7 +5,7 @@ Result, Result -> dataclasses of text. Knows no HTML and no terminal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -200,7 +200,19 @@ def _listed(names: Sequence[str]) -> str:
 def _unlike(scenario: Table, environment: Table) -> tuple[str, ...]:
     """What makes these two experiments, not one made twice."""
     kinds = tuple(row for row in environment.rows if row[0] in _KIND_OF_MACHINE)
-    return tuple(f"{key}: {old} and {new}" for key, old, new in (*scenario.rows, *kinds))
+    return tuple(f"{key}: {old} and {new}" for key, old, new in (*_methods_whole(scenario.rows), *kinds))
+
+
+def _methods_whole(rows: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
+    """With one row for a method that only one of the two has, in place of one for each of its settings."""
+    alone = tuple(
+        row[0].removesuffix(".name") for row in rows if row[0].startswith("method ") and row[0].endswith(".name")
+    )
+    for key, old, new in rows:
+        if (method := key.removesuffix(".name")) in alone:
+            yield method, *("absent" if side == "absent" else "there" for side in (old, new))
+        elif not key.startswith(tuple(f"{each}." for each in alone)):
+            yield key, old, new
 
 
 def _warnings(scenario: Table, environment: Table) -> tuple[str, ...]:

@@ -68,6 +68,15 @@ def test_unlike_experiments_are_refused_with_each_difference(folders, tmp_path, 
     assert "this is not one experiment made twice" in capsys.readouterr().out
 
 
+def test_a_method_that_one_result_lacks_is_named_once_and_not_by_each_of_its_settings(folders, tmp_path, capsys):
+    other = samples.live(repeats=7)
+    methods = [each for each in other.scenario["methods"] if each["name"] != "zlib-1"]
+    save_result(replace(other, scenario={**other.scenario, "methods": methods}), tmp_path / "fewer" / "result.json")
+    assert cli.main(["compare", folders[0], str(tmp_path / "fewer")]) == 2
+    said = capsys.readouterr().err
+    assert "two experiments: method zlib-1: there and absent; --anyway" in said
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
