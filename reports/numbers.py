@@ -44,6 +44,12 @@ def interval_text(metric: Metric, interval: tuple[float, float] | None) -> str |
     return " to ".join(scaled(metric, end) for end in interval)
 
 
+def with_interval(metric: Metric, median: float | None, interval: tuple[float, float] | None) -> str:
+    """``1 405 (1 380 to 1 431)``, in a table whose cells hold no second line; alone where the interval is that figure."""
+    figure, known = scaled(metric, median), interval_text(metric, interval)
+    return figure if known in (None, f"{figure} to {figure}") else f"{figure} ({known})"
+
+
 def percent(change: float) -> str:
     """A change in percent with its sign: whole from ten on, one decimal below.."""
     digits = 0 if abs(change) >= 9.95 else 1

@@ -21,7 +21,8 @@ from reports.facts import (
     loss_text,
     scenario_text,
 )
-from reports.numbers import DASH, percent, plural, scaled
+from reports.intervals import held_text
+from reports.numbers import DASH, percent, plural, scaled, with_interval
 from reports.sweep.article import Article
 from reports.table import Table
 
@@ -96,16 +97,23 @@ def _label(result: Result) -> str:
 
 
 def article(group: Group) -> Article:
-    """What one group says: a row of median total times for each round trip, a column for each method."""
-    headings = ("Round trip", *(f"{name} (ms)" for name in group.times))
+    """What one group says: a row of median total times with their intervals for each round trip, a column for each method."""
+    headings = ("Round trip", *(f"{name} (ms)" for name in group.times), "n")
     rows = tuple(
-        (f"{ms:g} ms", *(_cell(found.get(ms)) for found in group.times.values())) for ms in group.round_trips_ms
+        (f"{ms:g} ms", *(_cell(found.get(ms)) for found in group.times.values()), _counts(group, ms))
+        for ms in group.round_trips_ms
     )
     return Article(group.label, _sentences(group), (Table(f"Total time by round trip: {group.label}", headings, rows),))
 
 
 def _cell(summary: MetricSummary | None) -> str:
-    return DASH if summary is None else scaled(_TIME, summary.median)
+    return DASH if summary is None else with_interval(_TIME, summary.median, summary.ci95)
+
+
+def _counts(group: Group, ms: float) -> str:
+    """Of the runs behind a row, and how surely its intervals hold."""
+    counts = sorted({found[ms].n for found in group.times.values() if ms in found})
+    return " to ".join(f"{n} ({held})" if (held := held_text(n)) else str(n) for n in dict.fromkeys((counts[0], counts[-1])))
 
 
 def _sentences(group: Group) -> tuple[str, ...]:
@@ -115,7 +123,7 @@ def _sentences(group: Group) -> tuple[str, ...]:
     runs = plural(counts[0], "run") if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]} runs"
     changes = [
         f"{name} {percent((found[long].median / found[short].median - 1) * 100)} "
-        f"({_cell(found[short])} to {_cell(found[long])} ms)"
+        f"({scaled(_TIME, found[short].median)} to {scaled(_TIME, found[long].median)} ms)"
         for name, found in group.times.items()
         if short in found and long in found and found[short].median > 0
     ]

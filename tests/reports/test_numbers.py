@@ -3,7 +3,16 @@ import math
 import pytest
 
 from harness.results.metrics import METRICS
-from reports.numbers import amount, effect_percent, interval_text, p_text, percent, plural, scaled
+from reports.numbers import (
+    amount,
+    effect_percent,
+    interval_text,
+    p_text,
+    percent,
+    plural,
+    scaled,
+    with_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +82,16 @@ def test_small_p_values_are_not_printed_as_zero():
 
 def test_plural():
     assert [plural(n, "run") for n in (0, 1, 2)] == ["0 runs", "1 run", "2 runs"]
+
+
+@pytest.mark.parametrize(
+    ("median", "interval", "text"),
+    [
+        (1.405, (1.380, 1.431), "1\u202f405 (1\u202f380 to 1\u202f431)"),
+        (1.405, (1.405, 1.405), "1\u202f405"),
+        (1.405, None, "1\u202f405"),
+        (None, None, "\u2013"),
+    ],
+)
+def test_an_interval_stands_behind_its_figure_unless_it_is_that(median, interval, text):
+    assert with_interval(METRICS["total_time_s"], median, interval) == text

@@ -36,11 +36,11 @@ def test_a_group_is_what_differs_in_the_delay_alone_and_goes_from_near_to_far():
     (group,) = found
     assert group.round_trips_ms == (1, 50, 200)
     (table,) = article(group).tables
-    assert table.headings == ("Round trip", "original (ms)", "zstd (ms)")
+    assert table.headings == ("Round trip", "original (ms)", "zstd (ms)", "n")
     assert table.rows == (
-        ("1 ms", "2\u202f000", "1\u202f000"),
-        ("50 ms", "2\u202f000", "\u2013"),
-        ("200 ms", "4\u202f000", "3\u202f000"),
+        ("1 ms", "2\u202f000", "1\u202f000", "3 (range, 75 %)"),
+        ("50 ms", "2\u202f000", "\u2013", "3 (range, 75 %)"),
+        ("200 ms", "4\u202f000", "3\u202f000", "3 (range, 75 %)"),
     )
     said, how = article(group).sentences
     assert how == "A relay held each byte back: TCP's own windows and losses over a distance are not in these times."
