@@ -15,6 +15,11 @@ def held_text(runs: int) -> str:
     return f"{'range, ' if runs < FEWEST else ''}{share_text(coverage(runs))}"
 
 
+def count_text(runs: int) -> str:
+    """A table's n, with how surely its intervals hold: ``7 (98 %)``."""
+    return f"{runs} ({held})" if (held := held_text(runs)) else str(runs)
+
+
 def interval_sentence(counts: Iterable[int], lines: str = "Lines") -> str:
     """What a chart's ``lines`` are, where each median is one of so many runs: ``Lines are the medians' 98 % intervals.``"""
     ranges, intervals = set[int](), set[int]()

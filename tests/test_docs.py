@@ -83,7 +83,9 @@ def test_options_that_a_page_gives_to_a_command_are_its_own(page):
     unknown = []
     for command, name, rest in typed(page):
         known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
-        unknown += [f"{name} {option}" for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", rest) if option not in known]
+        unknown += [
+            f"{name} {option}" for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", rest) if option not in known
+        ]
     assert unknown == []
 
 

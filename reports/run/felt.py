@@ -13,7 +13,8 @@ from harness.results.metrics import METRICS
 from harness.results.result import Result, Run
 from harness.results.work import GuestWork, lost_within_s
 from reports.effects import counted_methods, counted_runs, medians_run, summary_of
-from reports.numbers import amount, scaled, share_percent
+from reports.intervals import count_text
+from reports.numbers import DASH, amount, scaled, share_percent, with_interval
 from reports.table import Table
 
 _PACES = ("work_before_per_s", "work_during_per_s", "work_after_per_s")
@@ -66,12 +67,16 @@ def felt(result: Result) -> Felt | None:
         return None
     unit = next(work.unit for works in counted.values() for work in works)
     headings = ("Method", *(METRICS[key].heading for key in (*_PACES, "work_lost_s")), "May be off by (s)")
-    headings += tuple(METRICS[key].heading for key in ("downtime_s", "heartbeat_gap_s", "vcpu_s"))
+    headings += (*(METRICS[key].heading for key in ("downtime_s", "heartbeat_gap_s", "vcpu_s")), "n")
     return Felt(
         f"The guest counts its own work: one unit is one {unit}. Work lost is how many seconds of normal work it did not do, from "
         "the migrate command until a second after the migration. A guest that only stands still loses its downtime; what it loses "
         "beyond that, it lost by running slower.",
-        Table("What the guest felt, medians", headings, tuple(_row(result, *each) for each in counted.items())),
+        Table(
+            "What the guest felt: medians, work lost with its interval",
+            headings,
+            tuple(_row(result, *each) for each in counted.items()),
+        ),
     )
 
 
@@ -84,8 +89,10 @@ def _row(result: Result, method: str, works: Sequence[GuestWork]) -> tuple[str, 
     before = medians.get(_PACES[0])
     paces = [_pace_text(medians.get(key), before if key != _PACES[0] else None) for key in _PACES]
     others = (scaled(METRICS[key], medians.get(key)) for key in ("downtime_s", "heartbeat_gap_s", "vcpu_s"))
-    lost = scaled(METRICS["work_lost_s"], medians.get("work_lost_s"))
-    return (method, *paces, lost, amount(lost_within_s(works), 2), *others)
+    lost = summary_of(result, method, "work_lost_s")
+    lost_text = DASH if lost is None else with_interval(METRICS["work_lost_s"], lost.median, lost.ci95)
+    counted = count_text(len(works))
+    return (method, *paces, lost_text, amount(lost_within_s(works), 2), *others, counted)
 
 
 def _pace_text(per_s: float | None, before_per_s: float | None) -> str:

@@ -61,11 +61,13 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Offload:
-    """The section. ``methods`` are the columns of ``groups``; ``fallbacks`` are sentences to warn with."""
+    """The section. ``methods`` are the columns of ``groups``, medians of so many runs as ``counts`` says of each; ``fallbacks`` are
+    sentences to warn with."""
 
     sentences: tuple[str, ...]
     fallbacks: tuple[str, ...]
     methods: tuple[str, ...]
+    counts: tuple[int, ...]
     groups: tuple[Group, ...]
     qat: Table
     faults: Table
@@ -237,6 +239,7 @@ def offload(result: Result) -> Offload | None:
         sentences=tuple(_sentence(result, method) for method in methods),
         fallbacks=fallen,
         methods=methods,
+        counts=tuple(len(_device_runs(result, method)) for method in methods),
         groups=_groups(result, methods) if methods else (),
         qat=calls,
         faults=wrong,

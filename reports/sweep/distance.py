@@ -21,7 +21,7 @@ from reports.facts import (
     loss_text,
     scenario_text,
 )
-from reports.intervals import held_text
+from reports.intervals import count_text
 from reports.numbers import DASH, percent, plural, scaled, with_interval
 from reports.sweep.article import Article
 from reports.table import Table
@@ -113,7 +113,7 @@ def _cell(summary: MetricSummary | None) -> str:
 def _counts(group: Group, ms: float) -> str:
     """Of the runs behind a row, and how surely its intervals hold."""
     counts = sorted({found[ms].n for found in group.times.values() if ms in found})
-    return " to ".join(f"{n} ({held})" if (held := held_text(n)) else str(n) for n in dict.fromkeys((counts[0], counts[-1])))
+    return " to ".join(map(count_text, dict.fromkeys((counts[0], counts[-1]))))
 
 
 def _sentences(group: Group) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import altair as alt
 
 from harness.units import format_bytes
 from reports.drawing.parts import Datum, Spec, band_height, bands, colour, data, drawn, points, shape, texts, tooltips
-from reports.drawing.theme import ACCENT, INK, NEUTRAL, PAPER, colour_scale, value_scale
+from reports.drawing.theme import ACCENT, INK, NEUTRAL, PAPER, colour_scale, shape_scale, value_scale
 from reports.numbers import figure_text
 
 _NAMED_PERCENTILES = (50, 95, 99, 99.9)
@@ -36,19 +36,20 @@ def _size_axis(rows: Sequence[Datum]) -> alt.X:
 
 
 def surface(rows: Sequence[Datum], knees: Sequence[Datum]) -> Spec:
-    """MiB/s over unit size: a colour per number of threads, a ring at each knee."""
-    threads = sorted({row["threads"] for row in rows})
+    """MiB/s over unit size: a colour and a shape per number of threads, a ring at each knee."""
+    threads = [figure_text(each) for each in sorted({row["threads"] for row in rows})]
     rates = value_scale([row["mib_per_s"] for row in rows])
     look: dict[str, Any] = {
         "x": _size_axis(rows),
         "y": alt.Y("mib_per_s:Q", title="Uncompressed bytes (MiB/s)", scale=rates),
     }
-    by_threads = alt.Color("series:N", title="Threads", scale=colour_scale([figure_text(each) for each in threads]))
+    by_threads = alt.Color("series:N", title="Threads", scale=colour_scale(threads))
+    shapes = alt.Shape("series:N", title="Threads", scale=shape_scale(threads))
     known = tooltips(("unit_bytes:Q",), ("threads:Q",), ("mib_per_s:Q",))
     series = [{**row, "series": figure_text(row["threads"])} for row in rows]
     layers = [
         data(series).mark_line(strokeWidth=1.8).encode(**look, color=by_threads),
-        points(series, 45).encode(**look, color=by_threads, tooltip=known),
+        points(series, 60).encode(**look, color=by_threads, shape=shapes, tooltip=known),
     ]
     if knees:
         ring = data([{**row, "label": "knee"} for row in knees])

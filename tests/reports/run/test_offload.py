@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import offload_samples
 import pytest
+import rendered
 import replay_samples
 import report_samples as samples
 
@@ -68,6 +69,12 @@ def test_the_table_names_its_units_and_tells_the_devices_rate_from_the_pipelines
     assert rows["Blocks of zeros"]["opencl-64k"] == "25\u00a0%"
     assert rows["Batches compressed by the device"]["opencl-64k"] == "340"
     assert {cells["opencl-late"] for cells in rows.values()} == {"\u2013"}
+
+
+def test_the_table_says_of_how_many_runs_its_medians_are():
+    section = offload(offload_samples.offload())
+    assert dict(zip(section.methods, section.counts, strict=True))["opencl-64k"] == 5
+    assert "opencl-64k, n = 5" in rendered.report("offload")
 
 
 def test_a_sentence_says_where_a_batchs_time_went():
