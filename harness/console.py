@@ -16,7 +16,7 @@ from rich.table import Column, Table
 
 from harness.terminal import one_line
 
-_PLAIN_WIDTH = 170
+_PLAIN_WIDTH = 200
 _LONGEST_WORD = 32
 """Letters. What is longer, such as a path, may be broken anywhere."""
 _SPACES = str.maketrans("\u00a0\u202f", "  ")  # our own sentences keep numbers and units together by these

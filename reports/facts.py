@@ -10,8 +10,9 @@ from typing import Any
 
 from harness.results.result import Result
 from harness.units import format_bandwidth, format_bytes, format_delay, format_duration, format_rate, format_round_trip
-from reports.numbers import DASH, finite, plural
+from reports.numbers import DASH, finite, plural, share_percent
 
+_SHORTEST = "shortest"
 _MACHINE_KEYS = ("cpu_model", "machine")  # of the environment, the first that is known
 
 
@@ -67,8 +68,21 @@ def link_text(result: Result) -> str:
     if not bandwidth_text(result):
         return "not recorded"
     delay = format_delay(*delay_of(result)) if any(delay_of(result)) else ""
-    words, kind = joined(bandwidth_text(result), delay, loss_text(result)), link_kind(result)
+    words, kind = joined(bandwidth_text(result), _steps_text(result), delay, loss_text(result)), link_kind(result)
     return f"{words} ({kind})" if kind else words
+
+
+def _steps_text(result: Result) -> str:
+    """``then 100 Mbit/s after 1 s``; nothing for a link that stays as it is."""
+    steps = _part(result, "link").get("steps")
+    found = [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list | tuple) else []
+    return joined(
+        *(
+            f"then {format_bandwidth(step.get('bandwidth_bytes_per_s'))} after {format_duration(after_s)}"
+            for step in found
+            if (after_s := finite(step.get("after_s"))) is not None
+        )
+    )
 
 
 def joined(*words: str) -> str:
@@ -149,7 +163,10 @@ def plan_text(result: Result) -> str:
         words.append(plural(scenario["repeats"], "interleaved repeat"))
     if scenario.get("warmups") and not frontier:
         words.append(plural(scenario["warmups"], "warm-up"))
-    if "downtime_limit_s" in scenario and not is_replay(result):
+    if scenario.get("downtime") == _SHORTEST and not is_replay(result):
+        cost = share_percent(finite(scenario.get("downtime_cost_share")))
+        words.append(f"the guest stopped for the {_SHORTEST} downtime, at {cost} of the total time")
+    elif "downtime_limit_s" in scenario and not is_replay(result):
         words.append(f"downtime limit {format_duration(scenario['downtime_limit_s'])}")
     return ", ".join(words)
 
@@ -164,6 +181,12 @@ def method_text(method: Mapping[str, Any]) -> str:
     more = [str(name) for name in method.get("capabilities", ())]
     if method.get("pause_at_pass"):
         more.append(f"paused in pass {method['pause_at_pass']}")
+    if (passes := method.get("switch_after_passes")) is not None:
+        more.append(f"post-copy after {passes} {'pass' if passes == 1 else 'passes'}")
+    if method.get("downtime") == _SHORTEST:
+        more.append(f"{_SHORTEST} downtime")
+    if method.get("steer"):
+        more.append("steered")
     if method.get("engine") != "pageferry":
         return ", ".join(["QEMU", *more])
     words = f"pageferry, {method.get('backend') or 'default backend'}"

@@ -169,11 +169,11 @@ def live(repeats: int = 6, *, extras: bool = True, bandwidth: int | None = 125_0
         )
     doubts = (Said("The CPU governor could not be read; clock changes cannot be ruled out."),) if extras else ()
     classes = {
-        "zero": {"share": 0.4, "declared": 157.5, "measured": 157.4},
-        "text": {"share": 0.2, "declared": 2.62, "measured": 2.6},
-        "code": {"share": 0.15, "declared": 2.05, "measured": 2.08},
-        "heap": {"share": 0.15, "declared": 3.9, "measured": 3.86},
-        "random": {"share": 0.1, "declared": 1.0, "measured": 1.0},
+        "zero": {"share": 0.4, "declared_ratio": 157.5, "ratio": 157.4},
+        "text": {"share": 0.2, "declared_ratio": 2.62, "ratio": 2.6},
+        "code": {"share": 0.15, "declared_ratio": 2.05, "ratio": 2.08},
+        "heap": {"share": 0.15, "declared_ratio": 3.9, "ratio": 3.86},
+        "random": {"share": 0.1, "declared_ratio": 1.0, "ratio": 1.0},
     }
     link = {"kind": "netns", "bandwidth_bytes_per_s": bandwidth}
     result = Result(scenario(methods, link=link), ENVIRONMENT, tuple(runs), memory_classes=classes, doubts=doubts)
@@ -245,6 +245,6 @@ def hostile() -> Result:
         scenario={**result.scenario, "name": HOSTILE, "description": HOSTILE},
         environment={HOSTILE: HOSTILE, "cpu_model": HOSTILE},
         runs=runs,
-        memory_classes={HOSTILE: {"share": 1.0, "declared": 2.0, "measured": 2.0}},
+        memory_classes={HOSTILE: {"share": 1.0, "declared_ratio": 2.0, "ratio": 2.0}},
         doubts=(Said(HOSTILE),),
     )

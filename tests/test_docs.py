@@ -25,9 +25,9 @@ def text_of(page: Path) -> str:
 
 
 def prose(page: Path) -> str:
-    """Without what is quoted of files, terminals and tables."""
-    fenced = re.sub(r"^```.*?^```", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
-    return "\n".join("" if line.startswith(("    ", "|", "<!--")) else line for line in fenced.splitlines())
+    """With a mark in place of what is quoted of files, terminals and tables, which a sentence may go on behind."""
+    fenced = re.sub(r"^```.*?^```", "@", text_of(page), flags=re.MULTILINE | re.DOTALL)
+    return "\n".join("@" if line.startswith(("    ", "|", "<!--")) else line for line in fenced.splitlines())
 
 
 def anchors(page: Path) -> set[str]:

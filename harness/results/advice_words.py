@@ -171,9 +171,9 @@ def qemu_settings(
         *_limits(question),
         "migrate -d tcp:DESTINATION:4444",
     )
-    slower = (
-        "" if zstd is chosen else f", which through our pair takes {_seconds(zstd) / _seconds(chosen) - 1:.0%} longer"
-    )
+    longer = _seconds(zstd) / _seconds(chosen) - 1
+    how = f"{abs(longer):.0%} {'longer' if longer > 0 else 'less time'} than {chosen.method}"
+    slower = "" if zstd is chosen else f", which through our pair takes {how}"
     bandwidth = format_bandwidth(question.bandwidth_bytes_per_s).replace(" ", "")
     why = (
         f"QEMU's own multifd compresses with the same library: zstd level {zstd.level}{slower}. It was not measured here; "

@@ -98,4 +98,11 @@ def _cell(found: Estimate | Bandwidth | None, show: Callable[[Any], str], nothin
         return nothing, ""
     low = show(found.low)
     high = "never" if found.high is None and isinstance(found, Estimate) else show(found.high)
-    return show(found.value), "" if low == high else f"{low} to {high}"
+    return show(found.value), "" if low == high else _range(low, high)
+
+
+def _range(low: str, high: str) -> str:
+    """Both ends, with a unit that they share told once, and none parted from its number."""
+    number, _, unit = low.partition(" ")
+    ends = (number if unit and high.endswith(f" {unit}") else low, high)
+    return " to ".join(end.replace(" ", "\u00a0") for end in ends)

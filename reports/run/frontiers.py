@@ -135,7 +135,11 @@ def _end(search: str, value: float | None, votes: tuple[int, int]) -> str:
 
 def times_text(ratio: float | None, low: float | None = None, high: float | None = None) -> str:
     """``2.8 x (over 2.6, under 3.1)``; an end that was not found is open. Empty where nothing is known."""
-    bounds = [f"{word} {amount(end, 2)}" for word, end in (("over", low), ("under", high)) if end is not None]
+    bounds = [
+        f"{word} {amount(end, 2) if end >= 0.1 else f'{end:.1g}'}"
+        for word, end in (("over", low), ("under", high))
+        if end is not None
+    ]
     figure = [] if ratio is None else [f"{amount(ratio, 2)} x"]
     return " ".join([*figure, *([f"({', '.join(bounds)})"] if bounds else [])])
 

@@ -92,8 +92,11 @@ def _cell(result: Result) -> str:
 
 
 def article(rows: Sequence[Regret]) -> Article:
-    """What all cells say."""
-    table = Table("auto beside the best fixed choice", _HEADINGS, tuple(map(_cells, rows)))
+    """What all cells say, without columns that hold nothing."""
+    cells = tuple(map(_cells, rows))
+    shown = [at for at in range(len(_HEADINGS)) if any(row[at] != DASH for row in cells)]
+    headings = tuple(_HEADINGS[at] for at in shown)
+    table = Table("auto beside the best fixed choice", headings, tuple(tuple(row[at] for at in shown) for row in cells))
     return Article("", _sentences(rows), (table,))
 
 

@@ -106,7 +106,7 @@ def _titles(rows: list[tuple[Curve, int]]) -> list[Datum]:
         {
             "s": round(first_s, 3),
             "y": base + _TITLE,
-            "title": f"{curve.method}: {amount(curve.work.lost_s, 2)} s of work lost",
+            "title": f"{curve.method}, run {curve.repeat}: {amount(curve.work.lost_s, 2)} s of work lost",
         }
         for curve, base in rows
     ]

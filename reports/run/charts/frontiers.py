@@ -31,7 +31,7 @@ def attempts(result: Result, search: str) -> Spec | None:
     if search == "downtime_limit":
         rows = [{**row, "row": "observed" if row["series"] == _STOOD else "limit"} for row in rows]
         look["yOffset"] = alt.YOffset("row:N", sort=["limit", "observed"])
-    title = AXIS[search] if search == "dirty_rate" else "ms"
+    title = AXIS[search] if search == "dirty_rate" else "Limit and downtime (ms)"
     marks: dict[str, Any] = {
         **look,
         "x": alt.X("value:Q", title=title, scale=value_scale([row["value"] for row in rows])),

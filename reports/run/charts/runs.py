@@ -5,7 +5,7 @@ A chart is a spec without width or theme; ``None``: there is nothing to draw.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -29,10 +29,13 @@ from reports.drawing.parts import (
 from reports.drawing.theme import value_scale
 from reports.effects import counted_methods, counted_runs, medians_run, summary_of
 from reports.facts import baseline_name, declared_methods, family
+from reports.numbers import finite
 
 _MOST_SERIES = 10
 _MOST_POINTS = 240  # of a line: more than half a screen has pixels for
 _ALL_POINTS = 3000  # of all lines: what keeps a page with many methods small
+_RATIOS = {"declared": "declared_ratio", "measured": "ratio"}
+"""By series: what ``harness.streams.memory`` calls it."""
 DOWNTIMES = {"downtime_s": "STOP to RESUME", "downtime_reported_s": "QEMU's own claim", "heartbeat_gap_s": "the guest"}
 """By metric: who sees it so."""
 
@@ -159,21 +162,17 @@ def _sampled(sample: Sample) -> Datum:
     return {"s": round(sample.t_s, 4), "mib": round(sample.wire_bytes / MIB, 3)}
 
 
-def _figure(entry: Mapping[str, float], word: str) -> float | None:
-    return next((float(value) for key, value in entry.items() if key.startswith(word)), None)
-
-
 def classes(result: Result) -> Spec | None:
     """Per page class: the declared zlib-1 ratio and the one that was measured."""
-    names = ["declared", "measured"]
     rows: list[Datum] = []
     for name, entry in result.memory_classes.items():
-        share = _figure(entry, "share")
+        share = finite(entry.get("share"))
         label = name if share is None else f"{name} ({share:.0%})"
-        found = [(word, _figure(entry, word)) for word in names]
+        found = [(word, finite(entry.get(key))) for word, key in _RATIOS.items()]
         rows += [{"class": label, "series": word, "ratio": round(r, 4)} for word, r in found if r is not None]
     if not rows:
         return None
+    names = texts(rows, "series")
     scale = value_scale([row["ratio"] for row in rows])
     marks = points(rows, 120).encode(
         y=alt.Y("class:N", title=None, sort=None, axis=alt.Axis(grid=True)),

@@ -31,11 +31,12 @@ _MARGIN = 1.06
 
 def chart(rows: Sequence[Regret]) -> Chart:
     """A band for each cell."""
+    lines = ", lines their 95\u00a0% intervals" if any(row.interval is not None for row in rows) else ""
     return finished(
         "regret",
         "auto beside every fixed choice",
-        "Median total time as a share of the best fixed choice's in the same cell, on a logarithmic axis. Large marks are auto, "
-        "lines their 95\u00a0% intervals. Further left is better.",
+        "Median total time as a share of the best fixed choice's in the same cell, on a logarithmic axis. Large marks are "
+        f"auto{lines}. Further left is better.",
         _drawn(rows),
     )
 

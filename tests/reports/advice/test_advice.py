@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import advice_samples as samples
+import pytest
 
+from harness.results.advice import Estimate
 from reports.advice.page import render_advice, write_advice
-from reports.advice.view import HEADINGS, advice_view
+from reports.advice.view import HEADINGS, _cell, advice_view
 
 MBIT = 125_000
 
@@ -62,3 +64,17 @@ def test_a_method_that_pays_everywhere_or_nowhere_is_drawn_without_a_ring(tmp_pa
     page = (tmp_path / "advice.html").read_text()
     assert "every link" in page
     assert "no link" in page
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        ("209 ms", "296 ms", "209 to 296\u00a0ms"),
+        ("846 Mbit/s", "every link", "846\u00a0Mbit/s to every\u00a0link"),
+        ("212 Mbit/s", "1.2 Gbit/s", "212\u00a0Mbit/s to 1.2\u00a0Gbit/s"),
+        ("90.5", "127", "90.5 to 127"),
+    ],
+)
+def test_a_range_tells_a_shared_unit_once(low, high, text):
+    found = Estimate(0.2, 0.1, 0.3)
+    assert _cell(found, {0.2: "250 ms", 0.1: low, 0.3: high}.__getitem__) == ("250 ms", text)

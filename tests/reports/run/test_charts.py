@@ -9,6 +9,7 @@ import rendered
 import replay_samples
 import report_samples as samples
 
+from harness.streams.memory.memory import measure_classes
 from harness.units import MIB
 from reports.drawing.bundle import javascript
 from reports.run.charts import bars, runs, steering
@@ -214,3 +215,13 @@ def test_a_bandwidth_is_drawn_in_mebibytes_a_second():
 )
 def test_steering_without_a_time_or_a_value_is_not_drawn(entry):
     assert all(steering.steered(steered(entry), parameter) is None for parameter in steering.PARAMETERS)
+
+
+def test_how_compressible_memory_is_has_what_was_measured_too_and_names_no_series_that_is_not_there():
+    result = replace(samples.live(), memory_classes=measure_classes({"zero": 0.5, "text": 0.5}, seed=1, sample_pages=8))
+    drawn = rows(runs.classes(result))
+    assert {(row["class"], row["series"]) for row in drawn} == {
+        (label, series) for label in ("zero (50%)", "text (50%)") for series in ("declared", "measured")
+    }
+    old = replace(result, memory_classes={"zero": {"share": 1.0, "declared_ratio": 100.0}})
+    assert "measured" not in str(runs.classes(old))

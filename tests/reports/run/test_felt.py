@@ -73,7 +73,7 @@ def test_each_methods_median_run_is_drawn_with_its_passes_its_stop_and_its_resum
     seen = {(row["method"], row["what"]) for row in rows if "what" in row}
     kinds = ("a pass begins", "the source stopped", "the destination went on")
     assert seen == {(method, what) for method in METHODS for what in kinds}
-    assert "qemu-compress-zlib-1: 4.39 s of work lost" in {row.get("title") for row in rows}
+    assert "qemu-compress-zlib-1, run 3: 4.39 s of work lost" in {row.get("title") for row in rows}
     slowed = [
         row["share"] for row in rows if row.get("method") == METHODS[1] and row.get("s", 0) > 1 and "share" in row
     ]

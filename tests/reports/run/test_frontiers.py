@@ -18,7 +18,7 @@ from reports.numbers import DASH
 from reports.run import page as report
 from reports.run import view
 from reports.run.charts.frontiers import attempts
-from reports.run.frontiers import DEFINITIONS, frontiers
+from reports.run.frontiers import DEFINITIONS, frontiers, times_text
 from reports.site import page as site
 from reports.sweep.charts.frontiers import by_bandwidth, observed_by_bandwidth
 from reports.sweep.page import across
@@ -200,3 +200,8 @@ def test_compare_shows_what_became_of_each_frontier(tmp_path, capsys):
     (line,) = [words for words in lines if words[:3] == ["zstd-1", "dirty", "rate"]]
     assert line.count("->") == 2
     assert line.count("MiB/s") == 2
+
+
+def test_a_range_that_is_very_small_keeps_a_digit():
+    assert times_text(None, None, 0.00333) == "(under 0.003)"
+    assert times_text(2.8, 2.6, 3.1) == "2.80 x (over 2.60, under 3.10)"

@@ -74,7 +74,7 @@ def test_the_table_names_its_units_and_tells_the_devices_rate_from_the_pipelines
 def test_the_table_says_of_how_many_runs_its_medians_are():
     section = offload(offload_samples.offload())
     assert dict(zip(section.methods, section.counts, strict=True))["opencl-64k"] == 5
-    assert "opencl-64k, n = 5" in rendered.report("offload")
+    assert "opencl-64k, n\u00a0=\u00a05" in rendered.report("offload")
 
 
 def test_a_sentence_says_where_a_batchs_time_went():

@@ -96,3 +96,16 @@ def test_an_index_shows_it_where_there_is_something_to_compare(tmp_path):
     title = "auto beside the best fixed choice"
     assert title in (tmp_path / "with" / "index.html").read_text()
     assert title not in (tmp_path / "without" / "index.html").read_text()
+
+
+def test_a_column_that_holds_nothing_is_left_out_and_lines_that_are_not_there_are_not_told():
+    bare = regrets([result(zstd=1.0, auto=1.2, runs=[*timed("zstd", 1.0), *timed("auto", 1.2)])])
+    (table,) = article(bare).tables
+    assert table.headings == ("Cell", "auto (ms)", "Best fixed (ms)", "Which", "Regret", "n")
+    assert len(table.rows[0]) == len(table.headings)
+    assert "intervals" not in chart(bare).caption
+    whole = regrets(
+        [result(none=4.0, zstd=1.0, auto=1.2, runs=[*timed("zstd", *[1.0] * 4), *timed("auto", *[1.2] * 4)])]
+    )
+    assert "Against none" in article(whole).tables[0].headings
+    assert "lines their 95\u00a0% intervals" in chart(whole).caption
