@@ -16,7 +16,8 @@ from reports.drawing.theme import PAPER, colour_scale, dash_scale, shape_scale
 
 Datum = dict[str, Any]
 Spec = dict[str, Any]
-_ROOMY_BANDS = 10
+ROOMY_BANDS = 10
+"""So many bands at most have room for a label above each mark."""
 
 
 def data(rows: Sequence[Datum]) -> alt.Chart:
@@ -32,7 +33,7 @@ def texts(rows: Sequence[Datum], field: str) -> list[str]:
 
 def band_height(bands: Sequence[str], pixels: int) -> int:
     """The height of a chart with a band of so many pixels each. Not Vega's own step: it does not go with a fluid width."""
-    return max(2, len(bands)) * (pixels if len(bands) <= _ROOMY_BANDS else max(15, pixels // 2))
+    return max(2, len(bands)) * (pixels if len(bands) <= ROOMY_BANDS else max(15, pixels // 2))
 
 
 def bands(field: str, order: Sequence[str] | None, padding: float | None = None) -> alt.Y:

@@ -35,14 +35,21 @@ def told_by_colour_alone(spec: dict) -> set[str]:
     layers = spec.get("layer", [spec])
     marks = [(layer["encoding"], rows_of(spec, layer)) for layer in layers]
     tinted = {
-        field
+        field: names
         for encoding, rows in marks
         if (field := encoding.get("color", {}).get("field")) and encoding["color"].get("type") == "nominal"
-        if len({str(row.get(field)) for row in rows}) > 1
+        if len(names := {str(row.get(field)) for row in rows}) > 1
     }
     told = {encoding[channel].get("field") for encoding, _ in marks for channel in _TOLD_BY if channel in encoding}
-    lettered = {field for encoding, rows in marks if "text" in encoding for row in rows for field in row}
-    return tinted - told - lettered
+    written = {str(row[encoding["text"]["field"]]) for encoding, rows in marks if "text" in encoding for row in rows}
+    return {
+        field for field, names in tinted.items() if field not in told and not all(_named(n, written) for n in names)
+    }
+
+
+def _named(name: str, written: set[str]) -> bool:
+    """Whether a text in the chart begins with the series' name, or is the number that the name begins with in the legend."""
+    return any(text.startswith(name) or name.startswith(f"{text} ") for text in written)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from statistics import median
 
 from harness.results.certificate import Certificate
-from harness.units import format_bytes
+from harness.units import MIB, format_bytes
 from reports.certificate.charts import plots
 from reports.certificate.rows import is_number, rows_of, tables_of
 from reports.drawing.chart import Chart, finished
@@ -127,8 +127,10 @@ def _migration(certificate: Certificate) -> Subject:
     own = certificate.backend if certificate.backend in methods else _THIS_BACKEND
     spec = plots.labelled_bars(bars, "Total time (ms)", own) if bars else None
     shown = (finished("migration", "Time of a migration", caption, spec),) if spec else ()
-    headings = ("Method", "Total (ms)", "Downtime (ms)", "Wire (bytes)", "CPU, source (s)", "Verified")
-    fields = ("method", "total_ms", "downtime_ms", "wire_bytes", "cpu_source_s", "verified")
+    headings = ("Method", "Total (ms)", "Downtime (ms)", "Wire (MiB)", "CPU, source (s)", "Verified")
+    fields = ("method", "total_ms", "downtime_ms", "wire_mib", "cpu_source_s", "verified")
+    sent = [row.get("wire_bytes") for row in rows]
+    rows = [row | {"wire_mib": each / MIB if is_number(each) else None} for row, each in zip(rows, sent, strict=True)]
     return Subject("Live migration", shown, tables_of("Every migration", headings, fields, rows, words=(0, 5)))
 
 

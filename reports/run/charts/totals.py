@@ -10,7 +10,7 @@ import altair as alt
 
 from harness.results.metrics import METRICS
 from harness.results.result import Result
-from reports.drawing.parts import Datum, Spec, band_height, bands, data, drawn, points, tooltips
+from reports.drawing.parts import ROOMY_BANDS, Datum, Spec, band_height, bands, data, drawn, points, tooltips
 from reports.drawing.theme import ACCENT, INK, MUTED, NEUTRAL, PAPER, along, value_scale
 from reports.effects import counted_methods, counted_runs, summary_of
 from reports.facts import baseline_name
@@ -48,10 +48,10 @@ def totals(result: Result) -> Spec | None:
         .mark_point(filled=True, opacity=1, size=130, shape="diamond", stroke=PAPER, strokeWidth=1)
         .encode(x=x, color=tint, tooltip=known[:2], **place),
         *(
-            words.encode(x=x, text="label:N", **place)
+            words.encode(text="label:N", **place)
             for side in _SIDES
             if (rows := [row for row in medians if _side(row["ms"], times) == side])
-            for words in _labels(rows, side)
+            for words in _labels(rows, side, above=len(methods) <= ROOMY_BANDS)
         ),
     ]
     if reference := [row for row in medians if row["method"] == base]:
@@ -65,11 +65,16 @@ def _side(value: float, values: Sequence[float]) -> Side:
     return next(side for side, most in _SIDES.items() if along(value, values) <= most)
 
 
-def _labels(rows: Sequence[Datum], side: Side) -> Iterator[alt.Chart]:
-    """The text above its mark, on a rim of paper that keeps lines away from it."""
+def _labels(rows: Sequence[Datum], side: Side, *, above: bool) -> Iterator[alt.Chart]:
+    """The text above its mark, or beside its interval where bands are narrow, on a rim of paper that keeps lines away from it."""
     look: dict[str, Any] = {"align": side, "dx": {"left": -7, "center": 0, "right": 7}[side], "dy": -13}
-    yield data(rows).mark_text(stroke=PAPER, strokeWidth=3, **look)
-    yield data(rows).mark_text(**look)
+    at = "ms:Q"
+    if not above:
+        before = side == "right"
+        look = {"align": "right" if before else "left", "dx": -9 if before else 9, "baseline": "middle"}
+        at = "low:Q" if before else "high:Q"
+    for rim in ({"stroke": PAPER, "strokeWidth": 3}, {}):
+        yield data(rows).mark_text(**rim, **look).encode(x=alt.X(at))
 
 
 def _median(result: Result, method: str) -> Datum | None:

@@ -44,6 +44,13 @@ def test_labels_near_either_end_of_the_axis_begin_inside_the_chart():
     }  # fmt: skip
 
 
+def test_where_bands_are_narrow_a_label_stands_beside_its_interval():
+    spec = totals(samples.many_methods())
+    texts = [layer for layer in spec["layer"] if layer["mark"]["type"] == "text"]
+    assert {layer["encoding"]["x"]["field"] for layer in texts} <= {"low", "high"}
+    assert {layer["mark"].get("dy", 0) for layer in texts} == {0}
+
+
 def test_nothing_is_drawn_where_nothing_completed():
     assert totals(samples.empty()) is None
 
