@@ -129,8 +129,7 @@ def _migration(certificate: Certificate) -> Subject:
     shown = (finished("migration", "Time of a migration", caption, spec),) if spec else ()
     headings = ("Method", "Total (ms)", "Downtime (ms)", "Wire (MiB)", "CPU, source (s)", "Verified")
     fields = ("method", "total_ms", "downtime_ms", "wire_mib", "cpu_source_s", "verified")
-    sent = [row.get("wire_bytes") for row in rows]
-    rows = [row | {"wire_mib": each / MIB if is_number(each) else None} for row, each in zip(rows, sent, strict=True)]
+    rows = [row | {"wire_mib": row["wire_bytes"] / MIB} if is_number(row.get("wire_bytes")) else row for row in rows]
     return Subject("Live migration", shown, tables_of("Every migration", headings, fields, rows, words=(0, 5)))
 
 

@@ -73,7 +73,8 @@ def _labels(rows: Sequence[Datum], side: Side, *, above: bool) -> Iterator[alt.C
         before = side == "right"
         look = {"align": "right" if before else "left", "dx": -9 if before else 9, "baseline": "middle"}
         at = "low:Q" if before else "high:Q"
-    for rim in ({"stroke": PAPER, "strokeWidth": 3}, {}):
+    rims: tuple[dict[str, Any], ...] = ({"stroke": PAPER, "strokeWidth": 3}, {})
+    for rim in rims:
         yield data(rows).mark_text(**rim, **look).encode(x=alt.X(at))
 
 
