@@ -78,7 +78,7 @@ def test_the_sentences_name_the_worst_cell_and_the_rows_are_in_the_order_of_the_
     )
     (table,) = found.tables
     assert [row[0] for row in table.rows] == ["1", "2"]
-    assert table.rows[1][1:] == ("1\u202f100", "1\u202f000", "none", "+10\u00a0%", "\u2013", "+10\u00a0%", "3")
+    assert table.rows[1][1:] == ("1\u202f100", "1\u202f000", "none", "+10\u00a0%", "+10\u00a0%", "3")
 
 
 def test_every_method_of_every_cell_is_drawn_and_auto_with_its_interval():
