@@ -1,8 +1,9 @@
 """Forwards connections and does nothing else, in the place of one half of the pair: what this takes, no program there can save.
 
-``python tests/benchmarks/bare_relay.py copy|splice LISTEN TARGET CONNECTIONS``, with addresses as ``unix:PATH`` or
-``tcp:HOST:PORT``. ``copy`` waits for 1 MiB, or 2 ms, and writes it; ``splice`` never sees it. Says where it is ready, and then
-the CPU seconds that it took: its own, and the kernel's for it.
+``python tests/benchmarks/bare_relay.py copy|splice|compress|restore LISTEN TARGET CONNECTIONS [LEVEL]``, with addresses as
+``unix:PATH`` or ``tcp:HOST:PORT``. ``copy`` waits for 1 MiB, or 2 ms, and writes it; ``splice`` never sees it. ``compress`` does as
+``copy``, with a frame of zstd instead, behind 4 bytes that say how long it is; ``restore`` is its other end. Nothing is parsed and
+nothing checked. Says where it is ready, and then the CPU seconds that it took: its own, the kernel's for it, and those of zstd.
 """
 
 from __future__ import annotations
@@ -16,13 +17,19 @@ import socket
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
+
+import zstandard
 
 from harness.hosts.ours import READY
 
 PIECE_BYTES = 1 << 20
 _LINGER = struct.pack("@ll", 0, 2000)
 _ANSWER_BYTES = 64 << 10
+_SIZE_BYTES = 4
+_MOST_PACKED_BYTES = PIECE_BYTES + (PIECE_BYTES >> 7)
+Way = Callable[[socket.socket, socket.socket], None]
 
 
 def socket_at(address: str) -> tuple[socket.socket, str | tuple[str, int]]:
@@ -38,6 +45,10 @@ def socket_at(address: str) -> tuple[socket.socket, str | tuple[str, int]]:
 
 def copy(here: socket.socket, onward: socket.socket) -> None:
     """To its end; what came goes on after 2 ms, for QEMU may wait for an answer to it."""
+    pieces(here, onward.sendall)
+
+
+def pieces(here: socket.socket, each: Callable[[memoryview], None]) -> None:
     here.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _LINGER)
     poll = select.poll()
     poll.register(here, select.POLLIN)
@@ -50,7 +61,7 @@ def copy(here: socket.socket, onward: socket.socket) -> None:
             continue
         if not count:
             return
-        onward.sendall(room[:count])
+        each(room[:count])
 
 
 def splice(here: socket.socket, onward: socket.socket) -> None:
@@ -62,12 +73,57 @@ def splice(here: socket.socket, onward: socket.socket) -> None:
             count -= os.splice(out, onward.fileno(), count)
 
 
+class Codec:
+    """A frame for each piece and no stream: one call restores it, where a stream's decoder copies all out of its window."""
+
+    def __init__(self, level: int) -> None:
+        self._level = level
+        self._calls_s: list[list[float]] = []
+
+    @property
+    def cpu_s(self) -> float:
+        """Of all calls."""
+        return sum(map(sum, self._calls_s))
+
+    def compress(self, here: socket.socket, onward: socket.socket) -> None:
+        """To its end."""
+        work = self._timed(zstandard.ZstdCompressor(self._level).compress)
+
+        def each(piece: memoryview) -> None:
+            packed = work(piece)
+            sent = onward.sendmsg([len(packed).to_bytes(_SIZE_BYTES, "little"), packed])
+            onward.sendall(memoryview(packed)[sent - _SIZE_BYTES :])
+
+        pieces(here, each)
+
+    def restore(self, here: socket.socket, onward: socket.socket) -> None:
+        """To its end."""
+        work = self._timed(zstandard.ZstdDecompressor().decompress)
+        room = memoryview(bytearray(_MOST_PACKED_BYTES))
+        while here.recv_into(room[:_SIZE_BYTES], 0, socket.MSG_WAITALL):
+            packed = room[: int.from_bytes(room[:_SIZE_BYTES], "little")]
+            here.recv_into(packed, 0, socket.MSG_WAITALL)
+            onward.sendall(work(packed))
+
+    def _timed(self, work: Callable[[memoryview], bytes]) -> Callable[[memoryview], bytes]:
+        calls_s: list[float] = []
+        self._calls_s.append(calls_s)
+
+        def timed(data: memoryview) -> bytes:
+            began_s = time.thread_time()
+            made = work(data)
+            calls_s.append(time.thread_time() - began_s)
+            return made
+
+        return timed
+
+
 def answer(onward: socket.socket, here: socket.socket) -> None:
     while data := onward.recv(_ANSWER_BYTES):
         here.sendall(data)
 
 
-def until_end(way: Callable[[socket.socket, socket.socket], None], come: socket.socket, go: socket.socket) -> None:
+def until_end(way: Way, come: socket.socket, go: socket.socket) -> None:
     """Also where its other side was faster to close."""
     with contextlib.suppress(OSError):
         way(come, go)
@@ -76,8 +132,10 @@ def until_end(way: Callable[[socket.socket, socket.socket], None], come: socket.
 
 
 def main() -> None:
-    how, heard, target, connections = sys.argv[1:]
-    way = {"copy": copy, "splice": splice}[how]
+    how, heard, target, connections, *level = sys.argv[1:]
+    codec = Codec(int(level[0]) if level else 1)
+    ways: dict[str, Way] = {"copy": copy, "splice": splice, "compress": codec.compress, "restore": codec.restore}
+    way = ways[how]
     listener, place = socket_at(heard)
     listener.bind(place)
     listener.listen(16)
@@ -97,7 +155,7 @@ def main() -> None:
     for thread in threads:
         thread.join()
     ended = resource.getrusage(resource.RUSAGE_SELF)
-    print(ended.ru_utime - began.ru_utime, ended.ru_stime - began.ru_stime)
+    print(ended.ru_utime - began.ru_utime, ended.ru_stime - began.ru_stime, codec.cpu_s)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def through_relays(streams: Sequence[bytes]) -> Cost:
 def told(process: subprocess.Popen[str]) -> tuple[float, float]:
     """CPU seconds of a relay, once it ended: its own, and the kernel's for it."""
     words, _ = process.communicate(timeout=600)
-    own_s, kernel_s = map(float, words.split())
+    own_s, kernel_s, _ = map(float, words.split())
     return own_s, kernel_s
 
 
