@@ -94,6 +94,7 @@ def command(
     ):
         try:
             for part in campaign.parts:
+                _say_what(console, part.scenario, overrides)
                 _run(console, campaign, part, results, skip_missing=skip_missing)
         finally:  # after an interrupt too: of what finished
             if results:
@@ -133,15 +134,22 @@ def campaign_of(
     return new_campaign(base, folders, tags)
 
 
+def _say_what(console: Console, scenario: Scenario, overrides: Sequence[str]) -> None:
+    """Its file's own words, and what is set otherwise, as they may say "1 Gbit/s" where that is."""
+    from harness.console import plain
+
+    otherwise = f" (with {', '.join(overrides)})" if overrides else ""
+    words = f"[bold]{plain(scenario.name)}[/]: {plain(scenario.description + otherwise)}"
+    console.print(words, highlight=False, soft_wrap=True)
+
+
 def _run(console: Console, campaign: Campaign, part: Part, results: dict[str, Result], *, skip_missing: bool) -> None:
     """It and what is made of it; after an interrupt what is made of the runs that finished."""
-    from harness.console import plain
     from harness.experiment.progress import progress
     from harness.experiment.runner import run_scenario
     from harness.results.result import load_result
 
     scenario = part.scenario
-    console.print(f"[bold]{plain(scenario.name)}[/]: {plain(scenario.description)}", highlight=False, soft_wrap=True)
     try:
         with progress(console, scenario.name) as shown:
             result = run_scenario(

@@ -70,6 +70,13 @@ def test_an_error_of_the_runner_has_its_status_and_one_line(runner, error, statu
     assert load_result(tmp_path).runs == runner.runs, "what finished stays"
 
 
+def test_what_a_scenario_says_of_itself_stands_beside_what_is_set_otherwise(runner, capsys, tmp_path):
+    assert cli.main(["run", "throttled", "--set", "link.bandwidth=100Mbit/s", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out.splitlines()[0]
+    assert said.startswith("throttled: 1 Gbit/s: ")
+    assert said.endswith(" (with link.bandwidth=100Mbit/s)")
+
+
 def test_where_every_method_was_skipped_nothing_ran_and_the_status_says_so(runner, capsys, tmp_path):
     lacking = {"status": "skipped", "reason": "link: netns needs root", "verified": None, "downtime_s": None}
     runner.runs = tuple(small_run(name, None, **lacking) for name in ("original", "isal-1"))
