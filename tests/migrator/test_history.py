@@ -12,7 +12,7 @@ from pairs import Pair, carry, received
 
 from backends import registry
 from backends.conformance import KINDS, sample
-from harness.migrator.carry import serial
+from harness.migrator.carry import channel, serial
 from harness.migrator.choose.method_policy import MethodPolicy
 
 KIB = 1 << 10
@@ -26,8 +26,10 @@ def patient(monkeypatch):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """How often batches were held, and not, where a batch that follows may take half a second to come."""
+    """How often batches were held, and not, where a batch that follows may take half a second to come, and no link has enough to
+    do."""
     monkeypatch.setattr(serial, "_LINGER_S", 0.5)
+    monkeypatch.setattr(channel, "_BUSY_BYTES", 1 << 40)
     calls, cls = Counter(), registry.load("zstd-long")
     for name, real in (("hold", cls.hold), ("compress", cls.compress)):
 
@@ -78,6 +80,15 @@ def test_batches_that_follow_each_other_are_held(tmp_path, asked):
     assert asked["hold"] > asked["compress"] > 0
     assert asked["hold"] + asked["compress"] == pair.sender.result.batches
     assert pair.sender.result.codec_cpu_s > 0
+
+
+def test_where_the_link_has_enough_to_do_nothing_is_held(tmp_path, asked, monkeypatch):
+    monkeypatch.setattr(channel, "_BUSY_BYTES", 0)
+    data = b"no migration" + sample("heap", 1 << 20)
+    with Pair(tmp_path, "zstd-long", batch_bytes=64 * KIB, options={"window": "1MiB"}) as pair:
+        assert carry(pair, data, []) == data
+    assert asked["compress"] == pair.sender.result.batches
+    assert asked["hold"] == 0
 
 
 def test_choices_that_change_with_every_batch_and_two_histories_of_one_codec_keep_every_byte(

@@ -103,7 +103,7 @@ def test_a_batch_whose_size_is_asked_for_stands_alone(alone):
 
 def jobs(sizes: list[int], most_held_bytes: int) -> list[Job]:
     return [
-        Job(n, PageBatch(memoryview(random.Random(n % 3).randbytes(size))), n, most_held_bytes=most_held_bytes)
+        Job(n, PageBatch(memoryview(random.Random(n % 3).randbytes(size))), n, most_held_bytes=lambda: most_held_bytes)
         for n, size in enumerate(sizes)
     ]
 
@@ -135,3 +135,13 @@ def test_with_a_fallback_nothing_is_held():
     for job in jobs([1000] * 3, 1 << 20):
         shared.announce(job.turn + 1, job.sequence + 1)
         assert encoder.encode(job).message.layout is Layout.PACKED
+
+
+def test_what_waits_for_the_link_is_what_was_made_and_not_sent():
+    shared = Serial(registry.create("zstd-long"))
+    encoder = Encoder(shared.backend, serial=shared)
+    packed = [encoder.encode(job).message for job in jobs([50_000] * 3, 0)]
+    assert shared.waiting_bytes == sum(message.body_bytes for message in packed)
+    for message in packed:
+        shared.sent(message.body_bytes)
+    assert shared.waiting_bytes == 0

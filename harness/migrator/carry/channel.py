@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import xxhash
@@ -140,27 +141,28 @@ class Channel:
         if self._parser.postcopy:
             budget.serve_pages()
         if self._flight.take(batch.raw_bytes):
-            job = Job(sequence, batch, sequence, most_held_bytes=self._most_held_bytes, channel=self.number)
+            job = Job(sequence, batch, sequence, channel=self.number)
             if chooser is not None:
                 job = chooser.chosen(job)
             if (serial := self._serials.get(job.choice)) is not None:
                 serial.announce(job.turn, job.sequence, alone=job.trial is not None)
-                job = job._replace(serial=serial)
+                job = job._replace(serial=serial, most_held_bytes=partial(self._most_held_bytes, serial))
             self._sequence += 1
             self._pipeline.submit(job)
             self._parser.batch_bytes = budget.batch_bytes
 
-    @property
-    def _most_held_bytes(self) -> int:
-        """What a codec with history may keep until more comes: nothing while the link has enough to do."""
-        busy = (self.link.transport.unsent_bytes() or 0) >= _BUSY_BYTES
-        return 0 if busy or self._urgent else self._shared.budget.most_held_bytes
+    def _most_held_bytes(self, serial: Serial) -> int:
+        """What ``serial`` may keep until more comes: nothing while the link has enough to do."""
+        waiting_bytes = serial.waiting_bytes + (self.link.transport.unsent_bytes() or 0)
+        return 0 if self._urgent or waiting_bytes >= _BUSY_BYTES else self._shared.budget.most_held_bytes
 
     def _send(self, packed: Packed) -> None:
         self._digest.update(packed.message.raw_digest.to_bytes(8, "little"))
         self._flight.handed()
         self._handed += 1
         self.link.send(packed.message)
+        if packed.job.serial is not None:
+            packed.job.serial.sent(packed.message.body_bytes - packed.message.plan_bytes)
         if self._shared.chooser is not None:
             self._shared.chooser.sent(packed)
 

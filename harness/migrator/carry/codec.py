@@ -23,15 +23,15 @@ from harness.wire.pair.messages import Batch, Layout
 
 class Job(NamedTuple):
     """A batch of ``channel`` on its way to a codec. ``turn`` counts the channel's batches of ``serial``, a backend that keeps
-    history and may hold as much as ``most_held_bytes`` once it has this one; ``choice`` is the policy's, and ``trial`` another that
-    compresses the batch too, to be compared."""
+    history and may hold as much as ``most_held_bytes`` says in its turn, once it has this one; ``choice`` is the policy's, and
+    ``trial`` another that compresses the batch too, to be compared."""
 
     sequence: int
     batch: PageBatch
     turn: int = 0
     choice: int = 0
     trial: int | None = None
-    most_held_bytes: int = 0
+    most_held_bytes: Callable[[], int] = int
     channel: int = 0
     serial: Serial | None = None
 
@@ -166,11 +166,11 @@ class Encoder:
             return _Made(self._codec, self.backend.compress(pages))
 
         def work(backend: Backend) -> _Made:
-            fits = serial.holds(job.batch.raw_bytes, job.most_held_bytes)
-            if fits and self._fallback is None and serial.goes_on(job.turn):
-                return _Made(self._codec, backend.hold(pages), Layout.HELD, serial.spent_s())
-            serial.let_go()
-            return _Made(self._codec, backend.compress(pages), Layout.PACKED, serial.spent_s())
+            fits = serial.holds(job.batch.raw_bytes, job.most_held_bytes())
+            layout = Layout.HELD if fits and self._fallback is None and serial.goes_on(job.turn) else Layout.PACKED
+            packed = backend.hold(pages) if layout is Layout.HELD else backend.compress(pages)
+            serial.made(len(packed), held=layout is Layout.HELD)
+            return _Made(self._codec, packed, layout, serial.spent_s())
 
         return serial.call(job.turn, work)
 

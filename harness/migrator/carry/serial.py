@@ -26,7 +26,7 @@ class Serial:
         self.backend = backend
         self._changed = threading.Condition()
         self._done = 0
-        self._held_bytes = self._passed_bytes = 0
+        self._held_bytes = self._passed_bytes = self._waiting_bytes = 0
         self._spent_s = 0.0
         self._announced: dict[int, tuple[int, bool]] = {}
         self._ended: str | None = None
@@ -54,16 +54,29 @@ class Serial:
             return self._announced.get(turn + 1) == (sequence + 1, False)
 
     def holds(self, count: int, most_bytes: int) -> bool:
-        """Whether ``count`` bytes more are at most ``most_bytes``, and at most what passed before, since the last ``let_go``: the
-        first batch finds an idle link. Within ``call``, as the next two."""
+        """Whether ``count`` bytes more are at most ``most_bytes``, and at most what passed before: the first batch finds an idle
+        link. Within ``call``, as ``made``."""
         before_bytes = self._passed_bytes
         self._passed_bytes += count
         self._held_bytes += count
         return self._held_bytes <= min(most_bytes, before_bytes)
 
-    def let_go(self) -> None:
-        """Nothing is held any more."""
-        self._held_bytes = 0
+    def made(self, count: int, *, held: bool) -> None:
+        """A turn's ``count`` bytes are on their way to ``sent``; ``held``: there is more in the instance."""
+        if not held:
+            self._held_bytes = 0
+        with self._changed:
+            self._waiting_bytes += count
+
+    def sent(self, count: int) -> None:
+        """So many of them are with the kernel."""
+        with self._changed:
+            self._waiting_bytes -= count
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Made, and not sent."""
+        return self._waiting_bytes
 
     def spent_s(self) -> float:
         """CPU seconds of the instance's own threads since this was last asked for."""
