@@ -11,6 +11,7 @@ from rich.table import Table
 
 from harness.console import make_table, plain, print_note, print_warning
 from harness.results.doubt import Doubt, Weight
+from harness.results.doubts import FewRuns
 from harness.results.metrics import METRICS, Metric, shown_in
 from harness.results.result import MetricSummary, Result, conditions
 from harness.results.search import Frontier, value_text
@@ -63,8 +64,13 @@ def _grouped(result: Result) -> list[str]:
     found += [(doubt, run.method) for run in counted for doubt in run.doubts if doubt.subject in _OF_ONE_RUN]
     groups: dict[str, list[tuple[Doubt, str | None]]] = {}
     for doubt, method in sorted(found, key=lambda pair: weights.index(pair[0].weight)):
-        groups.setdefault(doubt.sentence if doubt.subject == "unknown" else doubt.kind, []).append((doubt, method))
+        groups.setdefault(_alike(doubt), []).append((doubt, method))
     return [_line(group) for group in groups.values()]
+
+
+def _alike(doubt: Doubt) -> str:
+    """Of all doubts of which the same is said: of one kind, and where it counts runs, of as many."""
+    return doubt.words if doubt.subject == "unknown" or isinstance(doubt, FewRuns) else doubt.kind
 
 
 def _line(group: Sequence[tuple[Doubt, str | None]]) -> str:

@@ -105,6 +105,17 @@ def test_at_most_four_warnings_are_printed_grouped_and_the_gravest_first():
     assert lines[-1] == "note: and 1 more warning in the report"
 
 
+def test_of_few_runs_the_same_is_said_of_methods_that_have_as_many():
+    doubts = (FewRuns("none", 1), FewRuns("isal-1", 2), FewRuns("zlib-1", 1), FewRuns("zstd-1", 2))
+    warned = [
+        line for line in printed(replace(samples.live(extras=False), doubts=doubts)).splitlines() if "warning" in line
+    ]
+    assert [(line.partition(" only ")[0], line.partition("same of ")[2]) for line in warned] == [
+        ("warning: none:", "zlib-1."),
+        ("warning: isal-1:", "zstd-1."),
+    ]
+
+
 def test_what_befell_single_runs_is_said_once_with_their_methods_and_what_all_are_like_is_not():
     result = samples.live(extras=False)
     runs = tuple(replace(run, doubts=(Throttled(1.5), Emulated())) for run in result.runs)
