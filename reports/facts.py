@@ -165,7 +165,7 @@ def plan_text(result: Result) -> str:
         words.append(plural(scenario["warmups"], "warm-up"))
     if scenario.get("downtime") == _SHORTEST and not is_replay(result):
         cost = share_percent(finite(scenario.get("downtime_cost_share")))
-        words.append(f"the guest stopped for the {_SHORTEST} downtime, at {cost} of the total time")
+        words.append(f"{_SHORTEST} downtime, for {cost} more time at most")
     elif "downtime_limit_s" in scenario and not is_replay(result):
         words.append(f"downtime limit {format_duration(scenario['downtime_limit_s'])}")
     return ", ".join(words)

@@ -21,7 +21,7 @@ def findings(backend_class: str, results: Sequence[CheckResult]) -> Iterator[str
     if (share := values.get("cpu_vs_zlib_1")) is not None:
         yield _against(share, "zlib level 1", backend_class)
     if (ratio := values.get("migration_vs_original")) is not None:
-        words = "shorter" if ratio < 1 else "longer"
+        words = "less time" if ratio < 1 else "more time"
         yield f"A live guest's migration at 1 Gbit/s took {abs(1 - ratio) * 100:.0f} % {words} than with QEMU alone."
     skipped = [result.id for result in results if result.status == "n/a"]
     if skipped:

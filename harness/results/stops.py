@@ -53,11 +53,16 @@ class Stop:
     passes: int
     predicted_s: float
 
+    @property
+    def told(self) -> str:
+        """``downtime-limit 10 ms``."""
+        return f"{self.parameter} {_SHOWN[self.parameter](self.value)}"
+
     def sentence(self, got_s: float | None) -> str:
         """``got_s``: for how long it stood still."""
         got = "" if got_s is None else f", it took {format_duration(got_s)}"
         return (
-            f"{self.parameter} {_SHOWN[self.parameter](self.value)} after {self.at_s:.2f} s, in pass {self.passes}: {self.why}; "
+            f"{self.told} after {self.at_s:.2f} s, in pass {self.passes}: {self.why}; "
             f"predicted {format_duration(self.predicted_s)}{got}"
         )
 

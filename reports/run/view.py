@@ -32,6 +32,7 @@ from reports.run.frontiers import Frontiers, frontiers
 from reports.run.offload import DEFINITIONS as OFFLOAD_DEFINITIONS
 from reports.run.offload import Offload, offload
 from reports.run.sentences import fastest, sentences
+from reports.run.stops import stops
 from reports.run.verdict import Verdict, verdict
 from reports.table import Table
 
@@ -62,6 +63,7 @@ class PageView:
     felt: Felt | None
     offload: Offload | None
     choices: Choices | None
+    stops: Table | None
     warnings: tuple[Warned, ...]
     environment: Table
     parameters: tuple[tuple[Table, ...], str]
@@ -111,6 +113,7 @@ def page(result: Result, *, lean: bool = False) -> PageView:
         felt=felt(result),
         offload=offloaded,
         choices=chosen,
+        stops=stops(result),
         warnings=warnings(result),
         environment=environment(result),
         parameters=parameters(result),

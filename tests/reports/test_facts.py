@@ -50,9 +50,7 @@ def test_a_link_that_changes_is_told_with_its_steps():
 def test_the_shortest_downtime_is_told_in_place_of_a_limit():
     result = samples.live()
     steered = replace(result, scenario={**result.scenario, "downtime": "shortest", "downtime_cost_share": 0.1})
-    assert facts.plan_text(steered).endswith(
-        "the guest stopped for the shortest downtime, at 10\u00a0% of the total time"
-    )
+    assert facts.plan_text(steered).endswith("shortest downtime, for 10\u00a0% more time at most")
     assert "downtime limit" not in facts.plan_text(steered)
 
 

@@ -197,7 +197,7 @@ def _steering_plans(result: Result) -> list[_Plan]:
             f"steering-{number}",
             f"What the source QEMU was told: {parameter}",
             "Each method's median run, of those that were steered. A mark is a change, made of what was delivered and what was "
-            "under way then; at the end QEMU got its own value back. " + steering.stops(result, parameter),
+            "under way then; at the end QEMU got its own value back.",
             partial(steering.steered, parameter=parameter),
             f"No chart of {parameter} over time: no counted run was steered by it.",
         )

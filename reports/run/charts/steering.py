@@ -10,11 +10,11 @@ from typing import Any
 import altair as alt
 
 from harness.results.result import Result, Run
-from harness.results.stops import stop_of
 from harness.units import MIB
 from reports.drawing.parts import Datum, Spec, colour, data, drawn, points, shape, texts, tooltips
-from reports.effects import counted_methods, counted_runs, medians_run
+from reports.effects import counted_methods
 from reports.numbers import finite
+from reports.run.stops import median_steered
 
 PARAMETERS = {"downtime-limit": ("ms", 1.0), "avail-switchover-bandwidth": ("MiB/s", 1 / MIB)}
 """Unit in which each is drawn, and the factor to it."""
@@ -37,26 +37,11 @@ def _rows(method: str, run: Run, parameter: str) -> list[Datum]:
     return rows
 
 
-def _median_steered(result: Result, method: str) -> Run | None:
-    return medians_run([run for run in counted_runs(result, method) if run.steering])
-
-
-def stops(result: Result, parameter: str) -> str:
-    """Of each method's median run, what was decided of its guest's stop, in a sentence; empty where nothing was."""
-    found = []
-    for method in counted_methods(result):
-        run = _median_steered(result, method)
-        stop = None if run is None else stop_of(run.steering)
-        if run is not None and stop is not None and stop.parameter == parameter:
-            found.append(f"{method}: {stop.sentence(run.downtime_s)}.")
-    return " ".join(found)
-
-
 def steered(result: Result, parameter: str) -> Spec | None:
     """Each method's median run, of those that were steered by ``parameter``."""
     rows: list[Datum] = []
     for method in counted_methods(result):
-        run = _median_steered(result, method)
+        run = median_steered(result, method)
         rows += [] if run is None else _rows(method, run, parameter)
     if not rows:
         return None
