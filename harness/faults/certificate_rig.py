@@ -179,6 +179,7 @@ class _Recorder:
 
     def __init__(self, listen: Path, to: Path) -> None:
         self.taken = bytearray()
+        self._failure: RuntimeError | None = None
         self._path, self._to = listen, to
         self._listener, self._onward = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
         self._thread = threading.Thread(target=self._pass_on, name="faults-recorder", daemon=True)
@@ -193,18 +194,26 @@ class _Recorder:
     def _pass_on(self) -> None:
         with contextlib.suppress(OSError):
             caller, _ = self._listener.accept()
-            self._onward.connect(str(self._to))
-            back = threading.Thread(target=_pump, args=(self._onward, caller), name="faults-recorder-back", daemon=True)
-            back.start()
-            _pump(caller, self._onward, self.taken)
-            back.join()
-            caller.close()
+            with caller:
+                self._onward.connect(str(self._to))
+                back = threading.Thread(
+                    target=_pump, args=(self._onward, caller), name="faults-recorder-back", daemon=True
+                )
+                try:
+                    back.start()
+                except RuntimeError as exc:
+                    self._failure = exc
+                    return
+                _pump(caller, self._onward, self.taken)
+                back.join()
 
     def __exit__(self, *_: object) -> None:
         """Nothing of it stays."""
         close_all(self._listener, self._onward)
         self._thread.join(PATIENCE_S)
         self._path.unlink()
+        if self._failure is not None:
+            raise self._failure
 
 
 def _pump(source: socket.socket, target: socket.socket, taken: bytearray | None = None) -> None:

@@ -27,11 +27,16 @@ class _StandIn(abc.ABC):
     def __init__(self) -> None:
         self._open: list[socket.socket] = []
         self._killed = threading.Event()
+        self._failure: RuntimeError | None = None
         self._thread = threading.Thread(target=self._guarded, name="faults-guest", daemon=True)
 
     def _guarded(self) -> None:
-        with contextlib.suppress(OSError):
-            self._play()
+        try:
+            with contextlib.suppress(OSError):
+                self._play()
+        except RuntimeError as exc:
+            self._failure = exc
+            close_all(*self._open)
 
     @abc.abstractmethod
     def _play(self) -> None: ...
@@ -42,10 +47,12 @@ class _StandIn(abc.ABC):
         return not self._thread.is_alive()
 
     def close(self) -> None:
-        """As if its process was killed, if it still has a part."""
+        """As if its process was killed, if it still has a part. :raises RuntimeError: it could not start a thread."""
         self._killed.set()
         close_all(*self._open)
         self._thread.join(5)
+        if self._failure is not None:
+            raise self._failure
 
 
 class SourceStandIn(_StandIn):

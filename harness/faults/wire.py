@@ -90,16 +90,24 @@ class Meddler:
         self._striking = threading.Lock()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
+        self._failure: RuntimeError | None = None
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(here))
         self._listener.listen(8)
         self._here = here
-        self._spawn(self._serve)
 
     def _spawn(self, work: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=work, args=args, name="faults-meddler", daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)  # one that did not start cannot be joined
+
+    def _guarded(self) -> None:
+        """That no thread can be started is for ``close`` to raise; whoever has connected is let go at once."""
+        try:
+            self._serve()
+        except RuntimeError as exc:
+            self._failure = exc
+            close_all(self._listener, *self._open)
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
@@ -142,16 +150,23 @@ class Meddler:
             return True
 
     def close(self) -> None:
-        """Whatever it holds open."""
+        """Whatever it holds open. :raises RuntimeError: it could not start a thread."""
         close_all(self._listener, *self._open)
         for thread in self._threads:
             thread.join(5)
         for each in (self._listener, *self._open):
             each.close()
         self._here.unlink(missing_ok=True)
+        if self._failure is not None:
+            raise self._failure
 
     def __enter__(self) -> Meddler:
-        """Itself."""
+        """It listens. :raises RuntimeError: it cannot start a thread."""
+        try:
+            self._spawn(self._guarded)
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -122,11 +122,18 @@ def _require_none(folder: Path, names: Sequence[str]) -> None:
 
 
 def _write(folder: Path, made: dict[str, bytes]) -> None:
+    """All of them or none."""
+    begun: list[Path] = []
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, data in made.items():
             descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            begun.append(folder / name)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
-    except OSError as exc:
+    except BaseException as exc:
+        for path in begun:
+            path.unlink(missing_ok=True)
+        if not isinstance(exc, OSError):
+            raise
         raise UserError(f"{exc.filename or folder}: cannot write there: {exc.strerror}; choose another folder") from exc

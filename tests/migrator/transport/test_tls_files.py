@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import ssl
 
 import certificates
@@ -95,3 +97,23 @@ def test_the_command_says_what_it_made_and_takes_no_odd_days(tmp_path):
 )
 def test_a_name_is_the_certificates_letter_by_letter(name, found):
     assert is_named(name, ("node1", "::1")) is found
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_where_one_of_a_labs_files_cannot_be_written_none_stays(number, tmp_path, monkeypatch):
+    real, opened = os.fdopen, []
+
+    def full(descriptor, *args, **settings):
+        opened.append(descriptor)
+        if len(opened) == number:
+            os.close(descriptor)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, *args, **settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdopen", full)
+        with pytest.raises(UserError, match="cannot write there: No space left on device; choose another folder"):
+            make_folder(tmp_path / "tls", ["host"], 1)
+    assert list((tmp_path / "tls").iterdir()) == []
+    make_folder(tmp_path / "tls", ["host"], 1)
+    assert len(list((tmp_path / "tls").iterdir())) == 6
