@@ -39,9 +39,9 @@ def replacing(out: Path, names: Sequence[str]) -> Iterator[Callable[[], None]]:
         try:
             yield settle
         finally:
-            if not settled and aside.is_dir():
+            if not settled:
                 with told(out):
-                    for name in names:
+                    for name in _there(out, names):
                         _remove(out / name)
                     _put_back(aside, out)
 
@@ -90,12 +90,15 @@ def told(out: Path) -> Iterator[None]:
 
 
 def _set_aside(out: Path, aside: Path, names: Sequence[str]) -> None:
-    # A folder where a file of ours would be is none of ours: saving that file will say so.
-    there = [name for name in names if os.path.lexists(out / name) and not ("." in name and (out / name).is_dir())]
-    if there:
+    if there := _there(out, names):
         aside.mkdir()
     for name in there:
         (out / name).rename(aside / name)
+
+
+def _there(out: Path, names: Sequence[str]) -> list[str]:
+    """A folder where a file of ours would be is none of ours: saving that file will say so."""
+    return [name for name in names if os.path.lexists(out / name) and not ("." in name and (out / name).is_dir())]
 
 
 def _put_back(aside: Path, out: Path) -> None:

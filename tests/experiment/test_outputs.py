@@ -200,6 +200,15 @@ def test_what_a_killed_process_had_set_aside_comes_back(tmp_path):
     assert _all(tmp_path) == before
 
 
+def test_an_end_before_there_is_something_leaves_nothing_of_it_and_what_is_none_of_ours(tmp_path):
+    (tmp_path / "certificate.html").mkdir()
+    with pytest.raises(BaseException, match="killed"), replacing(tmp_path, CERTIFICATE_FILES):  # noqa: PT012
+        (tmp_path / "logs").mkdir()
+        (tmp_path / "logs" / "identity.log").write_text("newer")
+        raise SystemExit("killed")
+    assert [path.name for path in tmp_path.iterdir()] == ["certificate.html"]
+
+
 def test_once_there_is_something_the_older_goes_as_a_whole(tmp_path):
     _older(tmp_path)
     with replacing(tmp_path, CERTIFICATE_FILES) as settle:

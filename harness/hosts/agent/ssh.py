@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 from typing import IO
@@ -35,8 +36,8 @@ class LastWords(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Until the stream ends."""
-        with self._stream:
+        """Until the stream ends, or is closed by whoever gives it up."""
+        with contextlib.suppress(OSError, ValueError), self._stream:
             while piece := self._stream.read1(_MOST_WORDS_BYTES):  # type: ignore[attr-defined] # a pipe's
                 self._kept = (self._kept + piece)[-_MOST_WORDS_BYTES:]
 

@@ -163,8 +163,9 @@ def install(
             with tarfile.open(fileobj=_Counted(into.write, on_bytes), mode="w|", bufsize=_PIECE_BYTES) as tar:
                 for wheel in wheels:
                     tar.add(wheel, wheel.name)
-    if process.returncode:
-        raise why_ssh_failed(host, process.returncode, said.text())
+        status, words = process.wait(), said.text()
+    if status:
+        raise why_ssh_failed(host, status, words)
     return greeted(host, config)
 
 
