@@ -267,7 +267,10 @@ def _lifecycle(rig: Rig) -> str:
     counters = _counters(used)
     used.close()
     unused.close()
-    return ", ".join(f"{name}={value}" for name, value in counters.items()) or "it counts nothing"
+    shown = (
+        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}" for name, value in counters.items()
+    )
+    return ", ".join(shown) or "it counts nothing"
 
 
 def _counters(backend: Backend) -> dict[str, int | float]:

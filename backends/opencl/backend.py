@@ -132,7 +132,12 @@ class OpenclBackend(Backend):
         except OpenclError as exc:
             raise self._error(str(exc)) from exc
         names = {"binary_sha256": "bitstream_sha256"}
-        return {names.get(name, name): str(value) for name, value in told.items() if value is not None}
+        words = {True: "yes", False: "no"}
+        return {
+            names.get(name, name): words[value] if isinstance(value, bool) else str(value)
+            for name, value in told.items()
+            if value is not None
+        }
 
     def inject(self, fault: str) -> None:
         """Into the worker of all instances that share the device."""
