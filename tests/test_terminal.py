@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from harness.commands import debugging
 from harness.console import make_console, make_table, plain
 from harness.errors import PeerError
 from harness.experiment.progress import finished_line
-from harness.results.result import Run, save_result
+from harness.results.result import CpuSeconds, Run, save_result
 from harness.terminal import one_line, tell
 
 HOSTILE = "\x1b[2J[red]x[/]\x1b]0;owned\x07\npageferry: done\r\u202egnp\u2028\x9b1A\ud800"
@@ -95,6 +96,14 @@ def test_a_finished_run_is_one_line_whatever_its_method_is_called_and_its_error_
         console.print(finished_line(run), soft_wrap=True, highlight=False)
     assert captured.get().rstrip("\n").isprintable()
     assert "[red]x[/]" in captured.get()
+
+
+def test_what_was_verified_is_memory_where_a_guest_ran_and_the_stream_of_a_replay():
+    live = Run("a", 1, warmup=False, status="completed", verified=True, cpu_s=CpuSeconds(source_qemu=0.1))
+    replayed = Run("a", 1, warmup=False, status="completed", verified=True, cpu_s=CpuSeconds(sender=0.1))
+    assert finished_line(live).endswith(", memory verified")
+    assert finished_line(replayed).endswith(", stream verified")
+    assert finished_line(replace(replayed, verified=False)).endswith(", [red]stream differs[/]")
 
 
 def test_a_file_name_of_bytes_that_are_no_text_can_be_told(capsys):

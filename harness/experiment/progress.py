@@ -74,9 +74,15 @@ def finished_line(run: Run) -> str:
     if run.wire_bytes is not None:
         words.append(f"{format_bytes(run.wire_bytes)} on the wire")
     if run.verified is not None:
-        words.append("memory verified" if run.verified else "[red]memory differs[/]")
+        what = "memory" if _is_live(run) else "stream"
+        words.append(f"{what} verified" if run.verified else f"[red]{what} differs[/]")
     reason = (run.attempt.why if run.attempt is not None else "") or run.reason or run.error
     return ", ".join(words) + (f": {plain(reason)}" if reason else "")
+
+
+def _is_live(run: Run) -> bool:
+    """Whether any QEMU took part in it: a replay has none, and no memory that could be looked at."""
+    return any(each is not None for each in (run.downtime_s, run.cpu_s.source_qemu, run.cpu_s.destination_qemu))
 
 
 class Board:
