@@ -124,4 +124,4 @@ def test_a_page_is_written_beside(folders, tmp_path, capsys):
     told = capsys.readouterr()
     assert json.loads(told.out)["schema"] == 1
     assert "page.html" in told.err
-    assert "cannot tell, needs n = " in (tmp_path / "page.html").read_text()
+    assert "cannot tell, needs n\u00a0=\u00a0" in (tmp_path / "page.html").read_text(encoding="utf-8")
