@@ -62,7 +62,16 @@ class Lab:
 
 
 @pytest.fixture
-def sweep(tmp_path, monkeypatch):
+def heard():
+    """Whoever started us in the background may have had them ignored, and what is ignored stays so."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch, heard):
     monkeypatch.setattr("reports.run.page.build", lambda _: Charts((), ()))  # drawing takes a second a page
     monkeypatch.setattr("harness.experiment.environment.collect", lambda *_: {"cores": 2})
 
