@@ -33,6 +33,7 @@ class Checkout(Local):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._folder = folder.resolve()
+        self.name = self._folder.name
 
     def program(self, *arguments: str) -> list[str]:
         """Its own command."""
