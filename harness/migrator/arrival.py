@@ -41,6 +41,9 @@ class Group(NamedTuple):
     serial: Serial | None
 
 
+Way = type[Inline[Group, tuple[Restored, ...]]] | type[OrderedPipeline[Group, tuple[Restored, ...]]]
+
+
 class Decoders:
     """Each codec thread's; codecs that keep history are the channels' own."""
 
@@ -62,7 +65,7 @@ class Decoders:
 
 class Arrival:
     """Threads: who calls ``read``, writer, back. ``serials``: its codecs that keep history, by their number, its to close.
-    ``begun``: a batch came. ``inline``: its batches are restored and written by who reads them."""
+    ``begun``: a batch came. ``way``: of its batches from who reads them to QEMU."""
 
     def __init__(
         self,
@@ -72,7 +75,7 @@ class Arrival:
         workers: Workers[Group, tuple[Restored, ...]],
         window: Window,
         *,
-        inline: bool = False,
+        way: Way = OrderedPipeline,
     ) -> None:
         self.link = link
         self.delivery = delivery
@@ -82,7 +85,6 @@ class Arrival:
         self._groups = Groups(serials)
         self._window = window
         self._failure = workers.failure
-        way = Inline[Group, tuple[Restored, ...]] if inline else OrderedPipeline[Group, tuple[Restored, ...]]
         self._pipeline = way(workers, self._deliver)
         self._digest = xxhash.xxh3_128()
         self._back_thread: threading.Thread | None = None

@@ -16,9 +16,10 @@ from dataclasses import asdict, replace
 
 from harness.errors import PageferryError, PeerError, QemuError
 from harness.migrator.agreement import MOST_IN_FLIGHT_BYTES, Agreement, agree
-from harness.migrator.arrival import Arrival, Decoders, Group
+from harness.migrator.arrival import Arrival, Decoders, Group, Way
 from harness.migrator.carry.codec import Restored
-from harness.migrator.carry.pipeline import Failure, Window, Workers, spawn
+from harness.migrator.carry.inline import Either, Inline
+from harness.migrator.carry.pipeline import Failure, OrderedPipeline, Window, Workers, spawn
 from harness.migrator.choose.auto import AUTO
 from harness.migrator.choose.shared_cores import mark
 from harness.migrator.choose.speed import core_speed
@@ -105,7 +106,6 @@ class _Receiver:
         speed = core_speed() if agreement.hello.backend == AUTO.name else 1.0
         self._welcome = Welcome(agreement.threads, starter.waits, mark(agreement.session), round(1000 * speed))
         self._window = Window(MOST_IN_FLIGHT_BYTES, link.transport.has_hung_up)
-        self._inline = all(codec.info.name == "none" for codec in agreement.codecs)
         self._main = Arrival(link, Delivery(target), agreement.serials, self._workers, self._window)
         self._arrivals = {0: self._main}
         self._threads: list[threading.Thread] = []
@@ -138,19 +138,21 @@ class _Receiver:
                 raise PeerError(f"a migration may have {self._most} channels here; give --max-channels to both halves")
             serials = self._agreement.more_serials(len(self._arrivals))
             delivery = SideDelivery(self._target.beside(), self._main.delivery)
-            arrival = Arrival(
-                link, delivery, serials, self._workers, self._window_of(wish, link), inline=self._inline or wish.urgent
-            )
+            window, way = self._room_and_way(wish, link)
+            arrival = Arrival(link, delivery, serials, self._workers, window, way=way)
             link.send(self._welcome)
             arrival.start()
             self._arrivals[wish.channel] = arrival
             self._threads.append(spawn(f"channel-{wish.channel}", lambda: _take(arrival), self._failure))
 
-    def _window_of(self, wish: Join, link: FrameLink) -> Window:
-        """What is urgent waits for no room behind others."""
+    def _room_and_way(self, wish: Join, link: FrameLink) -> tuple[Window, Way]:
+        """What is urgent waits for no room behind others, and for no thread. `auto` knows rates of codec threads alone."""
         if wish.urgent:
-            return Window(_URGENT_BYTES, link.transport.has_hung_up)
-        return self._window.beside(link.transport.has_hung_up)
+            return Window(_URGENT_BYTES, link.transport.has_hung_up), Inline
+        beside = self._window.beside(link.transport.has_hung_up)
+        if self._agreement.hello.backend == AUTO.name:
+            return beside, OrderedPipeline
+        return beside, Either
 
     def _require_ours(self, wish: Join | Ask) -> None:
         if not hmac.compare_digest(wish.session.encode(), self._agreement.session.encode()):

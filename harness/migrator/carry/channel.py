@@ -17,7 +17,7 @@ import xxhash
 from harness.errors import PeerError
 from harness.migrator.carry.codec import Job, Packed
 from harness.migrator.carry.flight import Budget, Flight
-from harness.migrator.carry.inline import Inline
+from harness.migrator.carry.inline import Either, Inline
 from harness.migrator.carry.pipeline import OrderedPipeline, Workers, spawn
 from harness.migrator.carry.serial import Serial
 from harness.migrator.choose.chooser import Chooser
@@ -40,12 +40,12 @@ time (recorded, 21 MB; with ``Serial.holds`` of the same day; 2-core Intel Xeon,
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What all channels of a migration have in common. ``workers`` compress; ``chooser`` None: there is nothing to choose.
-    ``inline``: the reader of each but the main channel does its workers' and its writer's work, which is little."""
+    ``either``: the reader of each but the main channel may do its workers' and its writer's work."""
 
     workers: Workers[Job, Packed]
     budget: Budget
     chooser: Chooser | None
-    inline: bool = False
+    either: bool = False
 
 
 class Channel:
@@ -78,7 +78,8 @@ class Channel:
         self._parser = source.parser
         self._urgent = source.kind == URGENT
         self._flight = Flight(shared.budget, source.has_hung_up, urgent=self._urgent)
-        way = Inline[Job, Packed] if self._urgent or (number and shared.inline) else OrderedPipeline[Job, Packed]
+        beside = Either[Job, Packed] if number and shared.either else OrderedPipeline[Job, Packed]
+        way = Inline[Job, Packed] if self._urgent else beside
         self._pipeline = way(shared.workers, self._send)
         self._digest = xxhash.xxh3_128()
         self._sequence = self._handed = 0

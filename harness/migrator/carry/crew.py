@@ -24,7 +24,8 @@ class Crew:
     ``lanes`` is how many batches
     gain from being compressed at once, and how many threads of its own a backend has that keeps history. ``serials``: those that
     keep one, by choice, for the main channel; ``more_serials`` makes those of another one, whose maker closes them.
-    ``decompress_share``: see ``BackendInfo``."""
+    ``decompress_share``: see ``BackendInfo``. ``either``: a channel's reader may compress too. Not where a batch is
+    held until the next is announced, nor where a device does the work; and ``auto`` knows rates of codec threads alone."""
 
     backend: str
     level: int | None
@@ -40,6 +41,7 @@ class Crew:
     more_serials: Callable[[], Mapping[int, Serial]]
     close: Callable[[], None]
     candidates: tuple[Candidate, ...] = ()
+    either: bool = False
 
 
 def crew_of(
@@ -89,6 +91,7 @@ def single_crew(
         (1,), threads, lanes, info.batch_bytes, info.decompress_share,
         open_encoder, {} if serial is None else {0: serial}, more_serials,
         probe.close if serial is None else serial.close,
+        either=info.device == "cpu" and not info.stateful,
     )  # fmt: skip
 
 

@@ -85,7 +85,7 @@ class Forwarder:
         workers: Workers[Job, Packed] = Workers(
             "compress", crew.threads, self._encoders.open_worker, self._failure, at_once=crew.lanes
         )
-        self._shared = Shared(workers, Budget(policy, round_trip_s), chooser, inline=crew.backend == "none")
+        self._shared = Shared(workers, Budget(policy, round_trip_s), chooser, either=crew.either)
         self._sent_before_bytes = link.sent_bytes
         source = Source(connection, policy.batch_bytes, unconfirmed=self._unconfirmed)
         begun = threading.Event()

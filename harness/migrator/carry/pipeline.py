@@ -192,7 +192,10 @@ class Workers(Generic[Item, Out]):
         self.name = name
         self.failure = failure
         self._count = count
-        self._turns = threading.Semaphore(at_once or count)
+        self._at_once = min(count, at_once or count)
+        self._turns = threading.Semaphore(self._at_once)
+        self._lock = threading.Lock()
+        self._able = 0
         self.open_worker = open_worker
         self._jobs: SimpleQueue[_Job[Item, Out] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -200,6 +203,16 @@ class Workers(Generic[Item, Out]):
     def start(self) -> None:
         """Start the threads."""
         self._threads = [spawn(f"{self.name}-{index}", self._work, self.failure) for index in range(self._count)]
+
+    def add_able(self) -> None:
+        """One more of those who submit could do the work itself."""
+        with self._lock:
+            self._able += 1
+
+    @property
+    def enough_able(self) -> bool:
+        """Whether as many could as may work at once: then nobody gains by handing it over."""
+        return self._able >= self._at_once
 
     def take(self, job: _Job[Item, Out]) -> None:
         """Queue one job; after a failure it is let go without being worked on."""
