@@ -10,7 +10,7 @@ import contextlib
 import pickle
 import queue
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from distributed import Client, Future
 
@@ -42,13 +42,22 @@ def run_cells(client: Client, cells: Sequence[Cell], identity: Identity, on_even
             future.add_done_callback(lambda done, name=cell.name: heard.put((name, _end_of(done))))
         while futures:
             look({by_name[name].pair for name in futures})
-            with contextlib.suppress(queue.Empty):
-                name, event = heard.get(timeout=EVERY_S)
+            for name, event in _next(heard, futures):
                 on_event(by_name[name], event)
                 if isinstance(event, Ended):
                     del futures[name]
     finally:
         _end(client, session, cells, list(futures.values()))
+
+
+def _next(heard: queue.SimpleQueue[_Heard], futures: Mapping[str, Future[str | None]]) -> list[_Heard]:
+    """Of cells that have not ended: what was heard, or after ``EVERY_S`` without a word each one's end that dask told nobody, since
+    the host refused it a thread for that."""
+    try:
+        name, event = heard.get(timeout=EVERY_S)
+    except queue.Empty:
+        return [(name, _end_of(future)) for name, future in futures.items() if future.done()]
+    return [(name, event)] if name in futures else []
 
 
 def _end(client: Client, session: str, cells: Sequence[Cell], left: Sequence[Future[str | None]]) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 
 import pytest
 
 from harness.errors import MissingError, PeerError
+from harness.fleet import fleet
+from harness.fleet.cells import Ended
 from harness.fleet.waiting import EVERY_S, Watch
 
 
@@ -97,3 +100,29 @@ def test_a_busy_fleet_asks_the_scheduler_only_now_and_then(said):
     for step in range(100):
         look_at(step * EVERY_S / 100, "lab")
     assert client.asked == 1
+
+
+class Failed:
+    """A future of dask's, which has ended with an error."""
+
+    status = "error"
+
+    def done(self) -> bool:
+        return True
+
+    def exception(self) -> Exception:
+        return RuntimeError("can't start new thread")
+
+
+def test_an_end_that_dask_could_tell_nobody_is_seen(monkeypatch):
+    """It calls back in a thread of its own; where the host refused it one, the fleet waited for ever."""
+    monkeypatch.setattr(fleet, "EVERY_S", 0.01)
+    [(name, end)] = fleet._next(queue.SimpleQueue(), {"a cell": Failed()})
+    assert name == "a cell"
+    assert "can't start new thread" in end.problem
+
+
+def test_what_comes_behind_a_cells_end_is_passed_over():
+    heard = queue.SimpleQueue()
+    heard.put(("a cell", Ended(None)))
+    assert fleet._next(heard, {}) == []
