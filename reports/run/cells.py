@@ -101,7 +101,7 @@ def _cell(metric: Metric, summary: MetricSummary | None, change: Change | None) 
         value=scaled(metric, summary.median),
         effect=effect_percent(summary.vs_baseline) or "" if metric.compared else None,
         tone="unjudged" if known is None else known.word,
-        meaning="" if known is None or known.word == "unjudged" else known.words.replace(" = ", "\u00a0=\u00a0"),
+        meaning="" if known is None or known.word == "unjudged" else known.words,
         interval=interval_text(metric, summary.ci95) if summary.n > 1 else None,
         p=None if known is None else change_details(known),
     )

@@ -43,7 +43,7 @@ def test_a_report_and_the_terminal_show_the_same_figures_and_verdicts(repeats):
             bare(each.value if each.interval is None else f"{each.value} [{each.interval.replace(' to ', ', ')}]")
             for each in (total, downtime, data)
         ]
-        judged = ["-", "-"] if row.baseline else [bare(total.effect), total.meaning]
+        judged = ["-", "-"] if row.baseline else [bare(total.effect), bare(total.meaning)]
         n = row.n + (f" ({row.coverage})" if row.coverage else "")
         found = shown[row.method]
         assert [found[0], *found[1:6], *found[-2:]] == [
@@ -63,5 +63,5 @@ def test_a_comparison_has_one_verdict_on_the_screen_on_a_page_in_a_mail_and_for_
     mail = [line.split(" | ")[-1].strip(" |*") for line in as_markdown(view).splitlines() if line.startswith("| ")][2:]
     assert [each.partition(";")[0] for each in mail] == words
     assert [each["words"] for each in as_data(view)["changes"] if each["verdict"] != "unjudged"] == words
-    page = [html.unescape(each) for each in re.findall('data-label="Verdict">([^<]*)<', render_comparison(view))]
+    page = [bare(html.unescape(each)) for each in re.findall('data-label="Verdict">([^<]*)<', render_comparison(view))]
     assert [each.partition(";")[0] for each in page if each != "no verdict"] == words
