@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.faults.between import Between
 from harness.faults.phases import FramePhase
 from harness.faults.stream import CarriedStream
 from harness.migrator.transport.sockets import close_all
@@ -75,8 +76,8 @@ Fault = Callable[[Direction, bytes], bool]
 """Gets the message of its phase and passes on what it likes. Whether it could do what it is for."""
 
 
-class Meddler:
-    """Listens at ``here`` and dials ``there``. The first link that comes to ``phase`` meets ``fault``. A context manager.
+class Meddler(Between):
+    """Listens at ``here`` and dials ``there``. The first link that comes to ``phase`` meets ``fault``.
 
     ``struck_s``: when that was, on the monotonic clock; None: not yet. ``could``: what the fault said.
     """
@@ -84,45 +85,25 @@ class Meddler:
     def __init__(
         self, here: Path, there: Path, *, phase: FramePhase, fault: Fault, stream: CarriedStream, rng: random.Random
     ) -> None:
+        super().__init__(here, most_waiting=8)
         self.struck_s: float | None = None
         self.could = False
         self._there, self._phase, self._fault, self._stream, self._rng = there, phase, fault, stream, rng
         self._striking = threading.Lock()
-        self._open: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._failure: RuntimeError | None = None
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(here))
-        self._listener.listen(8)
-        self._here = here
-
-    def _spawn(self, work: Callable[..., None], *args: object) -> None:
-        thread = threading.Thread(target=work, args=args, name="faults-meddler", daemon=True)
-        thread.start()
-        self._threads.append(thread)  # one that did not start cannot be joined
-
-    def _guarded(self) -> None:
-        """That no thread can be started is for ``close`` to raise; whoever has connected is let go at once."""
-        try:
-            self._serve()
-        except RuntimeError as exc:
-            self._failure = exc
-            close_all(self._listener, *self._open)
 
     def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                self._open.append(near)
-                far = socket.socket(socket.AF_UNIX)
-                self._open.append(far)
-                try:
-                    far.connect(str(self._there))
-                except OSError:
-                    close_all(near, far)
-                    continue
-                self._spawn(self._pump, Role.SENDER, near, far)
-                self._spawn(self._pump, Role.RECEIVER, far, near)
+        while True:
+            near, _ = self._listener.accept()
+            self._open.append(near)
+            far = socket.socket(socket.AF_UNIX)
+            self._open.append(far)
+            try:
+                far.connect(str(self._there))
+            except OSError:
+                close_all(near, far)
+                continue
+            self._spawn(self._pump, Role.SENDER, near, far)
+            self._spawn(self._pump, Role.RECEIVER, far, near)
 
     def _pump(self, speaker: Role, source: socket.socket, target: socket.socket) -> None:
         way = Direction(source, target, self._rng, self._listener)
@@ -148,27 +129,3 @@ class Meddler:
                 return False
             self.struck_s = time.monotonic()
             return True
-
-    def close(self) -> None:
-        """Whatever it holds open. :raises RuntimeError: it could not start a thread."""
-        close_all(self._listener, *self._open)
-        for thread in self._threads:
-            thread.join(5)
-        for each in (self._listener, *self._open):
-            each.close()
-        self._here.unlink(missing_ok=True)
-        if self._failure is not None:
-            raise self._failure
-
-    def __enter__(self) -> Meddler:
-        """It listens. :raises RuntimeError: it cannot start a thread."""
-        try:
-            self._spawn(self._guarded)
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Closed."""
-        self.close()

@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
-from harness.migrator.transport.sockets import close_all, shut_all
+from harness.faults.between import Between
+from harness.migrator.transport.sockets import shut_all
 from harness.wire.qemu.returnpath import ReturnPath
 from harness.wire.qemu.stream import QStreamParser
 
@@ -39,42 +40,23 @@ def _passing(source: socket.socket, target: socket.socket) -> Iterator[None]:
         shut_all(source, target)
 
 
-class Tap:
+class Tap(Between):
     """Listens at ``here`` and dials ``there`` for who comes. ``held``: the first migration that comes to ``at`` waits there for
-    ``release``. ``passed_all``: the destination was given the stream's last byte. A context manager."""
+    ``release``. ``passed_all``: the destination was given the stream's last byte."""
 
     def __init__(self, here: Path, there: Path, at: At | None) -> None:
+        super().__init__(here, most_waiting=1)
         self.held, self._released = threading.Event(), threading.Event()
         self.passed_all = False
-        self._here, self._there, self._at = here, there, at
-        self._open: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._failure: RuntimeError | None = None
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(here))
-        self._listener.listen(1)
-
-    def _spawn(self, work: Callable[..., None], *args: object) -> None:
-        thread = threading.Thread(target=work, args=args, name="faults-tap", daemon=True)
-        thread.start()
-        self._threads.append(thread)  # one that did not start cannot be joined
-
-    def _guarded(self) -> None:
-        """That no thread can be started is for ``close`` to raise; whoever has connected is let go at once."""
-        try:
-            self._serve()
-        except RuntimeError as exc:
-            self._failure = exc
-            close_all(self._listener, *self._open)
+        self._there, self._at = there, at
 
     def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            near, _ = self._listener.accept()
-            far = socket.socket(socket.AF_UNIX)
-            self._open += [near, far]
-            far.connect(str(self._there))
-            self._spawn(self._forth, near, far)
-            self._spawn(self._back, far, near)
+        near, _ = self._listener.accept()
+        far = socket.socket(socket.AF_UNIX)
+        self._open += [near, far]
+        far.connect(str(self._there))
+        self._spawn(self._forth, near, far)
+        self._spawn(self._back, far, near)
 
     def _forth(self, source: socket.socket, target: socket.socket) -> None:
         parser, seen_bytes = QStreamParser(), 0
@@ -111,24 +93,6 @@ class Tap:
         self._released.set()
 
     def close(self) -> None:
-        """Whatever it holds open. :raises RuntimeError: it could not start a thread."""
+        """As of any that stands between."""
         self.release()
-        close_all(self._listener, *self._open)
-        for thread in self._threads:
-            thread.join(5)
-        self._here.unlink(missing_ok=True)
-        if self._failure is not None:
-            raise self._failure
-
-    def __enter__(self) -> Tap:
-        """It listens. :raises RuntimeError: it cannot start a thread."""
-        try:
-            self._spawn(self._guarded)
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Closed."""
-        self.close()
+        super().close()

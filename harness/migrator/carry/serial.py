@@ -79,7 +79,7 @@ class Serial:
         return self._waiting_bytes
 
     def spent_s(self) -> float:
-        """CPU seconds of the instance's own threads since this was last asked for."""
+        """CPU seconds of the instance's own threads since this was last asked for, within ``call``."""
         before_s, self._spent_s = self._spent_s, self.backend.threads_cpu_s
         return self._spent_s - before_s
 

@@ -68,8 +68,8 @@ class LinkRate:
             self._free(took_s, moved_bytes)
 
     def expect(self, bytes_per_s: float) -> None:
-        """What a shorter measurement says, before there are looks. It may be too much, as a link can carry more at first: two
-        stretches correct it, once both carried less."""
+        """What a shorter measurement says, before there are looks. It may be too much, as a link can carry more at first: the
+        more that the first two stretches in succession carried takes its place."""
         self.bytes_per_s = self._limit_bytes_per_s = bytes_per_s
         self._only_expected = True
 
