@@ -20,7 +20,8 @@ _MB = 1e6
 _UNKNOWN = (300.0, 800.0, 2.8)
 _PRIORS: Mapping[Spec, tuple[float, float, float]] = {
     # Compressing and restoring, MB/s of one thread's CPU time, and ratio: geometric means of the recordings that come with
-    # pageferry, in batches of 1 MiB, each the shortest of 4 rounds in turn, beside other work (2-core Intel Xeon, 2026-11-28). They
+    # pageferry, in batches of 1 MiB, each the shortest of 4 rounds in turn, beside other work (2-core Intel Xeon, 2026-11-28;
+    # histories: by themselves, 2026-11-29, over 1.33, as zstd 1 was so many times as fast then). They
     # order the candidates until batches have been measured. Histories save 0 (idle, build) to 27 % (Redis) of zstd's bytes at their
     # level, so that theirs is the least certain. No level: the one by default.
     Spec("none", None): (8000, 8000, 1.0),
@@ -29,8 +30,10 @@ _PRIORS: Mapping[Spec, tuple[float, float, float]] = {
     Spec("zstd", 1): (343, 860, 3.78),
     Spec("zstd", 3): (211, 810, 4.1),
     Spec("zstd", 6): (73, 815, 4.3),
-    Spec("zstd-long", 2): (189, 720, 4.35),
-    Spec("zstd-long", 3): (126, 680, 4.5),
+    Spec("zstd-long", 2): (200, 815, 4.35),
+    Spec("zstd-long", 3): (158, 815, 4.5),
+    # Level 6 sends 4 to 5 % less than 3, at a rate at which the link waits for it: at 50, 100 and 200 Mbit/s it took 1.6 % less, 2
+    # and 20 % more time (replays of the same recordings, 2-core Intel Xeon, 2026-11-29, n=3); live at 100 Mbit/s 8 % more.
 }
 
 CANDIDATES = tuple(_PRIORS)
