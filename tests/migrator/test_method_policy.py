@@ -240,21 +240,33 @@ def test_a_cold_history_must_save_what_it_costs(elapsed_s, ready, changes):
     assert (policy.choice == 2) is changes
 
 
-@pytest.mark.parametrize(("harder", "changes"), [(4.2, False), (4.6, True)])
-def test_a_history_is_left_only_for_a_tenth_more(harder, changes):
-    """It went over to zstd 6 for 4 % in the first pass of a guest, and saved nothing of the pages that came again."""
+@pytest.mark.parametrize(
+    ("harder", "saved", "changes"), [(4.2, 4.2, False), (4.6, 4.6, True), (4.6, 3.0, False), (6.0, 2.0, False)]
+)
+def test_a_history_is_left_only_for_a_tenth_more_that_was_seen(harder, saved, changes):
+    """It went over to zstd 6 for 4 % in the first pass of a guest, and saved nothing of the pages that came again; and for what
+    zstd 6 would have saved of other memory, where that saved little."""
     candidates = (
         CANDIDATES[NONE],
         Candidate("zstd", 6, 5e8, 2e9, harder),
         Candidate("zstd-long", 1, 4e8, 2e9, 4.0, history=True),
     )
-    policy = MethodPolicy(Estimates(candidates, 2, 2))
+    policy = MethodPolicy(Estimates((*CANDIDATES[: LZ4 + 1], *candidates[1:]), 2, 2))
     policy.rehearsed(2.5e6)
-    policy.prepared(2)
+    policy.prepared(3)
     policy.choose(0.0, BATCH)
-    policy.choice = 2
-    policy.choose(8.0, BATCH)
-    assert (policy.choice == 1) is changes
+    policy.choice = 3
+    now_s, tried = 8.0, []
+    while now_s < 12 and policy.choice == 3:
+        now_s += 0.05
+        choice, trial = policy.choose(now_s, BATCH)
+        policy.compressed(choice, BATCH, BATCH // 4, 0.001)
+        if trial is not None:
+            tried.append(trial)
+            size = round(BATCH / (saved if trial == 2 else 2.1))
+            policy.tried(now_s, trial, size, 0.002, beside=choice, sent_bytes=BATCH // 4, raw_bytes=BATCH)
+    assert (policy.choice == 2) is changes
+    assert (2 in tried) is (harder > 4.4)
 
 
 def test_a_trial_beside_a_history_tells_of_what_was_tried():
