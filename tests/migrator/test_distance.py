@@ -127,6 +127,20 @@ def test_on_a_long_link_single_pages_do_not_make_batches_small(round_trip_s, cal
     assert calm or budget.batch_bytes == before_bytes
 
 
+@pytest.mark.parametrize(("channels", "waiting_s"), [(1, 0.3), (2, 0.035)])
+def test_more_waits_in_the_first_pass_only_where_one_connection_tells_of_it(channels, waiting_s):
+    policy = FlightPolicy(MIB, 2)
+    for step in range(200):
+        policy.delivered(step / 200, step * 200_000)
+    budget = Budget(policy, 0.0)
+    _flights = [Flight(budget) for _ in range(channels)]
+    budget.first_pass_left(1 << 30)
+    policy.delivered(1.0, 40_000_000)
+    assert policy.window_bytes == round(40e6 * waiting_s)
+    budget.first_pass_left(0)
+    assert budget.window.limit_bytes == policy.window_bytes == round(40e6 * 0.035)
+
+
 @pytest.mark.parametrize("confirmed", [-1, 0, 999, 1001, 3000, 1 << 63])
 def test_a_confirmation_that_no_batch_ends_at_is_refused(confirmed):
     under_way, _ = flight()

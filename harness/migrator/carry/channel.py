@@ -141,6 +141,8 @@ class Channel:
         budget, chooser, sequence = self._shared.budget, self._shared.chooser, self._sequence
         if self._parser.postcopy:
             budget.serve_pages()
+        if not self.number:
+            budget.first_pass_left(self._parser.ram.first_pass_left_bytes)
         if self._flight.take(batch.raw_bytes):
             job = Job(sequence, batch, sequence, channel=self.number)
             if chooser is not None:

@@ -29,7 +29,7 @@ without and with preempt, 512 MiB, 1 Gbit/s, 2-core Intel Xeon, 2026-11-28, n=1 
 class Budget:
     """What may be under way, of all channels of a migration together. ``round_trip_s``: of the link while it was idle.
 
-    ``growing_s``: for how long the window was what held the rate down. Any thread may ask and call.
+    ``growing_s``: for how long the window was what held the rate down; ``flights``: how many share it. Any thread may ask and call.
     """
 
     def __init__(self, policy: FlightPolicy, round_trip_s: float) -> None:
@@ -41,6 +41,7 @@ class Budget:
         self._lock = threading.Lock()
         self._arrived_s = time.monotonic()
         self._full_s = 0.0
+        self.flights = 0
 
     @property
     def batch_bytes(self) -> int:
@@ -55,6 +56,13 @@ class Budget:
     @calm.setter
     def calm(self, calm: bool) -> None:
         self._policy.calm = calm
+
+    def first_pass_left(self, count: int) -> None:
+        """The source's first pass over memory has ``count`` bytes still to come to: see ``RamSection``. Where pages come over
+        several connections one alone does not tell."""
+        with self._lock:
+            self._policy.first_pass_left(count if self.flights == 1 else 0)
+            self._resize()
 
     def serve_pages(self) -> None:
         """The destination's guest waits for single pages: less is to wait, unless the link is long."""
@@ -100,8 +108,11 @@ class Budget:
                 full=self._full_s >= taken_s,
                 emptying=self._round_trip.wants_emptying,
             )
-            if self._policy.window_bytes != self.window.limit_bytes:
-                self.window.resize(self._policy.window_bytes)
+            self._resize()
+
+    def _resize(self) -> None:
+        if self._policy.window_bytes != self.window.limit_bytes:
+            self.window.resize(self._policy.window_bytes)
 
 
 class Flight:
@@ -114,6 +125,7 @@ class Flight:
         self, budget: Budget, has_hung_up: Callable[[], bool] = lambda: False, *, urgent: bool = False
     ) -> None:
         self._budget = budget
+        budget.flights += 1
         self._window = budget.window.beside(has_hung_up, unbounded=urgent)
         self._taken: deque[tuple[int, float]] = deque()
         self._handed_s: deque[float] = deque()

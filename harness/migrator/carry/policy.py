@@ -22,6 +22,13 @@ _WAITING_S = 0.035
 Uncompressed, STOP to RESUME stayed within 12 ms of QEMU's alone (1 Gbit/s, 2-core AMD EPYC, 2026-11-22, n=5 each).
 """
 
+_AHEAD_S, _AHEAD_BYTES, _AHEAD_PART = 0.3, 32 << 20, 8
+"""In the first pass, far from its end: so much may wait, so that the link has work while there is little of it (zeros, memory that
+shrinks to nothing), at most this part of what the pass has still to come to. QEMU stops the guest once what is left could be sent
+in its downtime limit, so that by then an eighth of that limit waits at most. An idle Linux guest of 512 MiB, of which four fifths
+are zeros, took with 35, 150 and 300 ms 2392, 2294 and 2229 ms at 100 Mbit/s, and 1026, 894 and 871 ms at 300 Mbit/s (zstd-long 3,
+live, 2-core Intel Xeon, 2026-11-29, n=7 with 35 ms, else 3); with 500 ms to the very end 2208 and 818 ms."""
+
 _CALM_S, _CALM_BYTES = 0.010, 1 << 20
 """While the source may stop its guest at any moment. Of less than so many bytes batches are so small that they cost the rate."""
 
@@ -56,11 +63,12 @@ class FlightPolicy:
         self._fixed_window_bytes = fixed_window_bytes
         self._arrivals: deque[tuple[float, int]] = deque()
         self.calm = False
+        self._left_bytes = 0
         first_bytes = max(_FIRST_BYTES, self._wanted_batches * preferred_batch_bytes)
         if expected_bytes_per_s is not None:
             waiting_bytes = min(first_bytes, round(expected_bytes_per_s * self._waiting_s))
             first_bytes = _bounded(waiting_bytes + round(expected_bytes_per_s * round_trip_s), round_trip_s)
-        self.window_bytes = fixed_window_bytes or first_bytes
+        self.window_bytes = self._near_bytes = fixed_window_bytes or first_bytes
         self._round_trip_s = round_trip_s
         self.rate_bytes_per_s: float | None = None
         self.growing = False
@@ -68,6 +76,17 @@ class FlightPolicy:
     @property
     def _waiting_s(self) -> float:
         return _CALM_S if self.calm else _WAITING_S
+
+    @property
+    def _most_ahead_bytes(self) -> int:
+        return 0 if self.calm else min(_AHEAD_BYTES, self._left_bytes // _AHEAD_PART)
+
+    def first_pass_left(self, count: int) -> None:
+        """The source's first pass over memory has ``count`` bytes still to come to: the window shrinks at once to what may wait
+        then."""
+        self._left_bytes = count
+        if self._fixed_window_bytes is None:
+            self.window_bytes = min(self.window_bytes, max(self._near_bytes, self._most_ahead_bytes))
 
     @property
     def _wanted_batches(self) -> int:
@@ -114,7 +133,12 @@ class FlightPolicy:
         if self.growing:
             wanted = max(wanted or 0, self.window_bytes + count)
         if wanted is not None:
-            self.window_bytes = _bounded(wanted, round_trip_s)
+            self._near_bytes = _bounded(wanted, round_trip_s)
+            self.window_bytes = self._near_bytes if emptying else max(self._near_bytes, self._ahead_bytes)
+
+    @property
+    def _ahead_bytes(self) -> int:
+        return min(self._most_ahead_bytes, round((self.rate_bytes_per_s or 0.0) * (self._round_trip_s + _AHEAD_S)))
 
     def _wanted_bytes(self, now_s: float, total_bytes: int, held_s: float) -> int | None:
         """What arrives in ``held_s``. None: too little was seen to know."""

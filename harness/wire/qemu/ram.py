@@ -57,6 +57,9 @@ class RamSection:
         self._page_bytes_are_known = False
         self.capabilities: frozenset[str] = frozenset()
         self._total_ram_bytes: int | None = None
+        self._begins_at: dict[str, int] = {}
+        self._begin = self._place = 0
+        self._in_first_pass = True
         self.runs: list[tuple[int, int]] = []
         self._counts = counts
         self._cursor = Cursor(1)
@@ -64,6 +67,16 @@ class RamSection:
     def tell_page_bytes(self, page_bytes: int) -> None:
         """The stream itself says how large the target's pages are."""
         self.page_bytes, self._page_bytes_are_known = page_bytes, True
+
+    @property
+    def first_pass_left_bytes(self) -> int:
+        """How much of the guest's memory, zeros too, the first pass has not come to. QEMU walks block by block in the order of its
+        list, each from its lowest address up, and walks on while more is left than it could send in the time for which it may stop
+        the guest. 0: that pass is over; the guest may go on elsewhere before (post-copy); or some of it is never sent, as is known
+        of shared memory. What a guest says to be free is not sent either, which nothing in a stream tells."""
+        if not self._in_first_pass or self.postcopy_advised or "x-ignore-shared" in self.capabilities:
+            return 0
+        return (self._total_ram_bytes or 0) - self._place
 
     def walk(self, cursor: Cursor) -> None:
         """Advance ``cursor.pos`` over records to the end of this part of the section.
@@ -75,27 +88,33 @@ class RamSection:
             return
         view, fill, mask = cursor.view, cursor.fill, self.page_bytes - 1
         unpack, stride = _WORD.unpack_from, self.page_bytes + WORD_BYTES
-        pos = cursor.pos
-        while fill - pos >= WORD_BYTES:
-            flags = unpack(view, pos)[0] & mask
-            if flags == _PAGE_RUN:
-                end = pos + self._run(pos, stride, _PAGE_RUN)
-                if end == pos:
-                    break
-                pages = (end - pos) // stride
-                self.runs.append((pos + WORD_BYTES, pages))
-                self._counts.raw_pages += pages
-            elif flags == _ZERO_RUN:
-                end = pos + self._run(pos, _ZERO_BYTES, _ZERO_RUN)
-                if end == pos:
-                    break
-                self._counts.zero_pages += (end - pos) // _ZERO_BYTES
-            elif flags == EOS:
-                cursor.pos = pos + WORD_BYTES
-                return
-            else:
-                end = self._rare_record(pos, flags)
-            cursor.pos = pos = end
+        pos, last = cursor.pos, -1
+        try:
+            while fill - pos >= WORD_BYTES:
+                flags = unpack(view, pos)[0] & mask
+                if flags == _PAGE_RUN:
+                    end = pos + self._run(pos, stride, _PAGE_RUN)
+                    if end == pos:
+                        break
+                    pages = (end - pos) // stride
+                    self.runs.append((pos + WORD_BYTES, pages))
+                    self._counts.raw_pages += pages
+                    last = end - stride
+                elif flags == _ZERO_RUN:
+                    end = pos + self._run(pos, _ZERO_BYTES, _ZERO_RUN)
+                    if end == pos:
+                        break
+                    self._counts.zero_pages += (end - pos) // _ZERO_BYTES
+                    last = end - _ZERO_BYTES
+                elif flags == EOS:
+                    cursor.pos = pos + WORD_BYTES
+                    return
+                else:
+                    end, last = self._rare_record(pos, flags), -1
+                cursor.pos = pos = end
+        finally:
+            if last >= 0:
+                self._reached(unpack(view, last)[0] & ~mask)
         raise Incomplete
 
     def _learn_page_bytes(self, cursor: Cursor) -> bool:
@@ -159,8 +178,9 @@ class RamSection:
             return at
         if flags == MEM_SIZE:
             return self._mem_size(at, cursor.u64(pos) & ~(self.page_bytes - 1))
+        name = None
         if not flags & CONTINUE:
-            _, at = cursor.string(at)
+            name, at = cursor.string(at)
         kind = flags & ~CONTINUE
         if kind == PAGE:
             end = cursor.take(at, self.page_bytes)
@@ -172,7 +192,18 @@ class RamSection:
         else:
             end = self._encoded_page(at, kind, flags)
             self._counts.other_pages += 1
+        self._reached(cursor.u64(pos) & ~(self.page_bytes - 1), name)
         return end
+
+    def _reached(self, address: int, block: str | None = None) -> None:
+        """The walk through memory is at this address, of ``block`` or of the block where it was."""
+        if block is not None:
+            self._begin = self._begins_at.get(block, -1)
+        place = self._begin + address
+        self._in_first_pass = (
+            self._in_first_pass and self._begin >= 0 and self._place <= place < (self._total_ram_bytes or 0)
+        )
+        self._place = place
 
     def _encoded_page(self, at: int, kind: int, flags: int) -> int:
         cursor = self._cursor
@@ -188,12 +219,13 @@ class RamSection:
     def _mem_size(self, at: int, total: int) -> int:
         """The list of RAM blocks. Where post-copy may follow, each block whose pages are not the host's has their size."""
         cursor, rest = self._cursor, total
-        self._total_ram_bytes = total
+        self._total_ram_bytes, self._begins_at = total, {}
         shared = 8 if "x-ignore-shared" in self.capabilities else 0
         if shared and self.postcopy_advised:  # QEMU 7.2 and 10.0 refuse it; an address may look like a size of pages
             raise Unfamiliar("x-ignore-shared together with postcopy-ram")
         while rest > 0:
             name, at = cursor.string(at)
+            self._begins_at[name] = total - rest
             rest -= cursor.u64(at)
             if not name.isprintable() or not name or rest < 0:
                 raise Unfamiliar("the list of RAM blocks does not sum to the RAM's size")
