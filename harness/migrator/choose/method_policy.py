@@ -194,7 +194,7 @@ class MethodPolicy:
         return min(dwell_s, _SOON_S) if self.predicted_bytes_per_s(self.choice) < _DISAPPOINTING * promised else dwell_s
 
     def _reconsider(self, now_s: float) -> None:
-        best = self._best(cold=not self.estimates.busy)
+        best, self._challenger = self._best(cold=not self.estimates.busy), None
         if best == self.choice:
             return
         so_far_s = now_s - self._began_s
